@@ -1,0 +1,247 @@
+/*
+ * narwhal/plugin.h: the plugin ABI, version 1. C11, and C++ from C++11 on.
+ *
+ * A plugin is a shared object that exports one constant object named narwhal_plugin_v1.
+ * The server finds it with dlsym() and reaches everything else from it. The server in turn
+ * hands over one table of functions, narwhal_host; it exports no symbol to plugins.
+ *
+ * Growth      Every struct that crosses the line begins with its size in bytes. Members are only
+ *             ever appended; each side reads a member only if it lies inside the size that the
+ *             other side stated (NARWHAL_HAS). The major version is the symbol's name; the minor
+ *             versions of plugin and host may differ either way. Optional things are asked for by
+ *             name through get_extension().
+ * Strings     narwhal_bytes is a pointer and a length, never NUL-terminated by promise.
+ * Ownership   What the host hands out belongs to the host; each function says until when it is
+ *             valid. What a plugin allocates it frees itself. Nothing is freed across the line.
+ * Threads     [template] the template process, once per mount, before any worker is forked: no
+ *                        thread may be left running, for only the calling thread survives fork().
+ *             [boot]     a worker's main thread, before its first request.
+ *             [handler]  the thread that runs handle(). With `threads: 1` that is always the
+ *                        worker's main thread.
+ *             [loop]     whichever thread runs the worker's event loop: must not block.
+ *             [any]      any thread of the worker, while the exchange is alive.
+ * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception
+ *             and no longjmp may leave a plugin's function; app.hpp catches for you.
+ * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded: the process is the
+ *             unit of its life. A new version runs in new processes. SIGCHLD, SIGTERM, SIGINT,
+ *             SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE and SIGWINCH belong to the server.
+ */
+#ifndef NARWHAL_PLUGIN_H
+#define NARWHAL_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#define NARWHAL_EXPORT extern "C" __attribute__((visibility("default")))
+#else
+#define NARWHAL_EXPORT __attribute__((visibility("default")))
+#endif
+
+#define NARWHAL_ABI_MAJOR 1
+#define NARWHAL_ABI_MINOR 0
+
+/* True when the struct that `pointer` shows was made by a side that knows `member`. */
+#define NARWHAL_HAS(pointer, type, member) \
+  ((pointer)->struct_size >= offsetof(type, member) + sizeof((pointer)->member))
+
+/* What functions return. */
+#define NARWHAL_OK 0
+#define NARWHAL_DEFERRED 1 /* from handle() only: somebody finishes this exchange later */
+#define NARWHAL_ERROR (-1) /* it failed; the reason went through fail() or the log */
+#define NARWHAL_GONE (-2)  /* the client is gone, or the exchange was answered by the host (deadline) */
+#define NARWHAL_AGAIN (-3) /* would have to wait, and you asked not to */
+#define NARWHAL_STATE (-4) /* not now: answered already, head already sent, more than was declared */
+#define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
+
+typedef struct narwhal_bytes {
+  const char *data;
+  size_t size;
+} narwhal_bytes;
+
+typedef struct narwhal_field {
+  narwhal_bytes name;
+  narwhal_bytes value;
+} narwhal_field;
+
+/* One request and its response. Alive from the call of handle() until handle() has returned
+ * something other than NARWHAL_DEFERRED; a deferred one until respond(), fail() or finish(). */
+typedef struct narwhal_exchange narwhal_exchange;
+
+/* The request's head. Every view is valid as long as the exchange is alive. */
+typedef struct narwhal_request {
+  size_t struct_size;
+  narwhal_bytes method;    /* "GET" */
+  narwhal_bytes target;    /* as sent: "/shop/a%20b?x=1", "*", "http://h/a" */
+  narwhal_bytes path;      /* the target's path, not decoded, prefix included: "/shop/a%20b" */
+  narwhal_bytes query;     /* after the first '?', without it; empty when there is none */
+  narwhal_bytes prefix;    /* where this instance is mounted: "" for the root, else "/shop" */
+  narwhal_bytes scheme;    /* "http" or "https" */
+  narwhal_bytes authority; /* the Host field, or the authority of an absolute target */
+  narwhal_bytes protocol;  /* "HTTP/1.1" */
+  narwhal_bytes peer;      /* the client's address as text, without the port; empty on a Unix socket */
+  uint16_t peer_port;      /* 0 on a Unix socket */
+  uint16_t reserved_0;
+  uint32_t field_count;
+  const narwhal_field *fields; /* in order of arrival, names as sent, values without outer white space */
+  int64_t body_size;  /* bytes; -1 while a streamed body of unknown length is still coming */
+  int64_t started_ns; /* CLOCK_MONOTONIC when the head was complete */
+  int64_t deadline_ns; /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none */
+} narwhal_request;
+
+/* The head of a response, and the body where it is at hand. */
+typedef struct narwhal_response {
+  size_t struct_size;
+  int32_t status;        /* 200 to 599 */
+  uint32_t field_count;
+  const narwhal_field *fields; /* checked and copied at once. The host writes Date, Connection, */
+                               /* Content-Length, Transfer-Encoding, and Server unless you give one. */
+  narwhal_bytes body;    /* respond() only */
+  int64_t body_size;     /* start() only: the length in bytes, or -1 when it is not known yet */
+  /* respond() only. NULL: the body is valid during the call and the host copies what it can't send
+   * at once. Else the host may keep the pointer and calls release(release_arg) exactly once, [any],
+   * also when respond() fails. */
+  void (*release)(void *release_arg);
+  void *release_arg;
+} narwhal_response;
+
+/* Flags of write(). */
+#define NARWHAL_NOWAIT 1u /* return NARWHAL_AGAIN, having taken nothing, instead of waiting for the client */
+
+/* Levels of log(). */
+#define NARWHAL_LOG_DEBUG 0
+#define NARWHAL_LOG_INFO 1
+#define NARWHAL_LOG_WARNING 2
+#define NARWHAL_LOG_ERROR 3
+#define NARWHAL_LOG_CRITICAL 4
+
+typedef struct narwhal_host {
+  size_t struct_size;
+  uint32_t abi_minor;
+  uint32_t reserved_0;
+  narwhal_bytes server; /* "narwhal/0.1.0" */
+
+  /* ---- the request ---- */
+  /* [any] Never NULL. */
+  const narwhal_request *(*request)(const narwhal_exchange *);
+  /* [any] Value of the first field of this name, any case; {NULL, 0} when absent. */
+  narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
+  /* [any] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO percent-decoded.
+   * {NULL, 0} when there is none of this name. */
+  narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
+  /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */
+  int (*body)(narwhal_exchange *, narwhal_bytes *out);
+  /* [any] Descriptor of the spooled body, owned by the host, or -1 when the body is in memory. */
+  int (*body_fd)(narwhal_exchange *);
+  /* [handler] The next bytes of the body, at most `size`: how many, 0 at its end, or a negative code.
+   * Waits for the client when the body is streamed, never on an inline plugin (NARWHAL_AGAIN). */
+  int64_t (*read_body)(narwhal_exchange *, char *buffer, size_t size);
+  /* [any, one thread at a time] Memory that lives as long as the exchange, aligned for any type. NULL: out of memory. */
+  void *(*alloc)(narwhal_exchange *, size_t size);
+  /* [any] A pointer of yours that travels with the exchange. */
+  void (*set_user)(narwhal_exchange *, void *);
+  void *(*user)(const narwhal_exchange *);
+  /* [any] 1 when the client is gone or the host has answered in your place, else 0. */
+  int (*gone)(const narwhal_exchange *);
+
+  /* ---- the response: one call, or start, write..., finish ---- */
+  /* [any] The whole response. Ends a deferred exchange, also when it returns an error other than
+   * NARWHAL_REFUSED or NARWHAL_STATE. */
+  int (*respond)(narwhal_exchange *, const narwhal_response *);
+  /* [any] Head now, body later. */
+  int (*start)(narwhal_exchange *, const narwhal_response *);
+  /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT. More than the
+   * declared length: NARWHAL_STATE, nothing is taken. */
+  int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);
+  /* [any] `length` bytes of a file from `offset`. The host duplicates the descriptor. */
+  int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);
+  /* [any] The body is complete. Ends a deferred exchange. Fewer bytes than declared: the connection
+   * is closed, so that the client sees the truncation, and NARWHAL_STATE is returned. */
+  int (*finish)(narwhal_exchange *);
+  /* [any] Something went wrong. Before the head: a plain answer of this status (400 to 599). After
+   * it: the response is cut off visibly. The reason goes to the log. Ends a deferred exchange. */
+  int (*fail)(narwhal_exchange *, int32_t status, narwhal_bytes reason);
+
+  /* ---- everything else ---- */
+  /* [any] One line in the server's error log; control bytes are escaped. */
+  void (*log)(int32_t level, narwhal_bytes text);
+  /* [any] A table of an optional feature, or NULL when this host lacks it. Never freed. */
+  const void *(*get_extension)(const char *id);
+} narwhal_host;
+
+/* What a plugin is told when it is set up. Valid during the call; `host` for ever. */
+typedef struct narwhal_boot {
+  size_t struct_size;
+  const narwhal_host *host;
+  narwhal_bytes prefix;  /* mount prefix: "" for the root */
+  int32_t worker;        /* the worker's slot, from 0; -1 in the template */
+  uint32_t threads;      /* handler threads in this worker */
+  uint64_t generation;   /* counts from 1, one more at each reload */
+  void *reserved_0;      /* the host's */
+  /* [template, boot] Value of an option: from the configuration, else the declared fallback; {NULL, 0}
+   * when it has neither. */
+  narwhal_bytes (*option)(const struct narwhal_boot *, const char *key);
+  /* [template, boot] Remembers why set-up fails; return NARWHAL_ERROR after it. */
+  void (*fail)(const struct narwhal_boot *, narwhal_bytes reason);
+} narwhal_boot;
+
+/* An option the plugin knows. The list ends with a key of NULL. A key in the configuration that is
+ * not in the list, or a value that is not of the type, is an error before any code of the plugin runs. */
+typedef struct narwhal_option {
+  const char *key;
+  const char *type;     /* "string", "int", "float", "bool" */
+  const char *fallback; /* NULL: none */
+  const char *help;
+} narwhal_option;
+
+/* Flags of narwhal_plugin. */
+#define NARWHAL_INLINE 1u      /* handle() never blocks: it runs beside the event loop whatever it costs */
+#define NARWHAL_STREAM_BODY 2u /* handle() is called once the head is complete; the body comes by read_body() */
+
+typedef struct narwhal_plugin {
+  size_t struct_size;
+  uint32_t abi_minor; /* NARWHAL_ABI_MINOR when built; informative */
+  uint32_t flags;
+  const char *name;
+  const char *version;
+  const narwhal_option *options; /* may be NULL */
+
+  /* Every hook but handle may be NULL. `instance` is yours, one per mount. */
+
+  /* [template] Only where the setting preload_app asks for it. *instance is inherited by the workers. */
+  int (*preload)(const narwhal_boot *, void **instance);
+  /* [boot] *instance is what preload left, else NULL. */
+  int (*worker_init)(const narwhal_boot *, void **instance);
+  /* [boot] After every instance was initialised and every thread started: may this worker accept? */
+  int (*ready_check)(const narwhal_boot *, void *instance);
+  /* On each handler thread, first and last. */
+  int (*thread_init)(void *instance);
+  void (*thread_exit)(void *instance);
+  /* [handler] NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or NARWHAL_ERROR (the host
+   * answers 500, or cuts the response off when its head is out). */
+  int (*handle)(void *instance, narwhal_exchange *);
+  /* [loop] The client of a deferred exchange is gone, or its deadline has passed. The exchange stays
+   * alive until you end it; every call on it returns NARWHAL_GONE. */
+  void (*cancel)(void *instance, narwhal_exchange *);
+  /* [loop] This worker is being retired: finish long polls and event streams soon. */
+  void (*drain)(void *instance);
+  /* [boot] The last call, on the main thread, after the last request. */
+  void (*worker_exit)(void *instance);
+} narwhal_plugin;
+
+/* What a plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+static inline narwhal_bytes narwhal_bytes_of(const char *data, size_t size) {
+  narwhal_bytes bytes;
+  bytes.data = data;
+  bytes.size = size;
+  return bytes;
+}
+/* From a string literal or array, its last NUL left out. */
+#define NARWHAL_LITERAL(text) narwhal_bytes_of((text), sizeof(text) - 1)
+
+#endif

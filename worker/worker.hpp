@@ -1,0 +1,16 @@
+// What server/main.cpp needs of the worker: the body of the template process, and the check of plugins.
+#pragma once
+
+#include "core/result.hpp"
+#include "core/seat.hpp"
+
+namespace narwhal::worker {
+
+// The template's whole life: loads the generation's plugins, forks workers on order, reports, returns its exit
+// status when the master says leave or is gone. The caller is a fresh fork with default signal actions.
+int run_template(TemplateSeat seat);
+
+// For --check-config: loads each plugin and checks its options, in this process, which must be a throw-away one.
+Result<Done> check_plugins(const Generation& generation);
+
+}  // namespace narwhal::worker
