@@ -1,0 +1,65 @@
+// load_config: argv, environment and narwhal.yaml in, one Config out.
+// Precedence  default (PORT, WEB_CONCURRENCY), narwhal.yaml, NARWHAL_CMD_ARGS, command line; last wins.
+// Paths       every relative path, wherever it is written, counts from `chdir` if that is set, else from the
+//             directory narwhal was started in; `chdir` itself and the path after -c count from the latter. The
+//             Config holds absolute paths only, so a reload means what the start meant.
+// Reload      the same call again, with the argv and Environment of the start: only the file is read anew.
+// Errors      all faults of all sources at once. Changes nothing in the process: no chdir, no setenv.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config.hpp"
+#include "core/result.hpp"
+
+namespace narwhal::server {
+
+// What load_config may know of the world besides argv and the file.
+struct Environment {
+  std::map<std::string, std::string> variables;
+  std::string start_directory;  // absolute
+  std::string version;          // "0.1.0"
+};
+// Of this process, now. `version` is the build's.
+Environment current_environment(std::string version);
+
+// Where a value comes from: "default", "narwhal.yaml:3", "NARWHAL_CMD_ARGS", "command line", "PORT".
+struct Origin {
+  std::string key;
+  std::string from;
+};
+
+enum class Mode {
+  serve,
+  check,    // --check-config: load the plugins too, say nothing when all is well
+  print,    // --print-config: print text, then as check
+  help,     // print text, exit 0
+  version,  // print text, exit 0
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<Origin> origins;  // of each setting, in the settings' order
+  Mode mode = Mode::serve;
+  std::string text;             // for print, help and version: what goes to stdout, with its last newline
+};
+
+// A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.
+struct LoadResult : Result<LoadedConfig> {
+  using Result<LoadedConfig>::Result;
+  std::vector<std::string> faults;  // the same, for a log: one line each
+  int exit_code = 0;                // refused: 2 for the command line's faults, 1 for all others
+};
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment);
+
+// The text of a narwhal.yaml alone, for tests and fuzzing: no file, no environment, relative paths as written.
+Result<Config> parse_config(std::string_view yaml, const std::string& file_name);
+
+// Keys whose new value a reload cannot apply, because the master used the old one up at its start.
+std::vector<std::string> needs_restart(const Config& running, const Config& next);
+
+}  // namespace narwhal::server
