@@ -6,32 +6,49 @@
 // Trust      a worker runs plugin code and may have scribbled here: readers take every value as gossip.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "core/config.hpp"
 #include "core/result.hpp"
 
 namespace narwhal {
 
 enum class WorkerState : std::uint32_t { empty, booting, ready, serving, draining };
 
-// The request that runs on one handler thread now. `sequence` is odd while the record is being written
-// or running and even when the thread is idle, so a reader knows whether what it copied is whole.
+// The request that runs on one handler thread now. `sequence` is odd while begin() writes, so a reader that saw
+// the same even number before and after has a whole copy; a thread that died while writing leaves it odd.
 struct Running {
   static constexpr std::size_t target_bytes_max = 200;
   std::atomic<std::uint64_t> started_ns{0};  // CLOCK_MONOTONIC; 0: idle
   std::atomic<std::uint32_t> thread_id{0};   // gettid()
-  std::uint16_t route = 0;                   // index in Config::routes
-  std::uint16_t method_size = 0;
-  std::uint16_t target_size = 0;             // cut to target_bytes_max
+  std::atomic<std::uint32_t> sequence{0};
+  std::uint16_t route = 0;        // index in Config::routes
+  std::uint16_t method_size = 0;  // cut to sizeof method
+  std::uint16_t target_size = 0;  // cut to target_bytes_max
   char method[22];
   char target[target_bytes_max];
 
+  // On the path of every request: a few plain stores and two short copies.
   void begin(std::string_view method_text, std::string_view target_text, std::uint16_t route_index,
-             std::uint64_t now_ns) noexcept;
+             std::uint64_t now_ns) noexcept {
+    const std::uint32_t odd = sequence.load(std::memory_order_relaxed) | 1u;
+    sequence.store(odd, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    route = route_index;
+    method_size = static_cast<std::uint16_t>(std::min(method_text.size(), sizeof method));
+    std::memcpy(method, method_text.data(), method_size);
+    target_size = static_cast<std::uint16_t>(std::min(target_text.size(), target_bytes_max));
+    std::memcpy(target, target_text.data(), target_size);
+    started_ns.store(now_ns, std::memory_order_relaxed);
+    sequence.store(odd + 1, std::memory_order_release);
+  }
   void end() noexcept { started_ns.store(0, std::memory_order_relaxed); }
 };
 
@@ -44,17 +61,17 @@ struct WorkerSlot {
   // The worker's.
   std::atomic<std::int32_t> pid{0};
   std::atomic<WorkerState> state{WorkerState::empty};
-  std::atomic<std::uint64_t> heartbeat_ns{0};     // CLOCK_MONOTONIC of the loop's last turn
-  std::atomic<std::uint32_t> connections{0};      // open now
-  std::atomic<std::uint32_t> busy{0};             // handlers running now
-  std::atomic<std::uint32_t> waiting{0};          // complete requests without a handler
-  std::atomic<std::uint32_t> free_handlers{0};    // what siblings look at before they accept
-  std::atomic<std::uint64_t> accepted{0};         // connections ever
-  std::atomic<std::uint64_t> requests{0};         // answered, in any way
-  std::atomic<std::uint64_t> status_class[6]{};   // by hundreds of the status; [0] is "no answer"
-  std::atomic<std::uint64_t> refused{0};          // by the decoder
-  std::atomic<std::uint64_t> overloaded{0};       // 503 for want of room
-  std::atomic<std::uint64_t> timed_out{0};        // 504
+  std::atomic<std::uint64_t> heartbeat_ns{0};    // CLOCK_MONOTONIC of the loop's last turn
+  std::atomic<std::uint32_t> connections{0};     // open now
+  std::atomic<std::uint32_t> busy{0};            // handlers running now
+  std::atomic<std::uint32_t> waiting{0};         // complete requests without a handler
+  std::atomic<std::uint32_t> free_handlers{0};   // what siblings look at before they accept
+  std::atomic<std::uint64_t> accepted{0};        // connections ever
+  std::atomic<std::uint64_t> requests{0};        // answered, in any way
+  std::atomic<std::uint64_t> status_class[6]{};  // by hundreds of the status; [0] is "no answer"
+  std::atomic<std::uint64_t> refused{0};         // by the decoder
+  std::atomic<std::uint64_t> overloaded{0};      // 503 for want of room
+  std::atomic<std::uint64_t> timed_out{0};       // 504
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
   std::atomic<std::uint64_t> latency[latency_buckets]{};
   Running running[threads_max];
@@ -63,7 +80,7 @@ struct WorkerSlot {
 class Scoreboard {
  public:
   static constexpr std::size_t slots_max = 1024;  // workers of all generations together
-  static Result<Scoreboard> create();              // pages are committed only when touched
+  static Result<Scoreboard> create();             // pages are committed only when touched
   Scoreboard(Scoreboard&& other) noexcept;
   Scoreboard& operator=(Scoreboard&&) = delete;
   ~Scoreboard();
@@ -72,8 +89,9 @@ class Scoreboard {
   const WorkerSlot& slot(std::size_t index) const noexcept;
   // Back to all zeros, for the next worker. Master only, when the last owner was reaped.
   void clear(std::size_t index) noexcept;
-  // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, for the log. Empty when nothing did.
-  std::string running_text(std::size_t index, std::uint64_t now_ns) const;
+  // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty when
+  // nothing did. `routes` are those of the slot's generation; a route outside them shows its number.
+  std::string running_text(std::size_t index, std::uint64_t now_ns, std::span<const Route> routes = {}) const;
 
  private:
   explicit Scoreboard(WorkerSlot* slots) noexcept : slots_(slots) {}

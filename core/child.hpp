@@ -1,0 +1,51 @@
+// Child processes: who owns a pid, how one is made, how its end is read.
+// Threads  fork_child() leaves only the calling thread in the child; the master has no other.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/check.hpp"
+#include "core/result.hpp"
+
+namespace narwhal {
+
+// A pid that somebody must reap; losing one is our bug. Destructors never wait.
+class Child {
+ public:
+  explicit Child(pid_t pid) noexcept : pid_(pid) {}
+  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
+  Child& operator=(Child other) noexcept {
+    std::swap(pid_, other.pid_);
+    return *this;
+  }
+  ~Child() { NARWHAL_CHECK(pid_ == 0); }
+
+  pid_t pid() const noexcept { return pid_; }
+  // Safe until reaped(): a pid that nobody has reaped cannot belong to a stranger. False: refused by the kernel.
+  bool send(int signo) const noexcept;
+  void reaped() noexcept { pid_ = 0; }  // call only after waitpid() returned this pid
+
+ private:
+  pid_t pid_;
+};
+
+// Runs body() in a new process with every signal at its default and none blocked; what it returns is the exit
+// status, by _exit(): no destructor, no atexit handler and no flush of inherited stdio buffers runs there.
+Result<Child> fork_child(const std::function<int()>& body);
+
+struct Reaped {
+  pid_t pid;
+  int status;  // as waitpid() gives it
+};
+// One child that has ended, whoever started it; none: nothing to reap now. SIGCHLD merges, so call it until then.
+std::optional<Reaped> reap_any();
+
+// "exited with code 3", "was sent SIGSEGV (core dumped)".
+std::string describe_exit(int status);
+
+}  // namespace narwhal

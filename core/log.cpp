@@ -1,0 +1,144 @@
+#include "core/log.hpp"
+
+#include <fcntl.h>
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "core/escape.hpp"
+#include "core/fd.hpp"
+
+namespace narwhal::log {
+namespace {
+
+// What one line may hold after its head. More is cut, so that no caller can flood the log with one call.
+constexpr std::size_t text_bytes_max = 32 * 1024;
+
+std::atomic<int> target_fd{STDERR_FILENO};
+std::atomic<LogLevel> lowest{LogLevel::info};
+std::string target_path;  // absolute; empty: stderr. Written by open() alone, before there are threads
+
+class LevelName : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& line) override {
+    static constexpr std::string_view names[] = {"TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "OFF"};
+    const std::string_view name = names[message.level];
+    line.append(name.data(), name.data() + name.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
+};
+
+std::unique_ptr<spdlog::formatter> make_formatter() {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<LevelName>('*').set_pattern("[%Y-%m-%d %H:%M:%S %z] [%P] [%*] %v");
+  return formatter;
+}
+
+void write_whole(int fd, const char* data, std::size_t size) noexcept {
+  while (size > 0) {
+    const ssize_t written = ::write(fd, data, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // a full disk or a closed pipe: nowhere is left to complain
+    data += written;
+    size -= static_cast<std::size_t>(written);
+  }
+}
+
+// One write(2) a line. spdlog's own file sinks go through stdio, which cuts lines longer than its buffer, and
+// under a mutex, which a fork in another thread would leave locked in the child. Here each thread formats for
+// itself and the kernel serialises: nothing is shared, so nothing can be held.
+class OneWriteSink : public spdlog::sinks::sink {
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    thread_local const std::unique_ptr<spdlog::formatter> formatter = make_formatter();
+    spdlog::memory_buf_t line;
+    formatter->format(message, line);
+    write_whole(target_fd.load(std::memory_order_relaxed), line.data(), line.size());
+  }
+  void flush() override {}
+  void set_pattern(const std::string&) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+};
+
+// Never destroyed: a thread may still log while the process exits.
+spdlog::logger& logger() {
+  static spdlog::logger* const only = [] {
+    auto* made = new spdlog::logger("narwhal", std::make_shared<OneWriteSink>());
+    made->set_level(spdlog::level::trace);  // enabled() decides, before anything is formatted
+    return made;
+  }();
+  return *only;
+}
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warning: return spdlog::level::warn;
+    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::critical: break;
+  }
+  return spdlog::level::critical;
+}
+
+Result<Fd> open_file(const std::string& path) {
+  // O_APPEND: master and workers write to one file, and each write lands whole at its end.
+  Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644));
+  if (!file) return errno_error("open log " + path);
+  return file;
+}
+
+}  // namespace
+
+Result<Done> open(const std::string& target, LogLevel level) {
+  if (target.empty()) return Error{"open log: no file name"};
+  std::string path;
+  Fd file;
+  if (target != "-") {
+    std::error_code failure;
+    path = std::filesystem::absolute(target, failure).string();  // reopen() may come after a chdir
+    if (failure) return Error{"open log " + target + ": " + failure.message()};
+    auto opened = open_file(path);
+    if (!opened) return Error{opened.error()};
+    file = std::move(*opened);
+  }
+  target_path = std::move(path);
+  lowest = level;
+  Fd former(target_fd.exchange(file ? file.release() : STDERR_FILENO));
+  if (former.get() == STDERR_FILENO) former.release();  // not ours to close
+  return Done{};
+}
+
+Result<Done> reopen() {
+  if (target_path.empty()) return Done{};
+  const auto file = open_file(target_path);
+  if (!file) return Error{file.error()};
+  // The number stays, so threads that are just writing and whoever asked for descriptor() go on undisturbed.
+  if (::dup3(file->get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
+  return Done{};
+}
+
+int descriptor() noexcept {
+  return target_fd.load(std::memory_order_relaxed);
+}
+
+bool enabled(LogLevel level) noexcept {
+  return level >= lowest.load(std::memory_order_relaxed);
+}
+
+void write(LogLevel level, std::string_view text) noexcept try {
+  std::string line;
+  line.reserve(text.size() + 16);
+  if (!append_escaped(line, text, text_bytes_max)) line += " [cut]";
+  logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+} catch (...) {
+  // Out of memory. Losing a line must not take the process down.
+}
+
+}  // namespace narwhal::log

@@ -1,0 +1,121 @@
+#include "core/scoreboard.hpp"
+
+#include <fmt/core.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "core/check.hpp"
+#include "core/escape.hpp"
+
+namespace narwhal {
+namespace {
+
+// A line of the log, not a report: the rest is counted.
+constexpr std::size_t shown_max = 8;
+constexpr int read_attempts = 3;
+
+// Slots start on pages of their own, so that clear() can give the pages back and no two workers share a line.
+std::size_t stride() {
+  static const std::size_t bytes = [] {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return (sizeof(WorkerSlot) + page - 1) / page * page;
+  }();
+  return bytes;
+}
+
+std::size_t mapping_bytes() {
+  return stride() * Scoreboard::slots_max;
+}
+
+struct Snapshot {
+  std::uint64_t started_ns = 0;
+  std::uint32_t thread_id = 0;
+  std::uint16_t route = 0;
+  std::string method, target;
+};
+
+// What the worker wrote may be torn or nonsense: sizes are bounded before anything is read by them. After a few
+// attempts a torn copy is taken as it is, for a worker that died while writing leaves nothing better.
+Snapshot snapshot_of(const Running& record) {
+  Snapshot copy;
+  for (int attempt = 0; attempt < read_attempts; ++attempt) {
+    const std::uint32_t before = record.sequence.load(std::memory_order_acquire);
+    copy.started_ns = record.started_ns.load(std::memory_order_relaxed);
+    copy.thread_id = record.thread_id.load(std::memory_order_relaxed);
+    if (copy.started_ns == 0) return copy;
+    copy.route = record.route;
+    copy.method.assign(record.method, std::min<std::size_t>(record.method_size, sizeof record.method));
+    copy.target.assign(record.target, std::min<std::size_t>(record.target_size, Running::target_bytes_max));
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (before % 2 == 0 && record.sequence.load(std::memory_order_relaxed) == before) break;
+  }
+  return copy;
+}
+
+std::string text_of(const Snapshot& request, std::uint64_t now_ns, std::span<const Route> routes) {
+  std::string text;
+  append_escaped(text, request.method);
+  text += ' ';
+  append_escaped(text, request.target);
+  if (request.target.size() == Running::target_bytes_max) text += "...";
+  std::string route = fmt::format("#{}", request.route);
+  if (request.route < routes.size()) {
+    const std::string& prefix = routes[request.route].prefix;
+    route = prefix.empty() ? "/" : prefix;
+  }
+  const std::uint64_t age_ns = now_ns > request.started_ns ? now_ns - request.started_ns : 0;
+  return text + fmt::format(" (route {}, {:.1f} s)", route, static_cast<double>(age_ns) / 1e9);
+}
+
+}  // namespace
+
+Result<Scoreboard> Scoreboard::create() {
+  // Zero pages are valid slots as they are: constructing them would commit 70 MB that nobody uses.
+  void* const memory =
+      ::mmap(nullptr, mapping_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return errno_error("map the scoreboard");
+  return Scoreboard(static_cast<WorkerSlot*>(memory));
+}
+
+Scoreboard::Scoreboard(Scoreboard&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
+
+Scoreboard::~Scoreboard() {
+  if (slots_ != nullptr) ::munmap(slots_, mapping_bytes());
+}
+
+WorkerSlot& Scoreboard::slot(std::size_t index) noexcept {
+  NARWHAL_CHECK(index < slots_max);
+  return *reinterpret_cast<WorkerSlot*>(reinterpret_cast<char*>(slots_) + index * stride());
+}
+
+const WorkerSlot& Scoreboard::slot(std::size_t index) const noexcept {
+  return const_cast<Scoreboard*>(this)->slot(index);
+}
+
+void Scoreboard::clear(std::size_t index) noexcept {
+  WorkerSlot& cleared = slot(index);
+  // Punching a hole zeroes and frees at once; where that is refused, zeros do.
+  if (::madvise(&cleared, stride(), MADV_REMOVE) != 0) std::memset(static_cast<void*>(&cleared), 0, sizeof cleared);
+}
+
+std::string Scoreboard::running_text(std::size_t index, std::uint64_t now_ns, std::span<const Route> routes) const {
+  std::vector<Snapshot> requests;
+  for (const Running& record : slot(index).running) {
+    Snapshot copy = snapshot_of(record);
+    if (copy.started_ns != 0) requests.push_back(std::move(copy));
+  }
+  std::stable_sort(requests.begin(), requests.end(),
+                   [](const Snapshot& a, const Snapshot& b) { return a.started_ns < b.started_ns; });
+  std::string text;
+  for (std::size_t i = 0; i < std::min(requests.size(), shown_max); ++i) {
+    if (i > 0) text += "; ";
+    text += text_of(requests[i], now_ns, routes);
+  }
+  if (requests.size() > shown_max) text += fmt::format("; and {} more", requests.size() - shown_max);
+  return text;
+}
+
+}  // namespace narwhal
