@@ -1,0 +1,63 @@
+"""The fixtures that whole-server tests share; tests/e2e and tests/soak take them by name."""
+import signal
+import sys
+
+import pytest
+
+import log_lines
+import proc
+from clock import eventually
+from server import BINARY, Server, port_is_free
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _binary_exists():
+    assert BINARY.exists(), f"no server at {BINARY}: build it, or set NARWHAL_BUILD"
+
+
+@pytest.fixture
+def serve(tmp_path, request):
+    """Starts servers: serve("app.so", "-w", 2). Listens on a port of the kernel's choice unless told otherwise.
+    At the end of the test each one must leave, with every process and its port, and its log must be clean."""
+    started = []
+
+    def start(*args, bind="127.0.0.1:0", wait=True, **named):
+        folder = tmp_path / f"server{len(started)}" if started else tmp_path
+        folder.mkdir(exist_ok=True)
+        binds = ["-b", bind] if bind else []
+        server = Server(folder, [*binds, *args], **named)
+        started.append(server)
+        return server.start(wait=wait)
+
+    yield start
+    problems = [problem for server in started for problem in end(server)]
+    if problems:
+        pytest.fail("after the test: " + "\n".join(problems))
+
+
+def end(server):
+    """Ends a server by its pid; what was wrong with its end."""
+    problems = []
+    if server.process is None:
+        return problems
+    try:
+        if server.process.poll() is None:
+            server.stop(signal.SIGINT, timeout=15)
+            if server.process.returncode != 0:
+                problems.append(f"INT ended the master with {server.process.returncode}")
+            server.expected_exit = (server.process.returncode,)
+        elif server.process.returncode not in server.expected_exit:
+            problems.append(f"the master ended by itself with {server.process.returncode}")
+        eventually(f"all processes gone: {server.processes()}", lambda: not proc.session_members(server.pid), 10)
+        for address in server.addresses:
+            eventually(f"{address} free", lambda: port_is_free(address), 5)
+    except AssertionError as error:
+        problems.append(str(error))
+    finally:
+        server.kill_everything()
+    log = server.log()
+    if poison := log_lines.POISON.search(log):
+        problems.append(f"the log has {poison[0]!r}")
+    if problems:
+        sys.stderr.write(f"---- log of {server.args}\n{log[-6000:]}\n")
+    return problems

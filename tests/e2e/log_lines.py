@@ -1,0 +1,10 @@
+"""The words of the error log that tests wait for, in one place."""
+import re
+
+LINE = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\] \[(\d+)\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] (.*)")
+LISTENING = r"Listening at: (.+) \((\d+)\)"
+BOOTING = r"Booting worker with pid: (\d+)"
+EXITING = r"Worker exiting \(pid: (\d+)\)"
+SHUT_DOWN = r"Shutting down: Master"
+# What may never be in a log, whatever the test.
+POISON = re.compile(r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|Broken promise|terminate called")
