@@ -1,4 +1,5 @@
 """The fixtures that whole-server tests share; tests/e2e and tests/soak take them by name."""
+import contextlib
 import signal
 import sys
 
@@ -16,21 +17,36 @@ def _binary_exists():
 
 
 @pytest.fixture
-def serve(tmp_path, request):
+def serve(tmp_path):
     """Starts servers: serve("app.so", "-w", 2). Listens on a port of the kernel's choice unless told otherwise.
     At the end of the test each one must leave, with every process and its port, and its log must be clean."""
+    with servers_in(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory):
+    """The same, for servers that all tests of a module share."""
+    with servers_in(tmp_path_factory.mktemp("module")) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def servers_in(folder):
     started = []
 
     def start(*args, bind="127.0.0.1:0", wait=True, **named):
-        folder = tmp_path / f"server{len(started)}" if started else tmp_path
-        folder.mkdir(exist_ok=True)
+        own = folder / f"server{len(started)}" if started else folder
+        own.mkdir(exist_ok=True)
         binds = ["-b", bind] if bind else []
-        server = Server(folder, [*binds, *args], **named)
+        server = Server(own, [*binds, *args], **named)
         started.append(server)
         return server.start(wait=wait)
 
-    yield start
-    problems = [problem for server in started for problem in end(server)]
+    try:
+        yield start
+    finally:
+        problems = [problem for server in started for problem in end(server)]
     if problems:
         pytest.fail("after the test: " + "\n".join(problems))
 
@@ -42,10 +58,9 @@ def end(server):
         return problems
     try:
         if server.process.poll() is None:
-            server.stop(signal.SIGINT, timeout=15)
-            if server.process.returncode != 0:
-                problems.append(f"INT ended the master with {server.process.returncode}")
-            server.expected_exit = (server.process.returncode,)
+            code = server.stop(signal.SIGINT, timeout=15)
+            if code != 0:
+                problems.append(f"INT ended the master with {code}")
         elif server.process.returncode not in server.expected_exit:
             problems.append(f"the master ended by itself with {server.process.returncode}")
         eventually(f"all processes gone: {server.processes()}", lambda: not proc.session_members(server.pid), 10)
