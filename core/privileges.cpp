@@ -1,0 +1,103 @@
+#include "core/privileges.hpp"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <limits>
+
+namespace narwhal {
+namespace {
+
+std::optional<unsigned> number_of(const std::string& text) {
+  unsigned number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  // The highest value is -1 to setuid() and chown(): "leave it as it is".
+  if (read.ec != std::errc() || read.ptr != end || number == std::numeric_limits<unsigned>::max()) return std::nullopt;
+  return number;
+}
+
+bool is_root() {
+  return ::geteuid() == 0;
+}
+
+// getpwnam() and its kin leave errno alone when there is no such entry.
+Error lookup_error(const std::string& what) {
+  return errno == 0 ? Error{what + ": no such entry in this system"} : errno_error(what);
+}
+
+Result<Done> take_user(const std::string& user, Identity& identity) {
+  const auto number = number_of(user);
+  errno = 0;
+  const passwd* const entry = number ? ::getpwuid(*number) : ::getpwnam(user.c_str());
+  if (entry == nullptr && !number) return lookup_error("user " + user);
+  identity.uid = entry != nullptr ? entry->pw_uid : *number;
+  if (entry == nullptr) return Done{};
+  identity.user_name = entry->pw_name;
+  if (is_root()) identity.gid = entry->pw_gid;
+  return Done{};
+}
+
+Result<Done> take_group(const std::string& group, Identity& identity) {
+  if (const auto number = number_of(group)) {
+    identity.gid = *number;
+    return Done{};
+  }
+  errno = 0;
+  const struct group* const entry = ::getgrnam(group.c_str());
+  if (entry == nullptr) return lookup_error("group " + group);
+  identity.gid = entry->gr_gid;
+  return Done{};
+}
+
+Result<Done> set_supplementary(const Identity& wanted, Supplementary groups) {
+  if (!is_root()) return Done{};  // only root can, and only root has groups worth dropping
+  const gid_t group = wanted.gid.value_or(::getegid());
+  if (groups == Supplementary::of_user && !wanted.user_name.empty()) {
+    if (::initgroups(wanted.user_name.c_str(), group) < 0) return errno_error("initgroups " + wanted.user_name);
+    return Done{};
+  }
+  if (::setgroups(1, &group) < 0) return errno_error("setgroups");
+  return Done{};
+}
+
+bool holds(const Identity& wanted) {
+  uid_t real = 0, effective = 0, saved = 0;
+  gid_t real_group = 0, effective_group = 0, saved_group = 0;
+  if (::getresuid(&real, &effective, &saved) < 0) return false;
+  if (::getresgid(&real_group, &effective_group, &saved_group) < 0) return false;
+  const auto all = [](auto wanted_id, auto a, auto b, auto c) {
+    return !wanted_id || (*wanted_id == a && *wanted_id == b && *wanted_id == c);
+  };
+  return all(wanted.uid, real, effective, saved) && all(wanted.gid, real_group, effective_group, saved_group);
+}
+
+}  // namespace
+
+Result<Identity> resolve_identity(const std::string& user, const std::string& group) {
+  Identity identity;
+  if (!user.empty()) {
+    const auto taken = take_user(user, identity);
+    if (!taken) return Error{taken.error()};
+  }
+  if (!group.empty()) {
+    const auto taken = take_group(group, identity);
+    if (!taken) return Error{taken.error()};
+  }
+  return identity;
+}
+
+Result<Done> drop_privileges(const Identity& wanted, Supplementary groups) {
+  if (!wanted.uid && !wanted.gid) return Done{};
+  // Groups first: without root's uid neither call is allowed any more.
+  if (const auto set = set_supplementary(wanted, groups); !set) return set;
+  if (wanted.gid && ::setgid(*wanted.gid) < 0) return errno_error("setgid " + std::to_string(*wanted.gid));
+  if (wanted.uid && ::setuid(*wanted.uid) < 0) return errno_error("setuid " + std::to_string(*wanted.uid));
+  if (!holds(wanted)) return Error{"drop privileges: the kernel kept some of the former rights"};
+  if (wanted.uid.value_or(0) != 0 && ::setuid(0) == 0) return Error{"drop privileges: root could be regained"};
+  return Done{};
+}
+
+}  // namespace narwhal
