@@ -1,7 +1,9 @@
 // HTTP/1 chunked bodies: bytes in, pieces of the body out. RFC 9112 7.1.
 // Ownership  a piece is a view into the bytes given.
 // Errors     bad bytes give Status::refused and a fault(), a literal. Refusal is final. Never throws.
-// Bounds     chunk extensions and trailers are bounded; trailers are checked, then dropped.
+// Bounds     chunk extensions 4 KiB and trailers 8 KiB a message; a size has at most 16 digits. Trailers are
+//            checked, then dropped; those that would frame, route or authorise are refused.
+// Blanks     none around a size or an extension: the grammar's "bad white space" is a smuggler's tool alone.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +30,14 @@ class ChunkDecoder {
  private:
   enum class State : std::uint8_t;
   ChunkFed refuse(const char* fault, std::size_t consumed) noexcept;
+  const char* step(char c) noexcept;            // every byte but the body's; returns a fault or null
+  const char* step_size(char c) noexcept;
+  const char* step_extension(char c) noexcept;
+  const char* step_trailer(char c) noexcept;
   State state_{};
-  std::uint8_t digits_ = 0;
+  std::uint8_t digits_ = 0;     // of the size, so far
+  std::uint8_t name_at_ = 0;    // bytes of the trailer's name so far, saturated
+  std::uint8_t forbidden_ = 0;  // one bit for each forbidden name that the trailer's may still become
   std::uint32_t overhead_ = 0;  // bytes of extensions, then of trailers, so far
   std::uint64_t left_ = 0;      // of the chunk's data
   const char* fault_ = "";

@@ -30,7 +30,8 @@ enum class Framing : std::uint8_t { none, length, chunked };
 
 struct Head {
   Bytes method, target;
-  Bytes path;       // of the target, as sent; "*" for asterisk-form; empty for authority-form
+  Bytes path;       // of the target, as sent; "*" for asterisk-form; empty for authority-form; "/" where an
+                    // absolute target has none
   Bytes query;      // after the first '?'
   Bytes authority;  // of an absolute or authority-form target, else the Host field's value; may be empty
   Bytes scheme;     // of an absolute target, else empty
@@ -39,7 +40,7 @@ struct Head {
   std::uint8_t minor = 1;             // HTTP/1.minor
   Framing framing = Framing::none;
   bool keep_alive = true;             // by version and Connection
-  bool expect_continue = false;       // Expect: 100-continue, in HTTP/1.1
+  bool expect_continue = false;       // Expect: 100-continue, in HTTP/1.1, and a body is to come
   bool is_head = false, is_connect = false;
 
   // Value of the first field of this name (any case); data is null when absent.

@@ -1,0 +1,264 @@
+#include "protocol/http1_response.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "protocol/characters.hpp"
+
+namespace narwhal::protocol {
+namespace {
+
+constexpr int status_min = 200, status_max = 599;
+constexpr int status_count = 600;
+
+struct Reason {
+  int status;
+  std::string_view phrase;
+};
+
+// The IANA registry of 2025, without what is marked unused.
+constexpr Reason reasons[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {418, "I'm a teapot"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {510, "Not Extended"},
+    {511, "Network Authentication Required"},
+};
+
+constexpr std::string_view unknown_reason = "Unknown";
+constexpr std::size_t phrase_bytes_max = 31;
+
+// Whole status lines by status, so that writing one is one copy.
+struct StatusLine {
+  std::uint8_t size = 0;
+  char text[13 + phrase_bytes_max + 2] = {};  // "HTTP/1.1 200 ", phrase, CRLF
+};
+
+constexpr std::array<StatusLine, status_count - 100> status_lines = [] {
+  std::array<StatusLine, status_count - 100> lines{};
+  const auto fill = [&](int status, std::string_view phrase) {
+    StatusLine& line = lines[static_cast<std::size_t>(status - 100)];
+    std::size_t at = 0;
+    for (const char c : std::string_view("HTTP/1.1 ")) line.text[at++] = c;
+    for (const int divisor : {100, 10, 1}) line.text[at++] = static_cast<char>('0' + status / divisor % 10);
+    line.text[at++] = ' ';
+    for (const char c : phrase) line.text[at++] = c;
+    line.text[at++] = '\r';
+    line.text[at++] = '\n';
+    line.size = static_cast<std::uint8_t>(at);
+  };
+  for (int status = 100; status < status_count; ++status) fill(status, unknown_reason);
+  for (const Reason& reason : reasons) fill(reason.status, reason.phrase);
+  return lines;
+}();
+
+constexpr bool has_line(int status) noexcept { return status >= 100 && status < status_count; }
+
+inline char* put(char* out, std::string_view text) noexcept {
+  if (text.empty()) return out;  // its pointer may be null, which memcpy must not be given
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+char* put_number(char* out, std::uint64_t number) noexcept {
+  char digits[20];
+  char* at = digits + sizeof digits;
+  do {
+    *--at = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  return put(out, {at, static_cast<std::size_t>(digits + sizeof digits - at)});
+}
+
+char* put_length(char* out, const ResponseHead& head) noexcept {
+  switch (head.length) {
+    case ResponseHead::Length::known:
+      out = put(out, "Content-Length: ");
+      out = put_number(out, head.content_length);
+      return put(out, "\r\n");
+    case ResponseHead::Length::chunked: return put(out, "Transfer-Encoding: chunked\r\n");
+    case ResponseHead::Length::until_close:
+    case ResponseHead::Length::absent: return out;
+  }
+  return out;
+}
+
+char* put_connection(char* out, const ResponseHead& head) noexcept {
+  if (head.keep_alive) return head.minor == 0 ? put(out, "Connection: keep-alive\r\n") : out;
+  return head.minor == 0 ? out : put(out, "Connection: close\r\n");
+}
+
+char* put_two_digits(char* out, unsigned number) noexcept {
+  *out++ = static_cast<char>('0' + number / 10);
+  *out++ = static_cast<char>('0' + number % 10);
+  return out;
+}
+
+struct Day {
+  unsigned year, month, day;  // month and day from 1
+};
+
+// Days since 1970-01-01 to the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date
+// algorithms": years begin in March, so that the leap day is the last of its year.
+Day day_of(std::uint64_t days) noexcept {
+  const std::uint64_t shifted = days + 719468;  // since 0000-03-01
+  const std::uint64_t era = shifted / 146097;
+  const auto of_era = static_cast<unsigned>(shifted % 146097);
+  const unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  const unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned march_month = (5 * of_year + 2) / 153;
+  const unsigned day = of_year - (153 * march_month + 2) / 5 + 1;
+  const unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
+  const auto year = static_cast<unsigned>(era * 400) + year_of_era + (month <= 2 ? 1 : 0);
+  return {year, month, day};
+}
+
+}  // namespace
+
+// Years 1970 to 9999: other times are taken for the nearest of these.
+void encode_date(std::int64_t unix_seconds, char* out) noexcept {
+  constexpr std::int64_t last = 253402300799;  // 9999-12-31 23:59:59
+  const auto seconds = static_cast<std::uint64_t>(unix_seconds < 0 ? 0 : unix_seconds > last ? last : unix_seconds);
+  const std::uint64_t days = seconds / 86400;
+  const auto of_day = static_cast<unsigned>(seconds % 86400);
+  const Day day = day_of(days);
+  out = put(out, std::string_view("ThuFriSatSunMonTueWed").substr(days % 7 * 3, 3));
+  out = put(out, ", ");
+  out = put_two_digits(out, day.day);
+  *out++ = ' ';
+  out = put(out, std::string_view("JanFebMarAprMayJunJulAugSepOctNovDec").substr((day.month - 1) * 3, 3));
+  *out++ = ' ';
+  out = put_two_digits(out, day.year / 100);
+  out = put_two_digits(out, day.year % 100);
+  *out++ = ' ';
+  out = put_two_digits(out, of_day / 3600);
+  *out++ = ':';
+  out = put_two_digits(out, of_day / 60 % 60);
+  *out++ = ':';
+  out = put_two_digits(out, of_day % 60);
+  put(out, " GMT");
+}
+
+std::string_view reason_phrase(int status) noexcept {
+  if (!has_line(status)) return unknown_reason;
+  const StatusLine& line = status_lines[static_cast<std::size_t>(status - 100)];
+  return {line.text + 13, line.size - 15u};
+}
+
+const char* check_response(int status, const Field* fields, std::size_t count) noexcept {
+  if (status < status_min || status > status_max) return "status is not between 200 and 599";
+  for (std::size_t i = 0; i < count; ++i) {
+    if (fields[i].name.size == 0 || !all(fields[i].name, bytes::token)) return "field name is no token";
+    if (!all(fields[i].value, bytes::value)) return "control byte in a field's value";
+  }
+  return nullptr;
+}
+
+bool is_host_field(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 2: return same_token(name, "te");
+    case 4: return same_token(name, "date");
+    case 7: return same_token(name, "trailer") || same_token(name, "upgrade");
+    case 10: return same_token(name, "connection") || same_token(name, "keep-alive");
+    case 14: return same_token(name, "content-length");
+    case 16: return same_token(name, "proxy-connection");
+    case 17: return same_token(name, "transfer-encoding");
+    default: return false;
+  }
+}
+
+std::size_t response_head_bound(const ResponseHead& head) noexcept {
+  // The lines that need no field: status, Date, Server, Connection, Content-Length or Transfer-Encoding, empty line.
+  constexpr std::size_t fixed = sizeof(StatusLine::text) + 8 + 10 + 24 + 38 + 2;
+  std::size_t bound = fixed + head.date.size() + head.server.size();
+  for (std::size_t i = 0; i < head.field_count; ++i) bound += head.fields[i].name.size + head.fields[i].value.size + 4;
+  return bound;
+}
+
+std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
+  const StatusLine& line = status_lines[static_cast<std::size_t>(has_line(head.status) ? head.status - 100 : 400)];
+  char* at = put(out, {line.text, line.size});
+  if (!head.date.empty()) {
+    at = put(at, "Date: ");
+    at = put(at, head.date);
+    at = put(at, "\r\n");
+  }
+  bool server_given = false;
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    const Field& field = head.fields[i];
+    if (is_host_field(field.name)) continue;
+    server_given |= same_token(field.name, "server");
+    at = put(at, field.name);
+    at = put(at, ": ");
+    at = put(at, field.value);
+    at = put(at, "\r\n");
+  }
+  if (!head.server.empty() && !server_given) {
+    at = put(at, "Server: ");
+    at = put(at, head.server);
+    at = put(at, "\r\n");
+  }
+  at = put_length(at, head);
+  at = put_connection(at, head);
+  at = put(at, "\r\n");
+  return static_cast<std::size_t>(at - out);
+}
+
+}  // namespace narwhal::protocol
