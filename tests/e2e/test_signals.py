@@ -1,0 +1,321 @@
+"""TERM, INT, QUIT, TTIN, TTOU, and what becomes of requests in hand; deaths of worker, template and master."""
+import os
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+import log_lines
+import proc
+from clock import eventually, scaled
+from load import Background, in_parallel
+from server import example, port_is_free, run, test_plugin
+from wire import Truncated, Wire, WireError, request_bytes
+
+
+# ---- leaving ----
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_an_idle_server_leaves_at_once_with_0(serve, number):
+    server = serve(example("echo"), "-w", "2")
+    server.wait_workers(2)
+    began = time.monotonic()
+    assert server.stop(number) == 0
+    assert time.monotonic() - began < scaled(5)
+    name = signal.Signals(number).name[3:].lower()
+    assert re.search(f"Handling signal: {name}", server.log()) and re.search(log_lines.SHUT_DOWN, server.log())
+
+
+def test_term_waits_for_requests_in_hand(serve):
+    server = serve(example("echo"), "-w", "2", "--threads", "4", "--graceful-timeout", "20")
+    server.wait_workers(2)
+    requests = [Background(server.get, "/?sleep=1.5&size=7", timeout=20) for _ in range(6)]
+    eventually("all six accepted", lambda: established(server.port) >= 6)
+    time.sleep(0.3)  # accepted is not yet parsed; a request that were lost here would fail the test, not pass it
+    server.send(signal.SIGTERM)
+    for request in requests:
+        response = request.result()
+        assert response.body == b"xxxxxxx" and response.closes
+    assert server.wait_exit() == 0
+
+
+def established(port):
+    """Connections of this TCP port in state ESTABLISHED, the server's side."""
+    count = 0
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for line in file.readlines()[1:]:
+            columns = line.split()
+            count += int(columns[1].split(":")[1], 16) == port and columns[3] == "01"
+    return count
+
+
+def test_term_answers_what_waits_in_the_backlog(serve):
+    """Connections that the kernel had accepted before TERM are served, not reset."""
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", "1", "--graceful-timeout", "20")
+    server.wait_workers(1)
+    server.wait_serving()
+    requests = [Background(server.get, "/?sleep=0.4&size=7", timeout=20) for _ in range(4)]
+    eventually("four connections in the kernel's hands", lambda: established(server.port) >= 4)
+    time.sleep(0.1)
+    server.send(signal.SIGTERM)
+    assert [request.result().body for request in requests] == [b"xxxxxxx"] * 4
+    assert server.wait_exit() == 0
+
+
+def test_term_under_load_refuses_but_never_cuts(serve):
+    server = serve(example("echo"), "-w", "2", "--graceful-timeout", "20")
+    server.wait_workers(2)
+    load = server.load(clients=8, keep_alive=True, pause=0).start()
+    load.wait_for_more(200)
+    server.send(signal.SIGTERM)
+    server.wait_exit()
+    load.stop()
+    bad = [reason for reason in load.reasons() if "refused" not in reason.lower()]
+    assert not bad, bad[:10]
+
+
+def test_term_does_not_wait_for_idle_connections(serve):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "30", "--keep-alive", "600")
+    with server.connect() as wire:
+        wire.ask("/")
+        began = time.monotonic()
+        server.send(signal.SIGTERM)
+        assert wire.end() == "eof"
+        assert server.wait_exit() == 0
+        assert time.monotonic() - began < scaled(10)
+
+
+def test_graceful_timeout_bounds_a_term(serve):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "1", "--timeout", "60")
+    server.wait_workers(1)
+    with server.connect() as wire:
+        wire.send(request_bytes("/?sleep=60"))
+        assert wire.quiet_for(0.3)
+        began = time.monotonic()
+        assert server.stop(signal.SIGTERM) == 0
+        assert 0.9 < time.monotonic() - began < scaled(8)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_quick_stop_does_not_wait_for_handlers(serve, number):
+    server = serve(example("echo"), "-w", "2", "--graceful-timeout", "60", "--timeout", "90")
+    server.wait_workers(2)
+    with server.connect() as wire:
+        wire.send(request_bytes("/?sleep=60"))
+        assert wire.quiet_for(0.3)
+        began = time.monotonic()
+        assert server.stop(number) == 0
+        assert time.monotonic() - began < scaled(6)
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGQUIT])
+def test_a_second_signal_hurries_a_graceful_stop(serve, second):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "60", "--timeout", "90")
+    server.wait_workers(1)
+    with server.connect() as wire:
+        wire.send(request_bytes("/?sleep=60"))
+        assert wire.quiet_for(0.3)
+        server.send(signal.SIGTERM)
+        server.wait_for("Handling signal: term")
+        began = time.monotonic()
+        server.send(second)
+        assert server.wait_exit() == 0
+        assert time.monotonic() - began < scaled(6)
+
+
+def test_a_second_term_changes_nothing(serve):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "30")
+    server.wait_workers(1)
+    request = Background(server.get, "/?sleep=1.5&size=3", timeout=20)
+    time.sleep(0.5)
+    server.send(signal.SIGTERM)
+    server.wait_for("Handling signal: term")
+    server.send(signal.SIGTERM)
+    assert request.result().body == b"xxx"
+    assert server.wait_exit() == 0
+
+
+def test_term_during_a_reload_that_hangs_is_served_at_once(serve, tmp_path):
+    from plugin_files import becomes, versioned
+    app = versioned(tmp_path / "app.so", "v1")
+    server = serve(app, "-w", "1", "--boot-timeout", "60")
+    server.wait_workers(1)
+    becomes(app, "init_hangs")
+    server.send(signal.SIGHUP)
+    server.wait_for("Hang up: Master")
+    eventually("the new template or worker", lambda: len(server.processes()) >= 3)
+    began = time.monotonic()
+    assert server.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - began < scaled(6)
+
+
+def test_term_during_the_first_boot_is_served_at_once(serve):
+    server = serve(test_plugin("init_hangs"), "-w", "1", "--boot-timeout", "60", wait=False)
+    eventually("a child", lambda: server.processes())
+    began = time.monotonic()
+    server.stop(signal.SIGTERM)
+    assert time.monotonic() - began < scaled(6)
+
+
+# ---- the number of workers ----
+def test_ttin_and_ttou(serve):
+    server = serve(example("echo"), "-w", "2")
+    server.wait_workers(2)
+    with server.load(clients=4) as load:
+        server.send(signal.SIGTTIN)
+        server.wait_workers(3)
+        server.send(signal.SIGTTIN)
+        server.wait_workers(4)
+        for left in (3, 2, 1):
+            server.send(signal.SIGTTOU)
+            server.wait_workers(left)
+        server.send(signal.SIGTTOU)
+        load.wait_for_more(100)
+        assert len(server.workers()) == 1, "never fewer than one"
+        server.send(signal.SIGTTIN)
+        server.wait_workers(2)
+        load.wait_for_more(50)
+    load.assert_clean(100)
+
+
+def test_ttou_retires_gracefully(serve):
+    server = serve(example("echo"), "-w", "2", "--graceful-timeout", "20")
+    server.wait_workers(2)
+    requests = [Background(server.get, "/?sleep=1.5&size=3", timeout=20) for _ in range(2)]
+    time.sleep(0.5)
+    server.send(signal.SIGTTOU)
+    assert [request.result().body for request in requests] == [b"xxx", b"xxx"]
+    server.wait_workers(1)
+
+
+# ---- deaths ----
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_a_killed_worker_costs_only_what_it_had_in_hand(serve, keep_alive):
+    server = serve(example("echo"), "-w", "4")
+    before = server.wait_workers(4)
+    with server.load(clients=8, keep_alive=keep_alive) as load:
+        load.wait_for_more(100)
+        os.kill(before[0], signal.SIGKILL)
+        server.wait_workers(4, without=before[:1])
+        load.wait_for_more(200)
+    assert len(load.failures) <= 8, load.reasons()
+    assert all("refused" not in reason.lower() for reason in load.reasons())
+    server.wait_for(rf"(?i)worker .*{before[0]}.*SIGKILL")
+
+
+def test_a_killed_template_costs_nothing(serve):
+    server = serve(example("echo"), "-w", "2")
+    before, template = server.wait_workers(2), server.template()
+    with server.load(clients=4) as load:
+        load.wait_for_more(50)
+        os.kill(template, signal.SIGKILL)
+        eventually("a new template", lambda: server.template() not in (None, template))
+        load.wait_for_more(50)
+        assert server.worker_pids() == before
+    load.assert_clean()
+    os.kill(before[0], signal.SIGKILL)
+    server.wait_workers(2, without=before[:1])
+    assert server.get("/").status == 200
+
+
+def test_template_and_worker_killed_together_are_both_replaced(serve):
+    server = serve(example("echo"), "-w", "2")
+    before, template = server.wait_workers(2), server.template()
+    os.kill(template, signal.SIGKILL)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    server.wait_workers(2, without=before)
+    assert server.template() not in (None, template)
+    assert server.get("/").status == 200
+
+
+def test_a_killed_template_comes_back_with_the_same_code(serve, tmp_path):
+    from plugin_files import deploy, versioned
+    app = versioned(tmp_path / "app.so", "v1")
+    server = serve(app, "-w", "1")
+    before = server.wait_workers(1)
+    deploy(app, "v2")
+    os.kill(server.template(), signal.SIGKILL)
+    os.kill(before[0], signal.SIGKILL)
+    server.wait_workers(1, without=before)
+    assert server.get("/").text == "v1"
+
+
+def test_after_the_masters_death_all_leave_and_the_port_is_free(serve):
+    server = serve(example("echo"), "-w", "4")
+    server.wait_workers(4)
+    with server.load(clients=4, keep_alive=True) as load:
+        load.wait_for_more(50)
+        killed = time.monotonic()
+        server.send(signal.SIGKILL)
+        server.wait_exit()
+        eventually("all gone", lambda: not proc.session_members(server.pid), 5)
+        eventually("the port free", lambda: port_is_free(server.address), 5)
+    # Connections may be refused from then on; what was accepted is finished or announced.
+    assert not [reason for reason in load.reasons() if "status" in reason]
+
+
+def test_a_request_in_hand_outlives_the_master(serve):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "20")
+    server.wait_workers(1)
+    request = Background(server.get, "/?sleep=1&size=3", timeout=20)
+    time.sleep(0.4)
+    server.send(signal.SIGKILL)
+    server.wait_exit()
+    assert request.result().body == b"xxx"
+    eventually("all gone", lambda: not proc.session_members(server.pid), 5)
+
+
+def test_the_whole_group_may_be_signalled_from_a_terminal(serve):
+    """Ctrl-C reaches master, template and workers alike: still an orderly exit."""
+    server = serve(example("echo"), "-w", "2")
+    server.wait_workers(2)
+    server.wait_serving()
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.wait_exit() == 0
+
+
+def test_hup_to_the_whole_group_is_one_reload(serve):
+    server = serve(example("echo"), "-w", "2")
+    server.wait_workers(2)
+    with server.load(clients=4) as load:
+        load.wait_for_more(50)
+        os.killpg(server.pid, signal.SIGHUP)
+        eventually("generation 2", lambda: server.generations() == [2], 20)
+        load.wait_for_more(50)
+    load.assert_clean()
+
+
+def test_usr1_and_friends_do_not_end_the_master(serve):
+    server = serve(example("echo"), "-w", "1")
+    before = server.wait_workers(1)
+    server.send(signal.SIGUSR1, signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD)
+    assert server.get("/").status == 200
+    assert server.worker_pids() == before
+
+
+def test_a_stopped_master_does_not_stop_the_service(serve):
+    server = serve(example("echo"), "-w", "2", "--heartbeat-timeout", "2")
+    before = server.wait_workers(2)
+    server.wait_serving()
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with server.load(clients=4, keep_alive=False) as load:
+            end = time.monotonic() + 3
+            eventually("3 seconds of load", lambda: time.monotonic() > end)
+        load.assert_clean(20)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert server.get("/").status == 200
+    time.sleep(0.5)  # time in which a hasty master would kill workers for their silence
+    assert server.worker_pids() == before
+
+
+def test_a_worker_whose_loop_stands_still_is_replaced(serve):
+    server = serve(example("echo"), "-w", "2", "--heartbeat-timeout", "1")
+    before = server.wait_workers(2)
+    os.kill(before[0], signal.SIGSTOP)
+    after = server.wait_workers(2, without=before[:1], timeout=30)
+    assert before[1] in after
+    assert server.get("/").status == 200
