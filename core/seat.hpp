@@ -41,7 +41,7 @@ struct Record {
   std::uint32_t slot = 0;
   std::uint64_t generation = 0;
   std::int32_t code = 0;
-  char text[492] = {};     // NUL-terminated, cut to fit
+  char text[492] = {};  // NUL-terminated, cut to fit
 };
 
 struct Received {
@@ -67,7 +67,8 @@ Record make_record(Order kind, std::uint32_t slot, std::uint64_t generation);
 struct Listener {
   Bind bind;
   Fd fd;
-  std::string address;  // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
+  std::string address;     // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
+  bool activated = false;  // handed over by systemd: config has no say, and it is never unlinked
 };
 
 // A plugin as this generation runs it: the private copy, and where it came from.
@@ -87,7 +88,7 @@ struct Generation {
 // What the template inherits. `listeners` and `scoreboard` outlive it.
 struct TemplateSeat {
   std::shared_ptr<const Generation> generation;
-  Fd master;                           // reports out, orders in
+  Fd master;  // reports out, orders in
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
 };
@@ -95,7 +96,7 @@ struct TemplateSeat {
 // What one worker inherits.
 struct Seat {
   std::shared_ptr<const Generation> generation;
-  std::uint32_t slot = 0;              // its place in the scoreboard
+  std::uint32_t slot = 0;  // its place in the scoreboard
   Fd master;
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
