@@ -1,0 +1,108 @@
+#include "server/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/known_names.hpp"
+
+namespace narwhal::server {
+namespace {
+
+struct ModeFlag {
+  Mode mode;
+  const char* flags;
+};
+// The one that asks for least comes first: it wins.
+constexpr ModeFlag kModeFlags[] = {
+    {Mode::help, "-h,--help"},
+    {Mode::version, "-v,--version"},
+    {Mode::print, "--print-config"},
+    {Mode::check, "--check-config"},
+};
+
+// An option that takes one text each time it is given, any number of times.
+CLI::Option* add_valued(CLI::App& app, const std::string& flags) {
+  return app.add_option(flags)->type_size(1)->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(false);
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::string& source)
+      : source_(source), where_(source == "command line" ? "" : source + ": ") {
+    app_.set_help_flag();
+    app_.allow_extras();
+    for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
+    config_ = add_valued(app_, "-c,--config");
+    positional_ = app_.add_option("APP")->type_size(1)->expected(0, CLI::detail::expected_max_vector_size);
+    for (const Setting& setting : settings()) {
+      const std::string flags(setting.flags);
+      CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
+      options_.emplace_back(&setting, option);
+    }
+  }
+
+  CommandLine parse(std::vector<std::string> words) {
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+    try {
+      app_.parse(std::move(words));
+    } catch (const CLI::ParseError& fault) {
+      line_.layer.faults.push_back(where_ + fault.what());
+      return std::move(line_);
+    }
+    take_flags();
+    take_app();
+    return std::move(line_);
+  }
+
+ private:
+  void take_flags() {
+    for (const auto& [mode, option] : modes_) {
+      if (option->count() > 0 && !line_.mode) line_.mode = mode;
+    }
+    if (config_->count() > 0) line_.config = config_->results().back();
+    for (const auto& [setting, option] : options_) {
+      if (option->count() == 0) continue;
+      Assignment assignment{setting, {}, source_};
+      const std::string where = where_ + std::string(long_flag(*setting));
+      for (const std::string& text : option->results()) assignment.values.push_back({text, where});
+      if (!setting->is_list()) assignment.values.erase(assignment.values.begin(), assignment.values.end() - 1);
+      line_.layer.assignments.push_back(std::move(assignment));
+    }
+  }
+
+  void take_app() {
+    bool unknown = false;
+    for (const std::string& word : app_.remaining()) {
+      unknown = true;
+      line_.layer.faults.push_back(where_ + unknown_flag_text(word.substr(0, word.find('='))));
+    }
+    if (positional_->count() == 0) return;
+    const std::vector<std::string>& words = positional_->results();
+    // After an unknown flag, its value looks like an APP too many.
+    if (words.size() > 1 && !unknown) {
+      line_.layer.faults.push_back(where_ + "one APP at a time: '" + words[1] + "' comes after '" + words[0] + "'");
+    }
+    if (words[0].empty()) line_.layer.faults.push_back(where_ + "APP is empty");
+    line_.layer.app = Located{words[0], where_ + "APP"};
+    line_.layer.origin = source_;
+  }
+
+  const std::string& source_;
+  std::string where_;
+  CLI::App app_;
+  std::vector<std::pair<Mode, CLI::Option*>> modes_;
+  std::vector<std::pair<const Setting*, CLI::Option*>> options_;
+  CLI::Option* config_ = nullptr;
+  CLI::Option* positional_ = nullptr;
+  CommandLine line_;
+};
+
+}  // namespace
+
+CommandLine parse_command_line(std::vector<std::string> words, const std::string& source) {
+  return Parser(source).parse(std::move(words));
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,14 @@
+// What to say to a name that is no setting: one of Gunicorn's that is not here, a typing error, or neither.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace narwhal::server {
+
+// For a key of narwhal.yaml: "unknown key 'worker': did you mean 'workers'?"
+std::string unknown_key_text(std::string_view key);
+// For a flag of the command line, with its dashes: "'--max-requests' is Gunicorn's; ..."
+std::string unknown_flag_text(std::string_view flag);
+
+}  // namespace narwhal::server

@@ -1,0 +1,171 @@
+#include "server/load_config.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "server/absolute_paths.hpp"
+#include "server/command_line.hpp"
+#include "server/config_file.hpp"
+#include "server/config_keys.hpp"
+#include "server/config_text.hpp"
+#include "server/setting_values.hpp"
+#include "server/settings.hpp"
+#include "server/shell_words.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr const char* kDefaultFile = "narwhal.yaml";
+constexpr int kExitRefused = 1, kExitUsage = 2;
+
+std::string variable(const Environment& environment, const std::string& name) {
+  const auto found = environment.variables.find(name);
+  return found == environment.variables.end() ? "" : found->second;
+}
+
+// The defaults that Gunicorn, too, takes from the environment. An empty variable is none.
+Layer environment_layer(const Environment& environment) {
+  Layer layer;
+  const auto assign = [&](const char* name, const char* setting, const std::string& text) {
+    layer.assignments.push_back({find_setting(setting), {{text, name}}, name});
+  };
+  if (const std::string port = variable(environment, "PORT"); !port.empty()) assign("PORT", "bind", "0.0.0.0:" + port);
+  if (const std::string count = variable(environment, "WEB_CONCURRENCY"); !count.empty()) {
+    assign("WEB_CONCURRENCY", "workers", count);
+  }
+  return layer;
+}
+
+CommandLine variable_line(const Environment& environment) {
+  const std::string source = "NARWHAL_CMD_ARGS";
+  Result<std::vector<std::string>> words = split_shell_words(variable(environment, source));
+  CommandLine line;
+  if (words) {
+    line = parse_command_line(*std::move(words), source);
+  } else {
+    line.layer.faults.push_back(source + ": " + words.error());
+  }
+  line.layer.exit_code = kExitUsage;
+  return line;
+}
+
+Layer text_layer(std::string_view text, const std::string& file_name) {
+  Result<YamlNode> document = parse_yaml(text, file_name);
+  if (document) return read_keys(*document, file_name);
+  Layer layer;
+  layer.faults.push_back(document.error());
+  return layer;
+}
+
+Layer file_layer(const std::optional<std::string>& named, const Environment& environment) {
+  const std::string file_name = named.value_or(kDefaultFile);
+  Layer layer;
+  if (file_name.ends_with(".py")) {
+    layer.faults.push_back(file_name + ": is Python by its name; narwhal reads YAML: see narwhal.yaml(5)");
+    return layer;
+  }
+  Result<FileText> file = read_config_file(absolute_path(environment.start_directory, file_name));
+  if (!file) {
+    layer.faults.push_back(file.error());
+  } else if (file->found) {
+    return text_layer(file->text, file_name);
+  } else if (named) {
+    layer.faults.push_back(file_name + ": there is no such file");
+  }
+  return layer;
+}
+
+std::vector<Origin> list_origins(const Draft& draft) {
+  std::vector<Origin> origins;
+  const auto add = [&](std::string_view key) {
+    const auto found = draft.origins.find(key);
+    origins.push_back({std::string(key), found == draft.origins.end() ? "default" : found->second});
+  };
+  add("app");
+  add("routes");
+  for (const Setting& setting : settings()) add(setting.name);
+  return origins;
+}
+
+LoadResult refuse(std::vector<std::string> faults, int exit_code) {
+  std::string text;
+  for (const std::string& fault : faults) text += (text.empty() ? "" : "\n") + fault;
+  LoadResult result{Error{std::move(text)}};
+  result.faults = std::move(faults);
+  result.exit_code = exit_code;
+  return result;
+}
+
+// $PWD rather than getcwd() where both are the same place: a path through a symbolic link (".../current") then
+// follows the link anew at each reload.
+std::string working_directory() {
+  const char* shown = ::getenv("PWD");
+  struct stat by_name {}, here {};
+  const bool same = shown != nullptr && shown[0] == '/' && ::stat(shown, &by_name) == 0 && ::stat(".", &here) == 0 &&
+                    by_name.st_dev == here.st_dev && by_name.st_ino == here.st_ino;
+  if (same) return shown;
+  std::error_code gone;
+  const std::filesystem::path path = std::filesystem::current_path(gone);
+  return gone ? "/" : path.string();
+}
+
+LoadedConfig finish(Draft draft, Mode mode) {
+  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, ""};
+  if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
+  return loaded;
+}
+
+}  // namespace
+
+Environment current_environment(std::string version) {
+  Environment environment;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos) environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  environment.start_directory = working_directory();
+  environment.version = std::move(version);
+  return environment;
+}
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment) {
+  CommandLine line = parse_command_line({argv + std::min(argc, 1), argv + argc}, "command line");
+  line.layer.exit_code = kExitUsage;
+  CommandLine from_variable = variable_line(environment);
+  const Mode mode = line.mode.value_or(from_variable.mode.value_or(Mode::serve));
+  if (mode == Mode::help) return LoadedConfig{{}, {}, mode, help_text()};
+  if (mode == Mode::version) return LoadedConfig{{}, {}, mode, "narwhal (version " + environment.version + ")\n"};
+
+  const std::optional<std::string> file = line.config ? line.config : from_variable.config;
+  Draft draft = merge_layers({environment_layer(environment), file_layer(file, environment),
+                              std::move(from_variable.layer), std::move(line.layer)});
+  const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
+  draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
+  if (draft.faults.empty() && draft.config.routes.empty() && mode != Mode::print) {
+    draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
+  }
+  if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, kExitRefused));
+  return finish(std::move(draft), mode);
+}
+
+Result<Config> parse_config(std::string_view yaml, const std::string& file_name) {
+  Draft draft = merge_layers({text_layer(yaml, file_name)});
+  if (draft.faults.empty()) return std::move(draft.config);
+  return Error{refuse(std::move(draft.faults), kExitRefused).error()};
+}
+
+std::vector<std::string> needs_restart(const Config& running, const Config& next) {
+  std::vector<std::string> keys;
+  for (const Setting& setting : settings()) {
+    const bool changed = setting.change == Setting::Change::restart && !same_value(setting, running, next);
+    if (changed) keys.emplace_back(setting.name);
+  }
+  return keys;
+}
+
+}  // namespace narwhal::server

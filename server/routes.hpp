@@ -1,0 +1,20 @@
+// Where applications are mounted.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config.hpp"
+#include "core/result.hpp"
+
+namespace narwhal::server {
+
+// "/" and "" become "", "/shop/" becomes "/shop". The error is the reason alone.
+Result<std::string> normal_prefix(std::string_view text);
+// Longest prefix first, so that the first one that fits is the right one; else as written.
+void sort_routes(std::vector<Route>& routes);
+// True for what names a file: it holds a slash or ends in ".so". All else is the name of an installed plugin.
+bool is_plugin_path(std::string_view app);
+
+}  // namespace narwhal::server

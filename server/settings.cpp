@@ -1,0 +1,121 @@
+#include "server/settings.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace narwhal::server {
+namespace {
+
+using enum Group;
+using Text = Setting::Text;
+using Change = Setting::Change;
+
+// A day: longer limits are typing errors. Sizes stop where an int64 of the ABI would.
+constexpr std::uint64_t kSecondsMax = 24 * 60 * 60;
+constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 62;
+constexpr std::uint64_t kCountMax = 1'000'000;
+
+// Scoreboard::slots_max slots hold two generations during a reload, and workers on their way out.
+constexpr std::uint64_t kWorkersMax = 500;
+constexpr std::uint64_t kThreadsMax = 255;
+
+const Setting kSettings[] = {
+    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "",
+     "where to listen: HOST[:PORT], [V6]:PORT, unix:PATH, fd://N"},
+    {"preload_app", "--preload", served, &Config::preload_app, "", "",
+     "run the plugins' preload hook once, before workers are forked"},
+    {"chdir", "--chdir", served, &Config::chdir, "DIR", "",
+     "change to this directory first; relative paths count from it", 0, 0, Text::path},
+    {"raw_env", "-e,--env", served, &Config::raw_env, "NAME=VALUE", "", "environment variable for the plugins"},
+
+    {"workers", "-w,--workers", processes, &Config::workers, "INT", "", "worker processes", 1, kWorkersMax},
+    {"threads", "--threads", processes, &Config::threads, "INT", "", "handler threads in each worker", 1,
+     kThreadsMax},
+    {"worker_connections", "--worker-connections", processes, &Config::worker_connections, "INT", "",
+     "connections one worker holds; more wait in the backlog", 1, kCountMax},
+    {"queue_size", "--queue-size", processes, &Config::queue_size, "INT", "",
+     "requests that wait in one worker; more get 503", 1, kCountMax},
+    {"backlog", "--backlog", processes, &Config::backlog, "INT", "", "connections that wait in the kernel", 1,
+     kCountMax},
+    {"reuse_port", "--reuse-port", processes, &Config::reuse_port, "", "", "bind with SO_REUSEPORT", 0, 0, Text::plain,
+     Change::restart},
+    {"user", "-u,--user", processes, &Config::user, "USER", "", "user of everything but the master"},
+    {"group", "-g,--group", processes, &Config::group, "GROUP", "", "group of everything but the master"},
+    {"initgroups", "--initgroups", processes, &Config::initgroups, "", "", "take the user's other groups, too"},
+    {"umask", "-m,--umask", processes, &Config::umask, "MODE", "", "umask of a Unix socket's file, in octal", 0, 0777},
+    {"pidfile", "-p,--pid", processes, &Config::pidfile, "FILE", "", "file for the master's pid", 0, 0, Text::path,
+     Change::restart},
+    {"proc_name", "-n,--name", processes, &Config::proc_name, "NAME", "", "name in the process titles"},
+    {"stage_dir", "--stage-dir", processes, &Config::stage_dir, "DIR", "", "where private copies of plugins live", 0,
+     0, Text::path, Change::restart},
+
+    {"timeout", "-t,--timeout", time_limits, &Config::timeout, "INT", "seconds",
+     "one request in its handler; then 504", 0, kSecondsMax},
+    {"graceful_timeout", "--graceful-timeout", time_limits, &Config::graceful_timeout, "INT", "seconds",
+     "a retired worker's last requests", 0, kSecondsMax},
+    {"keepalive", "--keep-alive", time_limits, &Config::keepalive, "INT", "seconds",
+     "idle on a kept-alive connection; 0: never kept", 0, kSecondsMax},
+    {"boot_timeout", "--boot-timeout", time_limits, &Config::boot_timeout, "INT", "seconds",
+     "a new process, from fork to ready", 0, kSecondsMax},
+    {"header_timeout", "--header-timeout", time_limits, &Config::header_timeout, "INT", "seconds",
+     "a request's whole head", 0, kSecondsMax},
+    {"body_timeout", "--body-timeout", time_limits, &Config::body_timeout, "INT", "seconds",
+     "silence while a body is coming", 0, kSecondsMax},
+    {"write_timeout", "--write-timeout", time_limits, &Config::write_timeout, "INT", "seconds",
+     "silence while a response is leaving", 0, kSecondsMax},
+    {"heartbeat_timeout", "--heartbeat-timeout", time_limits, &Config::heartbeat_timeout, "INT", "seconds",
+     "a worker whose loop stands still", 0, kSecondsMax},
+    {"probation", "--probation", time_limits, &Config::probation, "INT", "seconds",
+     "a reload that crash-loops this soon is rolled back", 0, kSecondsMax},
+
+    {"limit_request_line", "--limit-request-line", request_limits, &Config::limit_request_line, "INT", "bytes",
+     "request line; 0: no limit of its own", 0, 1024 * 1024},
+    {"limit_request_fields", "--limit-request-fields", request_limits, &Config::limit_request_fields, "INT", "",
+     "number of header fields; 0: no limit of its own", 0, 32768},
+    {"limit_request_field_size", "--limit-request-field_size,--limit-request-field-size", request_limits,
+     &Config::limit_request_field_size, "INT", "bytes", "one header field; 0: no limit of its own", 0, 1024 * 1024},
+    {"limit_request_body", "--limit-request-body", request_limits, &Config::limit_request_body, "INT", "bytes",
+     "a request's body; more gets 413; 0: unlimited", 0, kBytesMax},
+    {"body_buffer_size", "--body-buffer-size", request_limits, &Config::body_buffer_size, "INT", "bytes",
+     "a larger body waits in a file", 0, 1024 * 1024 * 1024},
+    {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "",
+     "directory of that file", 0, 0, Text::path},
+    {"response_buffer_size", "--response-buffer-size", request_limits, &Config::response_buffer_size, "INT", "bytes",
+     "unsent before a writing handler waits", 1, 1024 * 1024 * 1024},
+
+    {"loglevel", "--log-level", logs, &Config::loglevel, "LEVEL", "", "debug, info, warning, error or critical"},
+    {"errorlog", "--error-logfile,--log-file", logs, &Config::errorlog, "FILE", "", "error log; '-': stderr", 0, 0,
+     Text::log_target},
+    {"accesslog", "--access-logfile", logs, &Config::accesslog, "FILE", "", "access log; '-': stdout", 0, 0,
+     Text::log_target},
+    {"access_log_format", "--access-logformat", logs, &Config::access_log_format, "FORMAT", "",
+     "one access line, in Gunicorn's atoms"},
+    {"capture_output", "--capture-output", logs, &Config::capture_output, "", "",
+     "what plugins print goes to the error log"},
+    {"server_header", "--server-header", logs, &Config::server_header, "TEXT", "",
+     "the Server field of responses; empty: none"},
+};
+
+}  // namespace
+
+std::string_view group_title(Group group) {
+  static constexpr std::array<std::string_view, 5> titles{
+      "What is served", "Processes", "Time limits (0 switches one off)", "Limits of a request", "Logs"};
+  return titles[static_cast<std::size_t>(group)];
+}
+
+std::span<const Setting> settings() { return kSettings; }
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::find_if(std::begin(kSettings), std::end(kSettings),
+                                  [name](const Setting& setting) { return setting.name == name; });
+  return found == std::end(kSettings) ? nullptr : found;
+}
+
+std::string_view long_flag(const Setting& setting) {
+  const std::string_view flags = setting.flags;
+  const std::size_t start = flags.find("--");
+  return flags.substr(start, flags.find(',', start) - start);
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,51 @@
+// The one table of settings: name, flags, type, unit, range and help. It drives the reading of narwhal.yaml,
+// the command line, --help, --print-config and the tests that hold the manual pages to it. Defaults are
+// Config's own and stand nowhere else.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/config.hpp"
+
+namespace narwhal::server {
+
+enum class Group { served, processes, time_limits, request_limits, logs };
+std::string_view group_title(Group group);
+
+struct Setting {
+  using Member = std::variant<bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*,
+                              std::chrono::seconds Config::*, std::string Config::*, LogLevel Config::*,
+                              std::vector<Bind> Config::*, Options Config::*>;
+  // What a text means: as it stands, a path, or a path where "-" is a standard stream.
+  enum class Text { plain, path, log_target };
+  // Whether SIGHUP can apply a new value.
+  enum class Change { reload, restart };
+
+  std::string_view name;     // Gunicorn's, where it has one; the key in narwhal.yaml
+  std::string_view flags;    // "-w,--workers", short first, aliases last
+  Group group;
+  Member member;
+  std::string_view metavar;  // what --help calls the value; empty for a switch
+  std::string_view unit;     // "seconds", "bytes" or empty
+  std::string_view help;     // one line, without unit and default
+  std::uint64_t min = 0, max = 0;  // whole numbers only
+  Text text = Text::plain;
+  Change change = Change::reload;
+
+  bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
+  bool is_list() const { return member.index() >= 7; }  // bind and raw_env: may be given several times
+};
+
+std::span<const Setting> settings();
+const Setting* find_setting(std::string_view name);
+// The long flag that --help and the manual use: "--workers".
+std::string_view long_flag(const Setting& setting);
+
+}  // namespace narwhal::server
