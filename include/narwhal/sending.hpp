@@ -1,0 +1,198 @@
+// Sending: how a Response becomes calls on the host. For the line and for Deferred; apps do not need it.
+#pragma once
+
+#include <narwhal/deferred.hpp>
+#include <narwhal/log.hpp>
+#include <narwhal/response.hpp>
+#include <narwhal/writer.hpp>
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace narwhal {
+namespace detail {
+
+// The fields of a response as the ABI wants them; on the stack as long as they are few.
+class FieldList {
+ public:
+  explicit FieldList(const Response& response) {
+    const std::size_t most = response.headers().size() + 1;
+    if (most > few_.size()) {
+      many_.resize(most);
+      fields_ = many_.data();
+    }
+    if (!response.type().empty() && !response.headers().contains("Content-Type")) {
+      fields_[count_++] = {bytes_of("Content-Type"), bytes_of(response.type())};
+    }
+    for (const auto& [name, value] : response.headers()) {
+      fields_[count_++] = {bytes_of(name.view()), bytes_of(value.view())};
+    }
+  }
+  FieldList(const FieldList&) = delete;
+  FieldList& operator=(const FieldList&) = delete;
+
+  narwhal_response head(int status) const noexcept {
+    narwhal_response head{};
+    head.struct_size = sizeof head;
+    head.status = status;
+    head.field_count = count_;
+    head.fields = fields_;
+    return head;
+  }
+
+ private:
+  std::array<narwhal_field, 8> few_;
+  std::vector<narwhal_field> many_;
+  narwhal_field* fields_ = few_.data();
+  std::uint32_t count_ = 0;
+};
+
+inline int start(const narwhal_host* host, narwhal_exchange* exchange, const Response& response, std::int64_t size) {
+  const FieldList fields(response);
+  narwhal_response head = fields.head(response.status());
+  head.body_size = size;
+  return host->start(exchange, &head);
+}
+
+inline int respond_text(const narwhal_host* host, narwhal_exchange* exchange, const Response& response, Text& body) {
+  // Below this a copy by the host is cheaper than the allocation that hands the string over.
+  constexpr std::size_t moved_from = 16 * 1024;
+  const FieldList fields(response);
+  narwhal_response whole = fields.head(response.status());
+  whole.body = bytes_of(body.view());
+  if (body.lasts_forever()) {
+    whole.release = [](void*) {};
+  } else if (body.owned() && whole.body.size >= moved_from) {
+    auto* kept = new std::string(std::move(body).take());
+    whole.body = bytes_of(*kept);
+    whole.release_arg = kept;
+    whole.release = [](void* string) { delete static_cast<std::string*>(string); };
+  }
+  return host->respond(exchange, &whole);
+}
+
+// The exchange is over after this, whatever it says; STATE would read as "not over yet".
+inline int finish(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+  const int code = host->finish(exchange);
+  return code == NARWHAL_STATE ? NARWHAL_ERROR : code;
+}
+
+inline int respond_file(const narwhal_host* host, narwhal_exchange* exchange, const Response& response,
+                        const FilePart& part) {
+  Writer writer(host, exchange, response, part.size());
+  writer.start();
+  if (part.size() > 0) writer.send_file(part.fd(), part.offset(), part.size());
+  return finish(host, exchange);
+}
+
+inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, const Response& response,
+                          const Response::Streamed& streamed) {
+  Writer writer(host, exchange, response, streamed.size);
+  streamed.pieces(writer);
+  writer.start();  // in case there was no piece at all
+  return finish(host, exchange);
+}
+
+// Runs `later`, which from then on owns the exchange: it may be over before this returns.
+inline int defer(const narwhal_host* host, narwhal_exchange* exchange, const Response::Later& later) noexcept {
+  try {
+    later(Deferred(host, exchange));
+  } catch (const std::exception& error) {
+    log_error(error.what());  // the Deferred has answered 500 on its way out
+  } catch (...) {
+    log_error("an exception that is no std::exception");
+  }
+  return NARWHAL_DEFERRED;
+}
+
+// Sends the whole response; NARWHAL_DEFERRED when somebody else finishes it. Throws what a stream throws; the
+// exchange is not over then, and not after NARWHAL_REFUSED and NARWHAL_STATE.
+inline int respond(const narwhal_host* host, narwhal_exchange* exchange, Response& response) {
+  Response::Body& content = response.content();
+  if (Text* text = std::get_if<Text>(&content)) return respond_text(host, exchange, response, *text);
+  if (auto* part = std::get_if<FilePart>(&content)) return respond_file(host, exchange, response, *part);
+  if (auto* streamed = std::get_if<Response::Streamed>(&content)) {
+    return respond_stream(host, exchange, response, *streamed);
+  }
+  return defer(host, exchange, std::get<Response::Later>(content));
+}
+
+// What on_cancel() left with the exchange. The mutex is what lets the loop read it while another thread ends
+// the exchange; it is not held while the callback runs.
+using Told = std::function<void()>;
+NARWHAL_OF_THIS_PLUGIN inline std::mutex cancel_mutex;
+
+// Takes it out, so that it is called once at most.
+inline std::unique_ptr<Told> take_told(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+  const std::lock_guard lock(cancel_mutex);
+  std::unique_ptr<Told> told(static_cast<Told*>(host->user(exchange)));
+  host->set_user(exchange, nullptr);
+  return told;
+}
+
+}  // namespace detail
+
+inline void Writer::check(int code) {
+  switch (code) {
+    case NARWHAL_OK: return;
+    case NARWHAL_GONE: throw Gone();
+    case NARWHAL_STATE: throw std::length_error("more was written than was declared");
+    case NARWHAL_REFUSED: throw std::invalid_argument("the status or a header may not go on the wire");
+    default: throw std::runtime_error("the response could not be written");
+  }
+}
+
+inline narwhal_exchange* Deferred::end() noexcept {
+  detail::take_told(host_, exchange_);
+  return std::exchange(exchange_, nullptr);
+}
+
+inline void Deferred::on_cancel(std::function<void()> told) {
+  auto kept = std::make_unique<detail::Told>(std::move(told));
+  detail::take_told(host_, exchange_);
+  {
+    const std::lock_guard lock(detail::cancel_mutex);
+    host_->set_user(exchange_, kept.release());
+  }
+  if (!gone()) return;
+  if (const auto missed = detail::take_told(host_, exchange_)) (*missed)();  // it was too late for the hook
+}
+
+inline Sent Deferred::respond(Response response) {
+  if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
+  const char* reason = "the status or a header may not go on the wire";
+  detail::take_told(host_, exchange_);
+  try {
+    const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
+    if (sent != Sent::refused && sent != Sent::state) {
+      exchange_ = nullptr;
+      return sent;
+    }
+  } catch (const Gone&) {
+    reason = "";
+  } catch (const std::exception& error) {
+    reason = "a deferred response failed";
+    log_error(error.what());
+  }
+  return fail(500, reason) == Sent::gone ? Sent::gone : Sent::error;
+}
+
+inline Sent Deferred::start(const Response& head, std::int64_t size) {
+  const Sent sent = static_cast<Sent>(detail::start(host_, exchange_, head, size));
+  started_ = started_ || sent == Sent::ok;
+  return sent;
+}
+
+inline Sent Deferred::finish() {
+  if (!started_ && !gone()) return fail(500, "a deferred request was finished without a response");
+  return static_cast<Sent>(host_->finish(end()));
+}
+
+inline Sent Deferred::fail(int status, std::string_view reason) {
+  return static_cast<Sent>(host_->fail(end(), status, bytes_of(reason)));
+}
+
+}  // namespace narwhal

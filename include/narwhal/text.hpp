@@ -1,0 +1,120 @@
+// Text: bytes that are either borrowed or owned, so that a literal costs no copy and a computed string no care.
+// And the small operations on text that HTTP needs: names without case, percent-encoding.
+#pragma once
+
+#include <narwhal/plugin.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace narwhal {
+
+inline std::string_view view_of(narwhal_bytes bytes) noexcept {
+  return bytes.data == nullptr ? std::string_view() : std::string_view(bytes.data, bytes.size);
+}
+inline narwhal_bytes bytes_of(std::string_view text) noexcept { return narwhal_bytes_of(text.data(), text.size()); }
+
+// Memory that is neither changed nor freed while the worker lives: the server may send from it without a copy.
+struct Forever {
+  std::string_view bytes;
+};
+inline Forever forever(std::string_view bytes) noexcept { return {bytes}; }
+
+class Text {
+ public:
+  Text() noexcept = default;
+  // A string literal: borrowed, its last NUL left out. For other arrays say how long they are: std::string_view(a, n).
+  template <std::size_t N>
+  Text(const char (&literal)[N]) noexcept : view_(literal, N - 1) {}
+  // Borrowed: must stay as it is until the response has been sent. Memory of the request (its views) does.
+  Text(std::string_view borrowed) noexcept : view_(borrowed) {}
+  Text(Forever kept) noexcept : view_(kept.bytes), kind_(Kind::forever) {}
+  // Owned.
+  Text(std::string text) noexcept : owned_(std::move(text)), kind_(Kind::owned) {}
+  // NUL-terminated, of unknown life: copied.
+  template <class Pointer>
+    requires std::same_as<std::remove_cvref_t<Pointer>, const char*> ||
+             std::same_as<std::remove_cvref_t<Pointer>, char*>
+  Text(Pointer&& text) : Text(std::string(text)) {}
+
+  std::string_view view() const noexcept { return kind_ == Kind::owned ? std::string_view(owned_) : view_; }
+  bool owned() const noexcept { return kind_ == Kind::owned; }
+  bool lasts_forever() const noexcept { return kind_ == Kind::forever; }
+  std::string take() && { return kind_ == Kind::owned ? std::move(owned_) : std::string(view_); }
+
+ private:
+  enum class Kind : unsigned char { borrowed, owned, forever };
+  std::string owned_;
+  std::string_view view_;
+  Kind kind_ = Kind::borrowed;
+};
+
+// ASCII only: header names and methods know no other letters.
+inline bool equal_ignoring_case(std::string_view left, std::string_view right) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  if (left.size() != right.size()) return false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (lower(left[i]) != lower(right[i])) return false;
+  }
+  return true;
+}
+
+enum class Plus : bool { plus, space };  // what '+' means: a space in a query or a form, itself in a path
+
+namespace detail {
+
+inline int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Writes at most text.size() bytes at `out`; returns how many. A '%' without two digits stands for itself.
+inline std::size_t percent_decode_into(std::string_view text, Plus plus, char* out) noexcept {
+  char* at = out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+    const int low = high < 0 ? -1 : hex_value(text[i + 2]);
+    if (low >= 0) {
+      *at++ = static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      *at++ = text[i] == '+' && plus == Plus::space ? ' ' : text[i];
+    }
+  }
+  return static_cast<std::size_t>(at - out);
+}
+
+}  // namespace detail
+
+inline std::string percent_decode(std::string_view text, Plus plus = Plus::plus) {
+  std::string decoded(text.size(), '\0');
+  decoded.resize(detail::percent_decode_into(text, plus, decoded.data()));
+  return decoded;
+}
+
+// Encodes every byte that is not in `kept` and no letter, digit, '-', '.', '_' or '~'.
+inline std::string percent_encode(std::string_view text, std::string_view kept = "") {
+  constexpr char digits[] = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                       c == '.' || c == '_' || c == '~' || kept.find(c) != std::string_view::npos;
+    if (plain) {
+      encoded += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      encoded += {'%', digits[byte >> 4], digits[byte & 15]};
+    }
+  }
+  return encoded;
+}
+
+}  // namespace narwhal
