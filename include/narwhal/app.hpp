@@ -7,8 +7,8 @@
 //             an object with members of its own. With `threads` above 1 it is called from several threads at once.
 // Middleware  a function from app to app. wrap(app, outer, inner): the outermost first.
 // Errors      throw. The line catches: 500 before the head of the response, a visible truncation after it.
-// Set-up      NARWHAL_APP(expression) evaluates the expression, NARWHAL_PLUGIN(Class, facts...) constructs the
-//             class, once in each worker and for each mount, before its first request.
+// Set-up      the expression given to NARWHAL_APP or NARWHAL_PLUGIN is evaluated once in each worker and for each
+//             mount, before its first request; what it throws is why the worker does not boot.
 // Hooks       an app object may have any of: void ready_check() (throws when this worker may not accept),
 //             void thread_init(), void thread_exit(), void drain() (see plugin.h for when they are called).
 // Build       g++ -std=c++20 -fPIC -shared -fvisibility=hidden -o hello.so hello.cpp
@@ -32,26 +32,21 @@ App wrap(App app, Middleware outer, Rest... rest) {
 
 }  // namespace narwhal
 
-#define NARWHAL_DETAIL_PLUGIN(...)                                                                                  \
-  namespace {                                                                                                       \
-  constexpr narwhal::PluginFacts narwhal_facts{__VA_ARGS__};                                                        \
-  constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);                                     \
-  }                                                                                                                 \
-  NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                                                 \
+// A plugin: an expression whose value is the app, and what there is to say of it (narwhal::PluginFacts). `boot` is
+// the narwhal::Boot that the expression may hand on:
+//   NARWHAL_PLUGIN(Shop(boot), .name = "shop", .version = "1.2", .options = {{"currency", "string", "EUR"}})
+#define NARWHAL_PLUGIN(expression, ...)                                                                              \
+  namespace {                                                                                                        \
+  auto narwhal_make_app([[maybe_unused]] const narwhal::Boot& boot) { return expression; }                           \
+  constexpr narwhal::PluginFacts narwhal_facts{__VA_ARGS__};                                                         \
+  constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);                                      \
+  }                                                                                                                  \
+  NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                                                  \
       narwhal::detail::Line<narwhal_make_app>::plugin(narwhal_facts, narwhal_options.data());
 
-// The whole plugin: an expression whose value is the app. `boot` is the narwhal::Boot it may look at.
-#define NARWHAL_APP(...)                                                                    \
-  namespace {                                                                               \
-  constexpr auto narwhal_name = narwhal::detail::stem_of(__FILE__);                         \
-  auto narwhal_make_app([[maybe_unused]] const narwhal::Boot& boot) { return __VA_ARGS__; } \
-  }                                                                                         \
-  NARWHAL_DETAIL_PLUGIN(.name = narwhal_name.data())
-
-// A class with a constructor from `const narwhal::Boot&` and operator()(const narwhal::Request&), and what there is
-// to say of it: NARWHAL_PLUGIN(Shop, .name = "shop", .version = "1.2", .options = {{"currency", "string", "EUR"}})
-#define NARWHAL_PLUGIN(Class, ...)                                              \
-  namespace {                                                                   \
-  Class narwhal_make_app(const narwhal::Boot& boot) { return Class(boot); }     \
-  }                                                                             \
-  NARWHAL_DETAIL_PLUGIN(__VA_ARGS__)
+// The same with nothing to say: no options, named after its file.
+#define NARWHAL_APP(...)                                                    \
+  namespace {                                                               \
+  constexpr auto narwhal_name = narwhal::detail::stem_of(__FILE__);         \
+  }                                                                         \
+  NARWHAL_PLUGIN((__VA_ARGS__), .name = narwhal_name.data())
