@@ -97,3 +97,24 @@ def rollup(pid, name):
 def cpu_seconds(pid):
     fields = stat_fields(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def socket_inodes(pid):
+    return {path[8:-1] for path in descriptors(pid).values() if path.startswith("socket:[")}
+
+
+def tcp_table(pid="self"):
+    """[(local port, remote port, state, inode)] of all TCP sockets; state "01" is established, "0A" listening."""
+    rows = []
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                columns = line.split()
+                rows.append((int(columns[1].split(":")[1], 16), int(columns[2].split(":")[1], 16), columns[3], columns[9]))
+    return rows
+
+
+def connection_count(pid):
+    """TCP connections a process holds, listeners left out."""
+    inodes = socket_inodes(pid)
+    return sum(inode in inodes and state != "0A" for _, _, state, inode in tcp_table())

@@ -3,16 +3,15 @@ import hashlib
 import json
 import os
 import random
-import re
 import time
 
 import pytest
 
 import proc
-from clock import eventually, scaled
+from clock import eventually
 from load import Background, in_parallel
 from server import example
-from wire import Wire, WireError, chunked, request_bytes
+from wire import WireError, chunked, request_bytes
 
 MIB = 1024 * 1024
 NOISE = random.Random(2).randbytes(8 * MIB)
@@ -152,7 +151,7 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
     worker, = echo.wait_workers(1)
-    eventually("idle", lambda: connections(worker) == 0)
+    eventually("idle", lambda: proc.connection_count(worker) == 0)
     baseline = len(proc.descriptors(worker))
     for wait in (0, 0.05):
         for _ in range(5):
@@ -162,20 +161,8 @@ def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
             wire.reset() if ending == "reset" else wire.close()
     assert echo.get("/").status == 200
     eventually("all connections and files given back",
-               lambda: connections(worker) == 0 and len(proc.descriptors(worker)) <= baseline, 20)
+               lambda: proc.connection_count(worker) == 0 and len(proc.descriptors(worker)) <= baseline, 20)
     assert echo.worker_pids() == [worker]
-
-
-def connections(pid):
-    """Established sockets of a process, listeners and the master's sockets left out."""
-    inodes = {re.search(r"\d+", path)[0] for path in proc.descriptors(pid).values() if path.startswith("socket:")}
-    count = 0
-    for table in ("tcp", "tcp6"):
-        with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
-            for line in file.readlines()[1:]:
-                columns = line.split()
-                count += columns[9] in inodes and columns[3] != "0A"
-    return count
 
 
 def test_broken_clients_among_good_ones_hurt_nobody(echo):

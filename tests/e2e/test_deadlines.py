@@ -1,0 +1,190 @@
+"""A handler that is slow, stuck or crashing: its own client learns it, the log says what it was, nobody else notices."""
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import proc
+from clock import SCALE, eventually, scaled
+from load import Background, in_parallel
+from server import example
+from wire import Truncated, Wire, WireError, request_bytes
+
+
+def holder(server, wire):
+    """The pid of the worker that holds a connection."""
+    port = wire.sock.getsockname()[1]
+
+    def find():
+        inodes = {inode for local, remote, _, inode in proc.tcp_table() if local == server.port and remote == port}
+        for pid in server.worker_pids():
+            if proc.socket_inodes(pid) & inodes:
+                return pid
+        return None
+    return eventually("the connection accepted", find)
+
+
+# ---- past the deadline ----
+def test_a_request_past_timeout_gets_504_and_the_log_tells_what_it_was(serve):
+    server = serve(example("echo"), "-w", "2", "--threads", "4", "--timeout", "1", "--graceful-timeout", "10")
+    before = server.wait_workers(2)
+    with server.load(clients=6) as load:
+        load.wait_for_more(50)
+        with server.connect(timeout=30) as wire:
+            began = time.monotonic()
+            wire.send(request_bytes("/stuck?sleep=30", method="PUT"))
+            stuck = holder(server, wire)
+            response = wire.response("PUT")
+            assert response.status == 504 and 0.9 < time.monotonic() - began < scaled(6)
+        replaced = server.wait_workers(2, without=[stuck], timeout=30)
+        load.wait_for_more(50)
+    load.assert_clean(100)
+    assert (set(before) - {stuck}) <= set(replaced)
+    line = server.wait_for(r"\[(ERROR|CRITICAL)\].*PUT /stuck\?sleep=30.*")[0]
+    assert re.search(r"\d(\.\d+)? ?s", line), f"no age: {line}"
+    server.wait_for(r"echo\.so")  # the backtrace leads into the plugin
+    server.wait_for(r"0x[0-9a-f]+|#\d+ ")
+
+
+def test_other_requests_of_a_stuck_worker_finish(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "4", "--timeout", "3", "--graceful-timeout", "20")
+    server.wait_workers(1)
+    stuck = Background(server.get, "/?sleep=60", timeout=40)
+    time.sleep(2.0 * SCALE)
+    others = [Background(server.get, "/?sleep=2&size=4", timeout=40) for _ in range(3)]  # in hand when it gets stuck
+    assert stuck.result().status == 504
+    assert [other.result().body for other in others] == [b"xxxx"] * 3
+
+
+def test_with_one_thread_a_stuck_handler_gets_504_and_queued_requests_an_answer(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--timeout", "1", "--graceful-timeout", "5")
+    server.wait_workers(1)
+    stuck = Background(server.get, "/?sleep=60", timeout=40)
+    time.sleep(0.3)
+    queued = [Background(server.get, f"/?size={number + 1}", timeout=40) for number in range(4)]
+    assert stuck.result().status == 504
+    for request in queued:
+        assert request.result().status in (200, 503, 504)
+    assert server.get("/", timeout=30).status == 200
+
+
+def test_a_late_answer_never_reaches_the_next_request(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "2", "--timeout", "1", "--graceful-timeout", "10")
+    with server.connect(timeout=30) as wire:
+        wire.send(request_bytes("/late?sleep=1.5&size=100") + request_bytes("/next?size=7"))
+        assert wire.response().status == 504
+        try:
+            after = wire.response(timeout=10)
+            assert after.status in (200, 503) and b"x" * 100 not in after.body
+            if after.status == 200:
+                assert after.body == b"xxxxxxx"
+        except Truncated as end:
+            assert end.got == 0 or end.reset
+
+
+def test_a_response_that_has_begun_is_cut_off_at_the_deadline(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "2", "--timeout", "1", "--graceful-timeout", "10",
+                   "--write-timeout", "30")
+    with server.connect(timeout=30, receive_buffer=8192) as wire:
+        wire.send(request_bytes("/?size=50000000&write=1"))
+        assert wire.head().status == 200
+        time.sleep(2 * SCALE)  # the client takes nothing: the handler waits in write() past its deadline
+        wire.buffer.clear()
+        left = 0
+        with pytest.raises(Truncated):
+            while True:
+                data = wire.sock.recv(1 << 20)
+                left += len(data)
+                if not data:
+                    raise Truncated("ended", left)
+        assert left < 50_000_000
+    assert server.get("/").status == 200
+
+
+def test_timeout_0_means_none(serve):
+    server = serve(example("echo"), "-w", "1", "--timeout", "0")
+    assert server.get("/?sleep=1.5&size=2").body == b"xx"
+
+
+# ---- slow among quick ----
+def test_quick_requests_do_not_wait_for_a_slow_one_beside_them(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "2")
+    server.wait_serving()
+    slow = Background(lambda: [server.get("/?sleep=1").status for _ in range(3)])
+    with server.load(clients=2, pause=0.01) as load:
+        slow.result()
+    load.assert_clean(50)
+    assert load.percentile(0.99) < scaled(0.25)
+
+
+def test_connections_avoid_a_worker_whose_only_handler_is_busy(serve):
+    server = serve(example("echo"), "-w", "4", "--threads", "1", "--timeout", "60")
+    server.wait_workers(4)
+    server.wait_serving()
+    with server.connect(timeout=30) as wire:
+        wire.send(request_bytes("/?sleep=10"))
+        holder(server, wire)
+        time.sleep(0.2)
+        with server.load(clients=50, keep_alive=False, pause=0.1) as load:
+            load.wait_for_more(600)
+        load.assert_clean(600)
+        assert max(load.latencies) < scaled(3), "somebody waited for the slow handler"
+        # Connections that stay, made while it is busy, land elsewhere too.
+        wires = [server.connect() for _ in range(30)]
+        try:
+            assert all(other.ask("/", ).elapsed < scaled(3) for other in wires)
+        finally:
+            for other in wires:
+                other.close()
+        assert wire.quiet_for(0.01)
+
+
+def test_the_busy_worker_still_drains(serve):
+    """TERM while its only handler sleeps: idle connections end, the sleeper's answer arrives, then it leaves."""
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--graceful-timeout", "30")
+    idle = server.connect()
+    idle.ask("/")
+    request = Background(server.get, "/?sleep=3&size=2", timeout=30)
+    time.sleep(0.5)
+    server.send(signal.SIGTERM)
+    assert idle.end(timeout=2.5) == "eof" or request.done
+    assert not request.done
+    assert request.result().body == b"xx"
+    assert server.wait_exit() == 0
+    idle.close()
+
+
+# ---- crashes ----
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_crash_names_request_and_plugin_and_the_rest_serves(serve, threads):
+    server = serve(example("echo"), "-w", "2", "--threads", threads)
+    before = server.wait_workers(2)
+    mark = server.mark()
+    with server.connect() as wire:
+        wire.send(request_bytes("/die?crash=1", method="DELETE"))
+        victim = None
+        with pytest.raises((WireError, OSError)):
+            wire.response("DELETE")
+    server.wait_for(r"DELETE /die\?crash=1", after=mark)
+    server.wait_for(r"SIG(SEGV|ABRT)", after=mark)
+    server.wait_for(r"echo", after=mark)
+    with server.load(clients=4, keep_alive=False) as load:
+        load.wait_for_more(50)
+    load.assert_clean(50)
+    server.wait_workers(2)
+    assert len(set(before) & set(server.worker_pids())) == 1
+    for text in server.log()[mark:].splitlines():
+        assert "\x00" not in text and "\x1b" not in text
+
+
+def test_a_crash_in_one_worker_cannot_forge_log_lines(serve):
+    server = serve(example("echo"), "-w", "1")
+    with server.connect() as wire:
+        wire.send(request_bytes("/%0a%0d[forged]?crash=1&" + "a" * 3000))
+        with pytest.raises((WireError, OSError)):
+            wire.response()
+    server.wait_for(r"SIG(SEGV|ABRT)")
+    assert not re.search(r"^\[forged\]", server.log(), re.MULTILINE)
+    assert max(map(len, server.log().splitlines())) < 4000

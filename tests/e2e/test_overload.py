@@ -1,0 +1,131 @@
+"""More than fits: what waits, what is refused with 503, what an idle connection costs, and how evenly work spreads."""
+import collections
+import time
+
+import pytest
+
+import proc
+from clock import SCALE, eventually, scaled
+from load import Background
+from server import example, raise_descriptor_limit
+from wire import Wire, request_bytes
+
+
+def test_requests_over_the_queue_bound_get_503_with_retry_after(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--queue-size", "2")
+    wires = [server.connect(timeout=30) for _ in range(10)]
+    try:
+        for wire in wires:
+            assert wire.ask("/").status == 200
+        wires[0].send(request_bytes(f"/?sleep={2 * SCALE}&size=1"))
+        assert wires[0].quiet_for(0.3)
+        for wire in wires[1:]:
+            wire.send(request_bytes("/?size=1"))
+        answers = [wire.response() for wire in wires]
+        statuses = collections.Counter(response.status for response in answers)
+        assert answers[0].status == 200
+        assert statuses == {200: 3, 503: 7}, statuses
+        for response in answers:
+            if response.status == 503:
+                assert int(response.header("Retry-After")) > 0 and response.elapsed < scaled(1.5)
+    finally:
+        for wire in wires:
+            wire.close()
+    assert server.get("/").status == 200
+
+
+def test_connections_over_worker_connections_wait_and_are_served(serve):
+    server = serve(example("echo"), "-w", "1", "--worker-connections", "5")
+    held = [server.connect() for _ in range(5)]
+    for wire in held:
+        assert wire.ask("/").status == 200
+    with server.connect(timeout=20) as waiting:
+        waiting.send(request_bytes("/?size=3"))
+        assert waiting.quiet_for(0.5)
+        assert held[1].ask("/").status == 200  # those inside are served as ever
+        held[0].close()
+        assert waiting.response().body == b"xxx"
+    for wire in held:
+        wire.close()
+
+
+def test_worker_connections_bounds_what_a_worker_holds(serve):
+    server = serve(example("echo"), "-w", "2", "--worker-connections", "10")
+    workers = server.wait_workers(2)
+    wires = [server.connect() for _ in range(40)]
+    eventually("both full", lambda: [proc.connection_count(pid) for pid in workers] == [10, 10])
+    time.sleep(0.2)  # time in which a worker without a bound would take more
+    assert [proc.connection_count(pid) for pid in workers] == [10, 10]
+    for wire in wires:
+        wire.close()
+    assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("way", ["one after another", "at once"])
+def test_200_kept_connections_spread_over_4_workers(serve, way, record_property):
+    server = serve(example("echo"), "-w", "4", "--threads", "1")
+    workers = server.wait_workers(4)
+    server.wait_serving()
+    wires = []
+    try:
+        for _ in range(200):
+            wire = server.connect()
+            wires.append(wire)
+            if way == "one after another":
+                assert wire.ask("/").status == 200
+        for wire in wires if way == "at once" else ():
+            wire.send(request_bytes("/"))
+        for wire in wires if way == "at once" else ():
+            assert wire.response().status == 200
+        spread = sorted(proc.connection_count(pid) for pid in workers)
+    finally:
+        for wire in wires:
+            wire.close()
+    record_property("spread", spread)
+    print(f"spread of 200 connections, {way}: {spread}")
+    assert sum(spread) == 200
+    assert spread[0] >= 0.5 * sum(spread) / 4, spread
+
+
+def test_an_idle_connection_costs_under_1_kib(serve, record_property):
+    count = 5000
+    assert raise_descriptor_limit(count + 1000)
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", str(count + 200),
+                   "--keep-alive", "600")
+    worker, = server.wait_workers(1)
+    wires = []
+
+    def connect(number):
+        for _ in range(number):
+            wire = server.connect(timeout=40)
+            wires.append(wire)
+            assert wire.ask("/?size=1").status == 200
+
+    try:
+        connect(200)  # what is allocated once is allocated by now
+        before = proc.rollup(worker, "Private_Dirty")
+        connect(count)
+        each = (proc.rollup(worker, "Private_Dirty") - before) / count
+        with server.load(clients=16, pause=0.01) as load:
+            load.wait_for_more(500)
+        load.assert_clean(500)
+        assert all(wire.ask("/?size=1").status == 200 for wire in wires[::100])
+    finally:
+        for wire in wires:
+            wire.close()
+    record_property("bytes_per_connection", each)
+    print(f"{each:.0f} bytes of user memory for each of {count} idle connections")
+    assert each < 1024 or SCALE > 1  # sanitizers have their own idea of memory
+    eventually("all given back", lambda: proc.connection_count(worker) == 0, 20)
+
+
+def test_an_idle_server_sleeps(serve):
+    server = serve(example("echo"), "-w", "2")
+    workers = server.wait_workers(2)
+    server.wait_serving()
+    with server.connect() as wire:
+        wire.ask("/")
+        everyone = [server.pid, server.template(), *workers]
+        before = sum(map(proc.cpu_seconds, everyone))
+        time.sleep(2)
+        assert sum(map(proc.cpu_seconds, everyone)) - before <= 0.1 * SCALE
