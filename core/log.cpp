@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -34,9 +36,21 @@ class LevelName : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
 };
 
+// "+0000", as Gunicorn has it; spdlog's own %z has a colon in it.
+class ZoneOffset : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg&, const std::tm& time, spdlog::memory_buf_t& line) override {
+    const long minutes = std::labs(time.tm_gmtoff) / 60;
+    const char sign = time.tm_gmtoff < 0 ? '-' : '+';
+    fmt::format_to(std::back_inserter(line), "{}{:02}{:02}", sign, minutes / 60, minutes % 60);
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<ZoneOffset>(); }
+};
+
 std::unique_ptr<spdlog::formatter> make_formatter() {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<LevelName>('*').set_pattern("[%Y-%m-%d %H:%M:%S %z] [%P] [%*] %v");
+  formatter->add_flag<LevelName>('*').add_flag<ZoneOffset>('?');
+  formatter->set_pattern("[%Y-%m-%d %H:%M:%S %?] [%P] [%*] %v");
   return formatter;
 }
 

@@ -6,11 +6,9 @@
 // Trust      a worker runs plugin code and may have scribbled here: readers take every value as gossip.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,10 +40,8 @@ struct Running {
     sequence.store(odd, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
     route = route_index;
-    method_size = static_cast<std::uint16_t>(std::min(method_text.size(), sizeof method));
-    std::memcpy(method, method_text.data(), method_size);
-    target_size = static_cast<std::uint16_t>(std::min(target_text.size(), target_bytes_max));
-    std::memcpy(target, target_text.data(), target_size);
+    method_size = static_cast<std::uint16_t>(method_text.copy(method, sizeof method));
+    target_size = static_cast<std::uint16_t>(target_text.copy(target, target_bytes_max));
     started_ns.store(now_ns, std::memory_order_relaxed);
     sequence.store(odd + 1, std::memory_order_release);
   }

@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cstring>
 
 namespace narwhal {
@@ -114,8 +113,7 @@ Record make_record(Report kind, std::uint32_t slot, std::uint64_t generation, st
                    std::int32_t code) {
   Record record = record_of(static_cast<std::uint32_t>(kind), slot, generation);
   record.code = code;
-  const std::size_t size = std::min(text.size(), sizeof record.text - 1);
-  std::memcpy(record.text, text.data(), size);
+  text.copy(record.text, sizeof record.text - 1);
   return record;
 }
 
