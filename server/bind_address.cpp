@@ -1,7 +1,6 @@
 #include "server/bind_address.hpp"
 
 #include <arpa/inet.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -27,9 +26,17 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-bool is_host_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-         c == '_';
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// A name or an IPv4 address; empty for every interface.
+bool is_host(std::string_view host) {
+  if (host.empty()) return true;
+  return host.size() <= kHostBytesMax && is_letter_or_digit(host.front()) &&
+         std::all_of(host.begin(), host.end(), [](char c) {
+           return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
+         });
 }
 
 Result<Bind> parse_unix(std::string_view path) {
@@ -92,9 +99,7 @@ Result<Bind> parse_tcp(std::string_view text) {
     return Error{"a port alone is written :" + bind.host};
   }
   if (bind.host == "*") return Error{"every interface is written 0.0.0.0:PORT, [::]:PORT or :PORT"};
-  if (bind.host.size() > kHostBytesMax || !std::all_of(bind.host.begin(), bind.host.end(), is_host_byte)) {
-    return Error{"'" + bind.host + "' is not a host name or address"};
-  }
+  if (!is_host(bind.host)) return Error{"'" + bind.host + "' is not a host name or address"};
   if (colon == std::string_view::npos) return bind;
   if (std::optional<Error> fault = read_port(text.substr(colon + 1), bind)) return *fault;
   return bind;

@@ -27,6 +27,25 @@ CLI::Option* add_valued(CLI::App& app, const std::string& flags) {
   return app.add_option(flags)->type_size(1)->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(false);
 }
 
+// "--name=" to "--name" and "": CLI11 would take the next word for its value.
+std::vector<std::string> part_empty_values(std::vector<std::string> words) {
+  std::vector<std::string> result;
+  bool words_only = false;
+  for (std::string& word : words) {
+    words_only = words_only || word == "--";
+    const bool empty_value = !words_only && word.starts_with("--") && word.find('=') + 1 == word.size();
+    if (empty_value) word.pop_back();
+    result.push_back(std::move(word));
+    if (empty_value) result.emplace_back();
+  }
+  return result;
+}
+
+// CLI11 says "--workers: 1 required  missing".
+std::string missing_value_text(const std::string& theirs) {
+  return theirs.substr(0, theirs.find(':')) + ": needs a value";
+}
+
 class Parser {
  public:
   explicit Parser(const std::string& source)
@@ -35,7 +54,6 @@ class Parser {
     app_.allow_extras();
     for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
     config_ = add_valued(app_, "-c,--config");
-    positional_ = app_.add_option("APP")->type_size(1)->expected(0, CLI::detail::expected_max_vector_size);
     for (const Setting& setting : settings()) {
       const std::string flags(setting.flags);
       CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
@@ -44,15 +62,19 @@ class Parser {
   }
 
   CommandLine parse(std::vector<std::string> words) {
+    words = part_empty_values(std::move(words));
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
     try {
       app_.parse(std::move(words));
+    } catch (const CLI::ArgumentMismatch& fault) {
+      this->fault(missing_value_text(fault.what()));
+      return std::move(line_);
     } catch (const CLI::ParseError& fault) {
-      line_.layer.faults.push_back(where_ + fault.what());
+      this->fault(fault.what());
       return std::move(line_);
     }
     take_flags();
-    take_app();
+    take_words();
     return std::move(line_);
   }
 
@@ -72,22 +94,34 @@ class Parser {
     }
   }
 
-  void take_app() {
-    bool unknown = false;
+  // What CLI11 did not know: words are APP, all else is an unknown flag; after "--" there are only words.
+  void take_words() {
+    std::vector<std::string> words;
+    bool unknown = false, words_only = false;
     for (const std::string& word : app_.remaining()) {
-      unknown = true;
-      line_.layer.faults.push_back(where_ + unknown_flag_text(word.substr(0, word.find('='))));
+      const bool is_flag = !words_only && word.size() > 1 && word.front() == '-';
+      if (!is_flag) {
+        words.push_back(word);
+      } else if (word == "--") {
+        words_only = true;
+      } else {
+        unknown = true;
+        fault(unknown_flag_text(word.substr(0, word.find('='))));
+      }
     }
-    if (positional_->count() == 0) return;
-    const std::vector<std::string>& words = positional_->results();
-    // After an unknown flag, its value looks like an APP too many.
-    if (words.size() > 1 && !unknown) {
-      line_.layer.faults.push_back(where_ + "one APP at a time: '" + words[1] + "' comes after '" + words[0] + "'");
-    }
-    if (words[0].empty()) line_.layer.faults.push_back(where_ + "APP is empty");
+    // After an unknown flag, its value looks like an APP.
+    if (!unknown) take_app(words);
+  }
+
+  void take_app(const std::vector<std::string>& words) {
+    if (words.empty()) return;
+    if (words.size() > 1) fault("one APP at a time: '" + words[1] + "' comes after '" + words[0] + "'");
+    if (words[0].empty()) fault("APP is empty");
     line_.layer.app = Located{words[0], where_ + "APP"};
     line_.layer.origin = source_;
   }
+
+  void fault(const std::string& text) { line_.layer.faults.push_back(where_ + text); }
 
   const std::string& source_;
   std::string where_;
@@ -95,7 +129,6 @@ class Parser {
   std::vector<std::pair<Mode, CLI::Option*>> modes_;
   std::vector<std::pair<const Setting*, CLI::Option*>> options_;
   CLI::Option* config_ = nullptr;
-  CLI::Option* positional_ = nullptr;
   CommandLine line_;
 };
 

@@ -62,7 +62,8 @@ class RouteTable {
       if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' is there twice");
     }
     draft_.config.routes.push_back(Route{*prefix, located.route.app, located.route.options});
-    draft_.origins["routes"] = located.origin;
+    draft_.origins.try_emplace("routes", located.origin);
+    if (prefix->empty()) draft_.origins["app"] = located.origin;
   }
 
   void fault(const LocatedRoute& located, const std::string& reason) {

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "server/setting_values.hpp"
 #include "server/settings.hpp"
@@ -10,13 +12,13 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t kFlagsWidth = 34;
+constexpr std::size_t kFlagsWidth = 38;
 constexpr std::size_t kDefaultBytesMax = 20;
 constexpr std::size_t kOriginColumn = 50;
 
 constexpr const char* kUsage = R"(Usage: narwhal [OPTION]... [APP]
 
-Serve APP through forked workers. APP is the path of a plugin (.so) or the name of an installed one.
+Serve APP through forked workers. APP is the path of a plugin (.so) or an installed one's name.
 
 Examples:
   narwhal ./hello.so                            on http://127.0.0.1:8000, one worker
@@ -24,18 +26,18 @@ Examples:
   narwhal -c /etc/narwhal.yaml --check-config   is all well? exit 0 if so
 )";
 
-constexpr const char* kOwnFlags = R"(
-The program
-  -c, --config FILE                 settings from this file [./narwhal.yaml, if it is there]
-      --check-config                read the settings, load the plugins, say what is wrong, leave
-      --print-config                print every setting, its value and where it comes from, leave
-  -v, --version                     print the version, leave
-  -h, --help                        print this, leave
-)";
+constexpr std::pair<const char*, const char*> kProgramFlags[] = {
+    {"  -c, --config FILE", "settings from this file [./narwhal.yaml, if there]"},
+    {"      --check-config", "load settings and plugins, say what is wrong"},
+    {"      --print-config", "print all settings and where they come from"},
+    {"  -v, --version", "print the version"},
+    {"  -h, --help", "print this"},
+};
 
 constexpr const char* kClosing = R"(
-A flag wins over NARWHAL_CMD_ARGS, that over narwhal.yaml, that over the default. A switch is turned off with
---flag=false. Sizes may end in K, M or G. See narwhal(1) and narwhal.yaml(5).
+-b and -e may be repeated. A switch is turned off with --flag=false. Bytes may end in K, M or G.
+A flag wins over NARWHAL_CMD_ARGS, that over narwhal.yaml, that over the default.
+See narwhal(1) and narwhal.yaml(5).
 )";
 
 // "  -w, --workers INT": the short flag, if any, and the main long one.
@@ -98,19 +100,17 @@ std::string origin_of(const std::vector<Origin>& origins, std::string_view key) 
 }
 
 void print_routes(const Config& config, const std::vector<Origin>& origins, std::string& out) {
-  bool list_begun = false;
+  const auto root = std::find_if(config.routes.begin(), config.routes.end(),
+                                 [](const Route& route) { return route.prefix.empty(); });
+  const bool has_root = root != config.routes.end();
+  out += with_origin("app: " + (has_root ? quoted(root->app) : "null"), origin_of(origins, "app"));
+  if (has_root) print_options(root->options, "", out);
+  const bool has_others = config.routes.size() > (has_root ? 1u : 0u);
+  out += with_origin(has_others ? "routes:" : "routes: []", has_others ? origin_of(origins, "routes") : "default");
   for (const Route& route : config.routes) {
-    if (route.prefix.empty()) {
-      continue;
-    }
-    if (!std::exchange(list_begun, true)) out += with_origin("routes:", origin_of(origins, "routes"));
+    if (route.prefix.empty()) continue;
     out += "  - prefix: " + quoted(route.prefix) + "\n    app: " + quoted(route.app) + "\n";
     print_options(route.options, "    ", out);
-  }
-  for (const Route& route : config.routes) {
-    if (!route.prefix.empty()) continue;
-    out += with_origin("app: " + quoted(route.app), origin_of(origins, "app"));
-    print_options(route.options, "", out);
   }
 }
 
@@ -130,11 +130,12 @@ void print_setting(const Setting& setting, const Config& config, const std::stri
 
 std::string help_text() {
   std::string text = kUsage;
-  text += kOwnFlags;
+  text += "\nThe program\n";
+  for (const auto& [flags, what] : kProgramFlags) text += fmt::format("{:<{}}{}\n", flags, kFlagsWidth, what);
   std::optional<Group> group;
   for (const Setting& setting : settings()) {
     if (std::exchange(group, setting.group) != setting.group) text += fmt::format("\n{}\n", group_title(setting.group));
-    text += fmt::format("{:<{}}  {} {}\n", flags_text(setting), kFlagsWidth - 2, setting.help, default_text(setting));
+    text += fmt::format("{:<{}}{} {}\n", flags_text(setting), kFlagsWidth, setting.help, default_text(setting));
   }
   return text + kClosing;
 }

@@ -21,18 +21,18 @@ constexpr std::uint64_t kThreadsMax = 255;
 
 const Setting kSettings[] = {
     {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "",
-     "where to listen: HOST[:PORT], [V6]:PORT, unix:PATH, fd://N"},
+     "HOST:PORT, [V6]:PORT, unix:PATH or fd://N"},
     {"preload_app", "--preload", served, &Config::preload_app, "", "",
-     "run the plugins' preload hook once, before workers are forked"},
+     "run the plugins' preload hook once, before any fork"},
     {"chdir", "--chdir", served, &Config::chdir, "DIR", "",
-     "change to this directory first; relative paths count from it", 0, 0, Text::path},
+     "go there first; relative paths count from it", 0, 0, Text::path},
     {"raw_env", "-e,--env", served, &Config::raw_env, "NAME=VALUE", "", "environment variable for the plugins"},
 
     {"workers", "-w,--workers", processes, &Config::workers, "INT", "", "worker processes", 1, kWorkersMax},
     {"threads", "--threads", processes, &Config::threads, "INT", "", "handler threads in each worker", 1,
      kThreadsMax},
     {"worker_connections", "--worker-connections", processes, &Config::worker_connections, "INT", "",
-     "connections one worker holds; more wait in the backlog", 1, kCountMax},
+     "connections one worker holds; others wait outside", 1, kCountMax},
     {"queue_size", "--queue-size", processes, &Config::queue_size, "INT", "",
      "requests that wait in one worker; more get 503", 1, kCountMax},
     {"backlog", "--backlog", processes, &Config::backlog, "INT", "", "connections that wait in the kernel", 1,
@@ -66,7 +66,7 @@ const Setting kSettings[] = {
     {"heartbeat_timeout", "--heartbeat-timeout", time_limits, &Config::heartbeat_timeout, "INT", "seconds",
      "a worker whose loop stands still", 0, kSecondsMax},
     {"probation", "--probation", time_limits, &Config::probation, "INT", "seconds",
-     "a reload that crash-loops this soon is rolled back", 0, kSecondsMax},
+     "a reload that crash-loops is rolled back", 0, kSecondsMax},
 
     {"limit_request_line", "--limit-request-line", request_limits, &Config::limit_request_line, "INT", "bytes",
      "request line; 0: no limit of its own", 0, 1024 * 1024},
