@@ -1,0 +1,248 @@
+// narwhal.yaml: text in, Config out, and what each kind of mistake says.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "server/load_config.hpp"
+#include "server/settings.hpp"
+
+using narwhal::Bind;
+using narwhal::Config;
+using narwhal::LogLevel;
+using narwhal::Result;
+using narwhal::server::parse_config;
+
+namespace {
+
+Config good(const std::string& yaml) {
+  Result<Config> config = parse_config(yaml, "narwhal.yaml");
+  INFO(yaml);
+  if (!config) FAIL(config.error());
+  return *config;
+}
+
+std::string fault(const std::string& yaml) {
+  Result<Config> config = parse_config(yaml, "narwhal.yaml");
+  INFO(yaml);
+  REQUIRE_FALSE(config);
+  return config.error();
+}
+
+}  // namespace
+
+TEST_CASE("config file: nothing in it means the defaults") {
+  for (const char* empty : {"", "\n", "# only words\n", "---\n", "{}", "\xEF\xBB\xBF", "null", "workers:\n", "app: ~"}) {
+    CHECK(good(empty) == Config{});
+  }
+}
+
+TEST_CASE("config file: each type of setting is read") {
+  const Config config = good(R"(
+bind: ["[::1]:81", "unix:/run/x.sock", fd://3, "http://localhost:8080/", ":0"]
+workers: 4
+umask: 027
+reuse_port: true
+keepalive: 5
+limit_request_body: 16M
+loglevel: Warning
+proc_name: "my shop"
+raw_env: [A=1, B==]
+)");
+  REQUIRE(config.bind.size() == 5);
+  CHECK(config.bind[0] == Bind{Bind::Kind::tcp, "::1", 81, "", -1});
+  CHECK(config.bind[1] == Bind{Bind::Kind::unix_socket, "", 0, "/run/x.sock", -1});
+  CHECK(config.bind[2] == Bind{Bind::Kind::inherited, "", 0, "", 3});
+  CHECK(config.bind[3] == Bind{Bind::Kind::tcp, "localhost", 8080, "", -1});
+  CHECK(config.bind[4] == Bind{Bind::Kind::tcp, "", 0, "", -1});
+  CHECK(config.workers == 4);
+  CHECK(config.umask == 027);
+  CHECK(config.reuse_port);
+  CHECK(config.keepalive == std::chrono::seconds(5));
+  CHECK(config.limit_request_body == 16u * 1024 * 1024);
+  CHECK(config.loglevel == LogLevel::warning);
+  CHECK(config.proc_name == "my shop");
+  CHECK(config.raw_env == narwhal::Options{{"A", "1"}, {"B", "="}});
+}
+
+TEST_CASE("config file: one bind needs no list, and raw_env may be a map") {
+  CHECK(good("bind: 0.0.0.0:80").bind.front().port == 80);
+  CHECK(good("raw_env: {A: 1, B: two}").raw_env == narwhal::Options{{"A", "1"}, {"B", "two"}});
+  CHECK(good("raw_env: A=1").raw_env == narwhal::Options{{"A", "1"}});
+}
+
+TEST_CASE("config file: a switch takes the six words people write, and no others") {
+  for (const char* yes : {"true", "yes", "on", "True", "YES", "\"true\""}) {
+    CHECK(good(std::string("preload_app: ") + yes).preload_app);
+  }
+  for (const char* no : {"false", "no", "off", "False"}) {
+    CHECK_FALSE(good(std::string("preload_app: ") + no).preload_app);
+  }
+  CHECK(fault("preload_app: 1") == "narwhal.yaml:1:14: preload_app: '1' is not true or false");
+  CHECK(fault("preload_app: y") == "narwhal.yaml:1:14: preload_app: 'y' is not true or false");
+}
+
+TEST_CASE("config file: text that looks like another type stays as it is written") {
+  CHECK(good("proc_name: no").proc_name == "no");
+  CHECK(good("proc_name: 012").proc_name == "012");
+  CHECK(good("app: 1e3").routes.front().app == "1e3");
+  CHECK(good("app: a\noptions: {x: yes, y: 0x10, z: 1.50}").routes.front().options ==
+        narwhal::Options{{"x", "yes"}, {"y", "0x10"}, {"z", "1.50"}});
+}
+
+TEST_CASE("config file: a wrong value is told with file, line, column and key") {
+  CHECK(fault("# a\n\nworkers: four") == "narwhal.yaml:3:10: workers: 'four' is not a whole number");
+  CHECK(fault("timeout: 1.5") == "narwhal.yaml:1:10: timeout: '1.5' is not a whole number of seconds");
+  CHECK(fault("body_buffer_size: 1T") ==
+        "narwhal.yaml:1:19: body_buffer_size: '1T' is not a whole number of bytes");
+  CHECK(fault("umask: 8") == "narwhal.yaml:1:8: umask: '8' is not an octal number");
+  CHECK(fault("loglevel: inof") == "narwhal.yaml:1:11: loglevel: 'inof' is not a level: did you mean 'info'?");
+  CHECK(fault("workers: [1, 2]") == "narwhal.yaml:1:10: workers: is a list, not one value");
+  CHECK(fault("workers: {a: 1}") == "narwhal.yaml:1:10: workers: is a map, not one value");
+  CHECK(fault("raw_env: [A]") == "narwhal.yaml:1:11: raw_env: 'A' is not NAME=VALUE");
+  CHECK(fault("bind: [x:1, [y:2]]") == "narwhal.yaml:1:13: bind: holds a list where one value is due");
+  CHECK(fault("bind: []") == "narwhal.yaml:1:7: bind: names no address");
+  CHECK(fault("proc_name: \"a\\nb\"") == "narwhal.yaml:1:12: proc_name: holds a control character");
+  CHECK(fault("- workers") == "narwhal.yaml:1:1: is a list, not a map of settings");
+  CHECK(fault("workers") == "narwhal.yaml:1:1: is one value, not a map of settings");
+}
+
+TEST_CASE("config file: numbers out of their range are told with the range") {
+  CHECK(fault("workers: 0") == "narwhal.yaml:1:10: workers: 0 is out of range: 1 to 500");
+  CHECK(fault("workers: -3") == "narwhal.yaml:1:10: workers: -3 is out of range: 1 to 500");
+  CHECK(fault("threads: 256") == "narwhal.yaml:1:10: threads: 256 is out of range: 1 to 255");
+  CHECK(fault("umask: 1000") == "narwhal.yaml:1:8: umask: 1000 is out of range: 0 to 777");
+  CHECK(fault("timeout: 18446744073709551616") ==
+        "narwhal.yaml:1:10: timeout: 18446744073709551616 is out of range: 0 to 86400");
+  CHECK(fault("limit_request_body: 18446744073709551615G").find("is out of range") != std::string::npos);
+  for (const narwhal::server::Setting& setting : narwhal::server::settings()) {
+    if (setting.max == 0) continue;
+    const std::string key(setting.name);
+    const bool octal = key == "umask";
+    const auto text = [&](std::uint64_t number) {
+      char buffer[32];
+      std::snprintf(buffer, sizeof buffer, octal ? "%llo" : "%llu", static_cast<unsigned long long>(number));
+      return key + ": " + buffer;
+    };
+    good(text(setting.min));
+    good(text(setting.max));
+    fault(text(setting.max + 1));
+    if (setting.min > 0) fault(text(setting.min - 1));
+  }
+}
+
+TEST_CASE("config file: an unknown key is told with the nearest known one") {
+  CHECK(fault("worker: 4") == "narwhal.yaml:1:1: unknown key 'worker': did you mean 'workers'?");
+  CHECK(fault("\n  wrokers: 4") == "narwhal.yaml:2:3: unknown key 'wrokers': did you mean 'workers'?");
+  CHECK(fault("access_logfile: x") == "narwhal.yaml:1:1: unknown key 'access_logfile': the key is 'accesslog'");
+  CHECK(fault("log-level: x") == "narwhal.yaml:1:1: unknown key 'log-level': the key is 'loglevel'");
+  CHECK(fault("zebra: 4") == "narwhal.yaml:1:1: unknown key 'zebra'");
+}
+
+TEST_CASE("config file: Gunicorn's settings that are not here yet are called that, not unknown") {
+  CHECK(fault("max_requests: 4") ==
+        "narwhal.yaml:1:1: 'max_requests' is Gunicorn's; this version of narwhal does not have it yet");
+  CHECK(fault("worker_class: gthread") ==
+        "narwhal.yaml:1:1: 'worker_class' is Gunicorn's; narwhal does not have it: there is one kind of worker: set "
+        "'threads'");
+  CHECK(fault("wsgi_app: x") ==
+        "narwhal.yaml:1:1: 'wsgi_app' is Gunicorn's; narwhal does not have it: here the key is 'app'");
+}
+
+TEST_CASE("config file: all mistakes are told at once, in order") {
+  CHECK(fault("worker: 1\nworkers: x\nroutes:\n  - {prefix: shop, app: a.so}\nbind: 80\nmax_requests: 1\n") ==
+        "narwhal.yaml:1:1: unknown key 'worker': did you mean 'workers'?\n"
+        "narwhal.yaml:6:1: 'max_requests' is Gunicorn's; this version of narwhal does not have it yet\n"
+        "narwhal.yaml:2:10: workers: 'x' is not a whole number\n"
+        "narwhal.yaml:5:7: bind: '80': a port alone is written :80\n"
+        "narwhal.yaml:4:5: routes: prefix 'shop' does not begin with '/'");
+}
+
+TEST_CASE("config file: a key that is there twice is refused") {
+  CHECK(fault("workers: 1\nworkers: 2") == "narwhal.yaml:2:1: key 'workers' is there twice");
+  CHECK(fault("app: a\noptions: {x: 1, x: 2}") == "narwhal.yaml:2:17: options: key 'x' is there twice");
+  CHECK(fault("bind: [a:1, a:1]") == "narwhal.yaml:1:13: bind: 'a:1' is there twice");
+  CHECK(good("bind: [\"a:0\", \"a:0\"]").bind.size() == 2);
+}
+
+TEST_CASE("config file: text that is no YAML is told with its place") {
+  CHECK(fault("workers: [1").starts_with("narwhal.yaml:"));
+  CHECK(fault("a: b: c") == "narwhal.yaml:1:5: illegal map value");
+  CHECK(fault("workers: *x").starts_with("narwhal.yaml:1:10: "));
+  CHECK(fault("workers: !!int 4") == "narwhal.yaml:1:10: tags such as 'tag:yaml.org,2002:int' are not read here");
+  CHECK(fault("? [a]\n: 1\n") == "narwhal.yaml:1:3: a key must be a word");
+  CHECK(fault("workers: 1\n---\nworkers: 2") == "narwhal.yaml:2:1: a second document: only one is read");
+}
+
+TEST_CASE("config file: bytes that are not UTF-8 are told with their place") {
+  CHECK(fault("app: a\nx: \xff") == "narwhal.yaml:2:4: this byte is not UTF-8 text");
+  CHECK(fault("x: \xc3\xa9\xc0\x80") == "narwhal.yaml:1:5: this byte is not UTF-8 text");
+  CHECK(fault(std::string("x: \0", 4)) == "narwhal.yaml:1:4: this byte is not UTF-8 text");
+  CHECK(fault("x: \xed\xa0\x80") == "narwhal.yaml:1:4: this byte is not UTF-8 text");
+  CHECK(good("proc_name: \xc3\xa9t\xc3\xa9").proc_name == "\xc3\xa9t\xc3\xa9");
+}
+
+TEST_CASE("config file: anchors may be used, but not as a bomb") {
+  const Config config = good("routes:\n  - {prefix: /a, app: x, options: &o {k: v}}\n"
+                             "  - {prefix: /b, app: x, options: *o}\n");
+  REQUIRE(config.routes.size() == 2);
+  CHECK(config.routes[1].options == narwhal::Options{{"k", "v"}});
+
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 14; ++i) {
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) bomb += (j ? ", *a" : "*a") + std::to_string(i - 1);
+    bomb += "]\n";
+  }
+  CHECK(fault(bomb).find("too many values") != std::string::npos);
+  CHECK(fault("app: &a [*a]") == "narwhal.yaml:1:10: this alias is inside what it stands for");
+}
+
+TEST_CASE("config file: size and depth are bounded") {
+  CHECK(fault(std::string(100'000, '[')).starts_with("narwhal.yaml:1:"));
+  CHECK(fault("app: " + std::string(20, '[') + std::string(20, ']')).find("nested too deeply") != std::string::npos);
+  CHECK(fault(std::string(1024 * 1024 + 1, '#')) == "narwhal.yaml: is larger than 1 MiB");
+  CHECK(good(std::string(1024 * 1024, '#')) == Config{});
+}
+
+TEST_CASE("routes: app and options are the root's; longest prefix comes first") {
+  const Config config = good(R"(
+app: ./front.so
+options: {greeting: hello}
+routes:
+  - prefix: /shop/
+    app: shop
+  - prefix: /shop/admin
+    app: ./admin.so
+    options: {}
+)");
+  REQUIRE(config.routes.size() == 3);
+  CHECK(config.routes[0] == narwhal::Route{"/shop/admin", "./admin.so", {}});
+  CHECK(config.routes[1] == narwhal::Route{"/shop", "shop", {}});
+  CHECK(config.routes[2] == narwhal::Route{"", "./front.so", {{"greeting", "hello"}}});
+}
+
+TEST_CASE("routes: a root may stand in the list") {
+  const Config config = good("routes: [{prefix: /, app: a, options: {k: v}}]");
+  REQUIRE(config.routes.size() == 1);
+  CHECK(config.routes[0] == narwhal::Route{"", "a", {{"k", "v"}}});
+}
+
+TEST_CASE("routes: what is wrong with one is told") {
+  CHECK(fault("routes: [{prefix: /a, app: x}, {prefix: /a/, app: y}]") ==
+        "narwhal.yaml:1:32: routes: prefix '/a/' is there twice");
+  CHECK(fault("app: a\nroutes: [{prefix: /, app: b}]") ==
+        "narwhal.yaml:2:10: routes: '/' has an app already, at narwhal.yaml:1:6: app");
+  CHECK(fault("routes: [{app: x}]") == "narwhal.yaml:1:10: routes: 'prefix' is missing (\"/\" is the root)");
+  CHECK(fault("routes: [{prefix: /x}]") == "narwhal.yaml:1:10: routes: 'app' is missing");
+  CHECK(fault("routes: [{prefix: /x, ap: y, app: x}]") ==
+        "narwhal.yaml:1:23: unknown key 'ap': did you mean 'app'?");
+  CHECK(fault("routes: {prefix: /x}") == "narwhal.yaml:1:9: routes: is a map, not a list of {prefix, app, options}");
+  CHECK(fault("routes: [{prefix: /a/../b, app: x}]") == "narwhal.yaml:1:10: routes: prefix '/a/../b' holds '.' or '..'");
+  CHECK(fault("routes: [{prefix: /a//b, app: x}]").find("an empty segment") != std::string::npos);
+  CHECK(fault("routes: [{prefix: \"/a?b\", app: x}]").find("no plain path holds") != std::string::npos);
+  CHECK(fault("app: [a]") == "narwhal.yaml:1:6: app: is a list, not the path or name of a plugin");
+  CHECK(fault("app: ''") == "narwhal.yaml:1:6: app: is empty, not the path or name of a plugin");
+  CHECK(fault("app: a\noptions: {x: [1]}") == "narwhal.yaml:2:14: options.x: is a list, not one value");
+  CHECK(fault("options: {x: 1}\nroutes: [{prefix: /a, app: b}]") ==
+        "narwhal.yaml:1:1: options: there is no 'app' that these options are for");
+}

@@ -1,0 +1,173 @@
+// The small parts that reading settings is made of.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/absolute_paths.hpp"
+#include "server/bind_address.hpp"
+#include "server/known_names.hpp"
+#include "server/nearest_name.hpp"
+#include "server/setting_values.hpp"
+#include "server/settings.hpp"
+#include "server/shell_words.hpp"
+#include "server/utf8.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+TEST_CASE("bind: every spelling that is read is printed so that it is read as the same") {
+  for (const char* text : {"127.0.0.1:8000", "localhost", "localhost:80", ":80", "[::1]:80", "[::]", "[fe80::1%eth0]:1",
+                           "unix:/run/x", "unix:///run/x", "unix:x.sock", "fd://3", "tcp://h:1", "http://h:1/",
+                           "my-host_1.example.org:65535", "h:0"}) {
+    Result<Bind> bind = parse_bind(text);
+    INFO(text);
+    REQUIRE(bind);
+    Result<Bind> again = parse_bind(bind_text(*bind));
+    REQUIRE(again);
+    CHECK(*bind == *again);
+  }
+  CHECK(parse_bind("localhost")->port == 8000);
+  CHECK(parse_bind("unix:///run/x")->path == "/run/x");
+}
+
+TEST_CASE("bind: what is wrong is told in words that help") {
+  const auto fault = [](const char* text) {
+    Result<Bind> bind = parse_bind(text);
+    INFO(text);
+    REQUIRE_FALSE(bind);
+    return bind.error();
+  };
+  CHECK(fault("") == "is empty");
+  CHECK(fault("http://") == "is empty");
+  CHECK(fault("8000") == "a port alone is written :8000");
+  CHECK(fault("::1:8000") == "an IPv6 address needs brackets: [::1]:8000");
+  CHECK(fault("[::1:8000") == "'[' without ']'");
+  CHECK(fault("[::1]8000") == "after ']' comes :PORT, not '8000'");
+  CHECK(fault("[127.0.0.1]:1") == "'127.0.0.1' is not an IPv6 address");
+  CHECK(fault("h:65536") == "port '65536' is not a number from 0 to 65535");
+  CHECK(fault("h:") == "port '' is not a number from 0 to 65535");
+  CHECK(fault("h:+1") == "port '+1' is not a number from 0 to 65535");
+  CHECK(fault("*:80") == "every interface is written 0.0.0.0:PORT, [::]:PORT or :PORT");
+  CHECK(fault("a b:80") == "'a b' is not a host name or address");
+  CHECK(fault("-:80") == "'-' is not a host name or address");
+  CHECK(fault("unix:") == "unix: needs a path");
+  CHECK(fault("unix:@x") == "abstract Unix sockets are not in this version");
+  CHECK(fault("fd://x") == "fd://x needs the number of an open descriptor");
+  CHECK(fault("fd://-1") == "fd://-1 needs the number of an open descriptor");
+  for (const char* wire : {"fastcgi", "scgi", "uwsgi", "https"}) {
+    CHECK(fault((std::string(wire) + "://h:1").c_str()) ==
+          "the wire '" + std::string(wire) + "' is not in this version of narwhal");
+  }
+}
+
+TEST_CASE("nearest name: one slip is forgiven, another word is not") {
+  const std::vector<std::string_view> known{"workers", "threads", "bind", "umask"};
+  CHECK(nearest_name("worker", known) == "workers");
+  CHECK(nearest_name("wrokers", known) == "workers");
+  CHECK(nearest_name("workerss", known) == "workers");
+  CHECK(nearest_name("bnid", known) == "bind");
+  CHECK(nearest_name("thraeds", known) == "threads");
+  CHECK(nearest_name("zebra", known) == "");
+  CHECK(nearest_name("", known) == "");
+  CHECK(nearest_name(std::string(10'000, 'w'), known) == "");
+}
+
+TEST_CASE("unknown names: every flag and key of Gunicorn that is not ours is known by name") {
+  CHECK(unknown_flag_text("--max-requests") ==
+        "'--max-requests' is Gunicorn's; this version of narwhal does not have it yet");
+  CHECK(unknown_flag_text("-D") == "'-D' is Gunicorn's; this version of narwhal does not have it yet");
+  CHECK(unknown_flag_text("--limit-request-feilds") ==
+        "unknown flag '--limit-request-feilds': did you mean '--limit-request-fields'?");
+  CHECK(unknown_flag_text("--pidfile") == "unknown flag '--pidfile': the flag is '--pid'");
+  CHECK(unknown_flag_text("-z") == "unknown flag '-z'");
+  CHECK(unknown_key_text("post_fork") ==
+        "'post_fork' is Gunicorn's; narwhal does not have it: hooks are functions of a plugin here: see "
+        "narwhal/plugin.h");
+}
+
+TEST_CASE("unknown names: no setting of ours is called absent") {
+  for (const Setting& setting : settings()) {
+    CHECK(unknown_key_text(setting.name).find("is Gunicorn's") == std::string::npos);
+    CHECK(unknown_flag_text(long_flag(setting)).find("is Gunicorn's") == std::string::npos);
+  }
+}
+
+TEST_CASE("settings: what a value prints as is read back as the same value") {
+  const Config defaults;
+  for (const Setting& setting : settings()) {
+    INFO(std::string(setting.name));
+    Config config;
+    clear_list(setting, config);
+    for (const std::string& text : value_texts(setting, defaults)) CHECK_FALSE(set_value(setting, text, config));
+    CHECK(config == defaults);
+  }
+}
+
+TEST_CASE("shell words: quotes and backslashes keep together what white space would part") {
+  const auto words = [](std::string_view line) {
+    Result<std::vector<std::string>> result = split_shell_words(line);
+    REQUIRE(result);
+    return *result;
+  };
+  using Words = std::vector<std::string>;
+  CHECK(words("") == Words{});
+  CHECK(words("  \t\n") == Words{});
+  CHECK(words(" -w 2\t-n 'a b' ") == Words{"-w", "2", "-n", "a b"});
+  CHECK(words(R"(a\ b "c \"d\" \\ \n" 'e\f' g"h"i)") == Words{"a b", R"(c "d" \ \n)", "e\\f", "ghi"});
+  CHECK(words(R"('' "" x)") == Words{"", "", "x"});
+  CHECK(words("'it'\\''s'") == Words{"it's"});
+  for (const char* open : {"'a", "\"a", "a\\", "\"a\\\""}) CHECK_FALSE(split_shell_words(open));
+}
+
+TEST_CASE("UTF-8: overlong forms, surrogates, cut characters and NUL are no text") {
+  for (const char* text : {"", "a\n\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xb3", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
+    CHECK_FALSE(find_not_text(text));
+  }
+  for (const char* odd : {"\x80", "\xc0\xaf", "\xc1\x81", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+                          "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x90", "\xff"}) {
+    CHECK(find_not_text(odd));
+  }
+  CHECK(find_not_text(std::string_view("\0", 1)));
+  const auto place = find_not_text("ab\nc\xc3\xa9\xff");
+  REQUIRE(place);
+  CHECK(place->line == 2);
+  CHECK(place->column == 3);
+}
+
+TEST_CASE("paths: one rule for all, and names stay names") {
+  Config config;
+  config.routes = {{"/a", "./a.so", {}}, {"/b", "../b.so", {}}, {"/c", "c.so", {}}, {"/d", "hello", {}},
+                   {"/e", "/opt/e.so", {}}, {"", "web:app", {}}};
+  config.bind = {Bind{Bind::Kind::unix_socket, "", 0, "x.sock", -1}, Bind{}};
+  config.pidfile = "run/pid";
+  config.accesslog = "-";
+  SUBCASE("from the start directory") {
+    CHECK(make_paths_absolute("/srv", config).empty());
+    CHECK(config.routes[0].app == "/srv/a.so");
+    CHECK(config.routes[1].app == "/srv/../b.so");
+    CHECK(config.routes[2].app == "/srv/c.so");
+    CHECK(config.routes[3].app == "hello");
+    CHECK(config.routes[4].app == "/opt/e.so");
+    CHECK(config.routes[5].app == "web:app");
+    CHECK(config.bind[0].path == "/srv/x.sock");
+    CHECK(config.pidfile == "/srv/run/pid");
+    CHECK(config.accesslog == "-");
+    CHECK(config.errorlog == "-");
+    CHECK(config.stage_dir == "");
+    CHECK(config.chdir == "");
+  }
+  SUBCASE("from chdir") {
+    config.chdir = "app";
+    CHECK(make_paths_absolute("/srv", config).empty());
+    CHECK(config.chdir == "/srv/app");
+    CHECK(config.routes[0].app == "/srv/app/a.so");
+  }
+  SUBCASE("a socket's path has a bound") {
+    config.bind[0].path = std::string(120, 'x');
+    const std::vector<std::string> faults = make_paths_absolute("/", config);
+    REQUIRE(faults.size() == 1);
+    CHECK(faults[0].find("too long for a Unix socket") != std::string::npos);
+  }
+}
