@@ -179,8 +179,8 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
   if (scan.status == Status::refused) return refused(scan.refusal);
   if (scan.status == Status::need_more) return {Status::need_more, 0, 0, skipped + scan.size, ""};
 
-  const CheckedHead checked{request.substr(0, scan.size), head.method, scan.tabs};
-  Refusal refusal = split_fields(checked, limits.fields, head.fields);
+  const std::size_t lines = scan.request_line + 2;
+  Refusal refusal = split_fields({request.substr(lines, scan.size - lines), scan.tabs}, limits.fields, head.fields);
   if (!refusal) refusal = judge_fields(head);
   if (refusal) return refused(refusal);
   return {Status::complete, 0, skipped + scan.size, 0, ""};

@@ -3,7 +3,6 @@
 #include <llhttp.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <new>
@@ -41,12 +40,13 @@ int on_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
 
 int on_value(llhttp_t* parser, const char* at, std::size_t size) noexcept {
   Split& split = *static_cast<Split*>(parser->data);
-  while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
-  split.fields->back().value = {split.place(at), size};
+  const char* const value = split.place(at);
+  while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t')) --size;
+  split.fields->back().value = {value, size};
   return 0;
 }
 
-// Bodies are not llhttp's to frame: it stops here, before it looks at what it knows of lengths and upgrades.
+// Bodies are not llhttp's to frame: it stops here, before it acts on what it knows of lengths and upgrades.
 int on_headers_complete(llhttp_t* parser) noexcept {
   static_cast<Split*>(parser->data)->complete = true;
   return stop;
@@ -60,58 +60,42 @@ const llhttp_settings_t settings = [] {
   return chosen;
 }();
 
-// Copied for each head: cheaper than llhttp_init() each time.
-const llhttp_t fresh_parser = [] {
+// A parser that waits for the first field line; each head starts from a copy of it.
+const llhttp_t waiting_parser = [] {
+  constexpr std::string_view request_line = "GET / HTTP/1.1\r\n";
   llhttp_t parser{};
   llhttp_init(&parser, HTTP_REQUEST, &settings);
+  llhttp_execute(&parser, request_line.data(), request_line.size());
   return parser;
 }();
 
 Refusal run_llhttp(std::string_view shown, Split& split) noexcept {
-  llhttp_t parser = fresh_parser;
+  llhttp_t parser = waiting_parser;
   parser.data = &split;
   llhttp_execute(&parser, shown.data(), shown.size());
   if (split.refusal) return split.refusal;
-  if (!split.complete) return {400, "malformed head"};
+  if (!split.complete) return {400, "malformed field line"};
   return {};
 }
 
-bool known_to_every_llhttp(std::string_view method) noexcept {
-  switch (method.size()) {
-    case 3: return method == "GET" || method == "PUT";
-    case 4: return method == "HEAD" || method == "POST";
-    case 5: return method == "PATCH";
-    case 6: return method == "DELETE";
-    case 7: return method == "CONNECT" || method == "OPTIONS";
-    default: return false;
-  }
-}
-
-// CONNECT keeps its name, by which llhttp takes host:port for a target.
-Refusal run_llhttp_on_copy(const CheckedHead& head, Split& split) noexcept {
-  constexpr std::string_view stand_in = "GET";
-  const bool known = known_to_every_llhttp(head.method);
-  const std::string_view method = known ? head.method : stand_in;
-  const std::string_view rest = head.bytes.substr(head.method.size());
-  const std::unique_ptr<char[]> copy(new (std::nothrow) char[method.size() + rest.size()]);
+Refusal run_llhttp_without_tabs(std::string_view lines, Split& split) noexcept {
+  const std::unique_ptr<char[]> copy(new (std::nothrow) char[lines.size()]);
   if (copy == nullptr) return {431, "no memory for this head"};
-  char* const shown_rest = std::copy(method.begin(), method.end(), copy.get());
-  char* const end = std::replace_copy(rest.begin(), rest.end(), shown_rest, '\t', ' ');
-  split.shown = shown_rest;
-  split.original = rest.data();
-  return run_llhttp({copy.get(), static_cast<std::size_t>(end - copy.get())}, split);
+  std::replace_copy(lines.begin(), lines.end(), copy.get(), '\t', ' ');
+  split.shown = copy.get();
+  return run_llhttp({copy.get(), lines.size()}, split);
 }
 
 }  // namespace
 
-Refusal split_fields(const CheckedHead& head, std::size_t fields_max, std::vector<Field>& fields) noexcept {
+Refusal split_fields(const FieldLines& lines, std::size_t fields_max, std::vector<Field>& fields) noexcept {
   fields.clear();
-  Split split{&fields, fields_max != 0 ? fields_max : std::numeric_limits<std::size_t>::max(), head.bytes.data(),
-              head.bytes.data(), Refusal{}};
-  if (head.tabs || !known_to_every_llhttp(head.method)) [[unlikely]] {
-    return run_llhttp_on_copy(head, split);
+  const char* const start = lines.bytes.data();
+  Split split{&fields, fields_max != 0 ? fields_max : std::numeric_limits<std::size_t>::max(), start, start, {}};
+  if (lines.tabs) [[unlikely]] {
+    return run_llhttp_without_tabs(lines.bytes, split);
   }
-  return run_llhttp(head.bytes, split);
+  return run_llhttp(lines.bytes, split);
 }
 
 }  // namespace narwhal::protocol

@@ -1,7 +1,8 @@
 // The field lines of a head, split by llhttp: the one door to it.
-// Sameness   llhttp refuses some valid heads, which ones depending on its release: a method it has no number for,
-//            HTAB around the values it interprets. It is shown a copy of such a head with the method GET and
-//            spaces for tabs, and the views are moved back to the original bytes.
+// Sameness   llhttp knows a fixed list of methods, lets targets and versions through that do not exist, and before
+//            9.4 refuses HTAB around the values it interprets. So the request line is not shown to it, only the lines
+//            after it, by a parser that has read "GET / HTTP/1.1" once and for all; and HTABs are shown as spaces.
+//            What remains is the same in every release.
 // Ownership  the views point into the bytes given.
 #pragma once
 
@@ -14,13 +15,12 @@
 
 namespace narwhal::protocol {
 
-struct CheckedHead {
-  std::string_view bytes;   // whole, as scan_head() found it, with its empty line
-  std::string_view method;  // as parse_request_line() found it, at the start of the bytes
-  bool tabs = false;        // there is an HTAB somewhere
+struct FieldLines {
+  std::string_view bytes;  // from after the request line to the end of the empty line, as scan_head() checked them
+  bool tabs = false;       // there may be an HTAB among them
 };
 
 // Clears and fills `fields`; values come without outer white space. More than `fields_max` of them (0: no limit): 431.
-Refusal split_fields(const CheckedHead& head, std::size_t fields_max, std::vector<Field>& fields) noexcept;
+Refusal split_fields(const FieldLines& lines, std::size_t fields_max, std::vector<Field>& fields) noexcept;
 
 }  // namespace narwhal::protocol
