@@ -1,0 +1,108 @@
+// LiveGeneration: a generation that runs: its template, its workers, and how many of them there should be.
+// Life     booting (no worker accepts) -> admit() -> serving -> retire() or quit() -> leaving -> gone().
+// Failure  while booting, the first template or worker that cannot boot is failure(), and the generation is to be
+//          quit. While serving, what dies is started again: at once after a long life, with back-off after a
+//          short one.
+// Blocks   never: every wait is a state and a deadline.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "server/backoff.hpp"
+#include "server/plan.hpp"
+#include "server/site.hpp"
+#include "server/template_process.hpp"
+#include "server/worker_process.hpp"
+
+namespace narwhal::server {
+
+class LiveGeneration {
+ public:
+  enum class Phase { booting, serving, leaving };
+  struct BootFailure {
+    std::string step;    // "load" or "boot"
+    std::string reason;  // one line
+    int exit_code;       // of the server, at its first boot
+  };
+
+  // Forks the template. `site` outlives it.
+  LiveGeneration(Plan plan, Site& site, std::uint64_t now);
+  LiveGeneration(const LiveGeneration&) = delete;
+  LiveGeneration& operator=(const LiveGeneration&) = delete;
+
+  // What poll() is to watch, and until when.
+  void add_sockets(std::vector<pollfd>& watched) const;
+  std::uint64_t next_deadline(std::uint64_t now) const;
+
+  // The turn of the master's loop, in this order. `readable` is sorted.
+  void hear(std::span<const int> readable, std::uint64_t now);
+  bool reaped(pid_t pid, int status, std::uint64_t now);  // false: not one of ours
+  void settle(std::uint64_t now);                         // time limits, burials, admissions, new workers
+
+  // Every worker is ready and none accepts yet.
+  bool ready() const;
+  const std::optional<BootFailure>& failure() const { return failure_; }
+  bool gone() const { return phase_ == Phase::leaving && workers_.empty() && template_.state() == State::absent; }
+
+  void admit(std::uint64_t now);
+  void retire(std::uint64_t now);
+  void quit(std::uint64_t now);
+  void kill(std::uint64_t now);
+  void forward(int signo) const;  // to template and workers
+  void set_target(unsigned workers) { target_ = workers; }
+  void forgive_silence(std::uint64_t now);
+
+  const Plan& plan() const { return plan_; }
+  std::uint64_t number() const { return plan_.number(); }
+  Phase phase() const { return phase_; }
+  unsigned target() const { return target_; }
+  std::size_t workers_serving() const;
+  std::size_t workers_alive() const { return workers_.size(); }
+  std::uint64_t started_ns() const { return started_ns_; }
+  // Crashes before or soon after ready, since it was admitted: what a crash loop is made of.
+  unsigned young_crashes() const { return young_crashes_; }
+
+ private:
+  using State = TemplateProcess::State;
+
+  void hear_template(std::uint64_t now);
+  void template_ended(std::uint64_t now);
+  void restart_template(std::uint64_t now);
+  void check_time(std::uint64_t now);
+  void bury(WorkerProcess& worker, std::uint64_t now);
+  void announce_death(const WorkerProcess& worker, std::uint64_t now) const;
+  void replace(const WorkerProcess& dead, bool crash, std::uint64_t now);
+  bool recovered_since_last_failure(std::uint64_t now) const;
+  void relieve_stuck(std::uint64_t now);
+  void adjust_places(std::uint64_t now);
+  void fill_vacancies(std::uint64_t now);
+  bool may_spawn() const;
+  bool spawn(std::uint64_t now);
+  void fail_boot(std::string step, std::string reason, int exit_code);
+  void tell_all(Event event, std::uint64_t now);
+  std::size_t places_held() const;
+
+  Plan plan_;
+  Site& site_;
+  TemplateProcess template_;
+  std::list<WorkerProcess> workers_;      // oldest first
+  std::vector<std::uint64_t> vacancies_;  // when each is to be filled
+  Phase phase_ = Phase::booting;
+  unsigned target_;
+  std::uint64_t started_ns_;
+  std::uint64_t template_due_ns_ = never_ns;
+  Backoff worker_backoff_, template_backoff_;
+  std::uint64_t last_failure_ns_ = 0;
+  unsigned young_crashes_ = 0;
+  bool discarded_ = false;
+  std::optional<BootFailure> failure_;
+};
+
+}  // namespace narwhal::server

@@ -1,0 +1,187 @@
+#include "server/master.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/child.hpp"
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "core/process_title.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// Later than planned by this much: the machine or a SIGSTOP held the master up, and most likely its workers too.
+constexpr std::uint64_t overslept_ns = second_ns;
+
+SignalPipe open_signals() {
+  ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end the server
+  auto pipe = or_throw(SignalPipe::open(
+      {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}));
+  unblock_all_signals();  // whatever mask the one who started us left
+  return pipe;
+}
+
+// "term", as Gunicorn's log has it.
+std::string short_name(int signo) {
+  std::string name = signal_name(signo);
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
+
+std::string join_addresses(const ListenerList& listeners) {
+  std::string text;
+  for (const auto& listener : listeners) text += (text.empty() ? "" : ",") + listener->address;
+  return text;
+}
+
+int poll_timeout(std::uint64_t now, std::uint64_t deadline) {
+  if (deadline == never_ns) return -1;
+  if (deadline <= now) return 0;
+  const std::uint64_t milliseconds = (deadline - now + 999'999) / 1'000'000;  // up: not a moment too early
+  return static_cast<int>(std::min<std::uint64_t>(milliseconds, 60'000));
+}
+
+}  // namespace
+
+Master::Master(Config config, Parts parts)
+    : config_(std::move(config)),
+      parts_(std::move(parts)),
+      site_{or_throw(Scoreboard::create()), parts_.run_template},
+      signals_(open_signals()),
+      succession_(site_, parts_.read_config, *this) {
+  // Workers are the template's grandchildren; orphaned, they become ours to reap.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw StartupError(errno_error("become the workers' reaper").message);
+}
+
+int Master::supervise() {
+  start();
+  while (!succession_.gone()) turn();
+  return farewell();
+}
+
+void Master::start() {
+  now_ = now_ns();
+  or_throw(log::open(config_.errorlog, config_.loglevel));
+  set_process_title("narwhal: master [" + app_title(config_) + "]");
+  log::info("Starting narwhal {}", parts_.version);
+  succession_.begin(config_, now_);
+  const ListenerList& listeners = succession_.all().front()->plan().listeners;
+  log::info("Listening at: {} ({})", join_addresses(listeners), ::getpid());
+  log::info("Using worker: native, {} handler thread{}", config_.threads, config_.threads == 1 ? "" : "s");
+}
+
+void Master::turn() {
+  wait();
+  // Words before deaths: what a child said last explains why it died.
+  for (LiveGeneration* generation : succession_.all()) generation->hear(readable_, now_);
+  serve_signals();
+  succession_.settle(now_);
+  if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
+}
+
+void Master::wait() {
+  watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
+  for (const LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
+  const std::uint64_t before = now_ns();
+  const std::uint64_t deadline = succession_.next_deadline(before);
+  // EINTR and the like: nothing is readable then, and the signal's byte makes the next poll() return.
+  const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
+  now_ = now_ns();
+  readable_.clear();
+  for (const pollfd& one : watched_) {
+    if (ready > 0 && one.revents != 0) readable_.push_back(one.fd);
+  }
+  std::sort(readable_.begin(), readable_.end());
+  if (now_ > std::max(before, deadline == never_ns ? now_ : deadline) + overslept_ns) {
+    log::debug("The master was held up: its workers get another heartbeat_timeout");
+    for (LiveGeneration* generation : succession_.all()) generation->forgive_silence(now_);
+  }
+}
+
+void Master::serve_signals() {
+  for (const int signo : signals_.arrived()) on_signal(signo);
+}
+
+void Master::on_signal(int signo) {
+  if (signo == SIGCHLD) return reap();
+  log::info("Handling signal: {}", short_name(signo));
+  switch (signo) {
+    case SIGTERM: return on_term();
+    case SIGINT:
+    case SIGQUIT: return on_quit();
+    case SIGHUP: return succession_.request_reload();
+    case SIGTTIN: return succession_.change_target(+1);
+    case SIGTTOU: return succession_.change_target(-1);
+    case SIGUSR1: return reopen_logs();
+    default: log::debug("{} does nothing yet", signal_name(signo));
+  }
+}
+
+void Master::on_term() {
+  if (stop_ == Stop::none) stop(Stop::graceful);
+}
+
+void Master::on_quit() {
+  if (stop_ == Stop::quick) return succession_.kill_all(now_);  // somebody is out of patience
+  if (stop_ == Stop::graceful) log::info("Quick shutdown requested");
+  stop(Stop::quick);
+}
+
+void Master::stop(Stop how) {
+  if (stop_ == Stop::none) announcer_.stopping();
+  stop_ = how;
+  if (how == Stop::graceful) return succession_.retire_all(now_);
+  succession_.quit_all(now_);
+}
+
+void Master::reap() {
+  while (const auto ended = reap_any()) {
+    bool known = false;
+    for (LiveGeneration* generation : succession_.all()) {
+      known = known || generation->reaped(ended->pid, ended->status, now_);
+    }
+    // A fork on the way from template to worker, or, for the init of a container, anybody's orphan.
+    if (!known) log::debug("Reaped pid {}, which is nobody's", ended->pid);
+  }
+}
+
+void Master::reopen_logs() {
+  if (const auto reopened = log::reopen(); !reopened) log::error("{}", reopened.error());
+  for (const LiveGeneration* generation : succession_.all()) generation->forward(SIGUSR1);
+}
+
+int Master::farewell() {
+  const auto& failure = succession_.first_boot_failure();
+  if (!failure) {
+    log::info("Shutting down: Master");
+    return 0;
+  }
+  log::error("Shutting down: Master");
+  log::error("Reason: {}", failure->exit_code == exit_app_failed ? "App failed to load." : "Worker failed to boot.");
+  return failure->exit_code;
+}
+
+void Master::reloading(std::uint64_t now) {
+  log::info("Hang up: Master");
+  announcer_.reloading(now);
+}
+
+void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why); }
+
+void Master::took_over(const Config& config, const Config* former) {
+  announcer_.ready(*succession_.serving());
+  if (former == nullptr) return;
+  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) log::error("{}", opened.error());
+  set_process_title("narwhal: master [" + app_title(config) + "]");
+  const std::string before = join_addresses(succession_.all().front()->plan().listeners);
+  config_ = config;
+}
+
+}  // namespace narwhal::server

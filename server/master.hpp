@@ -1,0 +1,64 @@
+// Master: forks, watches, signals. One thread, one poll(), and every wait a state with a deadline, so that every
+// signal is served in every state. It maps no plugin and parses no request.
+// Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; USR1 reopens
+//          the logs. Workers and templates get their orders over sockets.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/signals.hpp"
+#include "server/announcer.hpp"
+#include "server/site.hpp"
+#include "server/succession.hpp"
+
+namespace narwhal::server {
+
+class Master : private Succession::Witness {
+ public:
+  // What main introduces to each other.
+  struct Parts {
+    ReadConfig read_config;
+    TemplateBody run_template;
+    std::string version;
+  };
+
+  // Throws StartupError. Changes the process: signal actions, title, subreaper.
+  Master(Config config, Parts parts);
+  // Runs until told to stop; the server's exit code. Throws StartupError before the first fork.
+  int supervise();
+
+ private:
+  enum class Stop { none, graceful, quick };
+
+  void start();
+  void turn();
+  void wait();
+  void serve_signals();
+  void on_signal(int signo);
+  void on_term();
+  void on_quit();
+  void stop(Stop how);
+  void reap();
+  void reopen_logs();
+  int farewell();
+
+  void reloading(std::uint64_t now) override;
+  void reload_failed(const std::string& why) override;
+  void took_over(const Config& config, const Config* former) override;
+
+  Config config_;  // as it serves now
+  Parts parts_;
+  Site site_;
+  SignalPipe signals_;
+  Announcer announcer_;
+  Succession succession_;
+  Stop stop_ = Stop::none;
+  std::uint64_t now_ = 0;  // when this turn began
+  std::vector<pollfd> watched_;
+  std::vector<int> readable_;
+};
+
+}  // namespace narwhal::server

@@ -1,0 +1,30 @@
+// The first half of a transaction: all that a generation needs before its first fork. Changes nothing that serves.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "server/plan.hpp"
+
+namespace narwhal::server {
+
+// Reads the settings anew, from the sources the start had. The error is one line, with file, line and column.
+using ReadConfig = std::function<Result<Config>()>;
+
+// Why a transaction was given up.
+struct Refusal {
+  std::string step;    // "config", "bind", "stage", "load", "boot"
+  std::string reason;  // one line
+};
+using Prepared = std::variant<Plan, Refusal>;
+
+// Binds every address, and waits for one in use: the loop does not run yet.
+Prepared prepare_first(const Config& config);
+// Binds only what `running` does not listen on. Never blocks on another process.
+Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running);
+// The plan of an earlier generation again, under a new number: same settings, same staged copies.
+Prepared prepare_again(const Plan& earlier, std::uint64_t number, const ListenerList& running);
+
+}  // namespace narwhal::server

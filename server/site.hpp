@@ -1,0 +1,41 @@
+// Site: what all generations of one server share.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <optional>
+
+#include "core/check.hpp"
+#include "core/scoreboard.hpp"
+#include "server/plan.hpp"
+
+namespace narwhal::server {
+
+// The scoreboard's places. A place is one worker's from before its fork until it was reaped.
+class SlotPool {
+ public:
+  // The lowest free one; none: all are taken.
+  std::optional<std::uint32_t> take() {
+    for (std::uint32_t slot = 0; slot < taken_.size(); ++slot) {
+      if (taken_[slot]) continue;
+      taken_[slot] = true;
+      return slot;
+    }
+    return std::nullopt;
+  }
+  void give_back(std::uint32_t slot) {
+    NARWHAL_CHECK(slot < taken_.size() && taken_[slot]);
+    taken_[slot] = false;
+  }
+
+ private:
+  std::bitset<Scoreboard::slots_max> taken_;
+};
+
+struct Site {
+  Scoreboard scoreboard;
+  TemplateBody body;
+  SlotPool slots{};
+};
+
+}  // namespace narwhal::server

@@ -1,0 +1,111 @@
+// What the master does about a worker: a table, without clock, fork or kill, so that each cell is a unit test.
+// A word that makes no sense where it arrives (a worker may say anything) changes nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace narwhal::server {
+
+// How far one worker process has come.
+enum class Life : std::uint8_t {
+  spawning,  // asked for; nothing heard yet, its pid is not known
+  booting,   // has said hello
+  ready,     // waits for its generation to be admitted
+  serving,
+  stuck,     // serves on, but wants to leave: retired as soon as its replacement serves
+  draining,  // told to finish what it has and leave
+  quitting,  // told to leave at once
+  aborting,  // its loop stands still: SIGABRT sent, so that it can say where
+  lost,      // its socket is closed: it is about to be reaped, or no use to anybody
+  killed,    // SIGKILL sent
+  gone,      // reaped, or ended before it had a pid
+};
+constexpr std::size_t life_count = 11;
+
+enum class Event : std::uint8_t {
+  hello,
+  ready,
+  admit,   // its generation accepts from now on
+  stuck,   // it asks to be replaced
+  retire,  // it is not wanted any more
+  quit,    // nothing is: the server stops quickly, or its generation is discarded
+  silent,  // no heartbeat for heartbeat_timeout
+  late,    // the time limit of its life has passed
+  closed,  // end of file on its socket
+  exited,  // reaped, or end of file before it had a pid
+};
+constexpr std::size_t event_count = 10;
+
+enum class Action : std::uint8_t { none, accept, drain, quit, abort, kill };
+
+struct Step {
+  Life next;
+  Action action;
+  constexpr bool operator==(const Step&) const = default;
+};
+
+constexpr Step step(Life life, Event event) {
+  using enum Life;
+  using enum Action;
+  // A worker that never accepted has nothing to drain: retired, it quits.
+  constexpr Step table[life_count][event_count] = {
+      // clang-format off
+      //            hello             ready             admit             stuck             retire            quit              silent             late            closed            exited
+      /* spawning */ {{booting, none},  {spawning, none}, {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},   {spawning, none}, {gone, none}},
+      /* booting  */ {{booting, none},  {ready, none},    {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {killed, kill},   {lost, none},     {gone, none}},
+      /* ready    */ {{ready, none},    {ready, none},    {serving, accept},{ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},    {lost, none},     {gone, none}},
+      /* serving  */ {{serving, none},  {serving, none},  {serving, none},  {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},  {lost, none},     {gone, none}},
+      /* stuck    */ {{stuck, none},    {stuck, none},    {stuck, none},    {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {stuck, none},    {lost, none},     {gone, none}},
+      /* draining */ {{draining, none}, {draining, none}, {draining, none}, {draining, none}, {draining, none},         {quitting, Action::quit}, {aborting, abort}, {killed, kill},   {draining, none}, {gone, none}},
+      /* quitting */ {{quitting, none}, {quitting, none}, {quitting, none}, {quitting, none}, {quitting, none},         {quitting, none},         {quitting, none},  {killed, kill},   {quitting, none}, {gone, none}},
+      /* aborting */ {{aborting, none}, {aborting, none}, {aborting, none}, {aborting, none}, {aborting, none},         {aborting, none},         {aborting, none},  {killed, kill},   {aborting, none}, {gone, none}},
+      /* lost     */ {{lost, none},     {lost, none},     {lost, none},     {lost, none},     {lost, none},             {killed, kill},           {lost, none},      {killed, kill},   {lost, none},     {gone, none}},
+      /* killed   */ {{killed, none},   {killed, none},   {killed, none},   {killed, none},   {killed, none},           {killed, none},           {killed, none},    {killed, none},   {killed, none},   {gone, none}},
+      /* gone     */ {{gone, none},     {gone, none},     {gone, none},     {gone, none},     {gone, none},             {gone, none},             {gone, none},      {gone, none},     {gone, none},     {gone, none}},
+      // clang-format on
+  };
+  return table[static_cast<std::size_t>(life)][static_cast<std::size_t>(event)];
+}
+
+// Which time limit starts when a worker enters a life.
+enum class Limit : std::uint8_t {
+  none,
+  boot,      // boot_timeout, from the order to fork
+  running,   // the one that runs already goes on: hello does not buy a worker more time to boot
+  graceful,  // graceful_timeout
+  quick,     // quick_stop
+  moment,    // one second
+};
+
+constexpr Limit limit_of(Life life) {
+  switch (life) {
+    case Life::spawning: return Limit::boot;
+    case Life::booting: return Limit::running;
+    case Life::draining: return Limit::graceful;
+    case Life::quitting: return Limit::quick;
+    case Life::aborting:
+    case Life::lost: return Limit::moment;
+    case Life::ready:
+    case Life::serving:
+    case Life::stuck:
+    case Life::killed:
+    case Life::gone: return Limit::none;
+  }
+  return Limit::none;
+}
+
+// Whether its place is free for another worker, though the process may live on for a while.
+constexpr bool frees_its_place(Life life) {
+  return life == Life::stuck || life == Life::draining || life == Life::quitting;
+}
+
+constexpr bool is_booting(Life life) { return life == Life::spawning || life == Life::booting; }
+
+constexpr const char* life_name(Life life) {
+  constexpr const char* names[life_count] = {"spawning", "booting",  "ready", "serving", "stuck", "draining",
+                                             "quitting", "aborting", "lost",  "killed",  "gone"};
+  return names[static_cast<std::size_t>(life)];
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,174 @@
+#include "server/succession.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/log.hpp"
+
+namespace narwhal::server {
+namespace {
+
+double seconds_of(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
+const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
+
+}  // namespace
+
+void Succession::begin(const Config& config, std::uint64_t now) {
+  Prepared prepared = prepare_first(config);
+  if (const auto* refusal = std::get_if<Refusal>(&prepared)) throw StartupError(refusal->reason);
+  last_number_ = 1;
+  begin_next(std::move(prepared), now);
+}
+
+void Succession::change_target(int by) {
+  if (current_ == nullptr) return;
+  const int wanted = static_cast<int>(current_->target()) + by;
+  const int most = static_cast<int>(Scoreboard::slots_max / 4);
+  current_->set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
+}
+
+void Succession::settle(std::uint64_t now) {
+  for (LiveGeneration* generation : all_) generation->settle(now);
+  if (next_ && next_->failure()) {
+    next_failed(now);
+  } else if (next_ && next_->ready()) {
+    take_over(now);
+  }
+  end_probation_if_due(now);
+  if (crash_loops(now)) begin_rollback(now);
+  if (may_begin_reload()) begin_reload(now);
+  drop_gone();
+}
+
+bool Succession::may_begin_reload() {
+  if (!reload_requested_ || stopping_ || next_ || !current_) return false;
+  if (leaving_.size() < draining_max) return true;
+  if (!told_that_reload_waits_) log::warning("Reload waits: {} generations are still draining", leaving_.size());
+  told_that_reload_waits_ = true;
+  return false;
+}
+
+void Succession::begin_reload(std::uint64_t now) {
+  reload_requested_ = told_that_reload_waits_ = false;
+  rolling_back_to_ = 0;
+  witness_.reloading(now);
+  const auto config = read_config_();
+  if (!config) return give_up({"config", config.error()});
+  const unsigned configured = current_->plan().config().workers;
+  if (current_->target() != configured && config->workers != current_->target()) {
+    log::info("Number of workers: {} again, as configured", config->workers);
+  }
+  begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners), now);
+}
+
+void Succession::begin_rollback(std::uint64_t now) {
+  log::error("Generation {} crash-loops ({} workers died young): rolling back to generation {}", current_->number(),
+             current_->young_crashes(), previous_->number());
+  const Plan earlier = *std::exchange(previous_, std::nullopt);
+  rolling_back_to_ = earlier.number();
+  witness_.reloading(now);
+  begin_next(prepare_again(earlier, ++last_number_, current_->plan().listeners), now);
+}
+
+void Succession::begin_next(Prepared prepared, std::uint64_t now) {
+  if (const auto* refusal = std::get_if<Refusal>(&prepared)) return give_up(*refusal);
+  next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
+  list_all();
+}
+
+void Succession::next_failed(std::uint64_t now) {
+  const LiveGeneration::BootFailure failure = *next_->failure();
+  next_->quit(now);
+  leaving_.push_back(std::move(next_));
+  if (current_) return give_up({failure.step, failure.reason});
+  log::error("{}", failure.reason);
+  first_boot_failure_ = failure;
+}
+
+void Succession::give_up(const Refusal& refusal) {
+  const std::string attempt = rolling_back_to_ == 0 ? "Reload" : "Rollback";
+  const std::string why = attempt + " failed at step '" + refusal.step + "': " + refusal.reason + "; generation " +
+                          std::to_string(current_->number()) + " goes on serving";
+  rolling_back_to_ = 0;
+  log::error("{}", why);
+  witness_.reload_failed(why);
+}
+
+void Succession::take_over(std::uint64_t now) {
+  next_->admit(now);
+  const std::string now_ready = fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(),
+                                            next_->target(), plural(next_->target()),
+                                            seconds_of(now - next_->started_ns()));
+  std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
+  const Config config = current_->plan().config();
+  if (former == nullptr) {
+    log::info("{}", now_ready);
+    return witness_.took_over(config, nullptr);
+  }
+  const std::string repeats =
+      rolling_back_to_ == 0 ? "" : fmt::format(", a repetition of generation {}", rolling_back_to_);
+  log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
+  witness_.took_over(config, &former->plan().config());
+  previous_.reset();
+  // What a rollback brought back is not on probation: the one it replaced must not come back in turn.
+  if (rolling_back_to_ == 0 && config.probation.count() > 0) {
+    previous_ = former->plan();
+    previous_->listeners.clear();
+    probation_end_ns_ = deadline_after(now, config.probation);
+  }
+  rolling_back_to_ = 0;
+  former->retire(now);
+  leaving_.push_back(std::move(former));
+}
+
+bool Succession::crash_loops(std::uint64_t now) const {
+  return previous_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->young_crashes() >= crash_loop;
+}
+
+void Succession::end_probation_if_due(std::uint64_t now) {
+  if (previous_ && now >= probation_end_ns_) previous_.reset();
+}
+
+void Succession::retire_all(std::uint64_t now) {
+  stopping_ = true;
+  previous_.reset();
+  if (next_) {
+    next_->quit(now);
+    leaving_.push_back(std::move(next_));
+  }
+  if (current_) {
+    current_->retire(now);
+    leaving_.push_back(std::move(current_));
+  }
+}
+
+void Succession::quit_all(std::uint64_t now) {
+  retire_all(now);
+  for (const auto& generation : leaving_) generation->quit(now);
+}
+
+void Succession::kill_all(std::uint64_t now) {
+  retire_all(now);
+  for (const auto& generation : leaving_) generation->kill(now);
+}
+
+std::uint64_t Succession::next_deadline(std::uint64_t now) const {
+  std::uint64_t next = previous_ ? probation_end_ns_ : never_ns;
+  for (const LiveGeneration* generation : all_) next = std::min(next, generation->next_deadline(now));
+  return next;
+}
+
+void Succession::drop_gone() {
+  std::erase_if(leaving_, [](const auto& generation) { return generation->gone(); });
+  list_all();
+}
+
+void Succession::list_all() {
+  all_.clear();
+  for (const auto& generation : leaving_) all_.push_back(generation.get());
+  if (current_) all_.push_back(current_.get());
+  if (next_) all_.push_back(next_.get());
+}
+
+}  // namespace narwhal::server

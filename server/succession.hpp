@@ -1,0 +1,89 @@
+// Succession: which generation serves, which one is to follow it, which ones are leaving.
+// Reload    a transaction: the next generation is prepared, loaded and booted beside the one that serves, and takes
+//           over when its last worker is ready. Whatever fails on the way discards it whole, with one line in the log.
+// Requests  single-flight: one that comes while a transaction runs starts another after it, however often it came.
+// Rollback  a generation that crash-loops on probation gives way to its predecessor, once.
+// Blocks    never: settle() is called each turn of the master's loop and looks how far things have come.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/generation.hpp"
+#include "server/prepare.hpp"
+
+namespace narwhal::server {
+
+class Succession {
+ public:
+  static constexpr std::size_t draining_max = 8;    // more, and the next reload waits for one of them
+  static constexpr unsigned crash_loop = 3;         // young crashes on probation that make one
+
+  // What the outside is told; the master passes it on to the log's target, the title, systemd.
+  class Witness {
+   public:
+    virtual void reloading(std::uint64_t now) = 0;
+    virtual void reload_failed(const std::string& why) = 0;
+    // Serves from now on. `former` is null at the first boot.
+    virtual void took_over(const Config& config, const Config* former) = 0;
+
+   protected:
+    ~Witness() = default;
+  };
+
+  // `site` and `witness` outlive it.
+  Succession(Site& site, ReadConfig read_config, Witness& witness)
+      : site_(site), read_config_(std::move(read_config)), witness_(witness) {}
+
+  // The first generation. Throws StartupError when it cannot even be prepared.
+  void begin(const Config& config, std::uint64_t now);
+  void request_reload() { reload_requested_ = true; }
+  void change_target(int by);
+  // Ends: every worker drains or quits, no transaction starts or goes on.
+  void retire_all(std::uint64_t now);
+  void quit_all(std::uint64_t now);
+  void kill_all(std::uint64_t now);
+
+  void settle(std::uint64_t now);
+  // The loop's view of all generations, oldest first.
+  const std::vector<LiveGeneration*>& all() const { return all_; }
+  bool gone() const { return all_.empty(); }
+  std::uint64_t next_deadline(std::uint64_t now) const;
+  // The first generation could not boot: the server ends.
+  const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
+  const LiveGeneration* serving() const { return current_.get(); }
+  bool in_transaction() const { return next_ != nullptr; }
+
+ private:
+  void begin_reload(std::uint64_t now);
+  void begin_rollback(std::uint64_t now);
+  void begin_next(Prepared prepared, std::uint64_t now);
+  void next_failed(std::uint64_t now);
+  void give_up(const Refusal& refusal);
+  void take_over(std::uint64_t now);
+  void end_probation_if_due(std::uint64_t now);
+  bool crash_loops(std::uint64_t now) const;
+  bool may_begin_reload();
+  void drop_gone();
+  void list_all();
+
+  Site& site_;
+  ReadConfig read_config_;
+  Witness& witness_;
+  std::unique_ptr<LiveGeneration> current_, next_;
+  std::vector<std::unique_ptr<LiveGeneration>> leaving_;
+  std::vector<LiveGeneration*> all_;
+  std::uint64_t last_number_ = 0;
+  bool reload_requested_ = false;
+  bool told_that_reload_waits_ = false;
+  bool stopping_ = false;
+  std::optional<Plan> previous_;  // what a rollback would return to; its listeners are let go
+  std::uint64_t probation_end_ns_ = 0;
+  std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
+  std::optional<LiveGeneration::BootFailure> first_boot_failure_;
+};
+
+}  // namespace narwhal::server

@@ -1,0 +1,163 @@
+#include "server/template_process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/close_all_but.hpp"
+#include "core/log.hpp"
+#include "core/process_title.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr int records_a_turn = 64;
+
+// What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
+// do over their sockets. Workers inherit this until they set handlers of their own.
+void ignore_group_signals() {
+  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
+    ::signal(signo, SIG_IGN);
+  }
+}
+
+std::vector<int> kept_descriptors(const Plan& plan, int socket) {
+  std::vector<int> kept{socket, log::descriptor()};
+  for (const auto& listener : plan.listeners) kept.push_back(listener->fd.get());
+  return kept;
+}
+
+}  // namespace
+
+std::string app_title(const Config& config) {
+  if (!config.proc_name.empty()) return config.proc_name;
+  if (config.routes.empty()) return "narwhal";
+  const std::string& app = config.routes.front().app;
+  return app.substr(app.rfind('/') + 1);  // npos + 1 is 0
+}
+
+Result<Done> TemplateProcess::start(std::uint64_t now) {
+  NARWHAL_CHECK(state_ == State::absent);
+  auto pair = open_pair();
+  if (!pair) return Error{pair.error()};
+  auto child = fork_child([&] { return run_in_child(std::move(pair->child)); });
+  if (!child) return Error{child.error()};
+  child_.emplace(*std::move(child));
+  socket_ = std::move(pair->master);
+  state_ = State::loading;
+  started_ns_ = now;
+  deadline_ns_ = deadline_after(now, plan_.config().boot_timeout);
+  last_step_ = failure_ = late_ = end_ = "";
+  return Done{};
+}
+
+int TemplateProcess::run_in_child(Fd socket) const {
+  ignore_group_signals();
+  close_all_but(kept_descriptors(plan_, socket.get()));
+  if (const auto entered = enter_child(); !entered) {
+    const Record failed = make_record(Report::failed, 0, plan_.number(), entered.error(), exit_app_failed);
+    static_cast<void>(send_record(socket.get(), failed));
+    return exit_app_failed;
+  }
+  TemplateSeat seat{plan_.generation, std::move(socket), {}, &scoreboard_};
+  for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
+  return body_(std::move(seat));
+}
+
+Result<Done> TemplateProcess::enter_child() const {
+  const Config& config = plan_.config();
+  set_process_title("narwhal: template [" + app_title(config) + "] gen " + std::to_string(plan_.number()));
+  if (!config.chdir.empty() && ::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  // Opened here, while it still may: a reload can have changed the log, and the master's own is the old one until
+  // the new generation is admitted.
+  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return opened;
+  if (config.capture_output && (::dup2(log::descriptor(), 1) < 0 || ::dup2(log::descriptor(), 2) < 0)) {
+    return errno_error("capture_output");
+  }
+  const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
+  if (const auto dropped = drop_privileges(plan_.identity, groups); !dropped) return dropped;
+  // A plugin that hangs while it is loaded would never see the master's end. After the change of user, which
+  // takes this back; workers do not inherit it: they finish their requests first.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return Done{};
+}
+
+std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear() {
+  std::vector<ForkFailure> failures;
+  for (int i = 0; i < records_a_turn && socket_; ++i) {
+    const Received received = receive_record(socket_.get());
+    if (received.status == Received::Status::nothing_yet) break;
+    if (received.status == Received::Status::gone) {
+      // It is ending, or its plugins have closed what they did not open: no use to anybody either way.
+      socket_ = Fd();
+      kill();
+      break;
+    }
+    const std::string text = received.record.text;
+    switch (static_cast<Report>(received.record.kind)) {
+      case Report::step: last_step_ = text; break;
+      case Report::failed:
+        if (failure_.empty()) failure_ = text;
+        break;
+      case Report::loaded:
+        if (state_ != State::loading) break;
+        state_ = State::loaded;
+        deadline_ns_ = never_ns;
+        break;
+      case Report::fork_failed: failures.push_back({received.record.slot, text}); break;
+      case Report::hello:
+      case Report::ready:
+      case Report::stuck: break;  // a worker's words
+    }
+  }
+  return failures;
+}
+
+bool TemplateProcess::spawn(std::uint32_t slot, int worker_end) {
+  if (state_ != State::loaded || !socket_) return false;
+  return bool(send_record(socket_.get(), make_record(Order::spawn, slot, plan_.number()), worker_end));
+}
+
+void TemplateProcess::leave(std::uint64_t now) {
+  if (state_ == State::absent || state_ == State::leaving) return;
+  if (state_ == State::loading) kill();  // it reads no orders while a plugin is being loaded
+  if (socket_) static_cast<void>(send_record(socket_.get(), make_record(Order::leave, 0, plan_.number())));
+  state_ = State::leaving;
+  deadline_ns_ = now + 2 * second_ns;
+}
+
+void TemplateProcess::kill() {
+  if (child_) child_->send(SIGKILL);
+}
+
+void TemplateProcess::check_time(std::uint64_t now) {
+  if (now < deadline_ns_) return;
+  deadline_ns_ = never_ns;
+  if (state_ == State::loading) {
+    late_ = "not loaded after " + std::to_string(plan_.config().boot_timeout.count()) + " s (boot_timeout)";
+  }
+  kill();
+}
+
+void TemplateProcess::reaped(int status) {
+  end_ = "template (pid:" + std::to_string(pid()) + ") " + describe_exit(status);
+  child_->reaped();
+  child_.reset();
+  static_cast<void>(hear());  // its last words; after the reset, for its pid may be a stranger's by now
+  socket_ = Fd();
+  state_ = State::absent;
+  deadline_ns_ = never_ns;
+}
+
+std::string TemplateProcess::reason() const {
+  if (!failure_.empty()) return failure_;
+  const std::string& text = late_.empty() ? end_ : late_;
+  return last_step_.empty() ? text : text + ", its last step: " + last_step_;
+}
+
+}  // namespace narwhal::server

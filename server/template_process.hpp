@@ -1,0 +1,66 @@
+// TemplateProcess: a generation's template as the master sees it. Loads the plugins once, forks workers on order.
+// Life   start() forks it; when it has ended, reaped() leaves it absent and start() may be called again.
+//        Destroyed only while absent: the pid is reaped by then.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/child.hpp"
+#include "core/fd.hpp"
+#include "core/scoreboard.hpp"
+#include "server/plan.hpp"
+#include "server/time_limit.hpp"
+
+namespace narwhal::server {
+
+class TemplateProcess {
+ public:
+  enum class State { absent, loading, loaded, leaving };
+  struct ForkFailure {
+    std::uint32_t slot;
+    std::string reason;
+  };
+
+  // All three outlive it.
+  TemplateProcess(const Plan& plan, Scoreboard& scoreboard, const TemplateBody& body)
+      : plan_(plan), scoreboard_(scoreboard), body_(body) {}
+
+  Result<Done> start(std::uint64_t now);
+  // Reads what it has said so far; what it could not fork is handed to the caller.
+  std::vector<ForkFailure> hear();
+  // False when its queue is full: ask again a little later.
+  bool spawn(std::uint32_t slot, int worker_end);
+  void leave(std::uint64_t now);
+  void kill();
+  void check_time(std::uint64_t now);
+  void reaped(int status);
+
+  State state() const { return state_; }
+  int socket() const { return socket_.get(); }
+  pid_t pid() const { return child_ ? child_->pid() : 0; }
+  std::uint64_t started_ns() const { return started_ns_; }
+  std::uint64_t deadline_ns() const { return deadline_ns_; }
+  // Why it ended before it had loaded or at all, in one line. Valid once it is absent.
+  std::string reason() const;
+
+ private:
+  int run_in_child(Fd socket) const;
+  Result<Done> enter_child() const;
+
+  const Plan& plan_;
+  Scoreboard& scoreboard_;
+  const TemplateBody& body_;
+  State state_ = State::absent;
+  std::optional<Child> child_;
+  Fd socket_;
+  std::uint64_t started_ns_ = 0;
+  std::uint64_t deadline_ns_ = never_ns;
+  std::string last_step_, failure_, late_, end_;
+};
+
+}  // namespace narwhal::server

@@ -1,0 +1,168 @@
+#include "server/worker_process.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <utility>
+
+#include "core/child.hpp"
+#include "core/log.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// Records read before the others get their turn: a worker that never stops talking must not stop the master.
+constexpr int records_a_turn = 64;
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, std::uint64_t now)
+    : generation_(generation), slot_(slot), socket_(std::move(socket)), spawned_ns_(now) {
+  deadline_ns_ = deadline_for(limit_of(life_), now);
+}
+
+void WorkerProcess::hear(std::uint64_t now) {
+  for (int i = 0; i < records_a_turn && socket_; ++i) {
+    const Received received = receive_record(socket_.get());
+    switch (received.status) {
+      case Received::Status::nothing_yet: return;
+      case Received::Status::record: take(received, now); break;
+      case Received::Status::gone:
+        socket_ = Fd();
+        // Before hello there is no pid to wait for: its zombie is reaped like any stranger's.
+        happen(pid_ == 0 ? Event::exited : Event::closed, now);
+        return;
+    }
+  }
+}
+
+void WorkerProcess::take(const Received& received, std::uint64_t now) {
+  switch (static_cast<Report>(received.record.kind)) {
+    case Report::hello:
+      if (pid_ != 0 || received.pid <= 0) return;
+      pid_ = received.pid;
+      log::info("Booting worker with pid: {}", pid_);
+      return happen(Event::hello, now);
+    case Report::step:
+      if (is_booting(life_)) last_step_ = received.record.text;
+      return;
+    case Report::failed:
+      if (!failure_.empty()) return;
+      failure_ = received.record.text;
+      failure_code_ = received.record.code;
+      return;
+    case Report::ready: return happen(Event::ready, now);
+    case Report::stuck: return happen(Event::stuck, now);
+    case Report::loaded:
+    case Report::fork_failed: return;  // the template's words
+  }
+}
+
+void WorkerProcess::happen(Event event, std::uint64_t now) {
+  const Step next = step(life_, event);
+  if (event == Event::late && next.action == Action::kill && is_booting(life_)) {
+    late_ = "not ready after " + std::to_string(generation_.config.boot_timeout.count()) + " s (boot_timeout)";
+  }
+  if (next.next != life_) enter(next.next, now);
+  carry_out(next.action);
+  // Nobody knows whom to kill: without its socket it leaves by itself, should it ever start.
+  if (life_ == Life::killed && pid_ == 0) {
+    socket_ = Fd();
+    enter(Life::gone, now);
+  }
+}
+
+void WorkerProcess::enter(Life life, std::uint64_t now) {
+  const Limit limit = limit_of(life);
+  life_ = life;
+  if (limit != Limit::running) deadline_ns_ = deadline_for(limit, now);
+  if (frees_its_place(life)) holds_place_ = false;
+  if (life != Life::serving) return;
+  serving_since_ns_ = now;
+  beat_seen_ns_ = now;
+}
+
+void WorkerProcess::carry_out(Action action) {
+  switch (action) {
+    case Action::none: return;
+    case Action::accept: return order(Order::accept);
+    case Action::drain: return order(Order::drain);
+    case Action::quit: return order(Order::quit);
+    case Action::abort: return signal(SIGABRT);
+    case Action::kill: killed_by_master_ = true; return signal(SIGKILL);
+  }
+}
+
+void WorkerProcess::order(Order kind) {
+  // A worker that does not read its orders is late before long, and killed then.
+  if (!socket_) return;
+  const auto sent = send_record(socket_.get(), make_record(kind, slot_, generation_.number));
+  if (!sent) log::debug("Worker (pid:{}): {}", pid_, sent.error());
+}
+
+void WorkerProcess::signal(int signo) {
+  // Ours to reap and not reaped yet, so the number cannot have become a stranger's.
+  if (pid_ > 0) ::kill(pid_, signo);
+}
+
+void WorkerProcess::reaped(int status, std::uint64_t now) {
+  // Its last words lie in the socket still: why it failed, or even its hello.
+  hear(now);
+  exit_status_ = status;
+  socket_ = Fd();
+  happen(Event::exited, now);
+}
+
+void WorkerProcess::never_forked(const std::string& reason, std::uint64_t now) {
+  if (pid_ != 0) return;
+  failure_ = "fork: " + reason;
+  socket_ = Fd();
+  happen(Event::exited, now);
+}
+
+void WorkerProcess::check_time(std::uint64_t now) {
+  if (now >= deadline_ns_) {
+    deadline_ns_ = never_ns;
+    happen(Event::late, now);
+  }
+}
+
+void WorkerProcess::check_heartbeat(std::uint64_t beat, std::uint64_t now) {
+  if (serving_since_ns_ == 0 || life_ == Life::gone) return;
+  // Any change is a beat. The value itself may be scribbled over, so it is not compared with the clock.
+  if (beat != beat_) {
+    beat_ = beat;
+    beat_seen_ns_ = now;
+  }
+  if (now < deadline_after(beat_seen_ns_, generation_.config.heartbeat_timeout)) return;
+  if (step(life_, Event::silent).action == Action::abort) log::critical("WORKER TIMEOUT (pid:{})", pid_);
+  happen(Event::silent, now);
+}
+
+std::string WorkerProcess::reason() const {
+  if (!failure_.empty()) return failure_;
+  std::string text = late_;
+  if (text.empty() && exit_status_) text = "worker (pid:" + std::to_string(pid_) + ") " + describe_exit(*exit_status_);
+  if (text.empty()) text = "worker ended before its first word";
+  return last_step_.empty() ? text : text + ", its last step: " + last_step_;
+}
+
+int WorkerProcess::boot_exit_code() const {
+  if (failure_code_ == exit_app_failed) return exit_app_failed;
+  if (exit_status_ && WIFEXITED(*exit_status_) && WEXITSTATUS(*exit_status_) == exit_app_failed) return exit_app_failed;
+  return exit_boot_failed;
+}
+
+std::uint64_t WorkerProcess::deadline_for(Limit limit, std::uint64_t now) const {
+  switch (limit) {
+    case Limit::none: return never_ns;
+    case Limit::running: return deadline_ns_;
+    case Limit::boot: return deadline_after(now, generation_.config.boot_timeout);
+    case Limit::graceful: return deadline_after(now, generation_.config.graceful_timeout);
+    case Limit::quick: return deadline_after(now, quick_stop);
+    case Limit::moment: return deadline_after(now, std::chrono::seconds{1});
+  }
+  return never_ns;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,186 @@
+// Supervised: a master with toy workers in a process of its own, and what a test may do to it.
+#pragma once
+
+#include <dirent.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "core/log.hpp"
+#include "server/master.hpp"
+#include "tests/support/toy_template.hpp"
+
+namespace narwhal::toy {
+
+// Looks every few milliseconds until it is true; false: the deadline passed.
+inline bool eventually(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(15)) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (std::chrono::steady_clock::now() < end) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return holds();
+}
+
+class Supervised {
+ public:
+  // Lines of "key value"; what is no setting is an option of the toy.
+  explicit Supervised(const std::string& settings) {
+    char name[] = "/tmp/narwhal-master-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    configure(settings);
+    pid_ = ::fork();
+    if (pid_ == 0) ::_exit(run());
+  }
+  ~Supervised() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    std::filesystem::remove_all(folder_);
+  }
+  Supervised(const Supervised&) = delete;
+
+  void configure(const std::string& settings) {
+    std::ofstream(folder_ + "/settings.new") << settings;
+    std::filesystem::rename(folder_ + "/settings.new", folder_ + "/settings");
+  }
+  void send(int signo) const { REQUIRE(::kill(pid_, signo) == 0); }
+  pid_t pid() const { return pid_; }
+  const std::string& folder() const { return folder_; }
+
+  std::string log() const {
+    std::ifstream file(folder_ + "/log");
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  std::size_t logged(const std::string& text) const {
+    const std::string all = log();
+    std::size_t count = 0;
+    for (std::size_t at = all.find(text); at != std::string::npos; at = all.find(text, at + 1)) ++count;
+    return count;
+  }
+  void wait_for(const std::string& text, std::size_t times = 1) const {
+    const bool seen = eventually([&] { return logged(text) >= times; });
+    CAPTURE(log());
+    CAPTURE(text);
+    REQUIRE(seen);
+  }
+  // Its exit code, or 1000 + the signal that ended it.
+  int exit_code() {
+    int status = 0;
+    const bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; });
+    CAPTURE(log());
+    REQUIRE(ended);
+    pid_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+  int port() const {
+    const std::string mark = "Listening at: http://127.0.0.1:";
+    wait_for(mark);
+    const std::string all = log();
+    return std::stoi(all.substr(all.rfind(mark) + mark.size()));
+  }
+  // The body of the answer; empty when there was none.
+  std::string get(const std::string& path = "/") const {
+    const Fd client = connect();
+    if (!client) return "";
+    const std::string request = "GET " + path + " HTTP/1.1\r\nHost: toy\r\n\r\n";
+    if (::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return "";
+    std::string answer;
+    char bytes[4096];
+    for (ssize_t size; (size = ::read(client.get(), bytes, sizeof bytes)) > 0;) {
+      answer.append(bytes, static_cast<std::size_t>(size));
+    }
+    const std::size_t end = answer.find("\r\n\r\n");
+    return end == std::string::npos ? "" : answer.substr(end + 4);
+  }
+  Fd connect() const {
+    if (port_ == 0) port_ = port();
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port_));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval patience{10, 0};
+    ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return Fd();
+    return client;
+  }
+
+  std::vector<pid_t> children() const { return children_of(pid_); }
+  static std::vector<pid_t> children_of(pid_t parent) {
+    const std::string task = "/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children";
+    std::ifstream file(task);
+    std::vector<pid_t> pids;
+    for (pid_t pid; file >> pid;) pids.push_back(pid);
+    return pids;
+  }
+  std::size_t count(const std::string& what) const {  // entries of /proc/PID/<what>, or its lines
+    const std::filesystem::path path = "/proc/" + std::to_string(pid_) + "/" + what;
+    if (std::filesystem::is_directory(path)) {
+      const std::filesystem::directory_iterator entries(path);
+      return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+    }
+    std::ifstream file(path);
+    return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(file), {}, '\n'));
+  }
+
+ private:
+  int run() try {
+    ::setpgid(0, 0);
+    server::Master master(*read(), {[this] { return read(); }, run_template, "0.1.0"});
+    return master.supervise();
+  } catch (const StartupError& error) {
+    log::error("narwhal: {}", error.what());
+    return 1;
+  }
+
+  Result<Config> read() const {
+    Config config;
+    config.bind[0].port = 0;
+    config.errorlog = folder_ + "/log";
+    config.loglevel = LogLevel::debug;
+    config.chdir = folder_;
+    config.graceful_timeout = 2s;
+    config.routes = {{"", app(), {}}};
+    std::ifstream file(folder_ + "/settings");
+    for (std::string line; std::getline(file, line);) {
+      const std::size_t space = line.find(' ');
+      if (space == std::string::npos) return Error{folder_ + "/settings: no value: " + line};
+      if (!set(config, line.substr(0, space), line.substr(space + 1))) {
+        config.routes[0].options.emplace_back(line.substr(0, space), line.substr(space + 1));
+      }
+    }
+    return config;
+  }
+  static bool set(Config& config, const std::string& key, const std::string& value) {
+    if (key == "workers") return config.workers = static_cast<unsigned>(std::stoul(value)), true;
+    if (key == "app") return config.routes[0].app = value, true;
+    if (key == "boot_timeout") return config.boot_timeout = seconds(std::stol(value)), true;
+    if (key == "graceful_timeout") return config.graceful_timeout = seconds(std::stol(value)), true;
+    if (key == "heartbeat_timeout") return config.heartbeat_timeout = seconds(std::stol(value)), true;
+    if (key == "probation") return config.probation = seconds(std::stol(value)), true;
+    if (key == "pidfile") return config.pidfile = value, true;
+    if (key == "unix") {
+      config.bind.push_back({});
+      config.bind.back().kind = Bind::Kind::unix_socket;
+      config.bind.back().path = value;
+      return true;
+    }
+    return false;
+  }
+  static std::string app() { return std::filesystem::canonical("/lib64/ld-linux-x86-64.so.2").string(); }
+
+  std::string folder_;
+  pid_t pid_ = 0;
+  mutable int port_ = 0;
+};
+
+}  // namespace narwhal::toy
