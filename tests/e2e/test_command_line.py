@@ -1,0 +1,188 @@
+"""What a person types and reads: --version, --help, --check-config, --print-config, and errors that help."""
+import os
+import re
+import shutil
+
+import pytest
+
+from server import ROOT, example, run, test_plugin
+
+
+def test_version():
+    done = run("--version")
+    assert done.returncode == 0 and re.fullmatch(r"narwhal \(version \d+\.\d+\.\d+\)\n", done.stdout) and not done.stderr
+    assert run("-v").stdout == done.stdout
+
+
+def test_help_fits_a_person():
+    done = run("--help")
+    assert done.returncode == 0 and not done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 120 and len(lines) <= 100
+    for flag in ("-b, --bind", "-w, --workers", "--threads", "-t, --timeout", "--graceful-timeout", "--keep-alive",
+                 "-c, --config", "--check-config", "--print-config", "--access-logfile", "--log-level", "-p, --pid",
+                 "-u, --user", "-g, --group"):
+        assert flag in done.stdout, flag
+    assert ":ref:" not in done.stdout and "``" not in done.stdout
+    assert run("-h").stdout == done.stdout
+
+
+# ---- --check-config ----
+def test_check_config_is_silent_when_all_is_well():
+    done = run("--check-config", example("echo"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("plugin", ["no_symbol", "undefined_symbol"])
+def test_check_config_loads_the_plugins(plugin):
+    done = run("--check-config", test_plugin(plugin))
+    assert done.returncode == 1 and plugin in done.stderr, done
+
+
+def test_check_config_misses_no_missing_file(tmp_path):
+    done = run("--check-config", tmp_path / "gone.so")
+    assert done.returncode == 1 and "gone.so" in done.stderr
+
+
+def test_check_config_binds_nothing_and_leaves_nothing(tmp_path):
+    path, pid = tmp_path / "s.sock", tmp_path / "pid"
+    assert run("--check-config", "-b", f"unix:{path}", "--pid", pid, example("echo")).returncode == 0
+    assert not path.exists() and not pid.exists()
+
+
+def test_check_config_survives_a_plugin_that_dies_while_it_is_loaded(tmp_path):
+    done = run("--check-config", "--boot-timeout", "2", test_plugin("init_crashes"))
+    assert done.returncode in (0, 1) and (done.returncode == 0 or done.stderr.strip())
+
+
+# ---- --print-config ----
+def print_config(*args, **named):
+    done = run("--print-config", *args, **named)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def value_of(text, key):
+    match = re.search(rf"^{key}: (.*?)\s+# (.*)$", text, re.MULTILINE)
+    assert match, f"no {key} in\n{text}"
+    return match[1], match[2]
+
+
+def test_each_value_names_its_origin(tmp_path):
+    config = tmp_path / "narwhal.yaml"
+    config.write_text("# comment\nthreads: 3\ntimeout: 9\nkeepalive: 8\n")
+    text = print_config("-c", config, "--keep-alive", "7", example("echo"),
+                        env={"NARWHAL_CMD_ARGS": "--timeout 10", "WEB_CONCURRENCY": "5"})
+    assert value_of(text, "threads")[0] == "3" and re.search(r"narwhal\.yaml:2", value_of(text, "threads")[1])
+    assert value_of(text, "timeout") == ("10", "NARWHAL_CMD_ARGS")
+    assert value_of(text, "keepalive") == ("7", "command line")
+    assert value_of(text, "workers") == ("5", "WEB_CONCURRENCY")
+    assert value_of(text, "backlog") == ("2048", "default")
+
+
+def test_what_it_prints_is_a_config_that_means_the_same(tmp_path):
+    first = print_config("-w", "3", "--access-logformat", '%(h)s "%(r)s" é', "-b", "127.0.0.1:0", "-b", "[::1]:80",
+                         "-e", "A=b c", example("echo"))
+    config = tmp_path / "again.yaml"
+    config.write_text(first)
+    second = print_config("-c", config)
+    strip = lambda text: [re.sub(r"\s*# .*$", "", line) for line in text.splitlines()]
+    assert strip(second) == strip(first)
+
+
+def test_port_chooses_the_default_bind():
+    assert "0.0.0.0:4321" in print_config(example("echo"), env={"PORT": "4321"})
+    assert "0.0.0.0:4321" not in print_config("-b", "127.0.0.1:1", example("echo"), env={"PORT": "4321"})
+
+
+def test_narwhal_yaml_in_the_start_folder_is_read(tmp_path):
+    (tmp_path / "narwhal.yaml").write_text(f"app: {example('echo')}\nworkers: 7\n")
+    assert value_of(print_config(cwd=tmp_path), "workers")[0] == "7"
+
+
+def test_command_line_wins_over_the_file_for_lists_too(tmp_path):
+    config = tmp_path / "narwhal.yaml"
+    config.write_text("bind: ['127.0.0.1:1', '127.0.0.1:2']\n")
+    text = print_config("-c", config, "-b", "127.0.0.1:3", example("echo"))
+    assert "127.0.0.1:3" in text and "127.0.0.1:1" not in text
+
+
+# ---- errors ----
+FAULTS = {
+    "an unknown key": ("worker: 4\n", 1, 1, "workers"),
+    "a mistyped key": ("threads: 2\ngracefull_timeout: 4\n", 2, 1, "graceful_timeout"),
+    "a wrong type": ("threads: 2\nworkers: many\n", 2, 10, "many"),
+    "a value out of range": ("workers: 0\n", 1, 10, "0"),
+    "a negative value": ("timeout: -1\n", 1, 10, "-1"),
+    "a list for one value": ("workers: [1, 2]\n", 1, 10, "list"),
+    "a bad address": ("bind: ['127.0.0.1:99999']\n", 1, 8, "99999"),
+    "a bad level": ("loglevel: loud\n", 1, 11, "loud"),
+    "a key twice": ("workers: 1\nworkers: 2\n", 2, 1, "twice"),
+    "not a map": ("- a\n", 1, 1, "map"),
+    "a broken document": ("bind: ['127.0.0.1:1'\nworkers: 2\n", 2, None, ""),
+    "a tab for indentation": ("routes:\n\t- a\n", 2, None, ""),
+    "a route without app": ("routes:\n  - prefix: /x\n", 2, 5, "app"),
+    "a mistyped route key": ("routes:\n  - prefx: /x\n    app: a.so\n", 2, 5, "prefix"),
+    "two routes alike": ("routes:\n  - {prefix: /x, app: a.so}\n  - {prefix: /x/, app: b.so}\n", 3, None, "/x"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_file_is_told_with_line_and_column(tmp_path, name):
+    text, line, column, word = FAULTS[name]
+    config = tmp_path / "shop.yaml"
+    config.write_text(text)
+    done = run("--check-config", "-c", config, example("echo"))
+    assert done.returncode == 1 and not done.stdout
+    place = rf"shop\.yaml:{line}:{column if column else r'[0-9]+'}\b"
+    assert re.search(place, done.stderr), done.stderr
+    assert word in done.stderr, done.stderr
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    config = tmp_path / "narwhal.yaml"
+    config.write_text("workerz: 1\nthreads: no\ntimeout: 1\nbacklogg: 3\n")
+    done = run("--check-config", "-c", config, example("echo"))
+    assert all(f"narwhal.yaml:{line}:" in done.stderr for line in (1, 2, 4)) and "narwhal.yaml:3:" not in done.stderr
+
+
+@pytest.mark.parametrize("flag,near", [("--worker", "--workers"), ("--graceful-timout", "--graceful-timeout"),
+                                       ("--acces-logfile", "--access-logfile")])
+def test_a_mistyped_flag_is_told_with_the_nearest(flag, near):
+    done = run(flag, "1", example("echo"))
+    assert done.returncode == 2 and flag in done.stderr and near in done.stderr.replace(flag + " ", " ").replace(flag + "'", "'")
+
+
+@pytest.mark.parametrize("args", [["-w", "many"], ["-w", "0"], ["--timeout", "-3"], ["-b", "127.0.0.1:x"],
+                                  ["--log-level", "loud"], ["-w"]])
+def test_a_bad_flag_value_exits_2(args):
+    done = run(example("echo"), *args)
+    assert done.returncode == 2 and done.stderr.strip() and not done.stdout, done
+
+
+def test_a_config_file_that_is_not_there_is_an_error(tmp_path):
+    done = run("-c", tmp_path / "gone.yaml", example("echo"))
+    assert done.returncode == 1 and "gone.yaml" in done.stderr
+
+
+def test_an_installed_name_that_is_not_installed_is_told(tmp_path):
+    done = run("--check-config", "no-such-plugin", cwd=tmp_path)
+    assert done.returncode == 1 and "no-such-plugin" in done.stderr
+
+
+# ---- running from anywhere ----
+def test_relative_paths_count_from_the_start_folder_or_chdir(serve, tmp_path):
+    shutil.copy(example("hello"), tmp_path / "mine.so")
+    server = serve("mine.so", "-w", "1")  # servers start in tmp_path
+    assert server.get("/").text == "Hello, world!\n"
+    (tmp_path / "deep").mkdir()
+    shutil.copy(example("hello"), tmp_path / "deep" / "other.so")
+    assert serve("--chdir", tmp_path / "deep", "./other.so").get("/").text == "Hello, world!\n"
+
+
+def test_raw_env_reaches_the_plugins_processes(serve):
+    server = serve("-e", "SHOP=open", "--env", "B=c d", example("hello"))
+    worker, = server.wait_workers(1)
+    # A title may lie where the environment began, so the process itself is asked: its children would inherit it.
+    import proc
+    assert proc.title(worker).startswith("narwhal: worker ")

@@ -1,0 +1,110 @@
+"""The examples that the documentation shows do what it says."""
+import re
+import time
+
+import pytest
+
+from clock import eventually, scaled
+from load import Background
+from server import example, test_plugin
+from wire import Truncated, Wire, request_bytes
+
+
+@pytest.mark.parametrize("name", ["hello", "hello_c"])
+def test_hello(serve, name):
+    server = serve(example(name), "-w", "2")
+    with server.connect() as wire:
+        for _ in range(3):
+            response = wire.ask("/")
+            assert response.status == 200 and response.text.startswith("Hello, world!")
+            assert response.header("Content-Type").startswith("text/plain")
+        assert wire.ask("/", method="HEAD").body == b""
+    with server.load(clients=4) as load:
+        load.wait_for_more(200)
+    load.assert_clean(200)
+
+
+def events(wire, count, timeout=15):
+    """Reads so many server-sent events; each as its text."""
+    text = b""
+    while text.count(b"\n\n") < count:
+        text += wire.chunk(timeout)
+    return [event for event in text.decode().split("\n\n") if event][:count]
+
+
+@pytest.fixture
+def clock(serve):
+    return serve(example("clock"), "-w", "1", "--threads", "1", "--graceful-timeout", "20")
+
+
+def test_the_clock_streams_events(clock):
+    with clock.connect() as wire:
+        wire.send(request_bytes("/"))
+        head = wire.head()
+        assert head.status == 200 and head.header("Content-Type").startswith("text/event-stream")
+        assert head.header("Transfer-Encoding") == "chunked" and head.header("Content-Length") is None
+        assert all(re.search("^data:", event, re.MULTILINE) for event in events(wire, 3))
+
+
+def test_many_clocks_need_one_thread(clock):
+    """A deferred exchange holds no handler: with one thread, 100 streams tick and a plain request is served."""
+    wires = [clock.connect(timeout=30) for _ in range(100)]
+    try:
+        for wire in wires:
+            wire.send(request_bytes("/"))
+        for wire in wires:
+            assert wire.head().status == 200
+            assert len(events(wire, 2)) == 2
+        with clock.connect() as late:
+            late.send(request_bytes("/"))
+            assert late.head().status == 200
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_clients_that_go_are_forgotten(clock):
+    import proc
+    worker, = clock.wait_workers(1)
+    for ending in ("close", "reset"):
+        wires = [clock.connect() for _ in range(50)]
+        for wire in wires:
+            wire.send(request_bytes("/"))
+        for wire in wires:
+            wire.head()
+        for wire in wires:
+            getattr(wire, ending)()
+        eventually("all connections given back", lambda: proc.connection_count(worker) == 0, 20)
+    with clock.connect() as wire:
+        wire.send(request_bytes("/"))
+        assert wire.head().status == 200 and events(wire, 1)
+    assert clock.worker_pids() == [worker]
+
+
+def test_a_drain_ends_the_streams_whole(clock):
+    with clock.connect() as wire:
+        wire.send(request_bytes("/"))
+        wire.head()
+        events(wire, 1)
+        import signal
+        clock.send(signal.SIGTERM)
+        deadline = time.monotonic() + scaled(15)
+        while True:
+            size = int(wire._line(deadline, "chunk size"), 16)
+            if size == 0:
+                break
+            wire._exactly(size + 2, deadline, "chunk", None)
+        assert wire._line(deadline, "the end") == b"" and wire.end() == "eof"
+        assert clock.wait_exit() == 0
+
+
+def test_the_clock_outlives_a_request_deadline_or_is_cut_off_visibly(serve):
+    """A stream is one request: past `timeout` it must never look complete."""
+    server = serve(example("clock"), "-w", "1", "--timeout", "1")
+    with server.connect() as wire:
+        wire.send(request_bytes("/"))
+        try:
+            response = wire.response(timeout=6)
+        except Exception:
+            return  # cut off or still streaming: both are told apart from complete
+        assert response.status == 504

@@ -1,0 +1,115 @@
+"""Users, pid files, titles: who runs as whom, and what others find on disk."""
+import os
+import re
+import signal
+import stat
+import subprocess
+
+import pytest
+
+import proc
+from clock import eventually
+from plugin_files import deploy, versioned
+from server import example, run
+from wire import fetch
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+NOBODY = 65534
+
+
+@as_root
+def test_only_the_master_keeps_roots_rights(serve, tmp_path):
+    app = versioned(tmp_path / "app.so", "v1")  # in a folder that nobody may not enter
+    assert stat.S_IMODE(tmp_path.stat().st_mode) & 0o007 == 0
+    server = serve(app, "-w", "2", "--user", "nobody", "--group", "nogroup")
+    workers = server.wait_workers(2)
+    assert server.get("/").text == "v1"
+    for pid in [*workers, server.template()]:
+        assert proc.status_field(pid, "Uid") == [NOBODY] * 4 and proc.status_field(pid, "Gid") == [NOBODY] * 4
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            text = file.read()
+        assert re.search(r"^CapEff:\s+0+$", text, re.MULTILINE)
+        assert "0" not in re.search(r"^Groups:\s*(.*)$", text, re.MULTILINE)[1].split(), "root's groups are still there"
+    assert proc.status_field(server.pid, "Uid") == [0] * 4
+
+
+@as_root
+def test_respawn_and_reload_keep_the_user(serve, tmp_path):
+    app = versioned(tmp_path / "app.so", "v1")
+    server = serve(app, "--user", str(NOBODY), "--group", str(NOBODY))
+    worker, = server.wait_workers(1)
+    os.kill(worker, signal.SIGKILL)
+    server.wait_workers(1, without=[worker])
+    deploy(app, "v2")
+    server.reload()
+    pid, = server.wait_workers(1)
+    assert proc.status_field(pid, "Uid") == [NOBODY] * 4
+    assert server.get("/").text == "v2"
+
+
+@as_root
+def test_nobody_can_neither_read_nor_change_the_staged_copy(serve, tmp_path):
+    app = versioned(tmp_path / "app.so", "v1")
+    stage = tmp_path / "stage"
+    server = serve(app, "--user", "nobody", "--stage-dir", stage)
+    worker, = server.wait_workers(1)
+    copies = {line.split(None, 5)[5] for line in proc.maps(worker) if "stage" in line}
+    for copy in copies:
+        copy = copy.replace(" (deleted)", "")
+        if os.path.exists(copy):
+            assert os.stat(copy).st_uid == 0 and not os.stat(copy).st_mode & 0o022
+
+
+def test_an_unknown_user_is_told():
+    done = run("--user", "no-such-user-here", example("echo"))
+    assert done.returncode in (1, 2) and "no-such-user-here" in done.stderr
+
+
+def test_titles_tell_who_is_who(serve, tmp_path):
+    server = serve(example("echo"), "-w", "2")
+    server.wait_workers(2)
+    assert re.fullmatch(r"narwhal: master \[echo\]", proc.title(server.pid))
+    titles = sorted(server.processes().values())
+    assert titles == ["narwhal: template [echo] gen 1", "narwhal: worker 1 [echo] gen 1", "narwhal: worker 2 [echo] gen 1"]
+    named = serve(example("echo"), "--name", "shop")
+    named.wait_workers(1)
+    assert proc.title(named.pid) == "narwhal: master [shop]"
+
+
+# ---- pid file ----
+def test_the_pid_file_is_there_while_the_master_is(serve, tmp_path):
+    path = tmp_path / "narwhal.pid"
+    server = serve(example("echo"), "--pid", path)
+    assert int(path.read_text()) == server.pid and stat.S_IMODE(path.stat().st_mode) == 0o644
+    server.reload()
+    assert int(path.read_text()) == server.pid
+    server.stop(signal.SIGTERM)
+    assert not path.exists()
+
+
+def test_a_pid_file_in_use_is_respected(serve, tmp_path):
+    path = tmp_path / "narwhal.pid"
+    server = serve(example("echo"), "--pid", path)
+    done = run("-b", "127.0.0.1:0", "--pid", path, example("echo"))
+    assert done.returncode == 1 and str(server.pid) in done.stderr and str(path) in done.stderr
+    assert int(path.read_text()) == server.pid and server.get("/").status == 200
+
+
+@pytest.mark.parametrize("content", ["999999999\n", "", "rubbish\n", f"{os.getpid()}\n", "1\n"])
+def test_a_stale_pid_file_does_not_stop_a_start(serve, tmp_path, content):
+    """Also one whose pid was given to a stranger since: it does not hold the file's lock."""
+    path = tmp_path / "narwhal.pid"
+    path.write_text(content)
+    server = serve(example("echo"), "--pid", path)
+    assert int(path.read_text()) == server.pid
+
+
+def test_a_pid_file_survives_kill_and_is_taken_over(serve, tmp_path):
+    path = tmp_path / "narwhal.pid"
+    first = serve(example("echo"), "--pid", path)
+    first.wait_workers(1)
+    first.send(signal.SIGKILL)
+    first.wait_exit()
+    eventually("its workers gone", lambda: not proc.session_members(first.pid), 5)
+    second = serve(example("echo"), "--pid", path)
+    assert int(path.read_text()) == second.pid

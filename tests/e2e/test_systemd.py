@@ -1,0 +1,126 @@
+"""sd_notify: READY when the first generation is ready and not before, RELOADING, STOPPING, STATUS."""
+import os
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+from clock import eventually, scaled
+from plugin_files import becomes, deploy, versioned
+from server import example, test_plugin
+
+
+class NotifySocket:
+    def __init__(self, path):
+        self.path = str(path)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.messages = []  # each a dict
+
+    def drain(self):
+        while True:
+            try:
+                data = self.sock.recv(4096, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return self.messages
+            self.messages.append(dict(line.split("=", 1) for line in data.decode().splitlines() if "=" in line))
+
+    def wait(self, key, value=None, count=1, timeout=15):
+        def found():
+            matching = [message for message in self.drain() if key in message and value in (None, message[key])]
+            return matching[count - 1] if len(matching) >= count else None
+        return eventually(f"{key}={value} x {count} in {self.messages}", found, timeout)
+
+    def has(self, key):
+        return any(key in message for message in self.drain())
+
+
+@pytest.fixture
+def notify(tmp_path):
+    made = NotifySocket(tmp_path / "notify.sock")
+    yield made
+    made.sock.close()
+
+
+def test_ready_comes_when_workers_serve(serve, notify):
+    server = serve(example("echo"), "-w", "2", env={"NOTIFY_SOCKET": notify.path})
+    ready = notify.wait("READY", "1")
+    assert len(server.workers()) == 2
+    assert "STATUS" in ready or notify.has("STATUS")
+    assert server.get("/", timeout=2).status == 200
+
+
+def test_an_abstract_notify_socket_works_too(serve):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    name = f"narwhal-test-{os.getpid()}-{time.monotonic_ns()}"
+    sock.bind("\0" + name)
+    sock.settimeout(scaled(15))
+    serve(example("echo"), env={"NOTIFY_SOCKET": "@" + name})
+    assert b"READY=1" in sock.recv(4096)
+    sock.close()
+
+
+def test_ready_is_never_said_of_a_server_that_cannot_boot(serve, notify):
+    server = serve(test_plugin("init_fails"), "-w", "2", wait=False, env={"NOTIFY_SOCKET": notify.path})
+    assert server.wait_exit() == 3
+    assert not notify.has("READY")
+
+
+def test_ready_waits_for_a_slow_init(serve, notify):
+    server = serve(test_plugin("init_hangs"), "-w", "1", "--boot-timeout", "2", wait=False,
+                   env={"NOTIFY_SOCKET": notify.path})
+    server.wait_for("Listening at")
+    assert server.wait_exit() == 3
+    assert not notify.has("READY")
+
+
+def test_a_reload_is_reloading_then_ready(serve, notify, tmp_path):
+    app = versioned(tmp_path / "app.so", "v1")
+    server = serve(app, env={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY", "1")
+    deploy(app, "v2")
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    server.send(signal.SIGHUP)
+    reloading = notify.wait("RELOADING", "1")
+    stamp = int(reloading["MONOTONIC_USEC"])
+    assert before <= stamp <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    notify.wait("READY", "1", count=2)
+    assert server.get("/").text == "v2", "READY was said before the new generation served"
+    order = [key for message in notify.messages for key in message if key in ("READY", "RELOADING")]
+    assert order == ["READY", "RELOADING", "READY"]
+
+
+def test_a_failed_reload_ends_in_ready_and_says_so(serve, notify, tmp_path):
+    app = versioned(tmp_path / "app.so", "v1")
+    server = serve(app, env={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY", "1")
+    becomes(app, "init_fails")
+    server.send(signal.SIGHUP)
+    notify.wait("RELOADING", "1")
+    notify.wait("READY", "1", count=2)
+    eventually("a STATUS that tells of the failure", lambda: any(
+        re.search("(?i)fail|refused|kept|discard", message.get("STATUS", "")) for message in notify.drain()))
+    assert server.get("/").text == "v1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopping(serve, notify, number):
+    server = serve(example("echo"), env={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY", "1")
+    assert server.stop(number) == 0
+    notify.wait("STOPPING", "1")
+
+
+def test_workers_do_not_inherit_the_notify_socket(serve, notify):
+    """A worker that could say READY or MAINPID would be believed."""
+    server = serve(example("echo"), env={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY", "1")
+    assert not [message for message in notify.messages if "MAINPID" in message]
+
+
+def test_a_notify_socket_that_is_not_there_costs_nothing(serve, tmp_path):
+    server = serve(example("echo"), env={"NOTIFY_SOCKET": str(tmp_path / "gone.sock")})
+    assert server.get("/").status == 200
+    assert server.stop(signal.SIGTERM) == 0
