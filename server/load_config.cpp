@@ -20,6 +20,7 @@ namespace narwhal::server {
 namespace {
 
 constexpr const char* kDefaultFile = "narwhal.yaml";
+constexpr std::size_t kFaultsMax = 50;  // more are counted only: the file was then hardly meant as ours
 constexpr int kExitRefused = 1, kExitUsage = 2;
 
 std::string variable(const Environment& environment, const std::string& name) {
@@ -92,6 +93,11 @@ std::vector<Origin> list_origins(const Draft& draft) {
 }
 
 LoadResult refuse(std::vector<std::string> faults, int exit_code) {
+  if (faults.size() > kFaultsMax) {
+    const std::size_t more = faults.size() - kFaultsMax;
+    faults.resize(kFaultsMax);
+    faults.push_back("and " + std::to_string(more) + " more");
+  }
   std::string text;
   for (const std::string& fault : faults) text += (text.empty() ? "" : "\n") + fault;
   LoadResult result{Error{std::move(text)}};

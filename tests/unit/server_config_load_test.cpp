@@ -1,0 +1,317 @@
+// load_config: where values come from, which one wins, and what the exit code is when one is wrong.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "server/load_config.hpp"
+#include "server/setting_values.hpp"
+#include "server/settings.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+namespace {
+
+// A folder to start narwhal in, gone with the test.
+class StartFolder {
+ public:
+  StartFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "narwhal-config-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    environment.start_directory = name;
+    environment.version = "1.2.3";
+  }
+  ~StartFolder() { std::filesystem::remove_all(environment.start_directory); }
+
+  std::string path(const std::string& name) const { return environment.start_directory + "/" + name; }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
+    std::ofstream(path(name)) << text;
+  }
+  LoadResult load(std::vector<std::string> words) const {
+    std::vector<const char*> argv{"narwhal"};
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    return load_config(static_cast<int>(argv.size()), argv.data(), environment);
+  }
+  LoadedConfig good(const std::vector<std::string>& words) const {
+    LoadResult loaded = load(words);
+    if (!loaded) FAIL(loaded.error());
+    return *std::move(loaded);
+  }
+
+  Environment environment;
+};
+
+std::string origin(const LoadedConfig& loaded, const std::string& key) {
+  for (const Origin& each : loaded.origins) {
+    if (each.key == key) return each.from;
+  }
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE("load: an app alone is served with the defaults") {
+  const StartFolder start;
+  const LoadedConfig loaded = start.good({"./hello.so"});
+  Config expected;
+  expected.routes = {Route{"", start.path("hello.so"), {}}};
+  CHECK(loaded.config == expected);
+  CHECK(loaded.mode == Mode::serve);
+  CHECK(loaded.text.empty());
+  CHECK(origin(loaded, "app") == "command line");
+  CHECK(origin(loaded, "workers") == "default");
+}
+
+TEST_CASE("load: each source wins over the one below it") {
+  StartFolder start;
+  CHECK(start.good({"a"}).config.workers == 1);
+  start.environment.variables["WEB_CONCURRENCY"] = "2";
+  CHECK(origin(start.good({"a"}), "workers") == "WEB_CONCURRENCY");
+  CHECK(start.good({"a"}).config.workers == 2);
+  start.write("narwhal.yaml", "timeout: 9\nworkers: 3\n");
+  CHECK(origin(start.good({"a"}), "workers") == "narwhal.yaml:2");
+  CHECK(start.good({"a"}).config.workers == 3);
+  start.environment.variables["NARWHAL_CMD_ARGS"] = "-w 4 -n 'a b'";
+  CHECK(origin(start.good({"a"}), "workers") == "NARWHAL_CMD_ARGS");
+  CHECK(start.good({"a"}).config.workers == 4);
+  CHECK(start.good({"a"}).config.proc_name == "a b");
+  const LoadedConfig loaded = start.good({"a", "--workers=5"});
+  CHECK(origin(loaded, "workers") == "command line");
+  CHECK(loaded.config.workers == 5);
+  CHECK(loaded.config.timeout == 9s);
+}
+
+TEST_CASE("load: PORT is the default bind, and -b replaces it as it replaces the file's list") {
+  StartFolder start;
+  start.environment.variables["PORT"] = "5000";
+  CHECK(start.good({"a"}).config.bind == std::vector<Bind>{Bind{Bind::Kind::tcp, "0.0.0.0", 5000, "", -1}});
+  start.write("narwhal.yaml", "bind: [a:1, b:2]");
+  CHECK(start.good({"a"}).config.bind.size() == 2);
+  const Config config = start.good({"a", "-b", "c:3", "--bind", "d:4", "--bind=e:5"}).config;
+  REQUIRE(config.bind.size() == 3);
+  CHECK(config.bind[2].host == "e");
+}
+
+TEST_CASE("load: every flag of every setting is understood") {
+  const StartFolder start;
+  for (const Setting& setting : settings()) {
+    std::string flags(setting.flags);
+    while (!flags.empty()) {
+      const std::string flag = flags.substr(0, flags.find(','));
+      flags = flags.size() == flag.size() ? "" : flags.substr(flag.size() + 1);
+      std::vector<std::string> words{"a", flag};
+      const std::vector<std::string> texts = value_texts(setting, Config{});
+      if (!setting.is_switch()) words.push_back(setting.name == "raw_env" ? "A=1" : texts.front());
+      const LoadedConfig loaded = start.good(words);
+      INFO(flag);
+      CHECK(origin(loaded, std::string(setting.name)) == "command line");
+      if (setting.is_switch()) CHECK(value_texts(setting, loaded.config) == std::vector<std::string>{"true"});
+    }
+  }
+}
+
+TEST_CASE("load: a switch that the file turned on can be turned off again") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "preload_app: true");
+  CHECK(start.good({"a"}).config.preload_app);
+  CHECK_FALSE(start.good({"a", "--preload=false"}).config.preload_app);
+}
+
+TEST_CASE("load: a value may be empty, or begin with a dash") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "server_header: shop\nerrorlog: x.log");
+  CHECK(start.good({"--server-header=", "a"}).config.server_header == "");
+  CHECK(start.good({"--server-header", "", "a"}).config.server_header == "");
+  CHECK(start.good({"--log-file", "-", "--access-logfile=-", "a"}).config.errorlog == "-");
+  CHECK(start.good({"-n", "-x", "a"}).config.proc_name == "-x");
+  CHECK(start.good({"-w", "2", "--", "-a.so"}).config.routes.front().app == start.path("-a.so"));
+}
+
+TEST_CASE("load: APP takes the place of the file's root app and keeps its options and the other routes") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "app: old\noptions: {k: v}\nroutes: [{prefix: /x, app: x}]");
+  const std::vector<Route> routes = start.good({"new"}).config.routes;
+  CHECK(routes == std::vector<Route>{{"/x", "x", {}}, {"", "new", {{"k", "v"}}}});
+  start.write("narwhal.yaml", "routes: [{prefix: /, app: old, options: {k: v}}]");
+  CHECK(start.good({"new"}).config.routes == std::vector<Route>{{"", "new", {{"k", "v"}}}});
+  start.write("narwhal.yaml", "routes: [{prefix: /x, app: x}]");
+  CHECK(start.good({}).config.routes.size() == 1);
+  CHECK(start.good({"new"}).config.routes.size() == 2);
+}
+
+TEST_CASE("load: -c names the file from the start directory, whatever chdir says") {
+  const StartFolder start;
+  start.write("etc/shop.yaml", "app: ./shop.so\nchdir: app\npidfile: run/pid");
+  const LoadedConfig loaded = start.good({"-c", "etc/shop.yaml"});
+  CHECK(loaded.config.routes.front().app == start.path("app/shop.so"));
+  CHECK(loaded.config.pidfile == start.path("app/run/pid"));
+  CHECK(loaded.config.chdir == start.path("app"));
+  CHECK(origin(loaded, "app") == "etc/shop.yaml:1");
+  CHECK(start.good({"-c", start.path("etc/shop.yaml")}).config == loaded.config);
+}
+
+TEST_CASE("load: a second reading finds the same file with its new words") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "app: a\nworkers: 2");
+  CHECK(start.good({}).config.workers == 2);
+  start.write("narwhal.yaml", "app: a\nworkers: 3");
+  CHECK(start.good({}).config.workers == 3);
+  start.write("narwhal.yaml", "app: a\nworkers: x");
+  CHECK_FALSE(start.load({}));
+}
+
+TEST_CASE("load: the command line's faults end in 2, all others in 1, and all are told") {
+  StartFolder start;
+  const auto refused = [&](const std::vector<std::string>& words, int exit_code, const std::string& text) {
+    LoadResult loaded = start.load(words);
+    REQUIRE_FALSE(loaded);
+    CHECK(loaded.error() == text);
+    CHECK(loaded.exit_code == exit_code);
+    CHECK(std::count(text.begin(), text.end(), '\n') + 1 == static_cast<std::ptrdiff_t>(loaded.faults.size()));
+  };
+  const std::string no_app = "no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)";
+  refused({}, 1, no_app);
+  refused({"--check-config"}, 1, no_app);
+  refused({"-c", "x.yaml", "a"}, 1, "x.yaml: there is no such file");
+  refused({"-c", ".", "a"}, 1, start.path(".").substr(0, start.path(".").size() - 2) + ": is not a file");
+  refused({"-c", "gunicorn.conf.py"}, 1,
+          "gunicorn.conf.py: is Python by its name; narwhal reads YAML: see narwhal.yaml(5)");
+  refused({"-w"}, 2, "--workers: needs a value");
+  refused({"-w", "x", "a"}, 2, "--workers: 'x' is not a whole number");
+  refused({"--wrokers", "4", "a"}, 2, "unknown flag '--wrokers': did you mean '--workers'?");
+  refused({"-k", "gthread", "--max-requests=5", "a"}, 2,
+          "'-k' is Gunicorn's; narwhal does not have it: there is one kind of worker: set 'threads'\n"
+          "'--max-requests' is Gunicorn's; this version of narwhal does not have it yet");
+  refused({"a", "b"}, 2, "one APP at a time: 'b' comes after 'a'");
+  refused({""}, 2, "APP is empty");
+  start.write("narwhal.yaml", "worker: 1");
+  refused({"-t", "-1", "a"}, 2,
+          "narwhal.yaml:1:1: unknown key 'worker': did you mean 'workers'?\n"
+          "--timeout: -1 is out of range: 0 to 86400");
+  start.write("narwhal.yaml", "");
+  start.environment.variables["WEB_CONCURRENCY"] = "x";
+  start.environment.variables["PORT"] = "99999";
+  refused({"a"}, 1,
+          "PORT: '0.0.0.0:99999': port '99999' is not a number from 0 to 65535\n"
+          "WEB_CONCURRENCY: 'x' is not a whole number");
+  start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w 'x"}};
+  refused({"a"}, 2, "NARWHAL_CMD_ARGS: a quote is not closed");
+  start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w x"}};
+  refused({"a"}, 2, "NARWHAL_CMD_ARGS: --workers: 'x' is not a whole number");
+}
+
+TEST_CASE("load: a file that was hardly meant as ours is not told line by line") {
+  const StartFolder start;
+  std::string yaml;
+  for (int i = 0; i < 1000; ++i) yaml += "key" + std::to_string(i) + ": 1\n";
+  start.write("narwhal.yaml", yaml);
+  LoadResult loaded = start.load({"a"});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.faults.size() == 51);
+  CHECK(loaded.faults.back() == "and 950 more");
+}
+
+TEST_CASE("load: an unreadable file is told, not skipped") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "app: a");
+  std::filesystem::remove(start.path("narwhal.yaml"));
+  std::filesystem::create_symlink("narwhal.yaml", start.path("narwhal.yaml"));
+  LoadResult loaded = start.load({"a"});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() == "open " + start.path("narwhal.yaml") + ": Too many levels of symbolic links");
+}
+
+TEST_CASE("load: --help, --version, --check-config and --print-config ask for something else than serving") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "nonsense: 1");
+  CHECK(start.good({"-h"}).mode == Mode::help);
+  CHECK(start.good({"--nonsense", "--help"}).mode == Mode::help);
+  CHECK(start.good({"-v"}).text == "narwhal (version 1.2.3)\n");
+  CHECK(start.good({"--version"}).mode == Mode::version);
+  start.write("narwhal.yaml", "");
+  CHECK(start.good({"--check-config", "a"}).mode == Mode::check);
+  CHECK(start.good({"--check-config", "a"}).text.empty());
+  CHECK(start.good({"--print-config", "--check-config", "a"}).mode == Mode::print);
+  CHECK(start.good({"--print-config"}).mode == Mode::print);
+}
+
+TEST_CASE("--help: every setting has its line, and no line is too wide") {
+  const StartFolder start;
+  const std::string help = start.good({"--help"}).text;
+  for (const Setting& setting : settings()) {
+    INFO(std::string(setting.name));
+    const std::string flag(long_flag(setting));
+    CHECK((help.find(flag + " ") != std::string::npos));
+    CHECK(help.find(std::string(setting.help)) != std::string::npos);
+    if (!setting.flags.starts_with("--")) {
+      CHECK(help.find("  " + std::string(setting.flags.substr(0, 2)) + ", " + flag) != std::string::npos);
+    }
+  }
+  std::size_t begin = 0;
+  for (std::size_t end; (end = help.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    INFO(help.substr(begin, end - begin));
+    CHECK(end - begin < 100);
+  }
+  CHECK(begin == help.size());
+}
+
+TEST_CASE("--print-config: names every key, its value and origin, and is itself a narwhal.yaml of the same meaning") {
+  StartFolder start;
+  start.write("narwhal.yaml", R"(
+app: ./front.so
+options: {greeting: "hello, \"you\" \\ \x7f \t", "odd key": yes, "": x}
+routes: [{prefix: /shop, app: shop, options: {k: v}}, {prefix: /a/b, app: /opt/b.so}]
+bind: ["[::1]:81", unix:x.sock, fd://3, ":0"]
+raw_env: [A=1, "B= # '\"x"]
+proc_name: "null"
+access_log_format: '%(h)s "%({X-Y}i)s" # \'
+umask: 07
+reuse_port: yes
+)");
+  start.environment.variables["NARWHAL_CMD_ARGS"] = "--body-timeout 3";
+  const LoadedConfig loaded = start.good({"--print-config", "-w", "7"});
+  INFO(loaded.text);
+  for (const Setting& setting : settings()) {
+    CHECK(("\n" + loaded.text).find("\n" + std::string(setting.name) + ":") != std::string::npos);
+  }
+  const auto has_line = [&](const std::string& start_of_line, const std::string& from) {
+    const std::size_t at = loaded.text.find(start_of_line + " ");
+    return at != std::string::npos && loaded.text.substr(0, loaded.text.find('\n', at)).ends_with("  # " + from);
+  };
+  CHECK(has_line("workers: 7", "command line"));
+  CHECK(has_line("body_timeout: 3", "NARWHAL_CMD_ARGS"));
+  CHECK(has_line("umask: 007", "narwhal.yaml:9"));
+  CHECK(has_line("timeout: 30", "default"));
+  CHECK(has_line("routes:", "narwhal.yaml:4"));
+
+  StartFolder other;
+  other.write("narwhal.yaml", loaded.text);
+  LoadResult again = other.load({});
+  if (!again) FAIL(again.error());
+  CHECK(again->config == loaded.config);
+}
+
+TEST_CASE("needs_restart: names the keys that a reload cannot apply, and no other") {
+  Config running, next;
+  next.workers = 9;
+  next.user = "nobody";
+  next.bind.clear();
+  CHECK(needs_restart(running, next).empty());
+  next.pidfile = "/run/x";
+  CHECK(needs_restart(running, next) == std::vector<std::string>{"pidfile"});
+}
+
+TEST_CASE("current environment: holds the variables and an absolute start directory") {
+  ::setenv("NARWHAL_TEST_VARIABLE", "a=b", 1);
+  const Environment environment = current_environment("1.2.3");
+  ::unsetenv("NARWHAL_TEST_VARIABLE");
+  CHECK(environment.variables.at("NARWHAL_TEST_VARIABLE") == "a=b");
+  CHECK(environment.start_directory.starts_with("/"));
+  CHECK(std::filesystem::equivalent(environment.start_directory, "."));
+}
