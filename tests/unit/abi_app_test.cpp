@@ -1,0 +1,299 @@
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include "tests/support/fake_host.hpp"
+
+using namespace narwhal;
+
+// Counts what this thread allocates while a Counting lives.
+namespace {
+thread_local std::size_t* allocations = nullptr;
+struct Counting {
+  std::size_t count = 0;
+  Counting() { allocations = &count; }
+  ~Counting() { allocations = nullptr; }
+};
+}  // namespace
+// Not inlined: seen through, malloc and free look mismatched to the compiler.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  if (allocations != nullptr) ++*allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+Response hello(const Request&) { return Response::text("Hello, world!\n"); }
+
+// Only looks at what respond() was given.
+int counted_status;
+int count_respond(narwhal_exchange*, const narwhal_response* response) {
+  counted_status = response->status;
+  return NARWHAL_OK;
+}
+
+}  // namespace
+
+TEST_CASE("app: a function is an app") {
+  const Answer answer = ask(hello, {});
+  CHECK(answer.code == NARWHAL_OK);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("Content-Type") == "text/plain; charset=utf-8");
+  CHECK(answer.body == "Hello, world!\n");
+}
+
+TEST_CASE("app: a small static answer costs no allocation and its bytes are not copied") {
+  narwhal_host host = fake::host;
+  host.respond = count_respond;
+  static const std::string_view page = "a page of static text that is longer than a short string";
+  const auto app = [](const Request&) { return Response::text(page).status(201).status(200); };
+  app_under_test = app;
+  const narwhal_plugin& plugin = plugin_under_test;
+  narwhal_boot boot = fake::boot();
+  boot.host = &host;
+  void* instance = nullptr;
+  REQUIRE(plugin.worker_init(&boot, &instance) == NARWHAL_OK);
+  const auto exchange = fake::exchange({});
+  {
+    Counting counting;
+    CHECK(plugin.handle(instance, exchange.get()) == NARWHAL_OK);
+    CHECK(counting.count == 0);
+  }
+  CHECK(counted_status == 200);
+  plugin.worker_exit(instance);
+
+  Worker worker(plugin_under_test);
+  CHECK(worker.plugin().handle(worker.instance(), exchange.get()) == NARWHAL_OK);
+  CHECK(exchange->body_at == page.data());
+}
+
+TEST_CASE("app: a large owned body is handed over, not copied") {
+  const char* made_at = nullptr;
+  app_under_test = [&](const Request&) {
+    std::string large(100'000, 'x');
+    made_at = large.data();
+    return Response::bytes(std::move(large));
+  };
+  Worker worker(plugin_under_test);
+  const auto exchange = fake::exchange({});
+  CHECK(worker.plugin().handle(worker.instance(), exchange.get()) == NARWHAL_OK);
+  CHECK(exchange->body_at == made_at);
+  CHECK(exchange->body.size() == 100'000);
+}
+
+TEST_CASE("request: what the client sent, as it was sent") {
+  const Answer answer = ask(
+      [](const Request& request) {
+        CHECK(request.method() == "POST");
+        CHECK(request.target() == "/shop/a%20b?x=1&y=a+b&x=2");
+        CHECK(request.full_path() == "/shop/a%20b");
+        CHECK(request.prefix() == "/shop");
+        CHECK(request.path() == "/a%20b");
+        CHECK(request.query() == "x=1&y=a+b&x=2");
+        CHECK(request.query("x") == "1");
+        CHECK(request.query("y") == "a b");
+        CHECK(request.query("z") == std::nullopt);
+        CHECK(request.header("ACCEPT") == "*/*");
+        CHECK(request.header("Accept-Language") == std::nullopt);
+        CHECK(request.headers().size() == 2);
+        CHECK(request.peer() == "192.0.2.1");
+        CHECK(request.scheme() == "http");
+        CHECK(request.variable("REQUEST_METHOD") == "POST");
+        CHECK(request.variable("NONE").empty());
+        CHECK(request.body_size() == 4);
+        CHECK(request.body() == "data");
+        CHECK(request.deadline()->time_since_epoch() == std::chrono::nanoseconds(5));
+        CHECK_FALSE(request.cancelled());
+        CHECK_THROWS_AS(request.parameter("id"), std::out_of_range);
+        return Response(204);
+      },
+      {.method = "POST",
+       .target = "/shop/a%20b?x=1&y=a+b&x=2",
+       .prefix = "/shop",
+       .body = "data",
+       .headers = {{"Host", "h"}, {"accept", "*/*"}},
+       .deadline_ns = 5});
+  CHECK(answer.status == 204);
+  CHECK(answer.headers.empty());
+}
+
+TEST_CASE("request: a streamed body is read in pieces, and asking for it whole is an error") {
+  const auto read_all = [](const Request& request) {
+    std::string body;
+    char piece[7];
+    while (const std::size_t size = request.read(piece)) body.append(piece, size);
+    return Response::text(body);
+  };
+  for (std::size_t read_max = 1; read_max < 9; ++read_max) {
+    CHECK(ask(read_all, {.body = "a streamed body", .streamed = true, .read_max = read_max}).body == "a streamed body");
+  }
+  const Answer answer = ask([](const Request& request) { return Response::text(request.body()); }, {.streamed = true});
+  CHECK(answer.status == 500);
+  CHECK(answer.reason == "the body comes as a stream: use read()");
+}
+
+TEST_CASE("response: status, headers and types") {
+  const Answer answer = ask(
+      [](const Request&) {
+        Response response = Response::json("{}").status(201).header("X-A", "1").header("X-A", "2");
+        response.headers().set("X-B", std::string("b"));
+        return response;
+      },
+      {});
+  CHECK(answer.status == 201);
+  CHECK(answer.headers == Pairs{{"Content-Type", "application/json"}, {"X-A", "1"}, {"X-A", "2"}, {"X-B", "b"}});
+
+  const Answer typed = ask([](const Request&) { return Response::text("a,b").header("content-type", "text/csv"); }, {});
+  CHECK(typed.headers == Pairs{{"content-type", "text/csv"}});
+
+  const Answer moved = ask([](const Request&) { return Response::redirect("/there", 303); }, {});
+  CHECK(moved.status == 303);
+  CHECK(moved.header("Location") == "/there");
+
+  const Answer many = ask(
+      [](const Request&) {
+        Response response = Response::html("x");
+        for (int i = 0; i < 50; ++i) response.header("X-" + std::to_string(i), "v");
+        return response;
+      },
+      {});
+  CHECK(many.headers.size() == 51);
+  CHECK(many.headers.back().first == "X-49");
+}
+
+TEST_CASE("response: what may not go on the wire becomes 500") {
+  for (const bool streamed : {false, true}) {
+    const Answer answer = ask(
+        [&](const Request&) {
+          Response response = streamed ? Response::stream([](Writer& writer) { writer.write("x"); }) : Response::text("x");
+          return std::move(response).header("X-A", std::string("a\r\nSet-Cookie: b"));
+        },
+        {});
+    CHECK(answer.status == 500);
+    CHECK(answer.headers.empty());
+    CHECK(answer.reason == "the status or a header may not go on the wire");
+  }
+}
+
+TEST_CASE("response: a file is sent by its descriptor; one that is missing is 404") {
+  char path[] = "/tmp/narwhal-test-XXXXXX";
+  const int fd = ::mkstemp(path);
+  REQUIRE(fd >= 0);
+  REQUIRE(::write(fd, "file content", 12) == 12);
+  const Answer answer = ask([&](const Request&) { return Response::file(path, "text/x"); }, {});
+  CHECK(answer.body == "file content");
+  CHECK(answer.header("Content-Type") == "text/x");
+  CHECK(answer.complete);
+  const Answer part = ask([&](const Request&) { return Response::file(FilePart(::dup(fd), 5, 4)); }, {});
+  CHECK(part.body == "cont");
+  const Answer short_file = ask([&](const Request&) { return Response::file(FilePart(::dup(fd), 5, 400)); }, {});
+  CHECK(short_file.cut);
+  ::close(fd);
+  ::unlink(path);
+  CHECK(ask([&](const Request&) { return Response::file(path); }, {}).status == 404);
+  CHECK(ask([&](const Request&) { return Response::file("/tmp"); }, {}).status == 404);
+}
+
+TEST_CASE("errors: an exception before the head is 500, with the reason for the log only") {
+  const Answer answer = ask([](const Request&) -> Response { throw std::runtime_error("no database"); }, {});
+  CHECK(answer.code == NARWHAL_ERROR);
+  CHECK(answer.status == 500);
+  CHECK(answer.reason == "no database");
+  CHECK(answer.body.empty());
+  CHECK(ask([](const Request&) -> Response { throw 1; }, {}).reason == "an exception that is no std::exception");
+}
+
+TEST_CASE("errors: an exception in a stream is 500 before the first piece and a visible cut after it") {
+  const Answer before = ask(
+      [](const Request&) { return Response::stream([](Writer&) { throw std::runtime_error("early"); }); }, {});
+  CHECK(before.status == 500);
+  CHECK_FALSE(before.cut);
+  const Answer after = ask(
+      [](const Request&) {
+        return Response::stream([](Writer& writer) {
+          writer.write("piece");
+          throw std::runtime_error("late");
+        });
+      },
+      {});
+  CHECK(after.status == 200);
+  CHECK(after.cut);
+  CHECK_FALSE(after.complete);
+  CHECK(after.reason == "late");
+}
+
+TEST_CASE("stream: pieces, a declared length, and none at all") {
+  const auto pieces = [](Writer& writer) {
+    writer.write("a");
+    CHECK(writer.try_write("b"));
+    writer.write("c");
+  };
+  const Answer answer = ask([&](const Request&) { return Response::stream(pieces, "text/plain").status(202); }, {});
+  CHECK(answer.status == 202);
+  CHECK(answer.body == "abc");
+  CHECK(answer.complete);
+  CHECK(ask([&](const Request&) { return Response::stream(pieces, "x/y", 3); }, {}).complete);
+  CHECK(ask([&](const Request&) { return Response::stream(pieces, "x/y", 4); }, {}).cut);
+  const Answer too_much = ask([&](const Request&) { return Response::stream(pieces, "x/y", 2); }, {});
+  CHECK(too_much.cut);
+  CHECK(too_much.reason == "more was written than was declared");
+  const Answer none = ask([](const Request&) { return Response::stream([](Writer&) {}); }, {});
+  CHECK(none.status == 200);
+  CHECK(none.complete);
+}
+
+TEST_CASE("stream: a client that leaves ends the stream quietly; a slow one is told of") {
+  int pieces = 0;
+  const Answer gone = ask(
+      [&](const Request&) {
+        return Response::stream([&](Writer& writer) {
+          for (;; ++pieces) writer.write("tick");
+        });
+      },
+      {.gone_after = 3});
+  CHECK(pieces == 3);
+  CHECK(gone.code == NARWHAL_GONE);
+  CHECK(gone.reason.empty());
+
+  const Answer slow = ask(
+      [&](const Request&) {
+        return Response::stream([](Writer& writer) {
+          CHECK(writer.try_write("a"));
+          CHECK_FALSE(writer.try_write("b"));
+          writer.write("c");
+        });
+      },
+      {.slow_after = 1});
+  CHECK(slow.body == "ac");
+}
+
+TEST_CASE("middleware: the outermost is named first, and may look at request and response") {
+  std::string order;
+  const auto noting = [&](std::string name) {
+    return [&order, name](App inner) -> App {
+      return [&order, name, inner](const Request& request) {
+        order += name + "(";
+        Response response = inner(request);
+        order += ")";
+        return std::move(response).header("X-By", name);
+      };
+    };
+  };
+  const Answer answer = ask(wrap(hello, noting("outer"), noting("inner")), {});
+  CHECK(order == "outer(inner())");
+  CHECK(answer.headers.back() == std::pair<std::string, std::string>("X-By", "outer"));
+  CHECK(answer.body == "Hello, world!\n");
+}
+
+TEST_CASE("middleware: may answer without asking the app") {
+  const Middleware locked = [](App inner) -> App {
+    return [inner](const Request& request) { return request.header("X-Key") ? inner(request) : Response(403); };
+  };
+  CHECK(ask(wrap(hello, locked), {}).status == 403);
+  CHECK(ask(wrap(hello, locked), {.headers = {{"X-Key", "k"}}}).status == 200);
+}

@@ -1,0 +1,90 @@
+#include <doctest/doctest.h>
+#include <narwhal/headers.hpp>
+#include <narwhal/request.hpp>
+
+#include <string>
+
+using namespace narwhal;
+
+TEST_CASE("text: literals and views are borrowed, strings owned, pointers copied") {
+  static const std::string_view page = "<p>";
+  CHECK(Text(page).view().data() == page.data());
+  CHECK_FALSE(Text("literal").owned());
+  CHECK(Text("literal").view() == "literal");
+
+  std::string word = "short";
+  const Text owned(word);
+  word = "other";
+  CHECK(owned.owned());
+  CHECK(owned.view() == "short");
+
+  char buffer[] = "buffer";
+  const Text copied(&buffer[0]);
+  buffer[0] = 'X';
+  CHECK(copied.view() == "buffer");
+  CHECK(Text(forever(page)).lasts_forever());
+}
+
+TEST_CASE("text: an owned short string survives a move of its Text") {
+  Text text(std::string("abc"));
+  const Text moved(std::move(text));
+  CHECK(moved.view() == "abc");
+}
+
+TEST_CASE("text: percent-decoding takes only whole escapes") {
+  CHECK(percent_decode("a%20b") == "a b");
+  CHECK(percent_decode("%41%4a%4A") == "AJJ");
+  CHECK(percent_decode("100%") == "100%");
+  CHECK(percent_decode("%4") == "%4");
+  CHECK(percent_decode("%zz%4g") == "%zz%4g");
+  CHECK(percent_decode("%00") == std::string(1, '\0'));
+  CHECK(percent_decode("a+b") == "a+b");
+  CHECK(percent_decode("a+b", Plus::space) == "a b");
+  CHECK(percent_decode("%2B", Plus::space) == "+");
+}
+
+TEST_CASE("text: what percent_encode writes, percent_decode reads back") {
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  CHECK(percent_decode(percent_encode(all)) == all);
+  CHECK(percent_encode("a/b c", "/") == "a/b%20c");
+  CHECK(percent_encode("\xff") == "%FF");
+}
+
+TEST_CASE("query: parameters come decoded and in order") {
+  using Pairs = QueryPairs;
+  CHECK(decode_query("") == Pairs{});
+  CHECK(decode_query("a=1&b=2&a=3") == Pairs{{"a", "1"}, {"b", "2"}, {"a", "3"}});
+  CHECK(decode_query("flag&x=&=y") == Pairs{{"flag", ""}, {"x", ""}, {"", "y"}});
+  CHECK(decode_query("&&a=b=c&") == Pairs{{"a", "b=c"}});
+  CHECK(decode_query("na%20me=v+a%26l") == Pairs{{"na me", "v a&l"}});
+}
+
+TEST_CASE("headers: names have no case, but keep the one they came with") {
+  Headers headers;
+  headers.add("Set-Cookie", "a=1").add("X-One", "1").add("set-cookie", "b=2");
+  CHECK(headers.find("SET-COOKIE") == "a=1");
+  CHECK(headers.contains("x-one"));
+  CHECK_FALSE(headers.contains("X-On"));
+  CHECK(headers.size() == 3);
+  CHECK(headers.begin()->name.view() == "Set-Cookie");
+
+  headers.set("X-ONE", std::string("two"));
+  CHECK(headers.find("x-one") == "two");
+  CHECK(headers.size() == 3);
+  CHECK(headers.remove("Set-Cookie") == 2);
+  CHECK(headers.find("set-cookie") == std::nullopt);
+}
+
+TEST_CASE("headers: a request's are read in order of arrival") {
+  const narwhal_field fields[] = {{NARWHAL_LITERAL("Accept"), NARWHAL_LITERAL("a")},
+                                  {NARWHAL_LITERAL("Host"), NARWHAL_LITERAL("h")},
+                                  {NARWHAL_LITERAL("accept"), NARWHAL_LITERAL("b")}};
+  const RequestHeaders headers(fields, 3);
+  std::string seen;
+  for (const auto [name, value] : headers) seen.append(name).append("=").append(value).append(";");
+  CHECK(seen == "Accept=a;Host=h;accept=b;");
+  CHECK(headers.find("HOST") == "h");
+  CHECK(headers.find("Cookie") == std::nullopt);
+  CHECK(headers.all("accept") == std::vector<std::string_view>{"a", "b"});
+}
