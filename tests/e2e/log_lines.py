@@ -1,7 +1,8 @@
 """The words of the error log that tests wait for, in one place."""
 import re
 
-LINE = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\] \[(\d+)\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] (.*)")
+LINE = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\] \[(\d+)\] "
+                  r"\[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] (.*)")
 LISTENING = r"Listening at: (.+) \((\d+)\)"
 BOOTING = r"Booting worker with pid: (\d+)"
 EXITING = r"Worker exiting \(pid: (\d+)\)"

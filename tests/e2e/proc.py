@@ -110,7 +110,8 @@ def tcp_table(pid="self"):
         with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 columns = line.split()
-                rows.append((int(columns[1].split(":")[1], 16), int(columns[2].split(":")[1], 16), columns[3], columns[9]))
+                local, remote = (int(address.split(":")[1], 16) for address in columns[1:3])
+                rows.append((local, remote, columns[3], columns[9]))
     return rows
 
 

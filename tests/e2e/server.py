@@ -5,7 +5,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class StartFailed(AssertionError):
 
 
 class Server:
-    """One master and what it forks. Made by the `serve` fixture, which also ends it and checks what it leaves behind."""
+    """One master and what it forks. Made by the `serve` fixture, which also ends it and checks what is left."""
 
     def __init__(self, folder, args, env=None, config=None, pass_fds=(), preexec=None, binary=None):
         self.folder = Path(folder)
@@ -134,7 +133,8 @@ class Server:
             if len(matches) >= count:
                 return matches[count - 1]
             if time.monotonic() > end:
-                raise AssertionError(f"not in the log within {scaled(timeout):g} s: {pattern!r} x {count}\n{self.tail()}")
+                raise AssertionError(
+                    f"not in the log within {scaled(timeout):g} s: {pattern!r} x {count}\n{self.tail()}")
             time.sleep(0.02)
 
     def lines(self, after=0):

@@ -1,15 +1,17 @@
 """The access log: Gunicorn's atoms, one line a request, and no way for a client to write a line of its own."""
 import base64
 import re
+import signal
 import time
 
 import pytest
 
 from clock import eventually
-from server import example
-from wire import Wire, fetch, request_bytes
+from server import example, run
+from wire import fetch, request_bytes
 
-DEFAULT = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /x\?y=1 HTTP/1\.1" 200 12 "-" "-"')
+DEFAULT = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
+                     r'"GET /x\?y=1 HTTP/1\.1" 200 12 "-" "-"')
 
 
 @pytest.fixture
@@ -22,7 +24,9 @@ def logged(serve, tmp_path):
         server = serve(example("echo"), "-w", "1", "--access-logfile", path, *arguments, *args)
 
         def lines(count):
-            read = lambda: path.read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1] if path.exists() else []
+            def read():
+                text = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
+                return text.split("\n")[:-1]
             eventually(f"{count} access lines", lambda: len(read()) >= count)
             time.sleep(0.05)  # a line too many would come now
             assert len(read()) == count, read()
@@ -163,7 +167,8 @@ def test_an_encoded_line_feed_in_the_path_is_no_line(logged):
 
 def test_a_refused_request_is_at_most_one_clean_line(logged):
     server, lines = logged()
-    for data in (b"GET /a\nb HTTP/1.1\r\n\r\n", b"\x00\x1b[2J\r\n\r\n", b"GET / HTTP/1.1\r\nHost: t\r\nX: a\nforged\r\n\r\n"):
+    for data in (b"GET /a\nb HTTP/1.1\r\n\r\n", b"\x00\x1b[2J\r\n\r\n",
+                 b"GET / HTTP/1.1\r\nHost: t\r\nX: a\nforged\r\n\r\n"):
         with server.connect() as wire:
             wire.send(data)
             assert wire.response().status == 400
@@ -183,7 +188,6 @@ def test_a_unix_peer_has_no_address(serve, tmp_path):
 
 
 def test_an_unknown_atom_is_refused_or_a_dash(serve, tmp_path):
-    from server import run
     done = run("--check-config", "--access-logformat", "%(nonsense)s", example("echo"))
     assert done.returncode in (0, 1, 2)
     if done.returncode == 0:
@@ -193,7 +197,6 @@ def test_an_unknown_atom_is_refused_or_a_dash(serve, tmp_path):
 
 
 def test_every_request_is_logged_once_under_load_and_reload(serve, tmp_path):
-    import signal
     path = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "2", "--access-logfile", path, "--access-logformat", "%(s)s")
     server.wait_workers(2)

@@ -1,5 +1,4 @@
-"""A handler that is slow, stuck or crashing: its own client learns it, the log says what it was, nobody else notices."""
-import os
+"""A handler that is slow, stuck or crashing: its own client learns it, the log says what it was, others notice nothing."""
 import re
 import signal
 import time
@@ -8,9 +7,9 @@ import pytest
 
 import proc
 from clock import SCALE, eventually, scaled
-from load import Background, in_parallel
+from load import Background
 from server import example
-from wire import Truncated, Wire, WireError, request_bytes
+from wire import Truncated, WireError, request_bytes
 
 
 def holder(server, wire):

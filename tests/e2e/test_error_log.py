@@ -29,8 +29,9 @@ def test_the_lines_of_a_start(serve):
     workers = server.wait_workers(2)
     server.wait_serving()
     log = server.log()
-    places = [re.search(pattern, log, re.MULTILINE) for pattern in
-              (r"Starting narwhal \d+\.\d+\.\d+$", r"Listening at: http://127\.0\.0\.1:\d+ \(\d+\)$", log_lines.BOOTING)]
+    patterns = (r"Starting narwhal \d+\.\d+\.\d+$", r"Listening at: http://127\.0\.0\.1:\d+ \(\d+\)$",
+                log_lines.BOOTING)
+    places = [re.search(pattern, log, re.MULTILINE) for pattern in patterns]
     assert all(places) and sorted(place.start() for place in places) == [place.start() for place in places]
     assert sorted(int(pid) for pid in re.findall(log_lines.BOOTING, log)) == workers
     master_lines = [line for line in server.lines() if "Listening at" in line[3]]

@@ -1,13 +1,14 @@
 """The examples that the documentation shows do what it says."""
 import re
+import signal
 import time
 
 import pytest
 
+import proc
 from clock import eventually, scaled
-from load import Background
-from server import example, test_plugin
-from wire import Truncated, Wire, request_bytes
+from server import example
+from wire import request_bytes
 
 
 @pytest.mark.parametrize("name", ["hello", "hello_c"])
@@ -64,7 +65,6 @@ def test_many_clocks_need_one_thread(clock):
 
 
 def test_clients_that_go_are_forgotten(clock):
-    import proc
     worker, = clock.wait_workers(1)
     for ending in ("close", "reset"):
         wires = [clock.connect() for _ in range(50)]
@@ -86,7 +86,6 @@ def test_a_drain_ends_the_streams_whole(clock):
         wire.send(request_bytes("/"))
         wire.head()
         events(wire, 1)
-        import signal
         clock.send(signal.SIGTERM)
         deadline = time.monotonic() + scaled(15)
         while True:

@@ -1,5 +1,6 @@
 """Every ordinary client is served: HTTP/1.1 and 1.0, kept alive, pipelined, chunked, in any cut."""
 import hashlib
+import json
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -7,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from server import example
-from wire import Wire, chunked, request_bytes
+from wire import chunked, request_bytes
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,6 @@ def echo(serve_module):
 
 
 def json_of(response):
-    import json
     assert response.status == 200, response
     assert response.header("Content-Type").startswith("application/json")
     return json.loads(response.body)
@@ -144,11 +144,11 @@ def test_a_slow_first_request_keeps_its_place(echo):
 
 def test_pipelined_bodies_stay_with_their_requests(echo):
     bodies = [b"%d" % number * (number * 700) for number in range(12)]
-    wires = [request_bytes("/", method="POST", body=body) if number % 2 else
-             request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(body[:5], body[5:])
-                           if len(body) > 5 else chunked())
-             for number, body in enumerate(bodies)]
-    sent = [body if number % 2 or len(body) > 5 else b"" for number, body in enumerate(bodies)]
+    plain = [request_bytes("/", method="POST", body=body) for body in bodies]
+    in_chunks = [request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")],
+                               body=chunked(*(piece for piece in (body[:5], body[5:]) if piece))) for body in bodies]
+    wires = [one for pair in zip(plain, in_chunks) for one in pair]
+    sent = [body for body in bodies for _ in range(2)]
     with echo.connect() as wire:
         wire.send(b"".join(wires))
         for body in sent:

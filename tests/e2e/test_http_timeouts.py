@@ -6,7 +6,7 @@ import pytest
 from clock import SCALE, scaled
 from load import Background
 from server import example
-from wire import Truncated, Wire, WireError, request_bytes
+from wire import Truncated, WireError, request_bytes
 
 
 def seconds_until_end(wire, timeout=15):

@@ -1,4 +1,5 @@
 """Addresses: TCP, IPv6, Unix sockets, inherited descriptors, several at once, and systemd's."""
+import fcntl
 import os
 import re
 import signal
@@ -9,10 +10,9 @@ import sys
 import pytest
 
 import proc
-from clock import eventually
 from load import Load
-from server import BINARY, StartFailed, example, run
-from wire import Wire, fetch, request_bytes
+from server import BINARY, example, run
+from wire import fetch
 
 
 def test_a_unix_socket_is_served_and_removed(serve, tmp_path):
@@ -100,7 +100,6 @@ def activated(serve, sockets, *args, **named):
 
 def high(listener):
     """The same socket at a number that activation does not overwrite."""
-    import fcntl
     number = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 20)
     listener.close()
     return socket.socket(fileno=number)

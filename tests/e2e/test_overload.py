@@ -6,9 +6,8 @@ import pytest
 
 import proc
 from clock import SCALE, eventually, scaled
-from load import Background
 from server import example, raise_descriptor_limit
-from wire import Wire, request_bytes
+from wire import request_bytes
 
 
 def test_requests_over_the_queue_bound_get_503_with_retry_after(serve):

@@ -3,7 +3,6 @@ import os
 import re
 import signal
 import stat
-import subprocess
 
 import pytest
 
@@ -11,7 +10,6 @@ import proc
 from clock import eventually
 from plugin_files import deploy, versioned
 from server import example, run
-from wire import fetch
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 NOBODY = 65534
@@ -70,7 +68,7 @@ def test_titles_tell_who_is_who(serve, tmp_path):
     server.wait_workers(2)
     assert re.fullmatch(r"narwhal: master \[echo\]", proc.title(server.pid))
     titles = sorted(server.processes().values())
-    assert titles == ["narwhal: template [echo] gen 1", "narwhal: worker 1 [echo] gen 1", "narwhal: worker 2 [echo] gen 1"]
+    assert titles == [f"narwhal: {role} [echo] gen 1" for role in ("template", "worker 1", "worker 2")]
     named = serve(example("echo"), "--name", "shop")
     named.wait_workers(1)
     assert proc.title(named.pid) == "narwhal: master [shop]"

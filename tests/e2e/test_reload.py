@@ -1,15 +1,16 @@
 """HUP is a transaction: the new generation serves whole, or the old one serves on as if nothing had happened."""
 import os
-import re
 import shutil
 import signal
+import socket
 
 import pytest
 
 import proc
-from clock import eventually, scaled
+from clock import eventually
 from plugin_files import becomes, deploy, not_elf, other_architecture, truncated, versioned
-from server import example, test_plugin
+from server import example
+from wire import WireError, fetch, request_bytes
 
 CONNECTIONS = pytest.mark.parametrize("keep_alive", [True, False], ids=["kept alive", "a connection each"])
 
@@ -93,7 +94,6 @@ def test_a_request_in_hand_outlives_the_reload(serve):
     server = serve(example("echo"), "-w", "1", "--graceful-timeout", "30")
     server.wait_workers(1)
     with server.connect(timeout=30) as wire:
-        from wire import request_bytes
         wire.send(request_bytes("/?sleep=2&size=5"))
         assert wire.quiet_for(0.3)
         old = server.worker_pids()
@@ -107,7 +107,6 @@ def test_graceful_timeout_ends_the_old_generation(serve):
     server = serve(example("echo"), "-w", "1", "--graceful-timeout", "1", "--timeout", "60")
     old = server.wait_workers(1)
     with server.connect(timeout=30) as wire:
-        from wire import WireError, request_bytes
         wire.send(request_bytes("/?sleep=30"))
         assert wire.quiet_for(0.3)
         server.send(signal.SIGHUP)
@@ -129,7 +128,7 @@ def assert_old_serves_on(server, break_it, words, keep_alive=True):
         break_it()
         mark = server.mark()
         server.send(signal.SIGHUP)
-        line = server.wait_for(r"\[(ERROR|CRITICAL)\] .*(" + words + ").*$", timeout=20, after=mark)
+        line = server.wait_for(r"\[ERROR\] Reload failed at step '\w+': .*(" + words + ").*$", timeout=20, after=mark)
         load.wait_for_more(50)
     load.assert_clean()
     assert set(load.bodies) == {b"v1"}
@@ -170,11 +169,10 @@ CONFIG_FAULTS = {
     "a wrong type": ("workers: many\n", r"narwhal\.yaml:2:\d+"),
     "no YAML": ("workers: [1\n", r"narwhal\.yaml:\d+:\d+"),
     "a plugin that is not there": ("routes:\n  - {prefix: /x, app: ./gone.so}\n", r"gone\.so"),
-    "an option nobody knows": (None, None),
 }
 
 
-@pytest.mark.parametrize("name", [name for name, (text, _) in CONFIG_FAULTS.items() if text])
+@pytest.mark.parametrize("name", CONFIG_FAULTS)
 def test_a_config_fault_changes_nothing(serve, app, name):
     text, words = CONFIG_FAULTS[name]
     server = serve(app, config="workers: 2\n")
@@ -187,7 +185,6 @@ def test_a_config_fault_changes_nothing(serve, app, name):
 
 
 def test_a_bind_that_is_taken_changes_nothing(serve, app):
-    import socket
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -279,7 +276,6 @@ def test_a_reload_adds_and_drops_addresses_and_keeps_the_others(serve, app, tmp_
         load.wait_for_more(20)
         server.config_path.write_text(f"bind: ['127.0.0.1:0', 'unix:{path}']\n")
         server.reload()
-        from wire import fetch
         assert fetch(str(path)).text == "v1"
         assert server.get("/").text == "v1"
         server.config_path.write_text("bind: ['127.0.0.1:0']\n")
@@ -356,7 +352,7 @@ def test_staged_copies_do_not_pile_up(serve, app, tmp_path):
     server.wait_workers(1)
 
     def files():
-        return [name for _, _, names in os.walk(stage) for name in names if name.endswith(".so")] if stage.exists() else []
+        return [name for _, _, names in os.walk(stage) for name in names if name.endswith(".so")]
 
     for number in range(6):
         deploy(app, f"v{number}")

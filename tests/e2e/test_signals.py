@@ -2,7 +2,6 @@
 import os
 import re
 import signal
-import socket
 import time
 
 import pytest
@@ -10,9 +9,10 @@ import pytest
 import log_lines
 import proc
 from clock import eventually, scaled
-from load import Background, in_parallel
-from server import example, port_is_free, run, test_plugin
-from wire import Truncated, Wire, WireError, request_bytes
+from load import Background
+from plugin_files import becomes, deploy, versioned
+from server import example, port_is_free, test_plugin
+from wire import request_bytes
 
 
 # ---- leaving ----
@@ -47,7 +47,8 @@ def established(port):
 
 def test_term_answers_what_waits_in_the_backlog(serve):
     """Connections that the kernel had accepted before TERM are served, not reset."""
-    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", "1", "--graceful-timeout", "20")
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", "1",
+                   "--graceful-timeout", "20")
     server.wait_workers(1)
     server.wait_serving()
     requests = [Background(server.get, "/?sleep=0.4&size=7", timeout=20) for _ in range(4)]
@@ -132,7 +133,6 @@ def test_a_second_term_changes_nothing(serve):
 
 
 def test_term_during_a_reload_that_hangs_is_served_at_once(serve, tmp_path):
-    from plugin_files import becomes, versioned
     app = versioned(tmp_path / "app.so", "v1")
     server = serve(app, "-w", "1", "--boot-timeout", "60")
     server.wait_workers(1)
@@ -226,7 +226,6 @@ def test_template_and_worker_killed_together_are_both_replaced(serve):
 
 
 def test_a_killed_template_comes_back_with_the_same_code(serve, tmp_path):
-    from plugin_files import deploy, versioned
     app = versioned(tmp_path / "app.so", "v1")
     server = serve(app, "-w", "1")
     before = server.wait_workers(1)

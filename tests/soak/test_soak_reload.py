@@ -83,6 +83,7 @@ def test_the_master_does_not_grow_in_500_reloads(serve, tmp_path):
         server.reload()
         if number % 100 == 99:
             eventually("settled", lambda: len(server.processes()) == 2, 20)
-            sizes.append((len(proc.descriptors(server.pid)), len(proc.maps(server.pid)), proc.rollup(server.pid, "Rss")))
+            pid = server.pid
+            sizes.append((len(proc.descriptors(pid)), len(proc.maps(pid)), proc.rollup(pid, "Rss")))
     print(sizes)
     assert sizes[-1][:2] == sizes[0][:2] and sizes[-1][2] <= sizes[0][2] + 512 * 1024
