@@ -12,6 +12,7 @@
 #include "server/config_file.hpp"
 #include "server/config_keys.hpp"
 #include "server/config_text.hpp"
+#include "server/routes.hpp"
 #include "server/setting_values.hpp"
 #include "server/settings.hpp"
 #include "server/shell_words.hpp"
@@ -119,6 +120,38 @@ std::string working_directory() {
   return gone ? "/" : path.string();
 }
 
+// Beside this program (a build folder), then where "meson install" puts plugins.
+std::vector<std::string> plugin_directories() {
+  std::error_code unknown;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  std::vector<std::string> directories;
+  if (!unknown) directories.push_back((self.parent_path() / "plugins").string());
+  directories.emplace_back(NARWHAL_PLUGIN_DIR);
+  return directories;
+}
+
+// "hello" to "/usr/lib/narwhal/hello.so". A plugin that is nowhere gets the last place's path, for the message that
+// it is not there.
+std::string installed_path(const std::string& name, const std::vector<std::string>& directories) {
+  std::string path = name;
+  for (const std::string& directory : directories) {
+    path = directory + "/" + name + ".so";
+    if (::access(path.c_str(), F_OK) == 0) break;
+  }
+  return path;
+}
+
+void find_plugins(const Environment& environment, Draft& draft) {
+  for (Route& route : draft.config.routes) {
+    if (is_plugin_path(route.app)) continue;
+    if (route.app.find(':') == std::string::npos) {
+      route.app = installed_path(route.app, environment.plugin_directories);
+    } else {
+      draft.faults.push_back("app: '" + route.app + "': the WSGI plugin is not in this version of narwhal");
+    }
+  }
+}
+
 LoadedConfig finish(Draft draft, Mode mode) {
   LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, ""};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
@@ -136,6 +169,7 @@ Environment current_environment(std::string version) {
   }
   environment.start_directory = working_directory();
   environment.version = std::move(version);
+  environment.plugin_directories = plugin_directories();
   return environment;
 }
 
@@ -152,6 +186,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
                               std::move(from_variable.layer), std::move(line.layer)});
   const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
+  find_plugins(environment, draft);
   if (draft.faults.empty() && draft.config.routes.empty() && mode != Mode::print) {
     draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
   }

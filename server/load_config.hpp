@@ -2,7 +2,8 @@
 // Precedence  default (PORT, WEB_CONCURRENCY), narwhal.yaml, NARWHAL_CMD_ARGS, command line; last wins.
 // Paths       every relative path, wherever it is written, counts from `chdir` if that is set, else from the
 //             directory narwhal was started in; `chdir` itself and the path after -c count from the latter. The
-//             Config holds absolute paths only, so a reload means what the start meant.
+//             Config holds absolute paths only, so a reload means what the start meant. The name of an installed
+//             plugin becomes its path, too.
 // Reload      the same call again, with the argv and Environment of the start: only the file is read anew.
 // Errors      all faults of all sources at once. Changes nothing in the process: no chdir, no setenv.
 #pragma once
@@ -22,6 +23,7 @@ struct Environment {
   std::map<std::string, std::string> variables;
   std::string start_directory;  // absolute
   std::string version;          // "0.1.0"
+  std::vector<std::string> plugin_directories;  // where NAME.so is looked for when APP is a plain name
 };
 // Of this process, now. `version` is the build's.
 Environment current_environment(std::string version);

@@ -145,6 +145,20 @@ TEST_CASE("load: APP takes the place of the file's root app and keeps its option
   CHECK(start.good({"new"}).config.routes.size() == 2);
 }
 
+TEST_CASE("load: a plain name is an installed plugin's, and found where the first of that name is") {
+  StartFolder start;
+  start.environment.plugin_directories = {start.path("plugins"), start.path("lib")};
+  start.write("lib/shop.so", "");
+  start.write("lib/front.so", "");
+  start.write("plugins/front.so", "");
+  CHECK(start.good({"shop"}).config.routes.front().app == start.path("lib/shop.so"));
+  CHECK(start.good({"front"}).config.routes.front().app == start.path("plugins/front.so"));
+  CHECK(start.good({"nowhere"}).config.routes.front().app == start.path("lib/nowhere.so"));
+  LoadResult loaded = start.load({"web:app"});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() == "app: 'web:app': the WSGI plugin is not in this version of narwhal");
+}
+
 TEST_CASE("load: -c names the file from the start directory, whatever chdir says") {
   const StartFolder start;
   start.write("etc/shop.yaml", "app: ./shop.so\nchdir: app\npidfile: run/pid");
