@@ -1,0 +1,48 @@
+// StageArea: the folder where the running generations' private copies of plugins live.
+// Layout     <folder>/<digest>/<absolute path of the source>, files 0555, folders 0755: workers of another user read,
+//            nobody writes. A file is complete or absent.
+// Ownership  the process that made the folder removes it; a forked child's copy of the object removes nothing.
+// Killed     a master that could not clean up leaves its folder behind; the next one that looks there removes it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fd.hpp"
+#include "core/result.hpp"
+#include "core/seat.hpp"
+
+namespace narwhal::server {
+
+class StageArea {
+ public:
+  // Below `stage_dir`; when that is empty, below the first of default_stage_places() that may hold programs.
+  static Result<StageArea> create(const std::string& stage_dir);
+  // The first of `places` where a folder can be made and programs may be run from.
+  static Result<StageArea> create_in(const std::vector<std::string>& places);
+  StageArea(StageArea&& other) noexcept;
+  StageArea& operator=(StageArea&&) = delete;
+  ~StageArea();
+
+  const std::string& folder() const noexcept { return folder_; }
+  // The path of the copy of `source_path` (absolute, without "..") under `digest`; written unless it is there already.
+  Result<std::string> put(const std::string& digest, const std::string& source_path, std::string_view bytes);
+  // Makes a folder of the source's tree exist below `digest`, so that paths lead through it as they do there.
+  Result<std::string> put_folder(const std::string& digest, const std::string& source_folder);
+  // Removes every copy that is not among these.
+  void keep_only(const std::vector<StagedPlugin>& in_use);
+
+ private:
+  StageArea(std::string folder, Fd lock) noexcept;
+  std::string folder_;
+  Fd lock_;  // flock: tells a living owner from a killed one, and systemd-tmpfiles to keep its hands off
+  pid_t owner_;
+};
+
+// $XDG_RUNTIME_DIR if everyone may pass through it, /tmp, /dev/shm, /var/tmp.
+std::vector<std::string> default_stage_places();
+
+}  // namespace narwhal::server
