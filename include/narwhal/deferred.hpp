@@ -38,7 +38,7 @@ class Deferred {
     return *this;
   }
   ~Deferred() {
-    if (exchange_ != nullptr) fail(500, "a deferred request was dropped without an answer");
+    if (exchange_ != nullptr) fail(500, gone() ? "" : "a deferred request was dropped without an answer");
   }
 
   // False once it was ended or moved from; nothing else may be called then.

@@ -1,0 +1,207 @@
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "tests/support/fake_host.hpp"
+
+using namespace narwhal;
+
+namespace {
+
+// One deferred exchange whose handle a test holds.
+struct Held {
+  explicit Held(Ask ask) : exchange(fake::exchange(std::move(ask))) {
+    app_under_test = [this](const Request&) {
+      return Response::deferred([this](Deferred deferred) { handle.emplace(std::move(deferred)); });
+    };
+    worker.emplace(plugin_under_test);
+    CHECK(worker->plugin().handle(worker->instance(), exchange.get()) == NARWHAL_DEFERRED);
+  }
+  void leave() {  // the client goes: the host says so as its contract has it
+    exchange->gone = true;
+    worker->plugin().cancel(worker->instance(), exchange.get());
+  }
+  Answer answer() { return Worker::collect(*exchange, NARWHAL_DEFERRED); }
+
+  std::unique_ptr<narwhal_exchange> exchange;
+  std::optional<Worker> worker;
+  std::optional<Deferred> handle;
+};
+
+}  // namespace
+
+TEST_CASE("deferred: any thread may answer later") {
+  std::thread later;
+  const Answer answer = ask(
+      [&](const Request&) {
+        return Response::deferred([&](Deferred deferred) {
+          later = std::thread([deferred = std::move(deferred)]() mutable {
+            CHECK(deferred.request().method() == "GET");
+            CHECK(deferred.respond(Response::text("later").status(202).header("X-A", "1")) == Sent::ok);
+            CHECK_FALSE(deferred);
+          });
+        });
+      },
+      {});
+  later.join();
+  CHECK(answer.code == NARWHAL_DEFERRED);
+  CHECK(answer.status == 202);
+  CHECK(answer.body == "later");
+  CHECK(answer.header("X-A") == "1");
+}
+
+TEST_CASE("deferred: answered before the callable returns is fine") {
+  const Answer answer = ask(
+      [](const Request&) { return Response::deferred([](Deferred now) { now.respond(Response::text("now")); }); }, {});
+  CHECK(answer.body == "now");
+}
+
+TEST_CASE("deferred: head, pieces, end") {
+  Held held({.slow_after = 1});
+  CHECK(held.handle->start(Response().header("Content-Type", "text/event-stream")) == Sent::ok);
+  CHECK(held.handle->try_write("a") == Sent::ok);
+  CHECK(held.handle->try_write("b") == Sent::again);
+  CHECK(held.handle->write("c") == Sent::ok);
+  CHECK(held.handle->finish() == Sent::ok);
+  const Answer answer = held.answer();
+  CHECK(answer.body == "ac");
+  CHECK(answer.complete);
+  CHECK(answer.header("Content-Type") == "text/event-stream");
+}
+
+TEST_CASE("deferred: fewer bytes than declared look truncated") {
+  Held held({});
+  CHECK(held.handle->start(Response(), 10) == Sent::ok);
+  CHECK(held.handle->write("short") == Sent::ok);
+  CHECK(held.handle->write("much too long") == Sent::state);
+  CHECK(held.handle->finish() == Sent::state);
+  CHECK_FALSE(*held.handle);
+  CHECK(held.answer().cut);
+}
+
+TEST_CASE("deferred: dropped without an answer is 500, dropped in the middle is a visible cut") {
+  Held held({});
+  held.handle.reset();
+  CHECK(held.answer().status == 500);
+  CHECK(held.answer().reason == "a deferred request was dropped without an answer");
+
+  Held begun({});
+  begun.handle->start(Response());
+  begun.handle.reset();
+  CHECK(begun.answer().cut);
+
+  Held unbegun({});
+  unbegun.handle->finish();
+  CHECK(unbegun.answer().status == 500);
+}
+
+TEST_CASE("deferred: moving hands the duty on, once") {
+  Held held({});
+  Deferred first = std::move(*held.handle);
+  held.handle.reset();
+  CHECK_FALSE(held.exchange->ended);
+  Held other({});
+  first = std::move(*other.handle);  // what `first` held before is dropped
+  CHECK(held.answer().status == 500);
+  CHECK_FALSE(other.exchange->ended);
+  first.respond(Response::text("x"));
+  CHECK(other.answer().body == "x");
+}
+
+TEST_CASE("deferred: what may not go on the wire is 500, also from a stream that throws") {
+  Held held({});
+  CHECK(held.handle->respond(Response(99)) == Sent::error);
+  CHECK(held.answer().status == 500);
+
+  Held nested({});
+  nested.handle->respond(Response::deferred([](Deferred) {}));
+  CHECK(nested.answer().status == 500);
+
+  fake::log_lines.clear();
+  Held thrown({});
+  CHECK(thrown.handle->respond(Response::stream([](Writer& writer) {
+    writer.write("a");
+    throw std::runtime_error("thrown");
+  })) == Sent::error);
+  CHECK(thrown.answer().cut);
+  CHECK(fake::log_lines == std::vector<std::string>{"thrown"});
+
+  Held streamed({});
+  CHECK(streamed.handle->respond(Response::stream([](Writer& writer) { writer.write("abc"); }, "a/b", 3)) == Sent::ok);
+  CHECK(streamed.answer().body == "abc");
+
+  Held truncated({});
+  CHECK(truncated.handle->respond(Response::stream([](Writer& w) { w.write("abc"); }, "a/b", 4)) == Sent::error);
+  CHECK(truncated.answer().cut);
+}
+
+TEST_CASE("deferred: what the callable throws is 500 and logged") {
+  fake::log_lines.clear();
+  const Answer answer = ask(
+      [](const Request&) { return Response::deferred([](Deferred) { throw std::runtime_error("no queue"); }); }, {});
+  CHECK(answer.status == 500);
+  CHECK(fake::log_lines == std::vector<std::string>{"no queue"});
+}
+
+TEST_CASE("deferred: with the client gone every call says so and nothing breaks") {
+  Held held({});
+  held.leave();
+  CHECK(held.handle->gone());
+  CHECK(held.handle->start(Response()) == Sent::gone);
+  CHECK(held.handle->write("x") == Sent::gone);
+  CHECK(held.handle->finish() == Sent::gone);
+  Held other({});
+  other.leave();
+  CHECK(other.handle->respond(Response::text("x")) == Sent::gone);
+  CHECK(other.exchange->ended);
+  Held streamed({});
+  streamed.leave();
+  CHECK(streamed.handle->respond(Response::stream([](Writer& writer) { writer.write("x"); })) == Sent::gone);
+  CHECK(streamed.exchange->ended);
+}
+
+TEST_CASE("deferred: on_cancel tells once, may end the exchange itself, and is forgotten at the end") {
+  int told = 0;
+  Held held({});
+  held.handle->on_cancel([&] {
+    ++told;
+    held.handle.reset();
+  });
+  held.leave();
+  CHECK(told == 1);
+  CHECK(held.exchange->ended);
+
+  Held late({});
+  late.leave();
+  late.handle->on_cancel([&] { ++told; });  // too late for the hook: told at once
+  CHECK(told == 2);
+
+  Held ended({});
+  ended.handle->on_cancel([&] { ++told; });
+  ended.handle->respond(Response::text("x"));
+  ended.leave();
+  CHECK(told == 2);
+
+  Held replaced({});
+  replaced.handle->on_cancel([&] { told += 100; });
+  replaced.handle->on_cancel([&] { ++told; });
+  replaced.leave();
+  CHECK(told == 3);
+}
+
+TEST_CASE("deferred: a cancel that meets the end on another thread does no harm") {
+  for (int round = 0; round < 200; ++round) {
+    Held held({});
+    std::atomic<int> told{0};
+    held.handle->on_cancel([&] { ++told; });
+    std::thread ending([&] { held.handle->respond(Response::text("x")); });
+    held.leave();
+    ending.join();
+    CHECK(told <= 1);
+    CHECK(held.exchange->ended);
+    CHECK(held.exchange->user == nullptr);
+  }
+}
