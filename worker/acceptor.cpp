@@ -1,0 +1,154 @@
+#include "worker/acceptor.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/log.hpp"
+#include "worker/connection.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+constexpr unsigned batch_alone = 64;     // accepted at a time when there is no sibling to be fair to
+constexpr unsigned batch_shared = 4;
+constexpr unsigned spread_slack = 4;     // connections more than the poorest sibling, and an eighth
+constexpr std::uint64_t moment_ms = 5;
+}  // namespace
+
+Result<Done> Acceptor::open(const Seat& seat) {
+  set_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!set_) return errno_error("epoll_create1");
+  for (const Listener* listener : seat.listeners) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLEXCLUSIVE;
+    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, listener->fd.get(), &event) != 0) return errno_error("watch " + listener->address);
+    listeners_.push_back(listener->fd.get());
+  }
+  scoreboard_ = seat.scoreboard;
+  slot_ = seat.slot;
+  generation_ = seat.generation->number;
+  spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  uv_timer_init(loop_.uv(), &moment_);
+  moment_.data = this;
+  if (const int status = uv_poll_init(loop_.uv(), &poll_, set_.get()); status != 0) {
+    return Error{std::string("watch the listeners: ") + uv_strerror(status)};
+  }
+  poll_.data = this;
+  open_ = true;
+  return Done{};
+}
+
+void Acceptor::begin() {
+  begun_ = true;
+  reconsider();
+}
+
+void Acceptor::end(bool sweep) {
+  if (!begun_ && !open_) return;
+  if (begun_ && sweep) accept_some(loop_.config().worker_connections);
+  begun_ = open_ = false;
+  listen(false);
+  uv_timer_stop(&moment_);
+  set_ = Fd();
+}
+
+void Acceptor::listen(bool on) {
+  if (std::exchange(listening_, on) == on) return;
+  if (on) {
+    uv_poll_start(&poll_, UV_READABLE, on_readable);
+  } else {
+    uv_poll_stop(&poll_);
+  }
+}
+
+// Pure but for the scoreboard: should this worker take the next connection?
+Acceptor::Verdict Acceptor::judge() const {
+  const unsigned mine = loop_.connections();
+  if (mine >= loop_.config().worker_connections) return Verdict::wait;
+  const unsigned workers = loop_.config().workers;
+  const unsigned free = loop_.crew().free_handlers();
+  if (workers == 1) return free != 0 || loop_.crew().waiting() < loop_.config().queue_size ? Verdict::take : Verdict::wait;
+  bool free_sibling = false;
+  unsigned poorest = mine, seen = 0;
+  for (std::uint32_t index = 0; index < Scoreboard::slots_max && seen < workers; ++index) {
+    const WorkerSlot& sibling = scoreboard_->slot(index);
+    if (sibling.state.load(std::memory_order_relaxed) != WorkerState::serving) continue;
+    if (sibling.generation.load(std::memory_order_relaxed) != generation_) continue;
+    ++seen;
+    if (index == slot_) continue;
+    free_sibling = free_sibling || sibling.free_handlers.load(std::memory_order_relaxed) != 0;
+    poorest = std::min(poorest, sibling.connections.load(std::memory_order_relaxed));
+  }
+  if (free == 0) {
+    if (free_sibling || loop_.crew().waiting() >= loop_.config().queue_size) return Verdict::wait;
+    return Verdict::wait_a_moment;
+  }
+  return mine > poorest + poorest / 8 + spread_slack ? Verdict::wait_a_moment : Verdict::take;
+}
+
+void Acceptor::reconsider() {
+  if (!begun_) return;
+  const Verdict verdict = judge();
+  listen(verdict == Verdict::take);
+  if (verdict == Verdict::take) {
+    uv_timer_stop(&moment_);
+  } else if (verdict == Verdict::wait_a_moment && !uv_is_active(reinterpret_cast<uv_handle_t*>(&moment_))) {
+    uv_timer_start(&moment_, on_moment, moment_ms, 0);
+  }
+}
+
+void Acceptor::on_moment(uv_timer_t* handle) noexcept {
+  auto* self = static_cast<Acceptor*>(handle->data);
+  if (!self->begun_ || self->judge() == Verdict::wait) return;
+  self->accept_some(1);  // the moment is over, and the connection may still be there
+  self->reconsider();
+}
+
+void Acceptor::on_readable(uv_poll_t* handle, int, int) noexcept {
+  auto* self = static_cast<Acceptor*>(handle->data);
+  if (!self->begun_) return;
+  self->accept_some(self->loop_.config().workers == 1 ? batch_alone : batch_shared);
+}
+
+void Acceptor::accept_some(unsigned count) {
+  for (const int listener : listeners_) {
+    for (unsigned taken = 0; taken < count && accept_one(listener); ++taken) {
+      if (loop_.connections() >= loop_.config().worker_connections) return reconsider();
+    }
+  }
+  if (loop_.config().workers > 1) reconsider();
+}
+
+bool Acceptor::accept_one(int listener) {
+  sockaddr_storage from{};
+  socklen_t size = sizeof from;
+  const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) {
+    if (errno != EMFILE && errno != ENFILE) return false;
+    log::error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(errno));
+    // Without this the readiness that nobody can take would keep the loop spinning.
+    if (spare_fd_ >= 0) ::close(spare_fd_);
+    const int unlucky = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (unlucky >= 0) ::close(unlucky);
+    spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return false;
+  }
+  const Peer peer = Peer::of(from);
+  if (peer.family != Peer::Family::local) {
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  loop_.new_connection(peer)->open(fd);
+  return true;
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,208 @@
+#include "worker/access_log.hpp"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "core/escape.hpp"
+#include "core/log.hpp"
+#include "worker/exchange.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom
+constexpr std::size_t batch_bytes_max = 64 * 1024;
+constexpr std::string_view known_atoms = "hlutrmUqHsBbfaTDMLp";
+
+// User name of "Basic dXNlcjpwYXNz".
+std::string basic_user(std::string_view authorization) {
+  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (authorization.size() < 6 || strncasecmp(authorization.data(), "basic ", 6) != 0) return {};
+  std::string decoded;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : authorization.substr(6)) {
+    const std::size_t value = alphabet.find(c);
+    if (value == std::string_view::npos) break;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    if ((count += 6) < 8) continue;
+    count -= 8;
+    decoded += static_cast<char>(bits >> count & 0xff);
+  }
+  const std::size_t colon = decoded.find(':');
+  return colon == std::string::npos ? std::string() : decoded.substr(0, colon);
+}
+
+// A field of the response, out of the head as it was sent.
+std::string_view response_field(std::string_view head, std::string_view name) {
+  while (true) {
+    const std::size_t line_end = head.find("\r\n");
+    if (line_end == std::string_view::npos) return {};
+    head.remove_prefix(line_end + 2);
+    if (head.size() > name.size() && head[name.size()] == ':' && strncasecmp(head.data(), name.data(), name.size()) == 0) {
+      head.remove_prefix(name.size() + 2);
+      return head.substr(0, head.find("\r\n"));
+    }
+  }
+}
+
+std::string_view view(narwhal_bytes bytes) { return {bytes.data, bytes.size}; }
+
+}  // namespace
+
+Result<Done> AccessLog::open(const std::string& target, const std::string& format) {
+  target_ = target;
+  pieces_ = compile(format);
+  return reopen();
+}
+
+Result<Done> AccessLog::reopen() {
+  flush();
+  if (target_.empty()) return Done{};
+  if (target_ == "-") {
+    fd_ = STDOUT_FILENO;
+    return Done{};
+  }
+  Fd file(::open(target_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!file) return errno_error("open the access log " + target_);
+  file_ = std::move(file);
+  fd_ = file_.get();
+  return Done{};
+}
+
+// Text that is no atom stays as it is, as in Python's formatting: "100%%" is "100%".
+std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
+  std::vector<Piece> pieces;
+  std::string literal;
+  const auto end_literal = [&] {
+    if (!literal.empty()) pieces.push_back({0, std::exchange(literal, {})});
+  };
+  for (std::size_t at = 0; at < format.size(); ++at) {
+    if (format[at] != '%' || at + 1 == format.size()) {
+      literal += format[at];
+      continue;
+    }
+    const std::size_t close = format.find(')', at);
+    if (format[at + 1] == '%') {
+      literal += '%';
+      ++at;
+    } else if (format[at + 1] == '(' && close != std::string::npos && close + 1 < format.size() && format[close + 1] == 's') {
+      const std::string name = format.substr(at + 2, close - at - 2);
+      end_literal();
+      if (name.size() == 1 && known_atoms.find(name[0]) != std::string_view::npos) {
+        pieces.push_back({name[0], {}});
+      } else if (name.size() > 3 && name[0] == '{' && name[name.size() - 2] == '}' && std::strchr("ioe", name.back()) != nullptr) {
+        pieces.push_back({name.back(), name.substr(1, name.size() - 3)});
+      } else {
+        literal += '-';
+      }
+      at = close + 1;
+    } else {
+      literal += format[at];
+    }
+  }
+  end_literal();
+  return pieces;
+}
+
+void AccessLog::add(const Exchange& exchange, std::uint64_t now_ns) {
+  for (const Piece& piece : pieces_) {
+    if (piece.atom == 0) {
+      lines_ += piece.text;
+    } else {
+      add_atom(piece, exchange, now_ns);
+    }
+  }
+  lines_ += '\n';
+  if (lines_.size() > batch_bytes_max) flush();
+}
+
+void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, std::uint64_t now_ns) {
+  const protocol::Head& head = exchange.head;
+  const std::string_view protocol = head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
+  const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;
+  char address[Peer::text_bytes_max];
+  const auto out = std::back_inserter(lines_);
+  switch (piece.atom) {
+    case 'h': lines_.append(address, exchange.peer_address.text(address)); return;
+    case 'l': lines_ += '-'; return;
+    case 'u': return add_escaped(basic_user(head.field("authorization")));
+    case 't': return add_time();
+    case 'r':
+      add_escaped(head.method);
+      lines_ += ' ';
+      add_escaped(head.target);
+      lines_ += ' ';
+      lines_ += protocol;
+      return;
+    case 'm': return add_escaped(head.method);
+    case 'U': return add_escaped(head.path);
+    case 'q':
+      if (head.query.size != 0) add_escaped(head.query);
+      return;
+    case 'H': lines_ += protocol; return;
+    case 's': fmt::format_to(out, "{}", exchange.status()); return;
+    case 'B':
+    case 'b': fmt::format_to(out, "{}", exchange.body_sent()); return;
+    case 'f': return add_escaped(head.field("referer"));
+    case 'a': return add_escaped(head.field("user-agent"));
+    case 'T': fmt::format_to(out, "{}", took / 1'000'000'000); return;
+    case 'M': fmt::format_to(out, "{}", took / 1'000'000); return;
+    case 'D': fmt::format_to(out, "{}", took / 1'000); return;
+    case 'L': fmt::format_to(out, "{}.{:06}", took / 1'000'000'000, took / 1'000 % 1'000'000); return;
+    case 'p': fmt::format_to(out, "<{}>", ::getpid()); return;
+    case 'i': return add_escaped(head.field(piece.text));
+    case 'o': return add_escaped(response_field(exchange.response_head(), piece.text));
+    default: break;
+  }
+  // {name}e: a variable. It may have to be made, which needs the exchange's arena.
+  if (exchange.mount == nullptr) return add_escaped({});
+  add_escaped(view(const_cast<Exchange&>(exchange).variable(piece.text)));
+}
+
+void AccessLog::add_escaped(std::string_view value) {
+  if (value.empty()) {
+    lines_ += '-';
+    return;
+  }
+  if (value.find_first_of("\"\\") == std::string_view::npos) {
+    append_escaped(lines_, value, value_bytes_max);
+    return;
+  }
+  std::string quoted;  // Gunicorn escapes the quote alone; a backslash too, or \x22 could be forged
+  for (const char c : value) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  append_escaped(lines_, quoted, value_bytes_max);
+}
+
+void AccessLog::add_time() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != time_second_) {
+    time_second_ = now.tv_sec;
+    tm local{};
+    ::localtime_r(&now.tv_sec, &local);
+    char text[64];
+    time_text_.assign(text, ::strftime(text, sizeof text, "[%d/%b/%Y:%H:%M:%S %z]", &local));
+  }
+  lines_ += time_text_;
+}
+
+void AccessLog::flush() noexcept {
+  std::string_view rest = lines_;
+  while (!rest.empty() && fd_ >= 0) {
+    const ssize_t written = ::write(fd_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;  // a full disk costs lines, not requests
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  lines_.clear();
+}
+
+}  // namespace narwhal::worker

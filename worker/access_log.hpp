@@ -1,0 +1,48 @@
+// The access log: Gunicorn's format and atoms, compiled once, written a batch at a time.
+// Safety   every value is escaped: no client can end a line or a quoted value.
+// Threads  whoever holds the baton.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fd.hpp"
+#include "core/result.hpp"
+
+namespace narwhal::worker {
+
+class Exchange;
+
+class AccessLog {
+ public:
+  // Target: "" none, "-" stdout, else a file that is appended to.
+  Result<Done> open(const std::string& target, const std::string& format);
+  Result<Done> reopen();
+  bool enabled() const noexcept { return fd_ >= 0; }
+  // Adds the line of an answered exchange.
+  void add(const Exchange& exchange, std::uint64_t now_ns);
+  // One write(2) for all lines since the last.
+  void flush() noexcept;
+
+ private:
+  struct Piece {
+    char atom = 0;        // 0: literal text; 'i', 'o', 'e' for {name}i and its kin
+    std::string text;     // the literal, or the name
+  };
+  static std::vector<Piece> compile(const std::string& format);
+  void add_atom(const Piece& piece, const Exchange& exchange, std::uint64_t now_ns);
+  void add_escaped(std::string_view value);
+  void add_time();
+
+  std::string target_;
+  Fd file_;
+  int fd_ = -1;
+  std::vector<Piece> pieces_;
+  std::string lines_;
+  std::int64_t time_second_ = -1;
+  std::string time_text_;
+};
+
+}  // namespace narwhal::worker

@@ -1,0 +1,122 @@
+// Connection: one client's socket, and where its conversation stands. Idle, it holds no buffer and no parser.
+// Threads    whoever holds the baton.
+// Life       made by the acceptor, frees itself when libuv has closed the handle.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "protocol/http1_chunks.hpp"
+#include "worker/buffers.hpp"
+#include "worker/exchange.hpp"
+#include "worker/peer.hpp"
+#include "worker/wheel.hpp"
+
+namespace narwhal::worker {
+
+class Connection : public WheelEntry {
+ public:
+  Connection(Loop& loop, Peer peer) noexcept : loop_(loop), peer_(peer) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Takes the descriptor over, whatever happens. False: it was closed, and this object goes away by itself.
+  bool open(int fd);
+  // The loop is being retired: idle connections get until `grace_ms` from now to say something.
+  void retire(std::uint64_t grace_ms);
+  void close();         // now; an answer in the making is dropped
+  void expired();       // the wheel's hand has come to it
+
+  // The answer of the exchange in hand has bytes, or has ended.
+  void take_answer(Exchange& exchange, Push push);
+  // The handler of the exchange in hand is past its deadline: answer 504 without it.
+  void answer_for(Exchange& exchange, int status, std::string_view text);
+  void flush();         // what was held back for one write with the next answer
+  void resume_body();   // the handler has made room
+
+  const Peer& peer() const noexcept { return peer_; }
+  bool answering() const noexcept { return answering_; }
+  void flush_if_open() {
+    if (std::exchange(unflushed, false) && state_ != State::closing) flush();
+  }
+  bool idle() const noexcept { return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr; }
+  Connection* next_unflushed = nullptr;
+  bool unflushed = false;
+
+ private:
+  enum class State : std::uint8_t { head, body, handling, lingering, closing };
+  // What the socket would not take at once.
+  struct Sending {
+    uv_write_t request{};
+    std::vector<Segment> queue;
+    std::size_t first = 0;       // the segments before it have been sent
+    std::size_t in_write = 0;    // segments that the write under way covers
+    std::vector<char> piece;     // of a file
+  };
+
+  static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
+  static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* into) noexcept;
+  void got_bytes(std::size_t count);
+  void got_end();
+  void process();
+  bool process_head();   // true: there is something to go on with
+  bool begin_body();
+  bool process_body();
+  bool take_body_bytes(std::string_view bytes, std::size_t& consumed);  // false: refused or complete; see state_
+  void body_complete();
+  void refuse(int status, std::string_view fault);
+  void answer_plain(int status, std::string_view text);
+  void end_exchange(Exchange& exchange);
+  void next_request();
+  void append_out(Exchange& exchange);
+  bool reserve_out(std::size_t bytes);
+  void send_segments(std::vector<Segment>& segments, Push push = Push::now);
+  bool send_out(bool more);
+  Segment* send_now(Segment* first, Segment* end, bool more);
+  bool send_file_now(Segment& segment);
+  void queue_rest(Segment* first, Segment* end);
+  void write_rest();
+  void wrote_rest(int status);
+  void all_sent();
+  void part();
+  void reset();
+  void wait_for_request();
+  void due_in(seconds limit);
+  void lose(const char* why);
+  void pause_reading();
+  void resume_reading();
+
+  union Handle {
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+    uv_stream_t stream;
+    uv_handle_t handle;
+  };
+
+  Handle handle_;
+  Loop& loop_;
+  int fd_ = -1;
+  State state_ = State::head;
+  bool reading_ = false;
+  bool end_seen_ = false;       // the client has sent its last byte
+  bool close_after_ = false;    // when all is sent
+  bool retired_ = false;
+  bool unread_ = false;         // the client may still be sending when we part
+  bool cut_ = false;            // part by a reset: the answer is not whole
+  bool answering_ = false;      // bytes of the answer in the making are out
+  bool contained_ = false;      // the body is collected in in_
+  std::uint32_t scanned_ = 0;
+  Peer peer_;
+  Buffer* in_ = nullptr;        // bytes not yet understood
+  Buffer* out_ = nullptr;       // bytes not yet sent
+  Exchange* exchange_ = nullptr;
+  std::uint64_t body_left_ = 0;
+  std::unique_ptr<protocol::ChunkDecoder> chunks_;
+  std::unique_ptr<Sending> sending_;
+};
+
+}  // namespace narwhal::worker

@@ -1,0 +1,229 @@
+// Sending: straight to the socket while it takes everything; what it does not take goes through libuv's writes.
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "worker/connection.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+constexpr std::size_t parts_max = 16;             // of one writev
+constexpr std::size_t file_piece_max = 256 * 1024;  // read of a file when the socket is slow
+constexpr std::size_t held_bytes_max = 8 * 1024;  // more is sent at once, whatever was asked
+}  // namespace
+
+void Connection::flush() {
+  unflushed = false;
+  if (out_ != nullptr && !send_out(false)) return;
+  if (close_after_ && sending_ == nullptr && exchange_ == nullptr && state_ != State::lingering) part();
+}
+
+// Sends what is in out_. False: the connection was lost.
+bool Connection::send_out(bool more) {
+  Buffer* buffer = std::exchange(out_, nullptr);
+  if (sending_ == nullptr) {
+    const ssize_t sent = ::send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    if (sent == static_cast<ssize_t>(buffer->size())) {
+      loop_.count_out(buffer->size());
+      loop_.pool().drop(buffer);
+      return true;
+    }
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+      loop_.pool().drop(buffer);
+      lose(std::strerror(errno));
+      return false;
+    }
+    if (sent > 0) {
+      loop_.count_out(static_cast<std::size_t>(sent));
+      buffer->begin += static_cast<std::uint32_t>(sent);
+    }
+  }
+  Segment rest{.data = buffer->bytes() + buffer->begin, .size = buffer->size(), .release = Loop::drop_buffer,
+               .release_arg = buffer};
+  queue_rest(&rest, &rest + 1);
+  return true;
+}
+
+// Takes the segments over.
+void Connection::send_segments(std::vector<Segment>& segments, Push push) {
+  std::uint64_t bytes = 0;
+  for (const Segment& segment : segments) bytes += segment.data == nullptr ? held_bytes_max + 1 : segment.size;
+  if (push == Push::hold && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max && reserve_out(bytes)) {
+    for (Segment& segment : segments) {
+      std::memcpy(out_->tail(), segment.data, segment.size);
+      out_->end += static_cast<std::uint32_t>(segment.size);
+      discard(segment);
+    }
+    segments.clear();
+    if (exchange_ != nullptr) exchange_->sent(bytes);
+    loop_.unflushed(*this);
+    return;
+  }
+  Segment* first = segments.data();
+  Segment* end = first + segments.size();
+  if (sending_ == nullptr) first = send_now(first, end, false);
+  if (first != nullptr && first != end) queue_rest(first, end);
+  if (first == nullptr) {
+    for (Segment& segment : segments) discard(segment);
+  }
+  segments.clear();
+}
+
+// The first segment that is not wholly sent, `end` when all are, null when the connection was lost.
+Segment* Connection::send_now(Segment* first, Segment* end, bool more) {
+  while (first != end) {
+    if (first->data == nullptr) {
+      if (!send_file_now(*first)) return state_ == State::closing ? nullptr : first;
+      discard(*first++);
+      continue;
+    }
+    iovec parts[parts_max];
+    std::size_t count = 0;
+    for (Segment* at = first; at != end && at->data != nullptr && count < parts_max; ++at) {
+      parts[count++] = {const_cast<char*>(at->data), static_cast<std::size_t>(at->size)};
+    }
+    ssize_t sent;
+    if (count == 1) {  // cheaper by a copy of the message's header
+      sent = ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    } else {
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = count;
+      sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    }
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return first;
+    if (sent < 0) {
+      lose(std::strerror(errno));
+      return nullptr;
+    }
+    loop_.count_out(static_cast<std::size_t>(sent));
+    if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(static_cast<std::uint64_t>(sent));
+    for (auto left = static_cast<std::uint64_t>(sent); left != 0;) {
+      const std::uint64_t taken = std::min(left, first->size);
+      first->data += taken;
+      first->size -= taken;
+      left -= taken;
+      if (first->size == 0) discard(*first++);
+    }
+  }
+  return end;
+}
+
+// True when the whole range is sent; false when the socket is full or the connection lost.
+bool Connection::send_file_now(Segment& segment) {
+  while (segment.size != 0) {
+    off_t offset = segment.offset;
+    const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(segment.size, 1u << 30));
+    const ssize_t sent = ::sendfile(fd_, segment.file, &offset, count);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return false;
+    if (sent <= 0) {  // an error, or a file that has become shorter than was promised
+      cut_ = true;
+      reset();
+      return false;
+    }
+    loop_.count_out(static_cast<std::size_t>(sent));
+    if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(static_cast<std::uint64_t>(sent));
+    segment.offset = offset;
+    segment.size -= static_cast<std::uint64_t>(sent);
+  }
+  return true;
+}
+
+void Connection::queue_rest(Segment* first, Segment* end) {
+  if (sending_ == nullptr) {
+    sending_ = std::make_unique<Sending>();
+    sending_->request.data = this;
+    due_in(loop_.config().write_timeout);
+  }
+  sending_->queue.insert(sending_->queue.end(), first, end);
+  for (; first != end; ++first) *first = {};
+  if (sending_->in_write == 0) write_rest();
+}
+
+// One libuv write of what is next; it calls back when the socket has taken all of it.
+void Connection::write_rest() {
+  Sending& sending = *sending_;
+  uv_buf_t parts[parts_max];
+  unsigned count = 0;
+  Segment& next = sending.queue[sending.first];
+  if (next.data == nullptr) {
+    sending.piece.resize(std::min<std::uint64_t>(next.size, file_piece_max));
+    const ssize_t got = ::pread(next.file, sending.piece.data(), sending.piece.size(), next.offset);
+    if (got <= 0) {
+      cut_ = true;
+      return reset();
+    }
+    parts[count++] = uv_buf_init(sending.piece.data(), static_cast<unsigned>(got));
+    next.offset += got;
+    next.size -= static_cast<std::uint64_t>(got);
+    sending.in_write = 1;
+  } else {
+    for (std::size_t at = sending.first; at < sending.queue.size() && count < parts_max; ++at) {
+      const Segment& segment = sending.queue[at];
+      if (segment.data == nullptr) break;
+      // uv_buf_t counts in unsigned on some systems: a huge segment goes in several writes.
+      parts[count++] = uv_buf_init(const_cast<char*>(segment.data),
+                                   static_cast<unsigned>(std::min<std::uint64_t>(segment.size, 1u << 30)));
+      if (segment.size > (1u << 30)) break;
+    }
+    sending.in_write = count;
+  }
+  const int status = uv_write(&sending.request, &handle_.stream, parts, count, [](uv_write_t* request, int result) {
+    static_cast<Connection*>(request->data)->wrote_rest(result);
+  });
+  if (status != 0) lose(uv_strerror(status));
+}
+
+void Connection::wrote_rest(int status) {
+  if (state_ == State::closing) return;  // the close callback frees what is queued
+  Sending& sending = *sending_;
+  if (status != 0) return lose(uv_strerror(status));
+  due_in(loop_.config().write_timeout);
+  std::uint64_t bytes = 0;
+  for (; sending.in_write != 0; --sending.in_write) {
+    Segment& segment = sending.queue[sending.first];
+    if (segment.data == nullptr) {
+      bytes += sending.piece.size();
+      if (segment.size != 0) continue;
+    } else if (segment.size > (1u << 30)) {
+      segment.data += 1u << 30;
+      segment.size -= 1u << 30;
+      bytes += 1u << 30;
+      continue;
+    } else {
+      bytes += segment.size;
+    }
+    discard(segment);
+    ++sending.first;
+  }
+  loop_.count_out(bytes);
+  if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(bytes);
+  if (sending.first != sending.queue.size()) {
+    Segment* const base = sending.queue.data();
+    Segment* const next = send_now(base + sending.first, base + sending.queue.size(), false);
+    if (next == nullptr || state_ == State::closing) return;
+    sending.first = static_cast<std::size_t>(next - base);
+  }
+  if (sending.first != sending.queue.size()) return write_rest();
+  sending_.reset();
+  all_sent();
+}
+
+void Connection::all_sent() {
+  Wheel::clear(*this);
+  if (out_ != nullptr) return flush();
+  if (close_after_ && exchange_ == nullptr) return part();
+  if (state_ == State::head) next_request();
+  else if (state_ == State::body) due_in(loop_.config().body_timeout);
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,169 @@
+#include "worker/crash.hpp"
+
+#include <dirent.h>
+#include <execinfo.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "core/log.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+constexpr int frames_max = 64;
+constexpr std::size_t stack_bytes = 64 * 1024;
+thread_local Running* current_record = nullptr;
+
+// A line put together without allocation, locale or lock.
+class Line {
+ public:
+  Line& add(std::string_view text) noexcept {
+    const std::size_t count = std::min(text.size(), sizeof text_ - size_);
+    for (std::size_t at = 0; at < count; ++at) {
+      const char c = text[at];
+      text_[size_++] = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;  // a target cannot forge a line
+    }
+    return *this;
+  }
+  Line& add(std::uint64_t number, int width = 0) noexcept {
+    char digits[20];
+    std::size_t count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number != 0 || count < static_cast<std::size_t>(width));
+    std::reverse(digits, digits + count);
+    return add({digits, count});
+  }
+  void write_out() noexcept {
+    if (size_ == sizeof text_) --size_;
+    text_[size_++] = '\n';
+    [[maybe_unused]] const auto ignored = ::write(log::descriptor(), text_, size_);
+    size_ = 0;
+  }
+
+ private:
+  char text_[1024];
+  std::size_t size_ = 0;
+};
+
+// "[2026-11-20 08:25:41 +0000] [PID] [CRITICAL] ", in UTC: local time is not to be had in a signal handler.
+void begin_line(Line& line) noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  // Days to a civil date, by the usual arithmetic on eras of 400 years that begin in March.
+  const std::int64_t days = now.tv_sec / 86400 + 719468;
+  const std::int64_t era = days / 146097, of_era = days % 146097;
+  const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t month_from_march = (5 * of_year + 2) / 153;
+  const std::int64_t day = of_year - (153 * month_from_march + 2) / 5 + 1;
+  const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  const auto seconds = static_cast<std::uint64_t>(now.tv_sec % 86400);
+  line.add("[").add(static_cast<std::uint64_t>(year), 4).add("-").add(static_cast<std::uint64_t>(month), 2).add("-");
+  line.add(static_cast<std::uint64_t>(day), 2).add(" ").add(seconds / 3600, 2).add(":").add(seconds / 60 % 60, 2);
+  line.add(":").add(seconds % 60, 2).add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [CRITICAL] ");
+}
+
+void add_request(Line& line, const Running* record) noexcept {
+  if (record == nullptr || record->started_ns.load(std::memory_order_relaxed) == 0) {
+    line.add("no request");
+    return;
+  }
+  line.add({record->method, std::min<std::size_t>(record->method_size, sizeof record->method)}).add(" ");
+  line.add({record->target, std::min<std::size_t>(record->target_size, sizeof record->target)});
+}
+
+void write_stack() noexcept {
+  void* frames[frames_max];
+  const int count = ::backtrace(frames, frames_max);
+  ::backtrace_symbols_fd(frames, count, log::descriptor());
+}
+
+const char* name_of(int signal_number) noexcept {
+  switch (signal_number) {
+    case SIGSEGV: return "SIGSEGV";
+    case SIGBUS: return "SIGBUS";
+    case SIGFPE: return "SIGFPE";
+    case SIGILL: return "SIGILL";
+    default: return "SIGABRT";
+  }
+}
+
+void on_crash(int signal_number) {
+  ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
+  Line line;
+  begin_line(line);
+  line.add("Worker died of ").add(name_of(signal_number)).add(" while handling ");
+  add_request(line, current_record);
+  line.write_out();
+  write_stack();
+  ::raise(signal_number);
+}
+
+void on_dump(int) {
+  const int saved_errno = errno;
+  Line line;
+  begin_line(line);
+  line.add("Stack of the thread that handles ");
+  add_request(line, current_record);
+  line.write_out();
+  write_stack();
+  errno = saved_errno;
+}
+
+int dump_signal() noexcept { return SIGRTMIN + 3; }
+
+}  // namespace
+
+void install_crash_handlers() noexcept {
+  void* frames[1];
+  ::backtrace(frames, 1);  // loads the unwinder now: later there may be no memory, or a lock held
+  struct sigaction action {};
+  action.sa_flags = SA_ONSTACK | SA_NODEFER;
+  action.sa_handler = on_crash;
+  for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    struct sigaction before {};
+    ::sigaction(signal_number, nullptr, &before);
+    // A sanitizer's own handler says more than ours.
+    if (before.sa_handler == SIG_DFL) ::sigaction(signal_number, &action, nullptr);
+  }
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
+  action.sa_handler = on_dump;
+  ::sigaction(dump_signal(), &action, nullptr);
+}
+
+void register_thread(Running* record) noexcept {
+  current_record = record;
+  record->thread_id.store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+  stack_t before{};
+  if (::sigaltstack(nullptr, &before) == 0 && (before.ss_flags & SS_DISABLE) == 0) return;  // a sanitizer's
+  // Of the heap, and never freed: a handler may still run on it when the thread is at its end.
+  stack_t own{};
+  own.ss_size = stack_bytes;
+  own.ss_sp = std::malloc(stack_bytes);
+  if (own.ss_sp != nullptr) ::sigaltstack(&own, nullptr);
+}
+
+void dump_thread(std::uint32_t thread_id) noexcept {
+  ::syscall(SYS_tgkill, ::getpid(), thread_id, dump_signal());
+}
+
+unsigned count_threads() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/task"), ::closedir);
+  if (folder == nullptr) return 1;
+  unsigned count = 0;
+  while (const dirent* entry = ::readdir(folder.get())) count += entry->d_name[0] != '.' ? 1 : 0;
+  return count;
+}
+
+}  // namespace narwhal::worker

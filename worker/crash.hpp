@@ -1,0 +1,21 @@
+// Last words: what a worker was doing when a signal ended it, and what a stuck thread is at.
+// Signals  the handlers use only what is safe there: write(2), and the backtrace functions made ready before.
+#pragma once
+
+#include <cstdint>
+
+#include "core/scoreboard.hpp"
+
+namespace narwhal::worker {
+
+// Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
+// the thread at fault, then let the signal end the process; and the one behind dump_thread().
+void install_crash_handlers() noexcept;
+// Each handler thread, first: an alternate signal stack, and where its request is recorded.
+void register_thread(Running* record) noexcept;
+// Makes another thread of this process log its stack.
+void dump_thread(std::uint32_t thread_id) noexcept;
+// How many threads this process has, by the kernel's word.
+unsigned count_threads();
+
+}  // namespace narwhal::worker

@@ -1,0 +1,331 @@
+#include "worker/crew.hpp"
+
+#include <chrono>
+
+#include "core/check.hpp"
+
+namespace narwhal::worker {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, sequence_one = 4;
+constexpr auto watch_period = 1ms;    // how long a handler may keep the loop waiting
+constexpr int quiet_looks_max = 10;   // without any handler; then the standby sleeps until one begins
+constexpr auto sleeping_look = 1s;    // inline handlers wake nobody, so a sleeping standby looks by itself
+}  // namespace
+
+thread_local Crew::Member* Crew::me_ = nullptr;
+
+Crew::Crew(Work& work, unsigned threads, std::chrono::milliseconds inline_patience)
+    : work_(work), threads_(threads), inline_patience_(inline_patience) {
+  for (unsigned index = 0; index <= threads; ++index) {
+    members_.push_back(std::make_unique<Member>());
+    members_.back()->index = index;
+  }
+}
+
+Crew::~Crew() {
+  for (auto& member : members_) {
+    // Only after a failed start, or when a handler is stuck for good: the process is about to end.
+    if (member->thread.joinable()) member->thread.detach();
+  }
+}
+
+bool Crew::start() {
+  me_ = members_[0].get();
+  bool good = work_.thread_started(0);
+  std::unique_lock lock(mutex_);
+  for (std::size_t index = 1; good && index < members_.size(); ++index) {
+    Member& member = *members_[index];
+    ++starting_;
+    member.thread = std::thread([this, &member] {
+      me_ = &member;
+      const bool ready = !may_handle(member) || work_.thread_started(member.index);
+      {
+        const std::lock_guard guard(mutex_);
+        --starting_;
+        if (!ready) ++failed_;
+        started_.notify_all();
+      }
+      if (!ready) return;
+      serve(member);
+      if (may_handle(member)) work_.thread_ends(member.index);
+    });
+  }
+  started_.wait(lock, [this] { return starting_ == 0; });
+  return good && failed_ == 0;
+}
+
+void Crew::run() {
+  {
+    const std::lock_guard lock(mutex_);
+    baton_wanted_ = false;
+    slow_mode_ = false;
+    members_[0]->has_baton = true;
+  }
+  tend(*members_[0]);
+  serve(*members_[0]);
+  for (auto& member : members_) {
+    if (member->thread.joinable()) member->thread.join();
+  }
+  work_.thread_ends(0);
+}
+
+// What a thread does that does not hold the baton: run what waits, take over the loop, or stand by.
+void Crew::serve(Member& me) {
+  std::unique_lock lock(mutex_);
+  while (!leaving_) {
+    if (may_handle(me) && !waiting_.empty() && remote_handlers_ < threads_) {
+      if (me.index == 0 && threads_ == 1) {
+        baton_wanted_ = false;
+        if (baton_offered_) standby_wakes_.notify_one();  // it was meant for this thread; now it is anybody's
+      }
+      run_without_baton(me, lock);
+    } else if (baton_offered_ && !(baton_wanted_ && me.index != 0)) {
+      baton_offered_ = baton_wanted_ = false;
+      me.has_baton = true;
+      lock.unlock();
+      tend(me);
+      lock.lock();
+    } else if (wants_baton(me) && !baton_wanted_ && !baton_offered_) {
+      baton_wanted_ = true;
+      work_.wake();
+    } else if (!standby_present_ && !(baton_wanted_ && me.index == 0)) {
+      if (!watch(me, lock)) continue;
+      lock.unlock();
+      tend(me);
+      lock.lock();
+    } else {
+      ++idle_handlers_;
+      handlers_wake_.wait(lock);
+      --idle_handlers_;
+    }
+  }
+}
+
+// With one handler thread, quick handlers must run where the loop is: on the main thread.
+bool Crew::wants_baton(const Member& me) const { return threads_ == 1 && me.index == 0 && !slow_mode_; }
+
+void Crew::tend(Member& me) {
+  work_.settle();  // the last holder may have held answers back behind the handler it is in
+  while (true) {
+    if (news_.load(std::memory_order_acquire)) collect();
+    while (Exchange* exchange = work_.next_ready()) {
+      if (!may_run_here(me, *exchange)) {
+        enqueue(*exchange);
+      } else if (!run_with_baton(me, *exchange)) {
+        return;
+      }
+    }
+    work_.settle();
+    if (work_.finished()) {
+      const std::lock_guard lock(mutex_);
+      leaving_ = true;
+      me.has_baton = false;
+      handlers_wake_.notify_all();
+      standby_wakes_.notify_all();
+      return;
+    }
+    if (should_part(me)) {
+      const std::lock_guard lock(mutex_);
+      offer_baton();
+      me.has_baton = false;
+      return;
+    }
+    if (!news_.load(std::memory_order_acquire)) work_.turn();
+  }
+}
+
+// With one handler thread, the main thread gives the loop away when a request waits that only it may run, and
+// gets it back when it asks for it.
+bool Crew::should_part(const Member& me) const noexcept {
+  if (threads_ != 1) return false;
+  return me.index == 0 ? waiting_count_.load(std::memory_order_relaxed) != 0 : baton_wanted_.load();
+}
+
+bool Crew::may_run_here(const Member& me, const Exchange& exchange) const {
+  if (work_.is_inline(exchange)) return true;
+  if (waiting_count_.load(std::memory_order_relaxed) != 0) return false;  // first come, first served
+  if (!may_handle(me) || remote_handlers_.load(std::memory_order_relaxed) >= threads_) return false;
+  return !work_.expected_slow(exchange);
+}
+
+bool Crew::run_with_baton(Member& me, Exchange& exchange) {
+  enter_handler(me, work_.is_inline(exchange));
+  const int result = work_.handle(exchange, me.index, true);
+  if (leave_handler(me)) {
+    work_.completed(exchange, result);
+    return true;
+  }
+  const std::lock_guard lock(mutex_);
+  completed_.push_back({&exchange, result});
+  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
+  news_.store(true, std::memory_order_release);
+  work_.wake();
+  return false;
+}
+
+void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
+  Exchange& exchange = *waiting_.front();
+  waiting_.pop_front();
+  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();
+  me.in_handler = true;
+  const int result = work_.handle(exchange, me.index, false);
+  me.in_handler = false;
+  lock.lock();
+  completed_.push_back({&exchange, result});
+  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
+  news_.store(true, std::memory_order_release);
+  work_.wake();
+}
+
+// [baton] No handler may run it here: it waits for a thread.
+void Crew::enqueue(Exchange& exchange) {
+  const std::lock_guard lock(mutex_);
+  slow_mode_ = work_.expected_slow(exchange);
+  waiting_.push_back(&exchange);
+  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  notify_handler();
+}
+
+// Locked. Wakes one thread that may run what waits.
+void Crew::notify_handler() {
+  if (idle_handlers_ > 0) {
+    handlers_wake_.notify_one();
+  } else {
+    standby_wakes_.notify_one();
+  }
+}
+
+// [baton] What handlers on other threads have finished.
+void Crew::collect() {
+  {
+    const std::lock_guard lock(mutex_);
+    collected_.swap(completed_);
+    news_.store(false, std::memory_order_relaxed);
+  }
+  for (const Completed& done : collected_) work_.completed(*done.exchange, done.result);
+  collected_.clear();
+}
+
+// Locked. The loop needs somebody.
+void Crew::offer_baton() {
+  baton_offered_ = true;
+  handlers_wake_.notify_all();
+  standby_wakes_.notify_all();
+}
+
+void Crew::enter_handler(Member& me, bool is_inline) noexcept {
+  me.in_handler = true;
+  const std::uint64_t sequence = (phase_.load(std::memory_order_relaxed) & ~(in_handler_bit | inline_bit)) + sequence_one;
+  me.phase = sequence | in_handler_bit | (is_inline ? inline_bit : 0);
+  // Sequentially consistent with the standby's "I sleep, then look once more": one of us sees the other.
+  phase_.store(me.phase, std::memory_order_seq_cst);
+  if (!is_inline && standby_asleep_.load(std::memory_order_seq_cst)) wake_standby();
+}
+
+bool Crew::leave_handler(Member& me) noexcept {
+  me.in_handler = false;
+  if (!me.has_baton) return false;
+  std::uint64_t mine = me.phase;
+  me.has_baton = phase_.compare_exchange_strong(mine, (mine & ~(in_handler_bit | inline_bit)) + sequence_one,
+                                                std::memory_order_acq_rel, std::memory_order_relaxed);
+  return me.has_baton;
+}
+
+void Crew::wake_standby() noexcept {
+  const std::lock_guard lock(mutex_);
+  standby_asleep_.store(false, std::memory_order_relaxed);
+  standby_wakes_.notify_one();
+}
+
+bool Crew::reclaim() noexcept {
+  Member* me = me_;
+  if (me == nullptr || !me->in_handler || !me->has_baton) return false;
+  const bool mine = leave_handler(*me);
+  me->in_handler = true;
+  return mine;
+}
+
+void Crew::release() noexcept {
+  NARWHAL_CHECK(me_ != nullptr && me_->has_baton);
+  enter_handler(*me_, (me_->phase & inline_bit) != 0);
+}
+
+void Crew::before_waiting() {
+  if (!reclaim()) return;
+  Member& me = *me_;
+  const std::lock_guard lock(mutex_);
+  me.has_baton = false;
+  remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  offer_baton();
+}
+
+// Locked. Stands by: true when it has taken the baton, false when there may be something else to do.
+bool Crew::watch(Member& me, std::unique_lock<std::mutex>& lock) {
+  standby_present_ = true;
+  std::uint64_t seen = 0;
+  auto seen_since = std::chrono::steady_clock::now();
+  bool taken = false;
+  for (int quiet_looks = 0;;) {
+    const bool asleep = quiet_looks >= quiet_looks_max;
+    if (asleep) standby_asleep_.store(true, std::memory_order_seq_cst);
+    std::uint64_t phase = phase_.load(std::memory_order_seq_cst);
+    if (!asleep || (phase & (in_handler_bit | inline_bit)) != in_handler_bit) {
+      standby_wakes_.wait_for(lock, asleep ? std::chrono::milliseconds(sleeping_look) : watch_period);
+    }
+    standby_asleep_.store(false, std::memory_order_relaxed);
+    if (leaving_ || baton_offered_ || (may_handle(me) && !waiting_.empty() && remote_handlers_ < threads_)) break;
+    if (wants_baton(me) && !baton_wanted_ && remote_handlers_ == 0) break;
+
+    phase = phase_.load(std::memory_order_acquire);
+    if ((phase & in_handler_bit) == 0) {
+      quiet_looks = phase == seen ? quiet_looks + 1 : 0;
+      seen = phase;
+      continue;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (phase != seen) {
+      seen = phase;
+      seen_since = now;
+      quiet_looks = (phase & inline_bit) != 0 ? quiet_looks + 1 : 0;
+      continue;
+    }
+    if ((phase & inline_bit) != 0 && now - seen_since < inline_patience_) {
+      ++quiet_looks;
+      continue;
+    }
+    taken = phase_.compare_exchange_strong(phase, (phase & ~(in_handler_bit | inline_bit)) + sequence_one,
+                                           std::memory_order_acq_rel, std::memory_order_relaxed);
+    if (taken) break;
+  }
+  standby_present_ = false;
+  if (taken) {
+    me.has_baton = true;
+    remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  }
+  // Somebody must stand by as soon as this thread does something else.
+  handlers_wake_.notify_one();
+  return taken;
+}
+
+unsigned Crew::handling() const noexcept { return remote_handlers_.load(std::memory_order_relaxed); }
+
+unsigned Crew::free_handlers() const noexcept {
+  const unsigned taken = handling() + waiting();
+  return taken >= threads_ ? 0 : threads_ - taken;
+}
+
+Exchange* Crew::take_waiting() {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.empty()) return nullptr;
+  Exchange* exchange = waiting_.back();
+  waiting_.pop_back();
+  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  return exchange;
+}
+
+}  // namespace narwhal::worker

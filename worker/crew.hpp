@@ -1,0 +1,130 @@
+// Crew: the threads of one worker, and the baton that says which of them tends the event loop.
+//
+// A quick handler runs on the thread that has just tended the loop, so it pays no thread switch. While it
+// runs, the baton is up for grabs: a standby thread looks once a millisecond, and when the same handler is
+// still at it, takes the baton and goes on with the loop. A handler that comes back without the baton leaves
+// its exchange in a queue. Plugins known to be slow are sent to another thread at once.
+//
+// Threads   `threads` handlers run at once, at most; there is one thread more, so that somebody can always
+//           tend the loop. With threads == 1 only the process's main thread runs handlers.
+// Baton     phase_ is odd in its lowest bit while the holder is inside a handler. Taking the baton is one
+//           compare-and-swap of that very value, and so is coming back: exactly one of them succeeds. What
+//           the loop owns is therefore touched by one thread at a time, with a happens-before at each change.
+// Cost      a handler costs one exchange and one compare-and-swap, no lock and no system call.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace narwhal::worker {
+
+class Exchange;
+
+class Crew {
+ public:
+  // What the crew does its work on. [baton]: called by the thread that holds the baton.
+  class Work {
+   public:
+    virtual ~Work() = default;
+    virtual void turn() = 0;                    // [baton] one turn of the loop; waits when there is nothing to do
+    virtual Exchange* next_ready() = 0;         // [baton] a complete request, oldest first, or null
+    virtual void settle() = 0;                  // [baton] send what was held back; before waiting or parting
+    virtual bool finished() = 0;                // [baton] nothing is left to do: everybody leaves
+    virtual void completed(Exchange&, int result) = 0;          // [baton] after handle()
+    // On a handler's thread; `with_baton`: on the one that tends the loop.
+    virtual int handle(Exchange&, unsigned member, bool with_baton) noexcept = 0;
+    virtual bool is_inline(const Exchange&) = 0;                // [baton]
+    virtual bool expected_slow(const Exchange&) = 0;            // [baton] worth a thread switch
+    virtual void wake() noexcept = 0;                           // any thread: makes turn() return
+    virtual bool thread_started(unsigned member) = 0;           // on that thread, first; false: cannot serve
+    virtual void thread_ends(unsigned member) = 0;              // on that thread, last
+  };
+
+  Crew(Work& work, unsigned threads, std::chrono::milliseconds inline_patience);
+  ~Crew();
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  // Main thread. Starts the other threads; false when one of them could not start.
+  bool start();
+  // Main thread. Returns when Work::finished() said so and every other thread has ended, or after abandon().
+  void run();
+
+  // A handler's thread, inside handle(): takes the loop back for a moment, if nobody has taken it over. After
+  // true the caller may touch what the loop owns, until release().
+  bool reclaim() noexcept;
+  void release() noexcept;
+  // A handler's thread, inside handle(): about to wait for something the loop must bring.
+  void before_waiting();
+
+  // [baton] Handlers that could take a request now, and requests that wait for one.
+  unsigned free_handlers() const noexcept;
+  unsigned waiting() const noexcept { return waiting_count_.load(std::memory_order_relaxed); }
+  unsigned handling() const noexcept;
+  // [baton] Takes back a request that no handler has begun, newest first; null when there is none.
+  Exchange* take_waiting();
+
+ private:
+  struct Member {
+    unsigned index = 0;
+    std::thread thread;           // not the main one's
+    std::uint64_t phase = 0;      // what it wrote when it entered its handler
+    bool has_baton = false;       // as far as it knows: see reclaim()
+    bool in_handler = false;
+  };
+  struct Completed {
+    Exchange* exchange;
+    int result;
+  };
+
+  void serve(Member& me);
+  void tend(Member& me);
+  bool run_with_baton(Member& me, Exchange& exchange);
+  void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
+  bool watch(Member& me, std::unique_lock<std::mutex>& lock);
+  bool should_part(const Member& me) const noexcept;
+  bool may_run_here(const Member& me, const Exchange& exchange) const;
+  void enqueue(Exchange& exchange);
+  void collect();
+  void offer_baton();
+  bool wants_baton(const Member& me) const;
+  bool may_handle(const Member& me) const noexcept { return threads_ > 1 || me.index == 0; }
+  void enter_handler(Member& me, bool is_inline) noexcept;
+  bool leave_handler(Member& me) noexcept;
+  void wake_standby() noexcept;
+  void notify_handler();
+
+  static thread_local Member* me_;  // the crew's thread this is, or null
+
+  Work& work_;
+  const unsigned threads_;
+  const std::chrono::milliseconds inline_patience_;
+  std::vector<std::unique_ptr<Member>> members_;
+
+  std::atomic<std::uint64_t> phase_{0};  // sequence << 2 | inline << 1 | in a handler
+  std::atomic<bool> standby_asleep_{false};
+  std::atomic<unsigned> remote_handlers_{0};  // handlers running on threads without the baton
+  std::atomic<unsigned> waiting_count_{0};    // of waiting_, for reading without the lock
+  std::atomic<bool> news_{false};             // completed_ is not empty
+  std::atomic<bool> baton_wanted_{false};     // by the main thread, with threads == 1
+
+  std::mutex mutex_;  // guards everything below
+  std::condition_variable handlers_wake_, standby_wakes_;
+  std::deque<Exchange*> waiting_;
+  std::vector<Completed> completed_, collected_;
+  unsigned idle_handlers_ = 0;   // threads waiting in handlers_wake_
+  bool standby_present_ = false;
+  bool baton_offered_ = false;   // nobody tends the loop: who wakes first takes it
+  bool slow_mode_ = false;       // handlers were slow lately: the main thread leaves the loop to the standby
+  bool leaving_ = false;
+  unsigned starting_ = 0, failed_ = 0;
+  std::condition_variable started_;
+};
+
+}  // namespace narwhal::worker

@@ -1,0 +1,161 @@
+// Exchange: one request and its response; what a plugin holds as narwhal_exchange.
+//
+// Threads    The loop fills the request and owns everything until handle() is called. Then the response side
+//            belongs to the answering thread: the handler's, or for a deferred exchange whichever thread the
+//            plugin chose. Bytes go back to the loop either directly, when the answering thread still holds the
+//            baton, or through handover_ and Loop::post().
+// Life       from Loop's pool; back there when the handler has returned and the answer has ended.
+// Errors     the codes of plugin.h; nothing throws across the ABI (host.cpp catches).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "narwhal/plugin.h"
+#include "protocol/http1_head.hpp"
+#include "protocol/http1_response.hpp"
+#include "worker/arena.hpp"
+#include "worker/body.hpp"
+#include "worker/buffers.hpp"
+#include "worker/peer.hpp"
+#include "worker/plugin.hpp"
+
+namespace narwhal::worker {
+
+class Connection;
+class Loop;
+
+// A part of a response that is not in the exchange's own buffer: memory, or a range of a file.
+struct Segment {
+  const char* data = nullptr;  // null: `file`
+  std::uint64_t size = 0;
+  void (*release)(void*) = nullptr;
+  void* release_arg = nullptr;
+  int file = -1;               // owned
+  std::int64_t offset = 0;
+};
+void discard(Segment& segment) noexcept;
+
+// When bytes of an answer leave: at once, or with what follows them before the loop turns again.
+enum class Push : std::uint8_t { now, hold };
+
+class Exchange {
+ public:
+  explicit Exchange(Loop& loop) : loop_(loop) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // ---- filled by the connection ----
+  protocol::Head head;
+  Body body;
+  Buffer* in = nullptr;              // where the head lies; one reference
+  Buffer* out = nullptr;             // where the response is written
+  Connection* connection = nullptr;  // [baton] null: the client is gone, or was answered by the host
+  Mount* mount = nullptr;            // null: answered by the host alone
+  Exchange* next = nullptr;          // in the pool, or in the list of those ready
+  std::uint64_t started_ns = 0;      // head complete
+  std::uint64_t handled_ns = 0;      // handle() called
+  bool keep_alive = true;
+  Peer peer_address;
+
+  // ---- where it stands [baton] ----
+  bool returned = false;   // handle() has returned
+  bool deferred = false;
+  bool ended = false;      // the loop has seen the whole answer
+  bool timed_out = false;  // the host answered in the handler's place
+  bool queued = false;     // in the list of those ready
+  bool handled = false;    // given to the crew
+  bool retired = false;    // nobody needs it; it goes back when it is in no queue
+
+  // ---- the host table's functions ----
+  const narwhal_request& request();
+  narwhal_bytes variable(std::string_view name);  // variables.cpp
+  int whole_body(narwhal_bytes& out_view);
+  std::int64_t read_body(char* buffer, std::size_t size);
+  int respond(const narwhal_response& response);
+  int start(const narwhal_response& response);
+  int write(std::string_view bytes, bool may_wait);
+  int send_file(int fd, std::int64_t offset, std::int64_t length);
+  int finish();
+  int fail(int status, std::string_view reason);
+  bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
+
+  // ---- for the loop [baton] ----
+  void set_gone();  // wakes whoever waits
+  int run(unsigned member) noexcept;  // calls the plugin
+  // The handler came back without having ended its answer: 500, or a visible cut.
+  void end_for_handler(int result);
+  // Moves what the answering thread has handed over to `segments`; true when the answer has ended.
+  bool take_handover(std::vector<Segment>& segments);
+  // The handler answered with one call and has returned: out and segments() are all there is.
+  bool simple() const noexcept { return returned && !deferred && !handed_over_; }
+  std::vector<Segment>& segments() noexcept { return segments_; }
+  bool finished_in_handler() const noexcept { return finished_in_handler_; }
+  void sent(std::uint64_t bytes);  // of this exchange's, handed to the kernel
+  void expect_body() noexcept { inbox_ended_ = false; }  // streamed bodies; before handle() is called
+  void feed_body(std::string_view bytes);
+  void end_body();
+  bool body_full();  // the handler reads too slowly: stop reading the socket
+  void reset() noexcept;
+
+  void answered_by_host(int status, std::uint64_t body_bytes) noexcept { status_ = status, body_sent_ = body_bytes; }
+  int status() const noexcept { return status_; }
+  std::uint64_t body_sent() const noexcept { return body_sent_; }
+  bool truncated() const noexcept { return cut_; }
+  // What the response's fields were, for the access log; valid until reset().
+  std::string_view response_head() const noexcept { return response_head_; }
+
+  Arena arena;
+  void* user = nullptr;
+  std::atomic<bool> posted{false};  // in Loop's queue
+
+ private:
+  friend class Loop;
+  enum class Answer : std::uint8_t { none, started, finished };
+
+  int begin_answer(const narwhal_response& response, std::int64_t body_size);
+  int append(std::string_view bytes);
+  void append_segment(Segment segment);
+  bool reserve(std::size_t bytes);  // room in out
+  void hand_over(Push push);        // what is in out and segments_ goes to the loop
+  void end_answer();
+  bool on_handler_thread() const noexcept;
+  int wait_for_room(bool may_wait);
+
+  Loop& loop_;
+  narwhal_request request_{};  // struct_size 0: not filled yet
+  char peer_[48];
+  Answer answer_ = Answer::none;
+  bool bodyless_ = false;      // HEAD, 204, 304: what is written is dropped
+  bool handed_over_ = false;   // some of the answer went to the loop before its end
+  bool finished_in_handler_ = false;
+  bool cut_ = false;           // the response is not what was promised: the connection must be closed
+  protocol::ResponseHead::Length framing_ = protocol::ResponseHead::Length::known;
+  int status_ = 0;
+  std::uint64_t left_ = 0;     // of a declared length
+  std::uint64_t body_sent_ = 0;
+  std::string_view response_head_;
+  std::vector<Segment> segments_;  // after out, written by the answering thread
+
+  std::atomic<bool> gone_{false};
+
+  std::atomic<std::uint64_t> unsent_{0};
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<Segment> handover_;
+  bool handover_ended_ = false;
+  std::string inbox_;  // of a streamed body
+  std::size_t inbox_read_ = 0;
+  bool inbox_ended_ = true;
+};
+
+inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
+  return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));
+}
+inline narwhal_exchange* handle_of(Exchange& exchange) noexcept { return reinterpret_cast<narwhal_exchange*>(&exchange); }
+
+}  // namespace narwhal::worker

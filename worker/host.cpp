@@ -1,0 +1,112 @@
+// The table of functions that plugins call: each finds its Exchange and lets no exception out.
+#include <cstring>
+#include <new>
+
+#include "core/log.hpp"
+#include "worker/exchange.hpp"
+
+#ifndef NARWHAL_VERSION
+#define NARWHAL_VERSION "0"
+#endif
+
+namespace narwhal::worker {
+
+namespace {
+
+// Out of memory is the one thing that can throw below: the plugin hears that it failed.
+template <class Call>
+auto guarded(Call&& call) noexcept -> decltype(call()) try {
+  return call();
+} catch (const std::exception& error) {
+  log::error("while serving a plugin: {}", error.what());
+  return NARWHAL_ERROR;
+}
+
+std::string_view view(narwhal_bytes bytes) noexcept { return {bytes.data, bytes.size}; }
+
+const narwhal_request* request(const narwhal_exchange* handle) noexcept { return &exchange_of(handle).request(); }
+
+narwhal_bytes header(const narwhal_exchange* handle, narwhal_bytes name) noexcept {
+  const Bytes value = exchange_of(handle).head.field(view(name));
+  return {value.data, value.size};
+}
+
+narwhal_bytes variable(narwhal_exchange* handle, narwhal_bytes name) noexcept {
+  return exchange_of(handle).variable(view(name));
+}
+
+int body(narwhal_exchange* handle, narwhal_bytes* out) noexcept {
+  return guarded([&] { return exchange_of(handle).whole_body(*out); });
+}
+
+int body_fd(narwhal_exchange* handle) noexcept { return exchange_of(handle).body.fd(); }
+
+int64_t read_body(narwhal_exchange* handle, char* buffer, size_t size) noexcept {
+  return guarded([&]() -> int64_t { return exchange_of(handle).read_body(buffer, size); });
+}
+
+void* alloc(narwhal_exchange* handle, size_t size) noexcept { return exchange_of(handle).arena.allocate(size); }
+void set_user(narwhal_exchange* handle, void* user) noexcept { exchange_of(handle).user = user; }
+void* user(const narwhal_exchange* handle) noexcept { return exchange_of(handle).user; }
+int gone(const narwhal_exchange* handle) noexcept { return exchange_of(handle).gone() ? 1 : 0; }
+
+int respond(narwhal_exchange* handle, const narwhal_response* response) noexcept {
+  return guarded([&] { return exchange_of(handle).respond(*response); });
+}
+
+int start(narwhal_exchange* handle, const narwhal_response* response) noexcept {
+  return guarded([&] { return exchange_of(handle).start(*response); });
+}
+
+int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcept {
+  return guarded([&] { return exchange_of(handle).write(view(bytes), (flags & NARWHAL_NOWAIT) == 0); });
+}
+
+int send_file(narwhal_exchange* handle, int fd, int64_t offset, int64_t length) noexcept {
+  return guarded([&] { return exchange_of(handle).send_file(fd, offset, length); });
+}
+
+int finish(narwhal_exchange* handle) noexcept {
+  return guarded([&] { return exchange_of(handle).finish(); });
+}
+
+int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcept {
+  return guarded([&] { return exchange_of(handle).fail(status, view(reason)); });
+}
+
+void write_log(int32_t level, narwhal_bytes text) noexcept {
+  const int bounded = level < NARWHAL_LOG_DEBUG ? NARWHAL_LOG_DEBUG : level > NARWHAL_LOG_CRITICAL ? NARWHAL_LOG_CRITICAL : level;
+  const auto known = static_cast<LogLevel>(bounded);
+  if (log::enabled(known)) log::write(known, view(text));
+}
+
+const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet
+
+}  // namespace
+
+const narwhal_host host_table = {
+    .struct_size = sizeof(narwhal_host),
+    .abi_minor = NARWHAL_ABI_MINOR,
+    .reserved_0 = 0,
+    .server = {"narwhal/" NARWHAL_VERSION, sizeof("narwhal/" NARWHAL_VERSION) - 1},
+    .request = request,
+    .header = header,
+    .variable = variable,
+    .body = body,
+    .body_fd = body_fd,
+    .read_body = read_body,
+    .alloc = alloc,
+    .set_user = set_user,
+    .user = user,
+    .gone = gone,
+    .respond = respond,
+    .start = start,
+    .write = write,
+    .send_file = send_file,
+    .finish = finish,
+    .fail = fail,
+    .log = write_log,
+    .get_extension = get_extension,
+};
+
+}  // namespace narwhal::worker

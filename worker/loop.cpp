@@ -1,0 +1,428 @@
+#include "worker/loop.hpp"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "worker/connection.hpp"
+#include "worker/crash.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+Loop* the_loop = nullptr;  // one a process: what drop_buffer(), a C callback without context, gives back to
+
+constexpr std::size_t spare_connections_max = 256;
+constexpr auto relaxed = std::memory_order_relaxed;
+
+// The loop is the only writer: a plain load and store, without the bus lock of an atomic addition.
+template <class Number>
+void add(std::atomic<Number>& counter, Number amount) noexcept {
+  counter.store(counter.load(relaxed) + amount, relaxed);
+}
+
+std::chrono::milliseconds patience_of(const Config& config) {
+  return config.timeout.count() == 0 ? std::chrono::hours(24) : std::chrono::milliseconds(config.timeout);
+}
+
+}  // namespace
+
+Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
+    : generation_(seat.generation),
+      slot_(seat.scoreboard->slot(seat.slot)),
+      mounts_(std::move(mounts)),
+      crew_(*this, seat.generation->config.threads, patience_of(seat.generation->config)),
+      acceptor_(*this),
+      scratch_(std::make_unique<char[]>(scratch_bytes)),
+      current_(seat.generation->config.threads + 1) {
+  the_loop = this;
+  std::sort(mounts_.begin(), mounts_.end(),
+            [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
+  if (const int status = uv_loop_init(&uv_); status != 0) throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
+  uv_async_init(&uv_, &wakeup_, [](uv_async_t*) {});  // it only makes turn() return
+  uv_timer_init(&uv_, &timer_);
+  timer_.data = this;
+  uv_timer_start(&timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick, Wheel::tick);
+  wheel_.start(uv_now(&uv_));
+  refresh_date();
+  or_throw(access_log_.open(config().accesslog, config().access_log_format));
+  or_throw(acceptor_.open(seat));
+}
+
+Loop::~Loop() = default;  // the process ends with _exit(): libuv's handles go with it
+
+void Loop::begin_accepting() {
+  slot_.state.store(WorkerState::serving, relaxed);
+  publish();
+  acceptor_.begin();
+}
+
+void Loop::retire(bool sweep) {
+  if (retiring()) return;
+  retiring_.store(true, relaxed);
+  slot_.state.store(WorkerState::draining, relaxed);
+  acceptor_.end(sweep);
+  const auto limit = static_cast<std::uint64_t>(config().graceful_timeout.count()) * 1000;
+  quit_at_ms_ = now_ms() + limit;
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
+  }
+  uv_walk(&uv_, [](uv_handle_t* handle, void*) {
+    if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
+      static_cast<Connection*>(handle->data)->retire(retired_grace_ms);
+    }
+  }, nullptr);
+}
+
+void Loop::quit() {
+  quitting_ = true;
+  if (!retiring()) retire(false);
+  close_all();
+  stopped_ = true;
+}
+
+void Loop::leave_within(std::uint64_t milliseconds) noexcept { quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds); }
+
+void Loop::close_all() {
+  uv_walk(&uv_, [](uv_handle_t* handle, void*) {
+    if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
+      static_cast<Connection*>(handle->data)->close();
+    }
+  }, nullptr);
+}
+
+// ---- connections and exchanges ----
+
+Connection* Loop::new_connection(const Peer& peer) {
+  void* room;
+  if (spare_connections_.empty()) {
+    room = ::operator new(sizeof(Connection));
+  } else {
+    room = spare_connections_.back();
+    spare_connections_.pop_back();
+  }
+  ++connections_;
+  slot_.connections.store(connections_, relaxed);
+  add<std::uint64_t>(slot_.accepted, 1);
+  auto* connection = new (room) Connection(*this, peer);
+  return connection;
+}
+
+void Loop::connection_gone() noexcept {
+  --connections_;
+  slot_.connections.store(connections_, relaxed);
+  acceptor_.reconsider();
+}
+
+void Loop::free_connection(Connection* connection) noexcept {
+  connection->~Connection();
+  if (spare_connections_.size() < spare_connections_max) {
+    spare_connections_.push_back(connection);
+  } else {
+    ::operator delete(connection);
+  }
+}
+
+Exchange* Loop::new_exchange(Connection& connection) {
+  Exchange* exchange = spare_exchanges_;
+  if (exchange == nullptr) {
+    exchanges_.push_back(std::make_unique<Exchange>(*this));
+    exchange = exchanges_.back().get();
+  } else {
+    spare_exchanges_ = exchange->next;
+  }
+  exchange->next = nullptr;
+  exchange->connection = &connection;
+  return exchange;
+}
+
+void Loop::retire_exchange(Exchange& exchange) {
+  exchange.retired = true;
+  if (exchange.posted.load(std::memory_order_acquire)) return;  // take_posts() comes back to it
+  if (exchange.in != nullptr) pool_.drop(std::exchange(exchange.in, nullptr));
+  if (exchange.out != nullptr) pool_.drop(std::exchange(exchange.out, nullptr));
+  exchange.reset();
+  exchange.next = std::exchange(spare_exchanges_, &exchange);
+}
+
+// What becomes of the exchange depends on where it is: with nobody, with a handler, or deferred.
+void Loop::abandon(Exchange& exchange) {
+  const bool with_plugin = exchange.handled || exchange.deferred;
+  exchange.set_gone();
+  if (!with_plugin) {
+    if (!exchange.queued) retire_exchange(exchange);  // else next_ready() or the crew drop it
+    return;
+  }
+  if (exchange.deferred && exchange.mount->plugin.cancel != nullptr) {
+    exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
+  }
+}
+
+Mount* Loop::route(const protocol::Head& head) noexcept {
+  const std::string_view path = head.path;
+  for (const auto& mount : mounts_) {
+    const std::size_t size = mount->prefix.size();
+    if (size == 0) return mount.get();
+    if (path.size() >= size && std::memcmp(path.data(), mount->prefix.data(), size) == 0 &&
+        (path.size() == size || path[size] == '/')) {
+      return mount.get();
+    }
+  }
+  return nullptr;
+}
+
+bool Loop::make_ready(Exchange& exchange) {
+  if (crew_.waiting() + ready_count_ >= config().queue_size + crew_.free_handlers() && !exchange.mount->is_inline()) {
+    add<std::uint64_t>(slot_.overloaded, 1);
+    exchange.connection->answer_for(exchange, 503, "too many requests are waiting");
+    return false;
+  }
+  if (exchange.out == nullptr) exchange.out = pool_.take();
+  exchange.queued = true;
+  exchange.next = nullptr;
+  (ready_last_ != nullptr ? ready_last_->next : ready_first_) = &exchange;
+  ready_last_ = &exchange;
+  ++ready_count_;
+  return true;
+}
+
+void Loop::unflushed(Connection& connection) {
+  if (std::exchange(connection.unflushed, true)) return;
+  connection.next_unflushed = std::exchange(unflushed_, &connection);
+}
+
+// ---- the crew's work ----
+
+void Loop::turn() {
+  turn_ns_ = 0;
+  uv_run(&uv_, UV_RUN_ONCE);
+  slot_.heartbeat_ns.store(uv_now(&uv_) * 1'000'000u, relaxed);
+  refresh_date();
+  take_posts();
+}
+
+Exchange* Loop::next_ready() {
+  while (ready_first_ != nullptr) {
+    Exchange* exchange = ready_first_;
+    ready_first_ = exchange->next;
+    if (ready_first_ == nullptr) ready_last_ = nullptr;
+    --ready_count_;
+    exchange->queued = false;
+    if (!exchange->gone()) {
+      exchange->handled = true;
+      return exchange;
+    }
+    retire_exchange(*exchange);
+  }
+  return nullptr;
+}
+
+int Loop::handle(Exchange& exchange, unsigned member, bool with_baton) noexcept {
+  exchange.handled_ns = with_baton ? turn_ns() : narwhal::now_ns();
+  if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
+  current_[member].store(&exchange, std::memory_order_release);
+  const int result = exchange.run(member);
+  current_[member].store(nullptr, std::memory_order_release);
+  return result;
+}
+
+void Loop::completed(Exchange& exchange, int result) {
+  turn_ns_ = narwhal::now_ns();
+  Mount& mount = *exchange.mount;
+  const std::uint64_t took = std::min(turn_ns_ - exchange.handled_ns, Mount::slow_cut_ns);
+  mount.usual_ns += (static_cast<std::int64_t>(took) - static_cast<std::int64_t>(mount.usual_ns)) / 16;
+  exchange.returned = true;
+  if (exchange.timed_out) --stuck_;
+  if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
+    exchange.deferred = true;
+    if (exchange.gone() && !exchange.timed_out && mount.plugin.cancel != nullptr) {
+      mount.plugin.cancel(mount.instance, handle_of(exchange));  // it left before we knew that this one is deferred
+    }
+    see_answer(exchange, Push::now);
+    return;
+  }
+  exchange.end_for_handler(result);
+  if (exchange.connection != nullptr) {
+    exchange.connection->take_answer(exchange, Push::now);
+  } else {
+    retire_exchange(exchange);
+  }
+}
+
+// A deferred or streamed exchange has handed something over.
+void Loop::see_answer(Exchange& exchange, Push push) {
+  if (exchange.connection != nullptr) {
+    exchange.connection->take_answer(exchange, push);
+    return;
+  }
+  std::vector<Segment> unwanted;
+  const bool ended = exchange.take_handover(unwanted);
+  for (Segment& segment : unwanted) discard(segment);
+  if (ended && exchange.returned) retire_exchange(exchange);
+}
+
+void Loop::settle() {
+  while (unflushed_ != nullptr) {
+    Connection* connection = std::exchange(unflushed_, unflushed_->next_unflushed);
+    connection->flush_if_open();
+  }
+  if (access_log_.enabled()) access_log_.flush();
+  publish();
+}
+
+bool Loop::finished() {
+  if (!retiring() || (connections_ != 0 && !stopped_)) return false;
+  if (crew_.handling() == 0 && crew_.waiting() == 0 && ready_first_ == nullptr) return true;
+  if (stopped_ || (stuck_ != 0 && crew_.handling() <= stuck_)) leave_at_once();
+  return false;
+}
+
+// Handlers that do not come back would keep the process for ever.
+void Loop::leave_at_once() {
+  access_log_.flush();
+  if (quitting_) ::_exit(0);
+  log::error("Worker (pid:{}) leaves behind {} handler(s) that do not return", ::getpid(), crew_.handling());
+  ::_exit(0);
+}
+
+bool Loop::thread_started(unsigned member) {
+  current_[member].store(nullptr, relaxed);
+  register_thread(&slot_.running[member]);
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.thread_init != nullptr && mount->plugin.thread_init(mount->instance) != NARWHAL_OK) {
+      log::error("thread_init of {} failed", mount->source);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Loop::thread_ends(unsigned) {
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.thread_exit != nullptr) mount->plugin.thread_exit(mount->instance);
+  }
+}
+
+// ---- from other threads ----
+
+void Loop::post(Exchange& exchange) {
+  if (exchange.posted.exchange(true, std::memory_order_acq_rel)) return;
+  {
+    const std::lock_guard lock(posts_mutex_);
+    posts_.push_back(&exchange);
+  }
+  uv_async_send(&wakeup_);
+}
+
+void Loop::take_posts() {
+  {
+    const std::lock_guard lock(posts_mutex_);
+    if (posts_.empty()) return;
+    taken_posts_.swap(posts_);
+  }
+  for (Exchange* exchange : taken_posts_) {
+    exchange->posted.store(false, std::memory_order_release);
+    if (exchange->retired) {
+      retire_exchange(*exchange);
+      continue;
+    }
+    if (exchange->connection != nullptr) exchange->connection->resume_body();
+    see_answer(*exchange, Push::now);
+  }
+  taken_posts_.clear();
+}
+
+void Loop::drop_buffer(void* buffer) { the_loop->pool_.drop(static_cast<Buffer*>(buffer)); }
+
+// ---- time ----
+
+std::uint64_t Loop::turn_ns() noexcept {
+  if (turn_ns_ == 0) turn_ns_ = narwhal::now_ns();
+  return turn_ns_;
+}
+
+void Loop::refresh_date() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec == date_second_) return;
+  date_second_ = now.tv_sec;
+  // Handlers on other threads may be reading the last one: it stays as it is for some seconds more.
+  date_index_ = (date_index_ + 1) % 4;
+  protocol::encode_date(date_second_, dates_[date_index_]);
+  date_.store(dates_[date_index_], std::memory_order_release);
+}
+
+void Loop::tick() {
+  wheel_.advance(uv_now(&uv_), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
+  check_deadlines(narwhal::now_ns());
+  acceptor_.reconsider();
+  if (retiring() && quit_at_ms_ != 0 && now_ms() >= quit_at_ms_ && !stopped_) {
+    if (connections_ != 0) log::warning("graceful_timeout has passed: dropping {} connection(s)", connections_);
+    close_all();
+    stopped_ = quitting_ = true;
+  }
+}
+
+void Loop::check_deadlines(std::uint64_t now) {
+  const auto limit = static_cast<std::uint64_t>(config().timeout.count()) * 1'000'000'000u;
+  if (limit == 0) return;
+  for (std::size_t member = 0; member < current_.size(); ++member) {
+    Exchange* exchange = current_[member].load(std::memory_order_acquire);
+    const std::uint64_t started = slot_.running[member].started_ns.load(relaxed);
+    if (exchange == nullptr || started == 0 || started + limit > now || exchange->timed_out) continue;
+    pass_deadline(*exchange, now);
+    dump_thread(slot_.running[member].thread_id.load(relaxed));
+    if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);
+  }
+  for (const auto& exchange : exchanges_) {
+    // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
+    if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
+        !exchange->connection->answering() && exchange->started_ns + limit <= now) {
+      pass_deadline(*exchange, now);
+    }
+  }
+}
+
+void Loop::pass_deadline(Exchange& exchange, std::uint64_t now) {
+  exchange.timed_out = true;
+  add<std::uint64_t>(slot_.timed_out, 1);
+  log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
+                exchange.head.target.view(), exchange.mount->source,
+                static_cast<double>(now - exchange.started_ns) / 1e9);
+  if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
+}
+
+// ---- the scoreboard ----
+
+void Loop::publish() {
+  slot_.busy.store(crew_.handling(), relaxed);
+  slot_.waiting.store(crew_.waiting(), relaxed);
+  const unsigned free = crew_.free_handlers();
+  if (slot_.free_handlers.load(relaxed) != free) {
+    slot_.free_handlers.store(free, relaxed);
+    acceptor_.reconsider();
+  }
+}
+
+void Loop::count_answer(int status, std::uint64_t started_ns, std::uint64_t now) {
+  add<std::uint64_t>(slot_.requests, 1);
+  add<std::uint64_t>(slot_.status_class[status / 100 % 6], 1);
+  const std::uint64_t microseconds = now > started_ns ? (now - started_ns) / 1000 : 0;
+  const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
+  add<std::uint64_t>(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)], 1);
+}
+
+void Loop::count_refused() noexcept { add<std::uint64_t>(slot_.refused, 1); }
+void Loop::count_in(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_in, bytes); }
+void Loop::count_out(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_out, bytes); }
+
+void Loop::log_access(const Exchange& exchange, std::uint64_t now) {
+  if (access_log_.enabled()) access_log_.add(exchange, now);
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,148 @@
+// Loop: what the holder of the baton tends. It owns every socket, timer, buffer and exchange of the worker, and
+// takes part in every request: connections bring it complete requests, the crew runs their handlers, and it
+// sees their answers off.
+// Threads  everything is for the holder of the baton, except where it says otherwise.
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/scoreboard.hpp"
+#include "core/seat.hpp"
+#include "worker/access_log.hpp"
+#include "worker/acceptor.hpp"
+#include "worker/buffers.hpp"
+#include "worker/crew.hpp"
+#include "worker/exchange.hpp"
+#include "worker/plugin.hpp"
+#include "worker/wheel.hpp"
+
+namespace narwhal::worker {
+
+class Connection;
+
+class Loop final : public Crew::Work {
+ public:
+  Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts);
+  ~Loop() override;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  Crew& crew() noexcept { return crew_; }  // any thread
+  uv_loop_t* uv() noexcept { return &uv_; }
+  const Config& config() const noexcept { return generation_->config; }  // any thread
+  WorkerSlot& slot() noexcept { return slot_; }                          // any thread
+  const std::vector<std::unique_ptr<Mount>>& mounts() const noexcept { return mounts_; }
+
+  void begin_accepting();
+  // No new connections; what is in hand finishes; after graceful_timeout what is left is dropped.
+  // `sweep`: nobody takes over the listeners, so take what waits in their queues first.
+  void retire(bool sweep);
+  bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
+  void quit();  // at once
+  void leave_within(std::uint64_t milliseconds) noexcept;  // shortens a retirement
+  // A request went past its deadline and its handler is still at it: told once.
+  void (*on_stuck)(void* context) = nullptr;
+  void* stuck_context = nullptr;
+
+  // ---- for connections ----
+  BufferPool& pool() noexcept { return pool_; }
+  Wheel& wheel() noexcept { return wheel_; }
+  char* scratch() noexcept { return scratch_.get(); }
+  static constexpr std::size_t scratch_bytes = 256 * 1024;
+  std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
+  Exchange* new_exchange(Connection& connection);
+  Mount* route(const protocol::Head& head) noexcept;
+  // Its request is complete: it will be handled, or refused at once for want of room.
+  bool make_ready(Exchange& exchange);
+  void log_access(const Exchange& exchange, std::uint64_t now);
+  void count_refused() noexcept;
+  void count_in(std::size_t bytes) noexcept;
+  void count_out(std::size_t bytes) noexcept;
+  static constexpr std::uint64_t retired_grace_ms = 1'500;  // for idle connections of a retired worker
+  // The client is gone, or was answered by the host: the handler's answer is not wanted any more.
+  void abandon(Exchange& exchange);
+  void count_answer(int status, std::uint64_t started_ns, std::uint64_t now);
+  void retire_exchange(Exchange& exchange);  // back to the pool, once nobody can touch it any more
+  void unflushed(Connection& connection);
+  Connection* new_connection(const struct Peer& peer);
+  void free_connection(Connection* connection) noexcept;
+  void connection_gone() noexcept;
+  unsigned connections() const noexcept { return connections_; }
+  std::string_view date() const noexcept { return {date_.load(std::memory_order_acquire), protocol::date_bytes}; }  // any thread
+  std::uint64_t turn_ns() noexcept;  // about now, read once a turn
+
+  // ---- any thread ----
+  void post(Exchange& exchange);           // it has something for the loop
+  static void drop_buffer(void* buffer);   // [baton] of this thread's loop
+
+  // ---- the crew's work ----
+  void turn() override;
+  Exchange* next_ready() override;
+  void settle() override;
+  bool finished() override;
+  void completed(Exchange& exchange, int result) override;
+  int handle(Exchange& exchange, unsigned member, bool with_baton) noexcept override;
+  bool is_inline(const Exchange& exchange) override { return exchange.mount->is_inline(); }
+  bool expected_slow(const Exchange& exchange) override { return exchange.mount->usual_ns > Mount::slow_ns; }
+  void wake() noexcept override { uv_async_send(&wakeup_); }
+  bool thread_started(unsigned member) override;
+  void thread_ends(unsigned member) override;
+
+ private:
+  friend class Acceptor;
+  void tick();
+  void see_answer(Exchange& exchange, Push push);
+  void leave_at_once();
+  void take_posts();
+  void check_deadlines(std::uint64_t now);
+  void pass_deadline(Exchange& exchange, std::uint64_t now);
+  void refresh_date();
+  void publish();
+  void close_all();
+
+  std::shared_ptr<const Generation> generation_;
+  WorkerSlot& slot_;
+  std::vector<std::unique_ptr<Mount>> mounts_;  // longest prefix first
+  Crew crew_;
+
+  uv_loop_t uv_{};
+  uv_async_t wakeup_{};
+  uv_timer_t timer_{};
+  Wheel wheel_;
+  BufferPool pool_;
+  Acceptor acceptor_;
+  AccessLog access_log_;
+  std::unique_ptr<char[]> scratch_;
+  std::vector<Connection*> spare_connections_;
+
+  Exchange* spare_exchanges_ = nullptr;
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // all there are
+  std::vector<std::atomic<Exchange*>> current_;       // by crew member: what its handler is at
+  Exchange *ready_first_ = nullptr, *ready_last_ = nullptr;
+  unsigned ready_count_ = 0;
+  Connection* unflushed_ = nullptr;
+
+  std::mutex posts_mutex_;
+  std::vector<Exchange*> posts_, taken_posts_;
+
+  char dates_[4][protocol::date_bytes];
+  unsigned date_index_ = 0;
+  std::int64_t date_second_ = 0;
+  std::atomic<const char*> date_{dates_[0]};
+
+  unsigned connections_ = 0;
+  unsigned stuck_ = 0;
+  std::uint64_t turn_ns_ = 0;
+  std::uint64_t quit_at_ms_ = 0;  // when retiring ends for all
+  std::atomic<bool> retiring_{false};
+  bool quitting_ = false, stopped_ = false;
+};
+
+}  // namespace narwhal::worker

@@ -1,0 +1,170 @@
+#include "worker/plugin.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <map>
+
+namespace narwhal::worker {
+
+namespace {
+
+// Bytes of the table that every plugin of ABI 1.0 has: up to and including handle().
+constexpr std::size_t smallest_table = offsetof(narwhal_plugin, handle) + sizeof(narwhal_plugin::handle);
+
+Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
+  void* handle = ::dlopen(staged.copy.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    std::string reason = ::dlerror();
+    if (const auto at = reason.find(staged.copy); at != std::string::npos) reason.replace(at, staged.copy.size(), staged.source);
+    return Error{"load " + staged.source + ": " + reason};
+  }
+  const auto* table = static_cast<const narwhal_plugin*>(::dlsym(handle, "narwhal_plugin_v1"));
+  if (table == nullptr) return Error{"load " + staged.source + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?"};
+  if (table->struct_size < smallest_table) {
+    return Error{"load " + staged.source + ": its narwhal_plugin_v1 is too small (" + std::to_string(table->struct_size) +
+                 " bytes): was struct_size set?"};
+  }
+  narwhal_plugin known{};
+  std::memcpy(&known, table, std::min(table->struct_size, sizeof known));
+  if (known.handle == nullptr) return Error{"load " + staged.source + ": it has no handle()"};
+  if (known.name == nullptr) known.name = "unnamed";
+  if (known.version == nullptr) known.version = "";
+  return known;
+}
+
+bool is_of_type(const std::string& value, std::string_view type) {
+  const char* end = value.data() + value.size();
+  if (type == "int") {
+    std::int64_t number{};
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    return error == std::errc() && stop == end;
+  }
+  if (type == "float") {
+    double number{};
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    return error == std::errc() && stop == end;
+  }
+  if (type == "bool") return value == "true" || value == "false";
+  return true;
+}
+
+const narwhal_option* find_option(const narwhal_plugin& plugin, std::string_view key) {
+  if (plugin.options == nullptr) return nullptr;
+  for (const narwhal_option* option = plugin.options; option->key != nullptr; ++option) {
+    if (key == option->key) return option;
+  }
+  return nullptr;
+}
+
+std::string known_options(const narwhal_plugin& plugin) {
+  std::string names;
+  for (const narwhal_option* option = plugin.options; option != nullptr && option->key != nullptr; ++option) {
+    names += (names.empty() ? "" : ", ") + std::string(option->key);
+  }
+  return names.empty() ? "it has none" : "it knows " + names;
+}
+
+Result<Done> check_options(const Mount& mount) {
+  for (const auto& [key, value] : mount.options) {
+    const narwhal_option* option = find_option(mount.plugin, key);
+    if (option == nullptr) {
+      return Error{"options of " + mount.source + ": unknown option '" + key + "': " + known_options(mount.plugin)};
+    }
+    const std::string_view type = option->type == nullptr ? "string" : option->type;
+    if (!is_of_type(value, type)) {
+      return Error{"options of " + mount.source + ": " + key + ": '" + value + "' is not of type " + std::string(type)};
+    }
+  }
+  return Done{};
+}
+
+// What lies behind narwhal_boot::reserved_0.
+struct BootContext {
+  const Mount* mount;
+  std::string reason;
+};
+BootContext& context_of(const narwhal_boot* boot) { return *static_cast<BootContext*>(boot->reserved_0); }
+
+narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
+  const Mount& mount = *context_of(boot).mount;
+  for (const auto& [name, value] : mount.options) {
+    if (name == key) return {value.data(), value.size()};
+  }
+  const narwhal_option* option = find_option(mount.plugin, key);
+  if (option == nullptr || option->fallback == nullptr) return {nullptr, 0};
+  return {option->fallback, std::strlen(option->fallback)};
+}
+
+void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
+  context_of(boot).reason.assign(reason.data, reason.size);
+} catch (...) {
+  // Out of memory while saying why: the hook's return value still says that it failed.
+}
+
+// Runs one set-up hook with its narwhal_boot.
+template <class Hook>
+Result<Done> run_hook(const Mount& mount, const BootInfo& info, const char* name, Hook&& hook) {
+  BootContext context{&mount, {}};
+  narwhal_boot boot{};
+  boot.struct_size = sizeof boot;
+  boot.host = &host_table;
+  boot.prefix = {mount.prefix.data(), mount.prefix.size()};
+  boot.worker = info.worker;
+  boot.threads = info.threads;
+  boot.generation = info.generation;
+  boot.reserved_0 = &context;
+  boot.option = boot_option;
+  boot.fail = boot_fail;
+  if (hook(&boot) == NARWHAL_OK) return Done{};
+  return Error{std::string(name) + " of " + mount.source + ": " +
+               (context.reason.empty() ? "the plugin gave no reason" : context.reason)};
+}
+
+}  // namespace
+
+Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to, void* context) {
+  std::map<std::string, narwhal_plugin> loaded;  // by copy: the same file mounted twice is loaded once
+  std::vector<std::unique_ptr<Mount>> mounts;
+  for (std::size_t index = 0; index < generation.plugins.size(); ++index) {
+    const StagedPlugin& staged = generation.plugins[index];
+    auto known = loaded.find(staged.copy);
+    if (known == loaded.end()) {
+      about_to(context, "load " + staged.source);
+      Result<narwhal_plugin> plugin = open_plugin(staged);
+      if (!plugin) return Error{plugin.error()};
+      known = loaded.emplace(staged.copy, *plugin).first;
+    }
+    const Route& route = generation.config.routes[index];
+    auto mount = std::make_unique<Mount>();
+    mount->prefix = route.prefix;
+    mount->source = staged.source;
+    mount->plugin = known->second;
+    mount->options = route.options;
+    mount->route = static_cast<std::uint16_t>(index);
+    if (Result<Done> checked = check_options(*mount); !checked) return Error{checked.error()};
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+Result<Done> preload(Mount& mount, const BootInfo& info) {
+  if (mount.plugin.preload == nullptr) return Done{};
+  return run_hook(mount, info, "preload", [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
+}
+
+Result<Done> worker_init(Mount& mount, const BootInfo& info) {
+  if (mount.plugin.worker_init == nullptr) return Done{};
+  return run_hook(mount, info, "worker_init",
+                  [&](const narwhal_boot* boot) { return mount.plugin.worker_init(boot, &mount.instance); });
+}
+
+Result<Done> ready_check(Mount& mount, const BootInfo& info) {
+  if (mount.plugin.ready_check == nullptr) return Done{};
+  return run_hook(mount, info, "ready_check",
+                  [&](const narwhal_boot* boot) { return mount.plugin.ready_check(boot, mount.instance); });
+}
+
+}  // namespace narwhal::worker

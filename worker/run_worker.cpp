@@ -1,0 +1,139 @@
+#include "worker/run_worker.hpp"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/log.hpp"
+#include "core/process_title.hpp"
+#include "worker/crash.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+constexpr std::uint64_t orphan_ms = 4'000;  // without a master, the port must be free within five seconds
+
+// The master's line to this worker, in the worker's loop.
+class MasterLine {
+ public:
+  MasterLine(Seat& seat, Loop& loop) : seat_(seat), loop_(loop) {}
+
+  void open() {
+    uv_poll_init(loop_.uv(), &poll_, seat_.master.get());
+    poll_.data = this;
+    uv_poll_start(&poll_, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* poll, int, int) {
+      static_cast<MasterLine*>(poll->data)->listen();
+    });
+    for (std::size_t index = 0; index < std::size(signals); ++index) {
+      uv_signal_init(loop_.uv(), &signals_[index]);
+      signals_[index].data = this;
+      uv_signal_start(&signals_[index], [](uv_signal_t* handle, int number) {
+        static_cast<MasterLine*>(handle->data)->got_signal(number);
+      }, signals[index]);
+    }
+    loop_.stuck_context = this;
+    loop_.on_stuck = [](void* context) { static_cast<MasterLine*>(context)->say(Report::stuck); };
+  }
+
+  void say(Report report, std::string_view text = {}, int code = 0) {
+    // A master that is gone is noticed by the end of its socket: there is nothing to do about it here.
+    [[maybe_unused]] const auto sent = send_record(
+        seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code));
+  }
+
+ private:
+  static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT};
+
+  void listen() {
+    while (true) {
+      const Received received = receive_record(seat_.master.get());
+      if (received.status == Received::Status::nothing_yet) return;
+      if (received.status == Received::Status::gone) {
+        uv_poll_stop(&poll_);
+        log::warning("The master is gone: worker (pid:{}) leaves", ::getpid());
+        loop_.retire(true);
+        return loop_.leave_within(orphan_ms);
+      }
+      switch (static_cast<Order>(received.record.kind)) {
+        case Order::accept: loop_.begin_accepting(); break;
+        case Order::drain: loop_.retire(received.record.code != 0); break;
+        case Order::quit: loop_.quit(); break;
+        default: break;
+      }
+    }
+  }
+
+  void got_signal(int number) {
+    if (number == SIGTERM) {
+      loop_.retire(false);
+    } else {
+      loop_.quit();
+    }
+  }
+
+  Seat& seat_;
+  Loop& loop_;
+  uv_poll_t poll_{};
+  uv_signal_t signals_[std::size(signals)]{};
+};
+
+void ignore_group_signals() {
+  // A HUP or USR2 sent to the whole group is meant for the master; so is a terminal's WINCH.
+  for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGTTIN, SIGTTOU}) ::signal(number, SIG_IGN);
+}
+
+std::string title(const Seat& seat) {
+  const Config& config = seat.generation->config;
+  const std::string name = !config.proc_name.empty() ? config.proc_name : config.routes.empty() ? "" : config.routes.front().app;
+  return fmt::format("narwhal: worker {} [{}] gen {}", seat.slot + 1, name, seat.generation->number);
+}
+
+Result<Done> boot(MasterLine& line, const Seat& seat, Loop& loop) {
+  const Config& config = seat.generation->config;
+  const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, seat.generation->number};
+  for (const auto& mount : loop.mounts()) {
+    line.say(Report::step, "worker_init of " + mount->source);
+    if (Result<Done> done = worker_init(*mount, info); !done) return done;
+  }
+  line.say(Report::step, "thread_init");
+  if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
+  for (const auto& mount : loop.mounts()) {
+    line.say(Report::step, "ready_check of " + mount->source);
+    if (Result<Done> done = ready_check(*mount, info); !done) return done;
+  }
+  return Done{};
+}
+
+}  // namespace
+
+int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
+  ignore_group_signals();
+  set_process_title(title(seat));
+  WorkerSlot& slot = seat.scoreboard->slot(seat.slot);
+  slot.generation.store(seat.generation->number);
+  slot.pid.store(::getpid());
+  slot.state.store(WorkerState::booting);
+  [[maybe_unused]] const auto hello =
+      send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
+  install_crash_handlers();
+  Loop loop(seat, std::move(mounts));
+  MasterLine line(seat, loop);
+  if (Result<Done> booted = boot(line, seat, loop); !booted) {
+    line.say(Report::failed, booted.error(), exit_boot_failed);
+    ::_exit(exit_boot_failed);
+  }
+  line.open();
+  slot.state.store(WorkerState::ready);
+  line.say(Report::ready);
+  loop.crew().run();
+  for (const auto& mount : loop.mounts()) {
+    if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
+  }
+  log::info("Worker exiting (pid: {})", ::getpid());
+  // Not exit(): static destructors of plugins would run beside threads of theirs that are still alive.
+  ::_exit(0);
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,15 @@
+// One worker's life, from the fork to its exit status.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/seat.hpp"
+#include "worker/plugin.hpp"
+
+namespace narwhal::worker {
+
+// In the worker's own process, with default signal actions. Leaves by returning the exit status, or by _exit().
+int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts);
+
+}  // namespace narwhal::worker

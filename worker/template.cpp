@@ -1,0 +1,126 @@
+// The template: loads a generation's plugins once, and forks its workers.
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/child.hpp"
+#include "core/signals.hpp"
+#include "worker/crash.hpp"
+#include "worker/plugin.hpp"
+#include "worker/run_worker.hpp"
+#include "worker/worker.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+class Template {
+ public:
+  explicit Template(TemplateSeat seat) : seat_(std::move(seat)) {}
+
+  int run() {
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGTTIN, SIGTTOU}) ::signal(number, SIG_IGN);
+    // A terminal's Ctrl-C goes to the whole group; whether the template leaves is the master's to say.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGQUIT, SIG_IGN);
+    install_crash_handlers();
+    if (Result<Done> loaded = load(); !loaded) {
+      say(Report::failed, loaded.error(), exit_app_failed);
+      return exit_app_failed;
+    }
+    say(Report::loaded);
+    return obey();
+  }
+
+ private:
+  Result<Done> load() {
+    const unsigned threads_before = count_threads();
+    const auto about_to = [](void* self, std::string_view step) { static_cast<Template*>(self)->say(Report::step, step); };
+    auto mounts = load_plugins(*seat_.generation, about_to, this);
+    if (!mounts) return Error{mounts.error()};
+    mounts_ = std::move(*mounts);
+    const Config& config = seat_.generation->config;
+    for (const auto& mount : mounts_) {
+      if (!config.preload_app) break;
+      say(Report::step, "preload of " + mount->source);
+      if (Result<Done> done = preload(*mount, {-1, config.threads, seat_.generation->number}); !done) return done;
+    }
+    // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
+    if (count_threads() > threads_before) {
+      return Error{"load " + culprits() + ": it started a thread while it was loaded; threads belong in worker_init"};
+    }
+    return Done{};
+  }
+
+  std::string culprits() const {
+    std::string names;
+    for (const auto& mount : mounts_) names += (names.empty() ? "" : ", ") + mount->source;
+    return names;
+  }
+
+  int obey() {
+    while (true) {
+      pollfd wait{.fd = seat_.master.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return 1;
+      while (true) {
+        Received received = receive_record(seat_.master.get());
+        if (received.status == Received::Status::nothing_yet) break;
+        if (received.status == Received::Status::gone) return 0;
+        const auto order = static_cast<Order>(received.record.kind);
+        if (order == Order::leave) return 0;
+        if (order == Order::spawn && received.fd) spawn(received.record.slot, std::move(received.fd));
+      }
+    }
+  }
+
+  // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
+  void spawn(std::uint32_t slot, Fd master) {
+    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard};
+    const pid_t between = ::fork();
+    if (between == 0) {
+      const pid_t pid = ::fork();
+      if (pid == 0) become_worker(std::move(seat));
+      ::_exit(pid < 0 ? 1 : 0);
+    }
+    int status = 0;
+    const bool failed = between < 0 || (::waitpid(between, &status, 0) == between && status != 0);
+    if (failed) say(Report::fork_failed, errno_error("fork").message, 0, slot);
+  }
+
+  [[noreturn]] void become_worker(Seat seat) noexcept {
+    seat_.master = Fd();  // the template's own line to the master
+    default_all_signals();
+    int status = exit_boot_failed;
+    const int master = seat.master.get();
+    const std::uint32_t slot = seat.slot;
+    const std::uint64_t generation = seat.generation->number;
+    try {
+      status = run_worker(seat, std::move(mounts_));
+    } catch (const std::exception& error) {
+      [[maybe_unused]] const auto sent =
+          send_record(master, make_record(Report::failed, slot, generation, error.what(), exit_boot_failed));
+    }
+    ::_exit(status);
+  }
+
+  void say(Report report, std::string_view text = {}, int code = 0, std::uint32_t slot = 0) {
+    [[maybe_unused]] const auto sent =
+        send_record(seat_.master.get(), make_record(report, slot, seat_.generation->number, text, code));
+  }
+
+  TemplateSeat seat_;
+  std::vector<std::unique_ptr<Mount>> mounts_;
+};
+
+}  // namespace
+
+int run_template(TemplateSeat seat) { return Template(std::move(seat)).run(); }
+
+Result<Done> check_plugins(const Generation& generation) {
+  auto mounts = load_plugins(generation, [](void*, std::string_view) {}, nullptr);
+  if (!mounts) return Error{mounts.error()};
+  return Done{};
+}
+
+}  // namespace narwhal::worker
