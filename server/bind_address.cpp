@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "server/utf8.hpp"
+
 namespace narwhal::server {
 namespace {
 
@@ -42,6 +44,7 @@ bool is_host(std::string_view host) {
 Result<Bind> parse_unix(std::string_view path) {
   if (path.starts_with("//")) path.remove_prefix(2);  // Gunicorn's unix://PATH
   if (path.empty()) return Error{"unix: needs a path"};
+  if (!is_printable(path)) return Error{"the path holds a control character"};
   if (path.front() == '@') return Error{"abstract Unix sockets are not in this version"};
   Bind bind;
   bind.kind = Bind::Kind::unix_socket;

@@ -1,10 +1,10 @@
 #include "server/config_keys.hpp"
 
-#include <algorithm>
 #include <set>
 
 #include "server/known_names.hpp"
 #include "server/nearest_name.hpp"
+#include "server/utf8.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -128,7 +128,10 @@ class KeyReader {
       return options;
     }
     for_each_key(value, name, [&](const YamlNode& key, const YamlNode& item) {
-      if (item.kind == Kind::scalar) {
+      const bool has_nul = item.kind == Kind::scalar && (key.text + item.text).find('\0') != std::string::npos;
+      if (has_nul) {
+        fault(item, name, "holds a NUL");
+      } else if (item.kind == Kind::scalar) {
         options.emplace_back(key.text, item.text);
       } else if (item.kind != Kind::null) {
         fault(item, name + "." + key.text, "is " + std::string(kind_text(item)) + ", not one value");
@@ -140,6 +143,10 @@ class KeyReader {
   // A word that must be there; empty after a fault.
   std::string read_text(const YamlNode& value, const std::string& name) {
     const bool has_text = value.kind == Kind::scalar && !value.text.empty();
+    if (has_text && !is_printable(value.text)) {
+      fault(value, name, "holds a control character");
+      return {};
+    }
     if (!has_text) {
       const std::string found = value.kind == Kind::scalar ? "empty" : kind_text(value);
       fault(value, name, "is " + found + ", not the path or name of a plugin");

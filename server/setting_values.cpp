@@ -9,6 +9,7 @@
 
 #include "server/bind_address.hpp"
 #include "server/nearest_name.hpp"
+#include "server/utf8.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -102,15 +103,14 @@ Fault read_mode(const Setting& setting, std::string_view text, int& out) {
 Fault read_variable(std::string_view text, Options& out) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) return fmt::format("'{}' is not NAME=VALUE", text);
+  if (text.find('\0') != std::string_view::npos) return "holds a NUL";
   out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   return std::nullopt;
 }
 
 // A control byte in a path, a name or a header is a mistake at best.
 Fault read_text(std::string_view text, std::string& out) {
-  const bool printable = std::none_of(text.begin(), text.end(),
-                                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
-  if (!printable) return "holds a control character";
+  if (!is_printable(text)) return "holds a control character";
   out = text;
   return std::nullopt;
 }

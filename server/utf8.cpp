@@ -1,5 +1,6 @@
 #include "server/utf8.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace narwhal::server {
@@ -38,6 +39,11 @@ std::optional<TextPlace> find_not_text(std::string_view bytes) noexcept {
     bytes.remove_prefix(count);
   }
   return std::nullopt;
+}
+
+bool is_printable(std::string_view text) noexcept {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
 }  // namespace narwhal::server

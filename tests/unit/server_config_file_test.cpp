@@ -181,6 +181,14 @@ TEST_CASE("config file: bytes that are not UTF-8 are told with their place") {
   CHECK(good("proc_name: \xc3\xa9t\xc3\xa9").proc_name == "\xc3\xa9t\xc3\xa9");
 }
 
+TEST_CASE("config file: what no path, name or variable can hold is refused even when it is escaped") {
+  CHECK(fault("app: \"a\\0b\"") == "narwhal.yaml:1:6: app: holds a control character");
+  CHECK(fault("app: a\noptions: {x: \"\\0\"}") == "narwhal.yaml:2:14: options: holds a NUL");
+  CHECK(fault("raw_env: [\"A=\\0\"]") == "narwhal.yaml:1:11: raw_env: holds a NUL");
+  CHECK(fault("bind: \"unix:/a\\n\"").ends_with("the path holds a control character"));
+  CHECK(good("app: a\noptions: {x: \"a\\nb\"}").routes.front().options == narwhal::Options{{"x", "a\nb"}});
+}
+
 TEST_CASE("config file: anchors may be used, but not as a bomb") {
   const Config config = good("routes:\n  - {prefix: /a, app: x, options: &o {k: v}}\n"
                              "  - {prefix: /b, app: x, options: *o}\n");
