@@ -13,11 +13,11 @@ namespace bytes {
 constexpr std::uint8_t token = 1;     // tchar: methods, field names, chunk extension names
 constexpr std::uint8_t value = 2;     // a field's value: no control byte but HTAB
 constexpr std::uint8_t path = 4;      // a target before its '?': visible ASCII but '?' and '#'
-constexpr std::uint8_t reg_name = 8;  // a host name; no comma, which only two joined Host fields would show
+constexpr std::uint8_t reg_name = 8;  // a host name but '%'; no comma, which only two joined Host fields would show
 constexpr std::uint8_t digit = 16;
 constexpr std::uint8_t hex = 32;
 constexpr std::uint8_t lower = 64;  // a to z
-constexpr std::uint8_t quoted = 128;  // qdtext: inside a quoted-string, without '"' and '\'
+constexpr std::uint8_t query = 128;  // a target after its '?': the path's and more '?'
 }  // namespace bytes
 
 constexpr std::array<std::uint8_t, 256> byte_kinds = [] {
@@ -38,7 +38,7 @@ constexpr std::array<std::uint8_t, 256> byte_kinds = [] {
     if (is_digit) kind |= bytes::digit;
     if (is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) kind |= bytes::hex;
     if (is_lower) kind |= bytes::lower;
-    if (text && c != '"' && c != '\\') kind |= bytes::quoted;
+    if (visible && c != '#') kind |= bytes::query;
     kinds[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(kind);
   }
   return kinds;

@@ -160,7 +160,7 @@ const char* ChunkDecoder::step_extension(char c) noexcept {
     case State::quoted:
       if (c == '"') state_ = State::quoted_end;
       if (c == '\\') state_ = State::quoted_pair;
-      return c == '"' || c == '\\' || is(c, bytes::quoted) ? nullptr : malformed;
+      return c == '"' || c == '\\' || is(c, bytes::value) ? nullptr : malformed;
     case State::quoted_pair: state_ = State::quoted; return is(c, bytes::value) ? nullptr : malformed;
     default: return malformed;
   }

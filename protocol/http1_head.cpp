@@ -11,17 +11,17 @@
 namespace narwhal::protocol {
 namespace {
 
-constexpr std::size_t empty_lines_max = 2;              // skipped before a request
-constexpr std::size_t unlimited_bytes = 1024 * 1024;    // what a part of the head without a limit may take
+constexpr std::size_t crlf_bytes = 2;
+constexpr std::size_t empty_lines_max = 2;            // skipped before a request
+constexpr std::size_t unlimited_bytes = 1024 * 1024;  // what a part of the head without a limit may take
 constexpr std::uint64_t length_max = std::numeric_limits<std::int64_t>::max();
 
-// What the fields say about framing, collected before it is judged.
-struct FieldFacts {
-  unsigned hosts = 0, lengths = 0, codings = 0;
-  bool close = false, keep_alive = false;
-  bool expects = false;  // Expect: 100-continue
-  bool coding_unknown = false, expectation_unknown = false;
-};
+// What the fields say, collected before it is judged. Bits, so that the usual head costs one comparison.
+using Facts = unsigned;
+constexpr Facts has_host = 1, has_length = 2, has_coding = 4;
+constexpr Facts says_close = 8, says_keep_alive = 16;
+constexpr Facts expects_continue = 32;
+constexpr Facts coding_unknown = 64, expectation_unknown = 128;
 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
@@ -38,15 +38,16 @@ void for_each_member(std::string_view list, Visit visit) noexcept {
   }
 }
 
-Refusal note_host(std::string_view value, FieldFacts& facts, Head& head) noexcept {
-  if (++facts.hosts > 1) return {400, "more than one Host"};
+Refusal note_host(std::string_view value, Facts& facts, Head& head) noexcept {
+  if ((facts & has_host) != 0) return {400, "more than one Host"};
   if (!is_authority(value)) return {400, "malformed Host"};
+  facts |= has_host;
   if (head.scheme.data == nullptr && !head.is_connect) head.authority = value;
   return {};
 }
 
-Refusal note_length(std::string_view value, FieldFacts& facts, Head& head) noexcept {
-  if (++facts.lengths > 1) return {400, "more than one Content-Length"};
+Refusal note_length(std::string_view value, Facts& facts, Head& head) noexcept {
+  if ((facts & has_length) != 0) return {400, "more than one Content-Length"};
   if (value.empty()) return {400, "malformed Content-Length"};
   std::uint64_t length = 0;
   for (const char c : value) {
@@ -55,46 +56,42 @@ Refusal note_length(std::string_view value, FieldFacts& facts, Head& head) noexc
     if (length > (length_max - digit) / 10) return {400, "Content-Length too large"};
     length = length * 10 + digit;
   }
+  facts |= has_length;
   head.content_length = length;
   return {};
 }
 
 // RFC 9112 6.1, 6.3: chunked last and once, or nobody knows where the body ends; before it a coding we lack.
-Refusal note_coding(std::string_view value, FieldFacts& facts) noexcept {
-  if (++facts.codings > 1) return {400, "more than one Transfer-Encoding"};
-  if (same_token(value, "chunked")) [[likely]] {
-    return {};
-  }
+Refusal note_coding(std::string_view value, Facts& facts) noexcept {
+  if ((facts & has_coding) != 0) return {400, "more than one Transfer-Encoding"};
+  facts |= has_coding;
+  if (same_token(value, "chunked")) return {};
   unsigned chunked = 0;
   bool chunked_last = false;
   for_each_member(value, [&](std::string_view coding) {
     chunked_last = same_token(coding, "chunked");
-    chunked += chunked_last;
+    chunked += chunked_last ? 1 : 0;
   });
   if (!chunked_last || chunked > 1) return {400, "Transfer-Encoding is not chunked once, at its end"};
-  facts.coding_unknown = true;
+  facts |= coding_unknown;
   return {};
 }
 
-void note_connection(std::string_view value, FieldFacts& facts) noexcept {
-  if (same_token(value, "keep-alive")) {
-    facts.keep_alive = true;
-    return;
-  }
+void note_connection(std::string_view value, Facts& facts) noexcept {
   for_each_member(value, [&](std::string_view option) {
-    facts.close |= same_token(option, "close");
-    facts.keep_alive |= same_token(option, "keep-alive");
+    if (same_token(option, "close")) facts |= says_close;
+    if (same_token(option, "keep-alive")) facts |= says_keep_alive;
   });
 }
 
-void note_expect(std::string_view value, FieldFacts& facts) noexcept {
+void note_expect(std::string_view value, Facts& facts) noexcept {
   for_each_member(value, [&](std::string_view member) {
-    (same_token(member, "100-continue") ? facts.expects : facts.expectation_unknown) = true;
+    facts |= same_token(member, "100-continue") ? expects_continue : expectation_unknown;
   });
 }
 
 // By length first: most fields cost one comparison.
-Refusal note_field(const Field& field, FieldFacts& facts, Head& head) noexcept {
+inline Refusal note_field(const Field& field, Facts& facts, Head& head) noexcept {
   const std::string_view name = field.name;
   switch (name.size()) {
     case 4: return same_token(name, "host") ? note_host(field.value, facts, head) : Refusal{};
@@ -111,25 +108,33 @@ Refusal note_field(const Field& field, FieldFacts& facts, Head& head) noexcept {
 }
 
 // What is malformed comes before what we lack: 400 says that the client has to be mended, not the server.
-Refusal judge(const FieldFacts& facts, Head& head) noexcept {
-  if (facts.hosts == 0 && head.minor == 1) return {400, "no Host"};
-  if (facts.codings > 0 && head.minor == 0) return {400, "Transfer-Encoding in HTTP/1.0"};
-  if (facts.codings > 0 && facts.lengths > 0) return {400, "Transfer-Encoding with Content-Length"};
-  if (facts.coding_unknown) return {501, "unknown transfer coding"};
-  const bool expectations_count = head.minor == 1;  // RFC 9110 10.1.1: to be ignored in HTTP/1.0
-  if (facts.expectation_unknown && expectations_count) return {417, "unknown expectation"};
-  head.framing = facts.codings > 0 ? Framing::chunked : facts.lengths > 0 ? Framing::length : Framing::none;
-  head.keep_alive = !facts.close && (head.minor == 1 || facts.keep_alive);
+Refusal judge(Facts facts, Head& head) noexcept {
+  const bool is_1_1 = head.minor == 1;
+  if ((facts & has_host) == 0 && is_1_1) return {400, "no Host"};
+  if ((facts & has_coding) != 0 && !is_1_1) return {400, "Transfer-Encoding in HTTP/1.0"};
+  if ((facts & has_coding) != 0 && (facts & has_length) != 0) return {400, "Transfer-Encoding with Content-Length"};
+  if ((facts & coding_unknown) != 0) return {501, "unknown transfer coding"};
+  // RFC 9110 10.1.1: an expectation in HTTP/1.0 is to be ignored.
+  if ((facts & expectation_unknown) != 0 && is_1_1) return {417, "unknown expectation"};
+  if ((facts & has_coding) != 0) head.framing = Framing::chunked;
+  if ((facts & has_length) != 0) head.framing = Framing::length;
+  head.keep_alive = (facts & says_close) == 0 && (is_1_1 || (facts & says_keep_alive) != 0);
   const bool body_comes = head.framing == Framing::chunked || head.content_length > 0;
-  head.expect_continue = facts.expects && expectations_count && body_comes;
+  head.expect_continue = (facts & expects_continue) != 0 && is_1_1 && body_comes;
   return {};
 }
 
 Refusal judge_fields(Head& head) noexcept {
-  FieldFacts facts;
+  Facts facts = 0;
   head.content_length = 0;
+  head.framing = Framing::none;
   for (const Field& field : head.fields) {
     if (const Refusal refusal = note_field(field, facts, head)) return refusal;
+  }
+  if (facts == has_host && head.minor == 1) [[likely]] {
+    head.keep_alive = true;
+    head.expect_continue = false;
+    return {};
   }
   return judge(facts, head);
 }
@@ -140,8 +145,21 @@ HeadFed refused(const Refusal& refusal) noexcept {
 
 std::size_t empty_lines(std::string_view bytes) noexcept {
   std::size_t at = 0;
-  while (at < 2 * empty_lines_max && bytes.size() - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') at += 2;
+  while (at < crlf_bytes * empty_lines_max && bytes.size() - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') at += 2;
   return at;
+}
+
+ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcept {
+  constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+  std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
+  if (limits.field_size == 0) field_line = unlimited;
+  return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped};
+}
+
+// What earlier calls saw and this one did not.
+void recall(std::string_view request, std::size_t from, HeadScan& scan) noexcept {
+  scan.tabs = scan.tabs || std::memchr(request.data(), '\t', from) != nullptr;
+  if (scan.complete && scan.request_line == 0) scan.request_line = request.find('\r');
 }
 
 }  // namespace
@@ -158,32 +176,32 @@ std::size_t head_bytes_max(const HeadLimits& limits) noexcept {
   std::size_t fields = unlimited_bytes;
   const bool bounded = limits.fields != 0 && limits.field_size != 0;
   if (bounded && __builtin_mul_overflow(limits.fields, limits.field_size, &fields)) fields = unlimited_bytes;
-  const std::size_t crlf = 2;
-  return empty_lines_max * crlf + line + crlf + fields + crlf;
+  return (empty_lines_max + 2) * crlf_bytes + line + fields;
 }
 
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) noexcept {
   const std::size_t skipped = empty_lines(bytes);
   const std::string_view request = bytes.substr(skipped);
   const std::size_t from = scanned > skipped ? scanned - skipped : 0;
-  HeadScan scan = scan_head(request, from, head_bytes_max(limits) - skipped, limits);
-  if (scan.status == Status::complete && scan.request_line == 0) {  // its end was met in an earlier call
-    scan.request_line = request.find('\r');
+  const ScanLimits scan_limits = limits_of_scan(limits, skipped);
+  HeadScan scan = scan_head(request, from, scan_limits);
+  if (from > 0) [[unlikely]] {
+    recall(request, from, scan);
   }
-  if (from > 0) scan.tabs = scan.tabs || std::memchr(request.data(), '\t', from) != nullptr;
   // As soon as the line is there, so that whoever speaks something else is told at once.
   if (scan.request_line != 0 || request.starts_with("\r\n")) {
     const Refusal refusal = parse_request_line(request.substr(0, scan.request_line), head);
     if (refusal) return refused(refusal);
   }
-  if (scan.status == Status::refused) return refused(scan.refusal);
-  if (scan.status == Status::need_more) return {Status::need_more, 0, 0, skipped + scan.size, ""};
-
-  const std::size_t lines = scan.request_line + 2;
-  Refusal refusal = split_fields({request.substr(lines, scan.size - lines), scan.tabs}, limits.fields, head.fields);
+  if (!scan.complete) {
+    if (const Refusal refusal = scan_refusal(request, scan, scan_limits)) return refused(refusal);
+    return {Status::need_more, 0, 0, skipped + scan.stop, ""};
+  }
+  const std::size_t lines = scan.request_line + crlf_bytes;
+  Refusal refusal = split_fields({request.substr(lines, scan.stop - lines), scan.tabs}, limits.fields, head.fields);
   if (!refusal) refusal = judge_fields(head);
   if (refusal) return refused(refusal);
-  return {Status::complete, 0, skipped + scan.size, 0, ""};
+  return {Status::complete, 0, skipped + scan.stop, 0, ""};
 }
 
 }  // namespace narwhal::protocol

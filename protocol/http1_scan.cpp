@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <bit>
-#include <limits>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -24,104 +24,87 @@ inline unsigned controls(const char* at) noexcept {
 }
 #endif
 
-inline const char* find_control(const char* at, const char* end) noexcept {
+inline const char* find_control(const char* at, const char* end, [[maybe_unused]] const char* begin) noexcept {
 #ifdef __SSE2__
   for (; end - at >= 16; at += 16) {
     if (const unsigned found = controls(at)) return at + std::countr_zero(found);
+  }
+  if (end - begin >= 16) {  // the rest, as the end of a block that may overlap what was seen already
+    const unsigned found = controls(end - 16) >> (16 - (end - at));
+    return found != 0 ? at + std::countr_zero(found) : end;
   }
 #endif
   while (at != end && !is_control(*at)) ++at;
   return at;
 }
 
-constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+inline bool is_crlf(const char* at) noexcept { return at[0] == '\r' && at[1] == '\n'; }
 
-class Scanner {
- public:
-  Scanner(std::string_view bytes, std::size_t from, std::size_t bytes_max, const HeadLimits& limits) noexcept
-      : begin_(bytes.data()),
-        end_(begin_ + (bytes.size() < bytes_max ? bytes.size() : bytes_max)),
-        cut_off_(bytes.size() > bytes_max),
-        at_(begin_ + from),
-        line_(begin_),
-        first_max_(limits.request_line != 0 ? limits.request_line : unlimited),
-        field_max_(limits.field_size == 0 ? unlimited : limits.field_size > 2 ? limits.field_size - 2 : 0) {
-    if (from == 0) return;
-    const void* last = ::memrchr(begin_, '\n', from);
-    if (last != nullptr) line_ = static_cast<const char*>(last) + 1;
-  }
+// Where the line begins that `at` is in.
+const char* line_start(const char* begin, const char* at) noexcept {
+  const void* const last = ::memrchr(begin, '\n', static_cast<std::size_t>(at - begin));
+  return last != nullptr ? static_cast<const char*>(last) + 1 : begin;
+}
 
-  HeadScan run() noexcept {
-    while (true) {
-      at_ = find_control(at_, end_);
-      if (at_ != end_ && *at_ == '\t') {
-        scan_.tabs = true;
-        ++at_;
-        continue;
-      }
-      if (line_too_long()) return refuse_length();
-      if (at_ == end_) return need_more();
-      if (*at_ != '\r') return refuse(*at_ == '\n' ? "LF without CR" : "control byte in the head");
-      if (end_line()) return scan_;
-    }
-  }
-
- private:
-  // At a CR. True when the scan is over.
-  bool end_line() noexcept {
-    if (end_ - at_ < 2) return need_more(), true;
-    if (at_[1] != '\n') return refuse("CR without LF"), true;
-    if (line_ == begin_) scan_.request_line = static_cast<std::size_t>(at_ - begin_);
-    if (end_ - at_ < 3) return need_more(), true;
-    if (at_[2] == ' ' || at_[2] == '\t') return refuse("folded field line"), true;
-    if (at_[2] != '\r') {
-      line_ = at_ += 2;
-      return false;
-    }
-    if (end_ - at_ < 4) return need_more(), true;
-    if (at_[3] != '\n') return refuse("CR without LF"), true;
-    scan_.status = Status::complete;
-    scan_.size = static_cast<std::size_t>(at_ + 4 - begin_);
-    return true;
-  }
-
-  bool line_too_long() const noexcept {
-    return static_cast<std::size_t>(at_ - line_) > (line_ == begin_ ? first_max_ : field_max_);
-  }
-
-  HeadScan need_more() noexcept {
-    if (cut_off_) return refuse_length();
-    scan_.size = static_cast<std::size_t>(at_ - begin_);
-    return scan_;
-  }
-  HeadScan refuse(const char* fault) noexcept {
-    scan_.status = Status::refused;
-    scan_.refusal = {400, fault};
-    return scan_;
-  }
-  HeadScan refuse_length() noexcept {
-    scan_.status = Status::refused;
-    if (line_ == begin_) {
-      scan_.refusal = {414, "request line too long"};
-    } else {
-      scan_.refusal = {431, line_too_long() ? "field line too long" : "head too large"};
-    }
-    return scan_;
-  }
-
-  const char* begin_;
-  const char* end_;
-  bool cut_off_;
-  const char* at_;
-  const char* line_;  // start of the line that `at_` is in
-  std::size_t first_max_, field_max_;
-  HeadScan scan_;
-};
+// The fault of bytes that start with a control byte other than HTAB. Null: more of them may make it right.
+const char* fault_of(std::string_view bytes) noexcept {
+  if (bytes.empty()) return nullptr;
+  if (bytes[0] == '\n') return "LF without CR";
+  if (bytes[0] != '\r') return "control byte in the head";
+  if (bytes.size() == 1) return nullptr;
+  if (bytes[1] != '\n') return "CR without LF";
+  if (bytes.size() == 2) return nullptr;
+  if (bytes[2] == ' ' || bytes[2] == '\t') return "folded field line";
+  return fault_of(bytes.substr(2));  // a CR that starts the empty line, or a byte that starts no line
+}
 
 }  // namespace
 
-HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t bytes_max, const HeadLimits& limits) noexcept {
-  return Scanner(bytes, from, bytes_max, limits).run();
+HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& limits) noexcept {
+  const char* const begin = bytes.data();
+  const char* const end = begin + std::min(bytes.size(), limits.head);
+  const char* at = begin + from;
+  const char* line = from == 0 ? begin : line_start(begin, at);
+  HeadScan scan;
+  while (true) {
+    at = find_control(at, end, begin);
+    if (at != end && *at == '\t') {
+      scan.tabs = true;
+      ++at;
+      continue;
+    }
+    const auto length = static_cast<std::size_t>(at - line);
+    if (end - at < 2 || !is_crlf(at)) break;
+    if (line == begin) {
+      if (length > limits.request_line) break;
+      scan.request_line = length;
+    } else if (length > limits.field_line) {
+      break;
+    }
+    if (end - at < 3) break;
+    if (static_cast<unsigned char>(at[2]) <= ' ') {  // the empty line, or a fault
+      scan.complete = end - at >= 4 && is_crlf(at + 2);
+      if (scan.complete) at += 4;
+      break;
+    }
+    line = at += 2;
+  }
+  scan.stop = static_cast<std::size_t>(at - begin);
+  scan.line = static_cast<std::size_t>(line - begin);
+  return scan;
+}
+
+Refusal scan_refusal(std::string_view bytes, const HeadScan& scan, const ScanLimits& limits) noexcept {
+  const bool first = scan.line == 0;
+  const bool line_too_long = scan.stop - scan.line > (first ? limits.request_line : limits.field_line);
+  const char* const fault = fault_of(bytes.substr(0, limits.head).substr(scan.stop));
+  const bool head_too_large = fault == nullptr && bytes.size() > limits.head;
+  if (line_too_long || head_too_large) {
+    if (first) return {414, "request line too long"};
+    return {431, line_too_long ? "field line too long" : "head too large"};
+  }
+  if (fault != nullptr) return {400, fault};
+  return {};
 }
 
 }  // namespace narwhal::protocol

@@ -12,16 +12,23 @@
 
 namespace narwhal::protocol {
 
-struct HeadScan {
-  Status status = Status::need_more;
-  Refusal refusal;
-  std::size_t size = 0;          // complete: bytes of the head with its empty line; need_more: where to go on
-  std::size_t request_line = 0;  // bytes of the first line without its CRLF; 0 when its end was not met this time
-  bool tabs = false;             // an HTAB was met this time
+struct ScanLimits {
+  std::size_t request_line, field_line;  // without their CRLF
+  std::size_t head;                      // no byte after these is looked at
 };
 
-// `bytes` starts with the request line; `from` is 0 or the size an earlier need_more gave. No more than
-// `bytes_max` bytes are looked at: a head that has not ended there is too large.
-HeadScan scan_head(std::string_view bytes, std::size_t from, std::size_t bytes_max, const HeadLimits& limits) noexcept;
+struct HeadScan {
+  std::size_t stop = 0;          // complete: bytes of the head with its empty line; else where to go on
+  std::size_t line = 0;          // where the line begins that the scan stopped in
+  std::size_t request_line = 0;  // bytes of the first line without its CRLF; 0 when its end was not met this time
+  bool tabs = false;             // an HTAB was met this time
+  bool complete = false;
+};
+
+// `bytes` starts with the request line; `from` is 0 or where an earlier scan stopped.
+HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& limits) noexcept;
+
+// Of a scan that is not complete: what is wrong, or nothing when more bytes may make it right.
+Refusal scan_refusal(std::string_view bytes, const HeadScan& scan, const ScanLimits& limits) noexcept;
 
 }  // namespace narwhal::protocol

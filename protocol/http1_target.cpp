@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "protocol/characters.hpp"
@@ -10,14 +11,14 @@ namespace narwhal::protocol {
 namespace {
 
 constexpr std::size_t method_bytes_max = 32;
-constexpr std::size_t version_bytes = 9;  // " HTTP/1.1"
+constexpr std::ptrdiff_t version_bytes = 9;  // " HTTP/1.1"
 
 // The line does not end in " HTTP/1.0" or " HTTP/1.1": say why.
 Refusal refuse_version(std::string_view line) noexcept {
   const std::size_t space = line.rfind(' ');
   if (space == std::string_view::npos) return {400, "request line without a version"};
   const std::string_view version = line.substr(space + 1);
-  const bool well_formed = version.size() == version_bytes - 1 && version.starts_with("HTTP/") &&
+  const bool well_formed = version.size() == std::size_t{version_bytes - 1} && version.starts_with("HTTP/") &&
                            is(version[5], bytes::digit) && version[6] == '.' && is(version[7], bytes::digit);
   if (!well_formed) return {400, "malformed version"};
   return {505, "version is not HTTP/1.0 or HTTP/1.1"};
@@ -25,16 +26,14 @@ Refusal refuse_version(std::string_view line) noexcept {
 
 // Splits the target at its '?' and checks its bytes. False: a byte that no target holds.
 bool split_query(std::string_view target, Head& head) noexcept {
-  std::size_t at = 0;
-  while (at < target.size() && is(target[at], bytes::path)) ++at;
-  head.path = target.substr(0, at);
-  if (at == target.size()) return true;
-  if (target[at] != '?') return false;
-  head.query = target.substr(at + 1);
-  for (const char c : head.query.view()) {
-    if (!is(c, bytes::path) && c != '?') return false;
-  }
-  return true;
+  const char* at = target.data();
+  const char* const end = at + target.size();
+  while (at != end && is(*at, bytes::path)) ++at;
+  head.path = Bytes(target.data(), static_cast<std::size_t>(at - target.data()));
+  if (at == end) return true;
+  if (*at != '?') return false;
+  head.query = Bytes(at + 1, static_cast<std::size_t>(end - at - 1));
+  return all(head.query, bytes::query);
 }
 
 Refusal parse_absolute(std::string_view target, Head& head) noexcept {
@@ -88,7 +87,11 @@ Refusal parse_target(std::string_view target, Head& head) noexcept {
   return parse_absolute(target, head);
 }
 
-bool is_port(std::string_view text) noexcept { return all(text, bytes::digit); }
+// Of a token: no lower-case letter, and no longer than any that was ever registered.
+bool is_method(std::string_view token) noexcept {
+  if (token.size() > method_bytes_max) return false;
+  return std::none_of(token.begin(), token.end(), [](char c) { return is(c, bytes::lower); });
+}
 
 bool is_ipv6(std::string_view text) noexcept {
   char terminated[INET6_ADDRSTRLEN];
@@ -102,45 +105,44 @@ bool is_ipv6(std::string_view text) noexcept {
 }  // namespace
 
 bool is_authority(std::string_view text) noexcept {
-  std::size_t at = 0;
-  if (text.starts_with('[')) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  if (at != end && *at == '[') {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos || !is_ipv6(text.substr(1, close - 1))) return false;
-    at = close + 1;
+    at += close + 1;
   } else {
-    while (at < text.size()) {
-      if (is(text[at], bytes::reg_name)) {
-        ++at;
-      } else if (text[at] == '%' && text.size() - at > 2 && is(text[at + 1], bytes::hex) &&
-                 is(text[at + 2], bytes::hex)) {
-        at += 3;
-      } else {
-        break;
-      }
+    while (true) {
+      while (at != end && is(*at, bytes::reg_name)) ++at;
+      if (at == end || *at != '%') break;
+      if (end - at < 3 || !is(at[1], bytes::hex) || !is(at[2], bytes::hex)) return false;
+      at += 3;
     }
   }
-  if (at == text.size()) return true;
-  return text[at] == ':' && is_port(text.substr(at + 1));
+  if (at == end) return true;
+  return *at == ':' && all({at + 1, static_cast<std::size_t>(end - at - 1)}, bytes::digit);
 }
 
 Refusal parse_request_line(std::string_view line, Head& head) noexcept {
   if (line.empty()) return {400, "too many empty lines before the request"};
-  std::size_t at = 0;
-  bool lower = false;
-  while (at < line.size() && is(line[at], bytes::token)) lower |= is(line[at++], bytes::lower);
-  if (at == 0 || at == line.size() || line[at] != ' ') return {400, "malformed method"};
-  const bool version_fits = line.size() >= at + 1 + version_bytes &&
-                            std::memcmp(line.data() + line.size() - version_bytes, " HTTP/1.", 8) == 0 &&
-                            (line.back() == '0' || line.back() == '1');
-  if (!version_fits) return refuse_version(line.substr(at + 1));
-  head.method = line.substr(0, at);
-  head.is_head = head.method.view() == "HEAD";
-  head.is_connect = head.method.view() == "CONNECT";
-  head.minor = line.back() == '1' ? 1 : 0;
-  head.target = line.substr(at + 1, line.size() - version_bytes - at - 1);
+  const char* const begin = line.data();
+  const char* const end = begin + line.size();
+  const char* at = begin;
+  while (at != end && is(*at, bytes::token)) ++at;
+  if (at == begin || at == end || *at != ' ') return {400, "malformed method"};
+  const std::string_view method(begin, static_cast<std::size_t>(at - begin));
+  const char* const target = at + 1;
+  const bool version_fits = end - target >= version_bytes && std::memcmp(end - version_bytes, " HTTP/1.", 8) == 0 &&
+                            (end[-1] == '0' || end[-1] == '1');
+  if (!version_fits) return refuse_version(line.substr(method.size() + 1));
+  head.method = method;
+  head.is_head = method == "HEAD";
+  head.is_connect = method == "CONNECT";
+  head.minor = static_cast<std::uint8_t>(end[-1] - '0');
+  head.target = Bytes(target, static_cast<std::size_t>(end - version_bytes - target));
   head.query = head.authority = head.scheme = Bytes{};
   if (const Refusal refusal = parse_target(head.target, head)) return refusal;
-  if (lower || at > method_bytes_max) return {501, "unknown method"};
+  if (!is_method(method)) return {501, "unknown method"};
   return {};
 }
 
