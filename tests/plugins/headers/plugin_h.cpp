@@ -1,0 +1,12 @@
+// plugin.h on its own, as a C++ plugin uses it that does without app.hpp.
+#include <narwhal/plugin.h>
+
+static int handle(void* instance, narwhal_exchange* exchange) {
+  const narwhal_host* host = static_cast<const narwhal_host*>(instance);
+  if (!NARWHAL_HAS(host, narwhal_host, get_extension)) return NARWHAL_ERROR;
+  return host->fail(exchange, 500, NARWHAL_LITERAL("why"));
+}
+
+NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
+    sizeof(narwhal_plugin), NARWHAL_ABI_MINOR, NARWHAL_INLINE, "headers", "1",     nullptr, nullptr, nullptr,
+    nullptr,                nullptr,           nullptr,        handle,    nullptr, nullptr, nullptr};

@@ -1,0 +1,12 @@
+/* Answers what stands in `mark`, up to its first NUL. Tests make new code by patching a copy of the file. */
+#include "shared.h"
+
+static const char mark[32] = "version-mark-0000000000000000000";
+
+static int handle(void *instance, narwhal_exchange *exchange) {
+  (void)instance;
+  const char *volatile at = mark; /* volatile: the compiler must not look at what stands there now */
+  return answer(exchange, "%.*s", (int)sizeof mark, at);
+}
+
+PLUGIN(.worker_init = keep_host, .handle = handle);
