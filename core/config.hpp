@@ -30,7 +30,7 @@ using Options = std::vector<std::pair<std::string, std::string>>;  // a plugin's
 // One application: a plugin mounted under a prefix.
 struct Route {
   std::string prefix;  // "" for the root, else "/shop": starts with a slash, ends without one
-  std::string app;     // path of the .so, or the name of an installed plugin, as written
+  std::string app;     // path of the .so; absolute, as every path of a loaded Config
   Options options;
   bool operator==(const Route&) const = default;
 };
@@ -57,7 +57,7 @@ struct Config {
   std::vector<std::pair<std::string, std::string>> raw_env;
   std::string pidfile;
   std::string proc_name;              // in the process titles; empty: the first app's name
-  std::string stage_dir;              // where private copies of plugins live; empty: a fresh folder under /tmp
+  std::string stage_dir;              // where private copies of plugins live; empty: the first fit temporary folder
 
   // time limits; 0 switches one off
   seconds boot_timeout = 60s;      // template or worker: from fork to ready
