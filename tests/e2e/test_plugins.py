@@ -1,0 +1,309 @@
+"""What a plugin may do, and what the host does about plugins that do what they may not."""
+import collections
+import json
+import hashlib
+import os
+import random
+import signal
+import time
+
+import pytest
+
+import proc
+from clock import SCALE, eventually, scaled
+from load import in_parallel
+from server import example, run, test_plugin
+from wire import Truncated, WireError, chunked, request_bytes
+
+NOISE = random.Random(5).randbytes(1 << 20)
+
+
+# ---- bodies that are read as they come ----
+@pytest.fixture(scope="module")
+def streaming(serve_module):
+    return serve_module(test_plugin("stream_in"), "-w", "1", "--threads", "4", "--body-timeout", "10")
+
+
+def numbers(response):
+    assert response.status == 200, response
+    return [int(word) for word in response.text.split()]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 1 << 20])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_streamed_body_is_read_to_its_end(streaming, size, framing):
+    body = NOISE[:size]
+    with streaming.connect() as wire:
+        if framing == "chunked":
+            pieces = [body[at:at + 10_000] for at in range(0, size, 10_000)]
+            wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(*pieces)))
+        else:
+            wire.send(request_bytes("/", method="POST", body=body))
+        assert numbers(wire.response())[::2] == [size, sum(body)]
+        assert numbers(wire.ask("/", method="POST", body=b"\1\2"))[::2] == [2, 3]
+
+
+def test_a_handler_sees_a_streamed_body_while_it_comes(streaming):
+    with streaming.connect() as wire:
+        wire.send(request_bytes("/?most=3", method="POST", headers=[("Content-Length", "6")], body=b"\1\1\1"))
+        assert numbers(wire.response())[::2] == [3, 3]  # answered before the second half was sent
+        try:
+            wire.send(b"\1\1\1" + request_bytes("/", method="POST", body=b"\5"))
+            assert numbers(wire.response())[::2] == [1, 5]
+        except (WireError, OSError) as error:
+            assert not isinstance(error, Truncated) or error.got == 0  # closing instead is as good as draining
+
+
+def test_an_unread_rest_is_never_taken_for_a_request(streaming):
+    smuggled = request_bytes("/smuggled")
+    with streaming.connect() as wire:
+        wire.send(request_bytes("/?most=1", method="POST", body=b"a" + smuggled))
+        assert wire.response().status == 200
+        try:
+            assert wire.quiet_for(0.3) or wire.buffer == b"", bytes(wire.buffer)
+        except WireError:
+            pass
+
+
+def test_a_slow_consumer_holds_the_client_back(streaming):
+    """Backpressure: while the handler reads slowly, an upload of 64 MiB does not pile up in the worker."""
+    worker, = streaming.wait_workers(1)
+    before = proc.status_field(worker, "RssAnon")
+    with streaming.connect(timeout=3) as wire:
+        wire.send(request_bytes("/?ms=100&piece=1000", method="POST", headers=[("Content-Length", str(64 << 20))]))
+        wire.sock.settimeout(1)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += wire.sock.send(NOISE)
+        except TimeoutError:
+            pass
+        assert sent < 48 << 20, "the worker took it all"
+        assert proc.status_field(worker, "RssAnon") - before < 8 * 1024
+        wire.reset()
+    eventually("the connection given back", lambda: proc.connection_count(worker) == 0)
+
+
+def test_many_slow_uploads_occupy_their_handlers_and_no_more(serve):
+    server = serve(test_plugin("stream_in"), "-w", "1", "--threads", "2", "--body-timeout", "1")
+    with server.connect() as wire:
+        wire.send(request_bytes("/", method="POST", headers=[("Content-Length", "10")], body=b"a"))
+        assert wire.quiet_for(0.1)
+        assert numbers(server.get("/", method="POST", body=b"\7"))[::2] == [1, 7]
+        data = b""
+        try:
+            data = wire.rest(10)  # silence: 408 or an end, never a made-up body
+        except Truncated:
+            pass
+        assert data == b"" or data[9:12] in (b"408", b"500"), data
+
+
+def test_echo_stream_says_the_same_as_echo(serve):
+    whole, streamed = serve(example("echo")), serve(example("echo-stream"))
+    body = NOISE[:300_000]
+    for server in (whole, streamed):
+        for parts in ({"body": body}, {"headers": [("Transfer-Encoding", "chunked")], "body": chunked(body[:7], body[7:])}):
+            answer = json.loads(server.get("/a?b=c", method="POST", **parts).body)
+            assert answer["body_sha256"] == hashlib.sha256(body).hexdigest()
+            assert (answer["path"], answer["query"], answer["body_len"]) == ("/a", "b=c", len(body))
+
+
+def test_a_streamed_body_gets_its_continue(serve):
+    server = serve(example("echo-stream"))
+    with server.connect() as wire:
+        wire.send(request_bytes("/", method="POST", headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
+        assert wire.response(interim=True).status == 100
+        wire.send(b"hello")
+        assert json.loads(wire.response().body)["body"] == "hello"
+
+
+def test_an_answer_without_reading_asks_for_no_body(serve):
+    server = serve(example("echo-stream"))
+    with server.connect() as wire:
+        wire.send(request_bytes("/?noread=1", method="POST", headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
+        assert wire.response(interim=True).status in (100, 200)
+
+
+@pytest.mark.parametrize("fd", ["0", "1"])
+def test_a_body_is_the_same_by_view_and_by_descriptor(serve, fd):
+    server = serve(test_plugin("big_body"))
+    for size, where in ((1000, "memory"), (1 << 20, "file")):
+        answer = server.get(f"/?fd={fd}", method="POST", body=NOISE[:size]).text
+        assert answer == f"{size} {sum(NOISE[:size])} {where}"
+
+
+# ---- deferred responses ----
+def test_writes_after_the_client_has_gone_all_say_gone(serve):
+    server = serve(test_plugin("late_writer"), "-w", "1", "--threads", "2")
+    for ending in ("close", "reset"):
+        wires = [server.connect(receive_buffer=8192) for _ in range(10)]
+        for wire in wires:
+            wire.send(request_bytes("/"))
+        for wire in wires:
+            assert wire.head().status == 200
+            getattr(wire, ending)()
+    eventually("all streams ended", lambda: server.get("/stats").text.split()[:2] == ["20", "20"], 30)
+    assert server.get("/stats").text.split()[2:] == ["0", "20"]
+
+
+def test_a_deferred_response_past_its_deadline_is_cut_and_cancelled(serve):
+    server = serve(test_plugin("late_writer"), "-w", "1", "--timeout", "1")
+    worker, = server.wait_workers(1)
+    with server.connect() as wire:
+        wire.send(request_bytes("/"))
+        assert wire.head().status == 200
+        with pytest.raises(Truncated):
+            while wire.chunk(20):
+                pass
+    eventually("the writer knows", lambda: server.get("/stats").text.split()[1:] == ["1", "0", "1"], 20)
+    assert server.worker_pids() == [worker], "a deferred exchange keeps no thread: no reason to replace the worker"
+
+
+# ---- threads ----
+def test_with_one_thread_it_is_always_the_main_thread(serve):
+    server = serve(test_plugin("counts"), "-w", "1", "--threads", "1")
+    worker, = server.wait_workers(1)
+    answers = in_parallel(4, lambda _: [numbers(server.get("/"))[:2] for _ in range(20)])
+    assert {tuple(answer) for one in answers for answer in one} == {(worker, worker)}
+
+
+def test_with_one_thread_it_stays_the_main_thread_when_handlers_are_slow(serve):
+    """The loop moves to another thread; the application never does."""
+    server = serve(config=f"routes:\n  - {{prefix: /, app: {test_plugin('counts')}}}\n"
+                   f"  - {{prefix: /slow, app: {test_plugin('slow')}}}\n")
+    worker, = server.wait_workers(1)
+
+    def client(number):
+        return [server.get("/slow?ms=30" if number % 2 else "/").text for _ in range(10)]
+    results = in_parallel(6, client)
+    for number, texts in enumerate(results):
+        if number % 2 == 0:
+            assert all(text.split()[:2] == [str(worker)] * 2 for text in texts), texts
+
+
+def test_thread_init_runs_once_on_each_handler_thread(serve):
+    server = serve(test_plugin("counts"), "-w", "1", "--threads", "3")
+    assert numbers(server.get("/"))[3] == 3
+
+
+def test_two_handlers_run_at_once_and_not_three(serve):
+    server = serve(test_plugin("slow"), "-w", "1", "--threads", "2")
+    server.wait_serving()
+    answers = in_parallel(4, lambda _: numbers(server.get(f"/?ms={int(500 * SCALE)}")))
+    running = [begun - done + 1 for begun, done in answers]
+    assert max(running) <= 2, answers
+
+
+# ---- instances, options, hooks ----
+def test_each_mount_has_its_own_instance_and_options(serve):
+    app = test_plugin("two_mounts")
+    server = serve(config=f"routes:\n  - {{prefix: /a, app: {app}, options: {{say: one}}}}\n"
+                   f"  - {{prefix: /b, app: {app}}}\n")
+    assert server.get("/a").text == "/a one 1"
+    assert server.get("/b").text == "/b hello 1"
+    assert server.get("/a").text == "/a one 2"
+
+
+@pytest.mark.parametrize("options,words", [("sey: x", "say"), ("times: many", "times"), ("loud: 7", "loud"),
+                                           ("volume: high", "volume")])
+def test_a_wrong_option_is_an_error_before_any_code_runs(tmp_path, options, words):
+    config = tmp_path / "narwhal.yaml"
+    config.write_text(f"routes:\n  - prefix: /\n    app: {test_plugin('two_mounts')}\n    options: {{{options}}}\n")
+    done = run("--check-config", "-c", config)
+    assert done.returncode == 1 and words in done.stderr and options.split(":")[0] in done.stderr
+    started = run("-b", "127.0.0.1:0", "-c", config)
+    assert started.returncode in (1, 4) and words in started.stderr
+
+
+@pytest.mark.parametrize("options", ["times: -3", "loud: true", "volume: 1.5e3", "say: ''"])
+def test_right_options_pass(tmp_path, options):
+    config = tmp_path / "narwhal.yaml"
+    config.write_text(f"app: {test_plugin('two_mounts')}\noptions: {{{options}}}\n")
+    done = run("--check-config", "-c", config)
+    assert done.returncode == 0, done.stderr
+
+
+def test_preload_runs_in_the_template_only_when_asked_for(serve):
+    server = serve(test_plugin("preloads"), "-w", "2", "--preload")
+    workers, template = server.wait_workers(2), server.template()
+    for _ in range(10):
+        preloaded, booted, now, count = numbers(server.get("/"))
+        assert preloaded == template and booted == now and now in workers and count == 1
+    server = serve(test_plugin("preloads"))
+    assert numbers(server.get("/"))[0] == 0
+
+
+def test_preload_and_reload_work_together(serve):
+    server = serve(test_plugin("preloads"), "--preload")
+    first = server.template()
+    server.reload()
+    eventually("one template", lambda: server.template() != first)
+    preloaded, booted, now, count = numbers(server.get("/"))
+    assert preloaded == server.template() and count == 1
+
+
+# ---- plugins that tread on the server's feet ----
+def test_a_plugin_that_changes_signal_actions_can_still_be_stopped(serve):
+    server = serve(test_plugin("changes_signals"), "-w", "2")
+    workers = server.wait_workers(2)
+    assert server.get("/").text == "ok"
+    os.kill(workers[0], signal.SIGKILL)
+    server.wait_workers(2, without=workers[:1])
+    with server.connect(receive_buffer=8192) as wire:  # SIGPIPE is back at its default
+        wire.send(request_bytes("/") * 20)
+        wire.reset()
+    server.reload()
+    began = time.monotonic()
+    assert server.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - began < scaled(10)
+
+
+def test_a_thread_started_in_init_lives(serve):
+    server = serve(test_plugin("thread_in_init"), "-w", "2")
+    first = numbers(server.get("/"))[0]
+    eventually("the thread goes round", lambda: numbers(server.get("/"))[0] > first + 5)
+
+
+def test_a_self_check_that_says_no_fails_the_boot():
+    done = run("-b", "127.0.0.1:0", test_plugin("ready_check_fails"))
+    assert done.returncode == 3 and "the self-check fails on purpose" in done.stderr
+
+
+def test_an_exception_out_of_init_fails_the_boot():
+    done = run("-b", "127.0.0.1:0", test_plugin("init_throws"))
+    assert done.returncode == 3, done.stderr
+
+
+@pytest.mark.parametrize("plugin", ["constructor_crashes", "constructor_hangs"])
+def test_a_constructor_that_never_returns_fails_the_load(plugin):
+    done = run("-b", "127.0.0.1:0", "--boot-timeout", "1", test_plugin(plugin))
+    assert done.returncode == 4 and plugin in done.stderr, done.stderr
+
+
+# ---- versions ----
+def test_a_plugin_of_a_later_minor_version_loads(serve):
+    assert serve(test_plugin("future_minor")).get("/").status == 200
+
+
+def test_a_plugin_of_an_earlier_minor_version_loads(serve):
+    assert serve(test_plugin("past_minor")).get("/").status == 200
+
+
+def test_a_plugin_of_another_major_version_is_refused_by_name():
+    done = run("-b", "127.0.0.1:0", test_plugin("wrong_major"))
+    assert done.returncode == 4 and "wrong_major" in done.stderr and "narwhal_plugin_v1" in done.stderr
+
+
+# ---- loading ----
+def test_a_library_beside_the_plugin_is_found_although_a_copy_is_loaded(serve):
+    server = serve(test_plugin("needs_lib/needs_lib"), "-w", "2")
+    assert server.get("/").text == "good neighbours"
+    server.reload()
+    assert server.get("/").text == "good neighbours"
+
+
+def test_the_same_app_serves_from_many_workers(serve):
+    server = serve(test_plugin("counts"), "-w", "3")
+    workers = server.wait_workers(3)
+    seen = collections.Counter(numbers(server.get("/"))[0] for _ in range(90))
+    assert set(seen) <= set(workers) and len(seen) >= 2
