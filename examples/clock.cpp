@@ -5,6 +5,7 @@
 // again to the next one.
 #include <narwhal/app.hpp>
 
+#include <algorithm>
 #include <condition_variable>
 #include <ctime>
 #include <map>
@@ -45,7 +46,8 @@ class Clock {
 
   narwhal::Response operator()(const narwhal::Request& request) {
     const std::uint64_t count = number(request, "n", ~std::uint64_t{0});
-    const auto period = std::chrono::milliseconds(std::clamp<std::uint64_t>(number(request, "ms", period_ms_), 1, 3'600'000));
+    const auto period =
+        std::chrono::milliseconds(std::clamp<std::uint64_t>(number(request, "ms", period_ms_), 1, 3'600'000));
     return narwhal::Response::deferred([this, count, period](Deferred client) {
       client.on_cancel([this] { tell([this] { some_left_ = true; }); });
       tell([&] { arrived_.push_back({std::move(client), period, count}); });
@@ -87,7 +89,8 @@ class Clock {
   }
 
   void begin(Stream stream) {
-    const auto head = narwhal::Response(200).header("Content-Type", "text/event-stream").header("Cache-Control", "no-store");
+    const auto head =
+        narwhal::Response(200).header("Content-Type", "text/event-stream").header("Cache-Control", "no-store");
     if (stream.client.start(head) == Sent::ok) due_.emplace(Time::now(), std::move(stream));
   }
 

@@ -10,8 +10,8 @@
 //   exc=early      throw before the head                     exc=late throw after the first piece
 //   crash=1        dereference a null pointer
 // Built twice: echo gets whole bodies, echo-stream (ECHO_FLAGS = NARWHAL_STREAM_BODY) reads them as they come.
-#include <narwhal/app.hpp>
 #include <nettle/sha2.h>
+#include <narwhal/app.hpp>
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,7 @@ namespace {
 using narwhal::Request;
 using narwhal::Response;
 
-constexpr std::array features = {"status", "size",   "chunked", "cl",    "rh",   "sleep",
+constexpr std::array features = {"status", "size",  "chunked", "cl",    "rh",    "sleep",
                                  "noread", "readn", "exc",     "write", "crash", "force"};
 
 // The query's parameters; a number that is none is answered with 500, through std::invalid_argument.
@@ -146,10 +146,9 @@ Response echo(const Request& request) {
   const std::uint64_t most = wishes.flag("noread") ? 0 : wishes.number("readn", ~std::uint64_t{0});
   const BodyFacts body = read_body(request, most);
   if (wishes.text("exc") == "early") throw std::runtime_error("exc=early");
-  Response response = wishes.has("size")
-                          ? answer(wishes, std::string(wishes.number("size", std::size_t{0}), 'x'),
-                                   "application/octet-stream")
-                          : answer(wishes, describe(request, body), "application/json");
+  Response response = wishes.has("size") ? answer(wishes, std::string(wishes.number("size", std::size_t{0}), 'x'),
+                                                  "application/octet-stream")
+                                         : answer(wishes, describe(request, body), "application/json");
   for (const auto& [key, value] : wishes.pairs()) {
     const std::size_t colon = value.find(':');
     if (key == "rh" && colon != value.npos) response.header(value.substr(0, colon), value.substr(colon + 1));

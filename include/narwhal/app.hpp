@@ -35,18 +35,18 @@ App wrap(App app, Middleware outer, Rest... rest) {
 // A plugin: an expression whose value is the app, and what there is to say of it (narwhal::PluginFacts). `boot` is
 // the narwhal::Boot that the expression may hand on:
 //   NARWHAL_PLUGIN(Shop(boot), .name = "shop", .version = "1.2", .options = {{"currency", "string", "EUR"}})
-#define NARWHAL_PLUGIN(expression, ...)                                                                              \
-  namespace {                                                                                                        \
-  auto narwhal_make_app([[maybe_unused]] const narwhal::Boot& boot) { return expression; }                           \
-  constexpr narwhal::PluginFacts narwhal_facts{__VA_ARGS__};                                                         \
-  constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);                                      \
-  }                                                                                                                  \
-  NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                                                  \
+#define NARWHAL_PLUGIN(expression, ...)                                                    \
+  namespace {                                                                              \
+  auto narwhal_make_app([[maybe_unused]] const narwhal::Boot& boot) { return expression; } \
+  constexpr narwhal::PluginFacts narwhal_facts{__VA_ARGS__};                               \
+  constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);            \
+  }                                                                                        \
+  NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                        \
       narwhal::detail::Line<narwhal_make_app>::plugin(narwhal_facts, narwhal_options.data());
 
 // The same with nothing to say: no options, named after its file.
-#define NARWHAL_APP(...)                                                    \
-  namespace {                                                               \
-  constexpr auto narwhal_name = narwhal::detail::stem_of(__FILE__);         \
-  }                                                                         \
+#define NARWHAL_APP(...)                                            \
+  namespace {                                                       \
+  constexpr auto narwhal_name = narwhal::detail::stem_of(__FILE__); \
+  }                                                                 \
   NARWHAL_PLUGIN((__VA_ARGS__), .name = narwhal_name.data())

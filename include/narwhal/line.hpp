@@ -56,10 +56,10 @@ class Line {
     const narwhal_host* host;
     App app;
   };
-  static constexpr bool has_ready_check = requires(App& app) { app.ready_check(); };
-  static constexpr bool has_thread_init = requires(App& app) { app.thread_init(); };
-  static constexpr bool has_thread_exit = requires(App& app) { app.thread_exit(); };
-  static constexpr bool has_drain = requires(App& app) { app.drain(); };
+  static constexpr bool has_ready_check = requires(App & app) { app.ready_check(); };
+  static constexpr bool has_thread_init = requires(App & app) { app.thread_init(); };
+  static constexpr bool has_thread_exit = requires(App & app) { app.thread_exit(); };
+  static constexpr bool has_drain = requires(App & app) { app.drain(); };
 
   static App& app_of(void* instance) noexcept { return static_cast<Instance*>(instance)->app; }
 

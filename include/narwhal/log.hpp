@@ -14,13 +14,13 @@ namespace detail {
 NARWHAL_OF_THIS_PLUGIN inline const narwhal_host* host = nullptr;  // set before any other code of the app runs
 }
 
-inline void log(int level, std::string_view text) noexcept {
+inline void log_at(int level, std::string_view text) noexcept {
   if (detail::host != nullptr) detail::host->log(level, bytes_of(text));
 }
-inline void log_debug(std::string_view text) noexcept { log(NARWHAL_LOG_DEBUG, text); }
-inline void log_info(std::string_view text) noexcept { log(NARWHAL_LOG_INFO, text); }
-inline void log_warning(std::string_view text) noexcept { log(NARWHAL_LOG_WARNING, text); }
-inline void log_error(std::string_view text) noexcept { log(NARWHAL_LOG_ERROR, text); }
-inline void log_critical(std::string_view text) noexcept { log(NARWHAL_LOG_CRITICAL, text); }
+inline void log_debug(std::string_view text) noexcept { log_at(NARWHAL_LOG_DEBUG, text); }
+inline void log_info(std::string_view text) noexcept { log_at(NARWHAL_LOG_INFO, text); }
+inline void log_warning(std::string_view text) noexcept { log_at(NARWHAL_LOG_WARNING, text); }
+inline void log_error(std::string_view text) noexcept { log_at(NARWHAL_LOG_ERROR, text); }
+inline void log_critical(std::string_view text) noexcept { log_at(NARWHAL_LOG_CRITICAL, text); }
 
 }  // namespace narwhal

@@ -5,8 +5,8 @@
 // Threads    [any], but one thread at a time for read() and alloc().
 #pragma once
 
-#include <narwhal/headers.hpp>
 #include <narwhal/plugin.h>
+#include <narwhal/headers.hpp>
 
 #include <charconv>
 #include <chrono>
@@ -55,10 +55,10 @@ class Request {
       : host_(host), exchange_(exchange), head_(host->request(exchange)) {}
 
   std::string_view method() const noexcept { return view_of(head_->method); }
-  std::string_view target() const noexcept { return view_of(head_->target); }        // as sent
-  std::string_view full_path() const noexcept { return view_of(head_->path); }       // not decoded, prefix included
-  std::string_view prefix() const noexcept { return view_of(head_->prefix); }        // "" or "/shop"
-  std::string_view path() const noexcept {                                           // not decoded, below the prefix
+  std::string_view target() const noexcept { return view_of(head_->target); }   // as sent
+  std::string_view full_path() const noexcept { return view_of(head_->path); }  // not decoded, prefix included
+  std::string_view prefix() const noexcept { return view_of(head_->prefix); }   // "" or "/shop"
+  std::string_view path() const noexcept {                                      // not decoded, below the prefix
     std::string_view path = full_path();
     if (path.starts_with(prefix())) path.remove_prefix(prefix().size());
     return path.empty() ? "/" : path;

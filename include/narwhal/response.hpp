@@ -29,8 +29,7 @@ class FilePart {
  public:
   FilePart(int owned_fd, std::int64_t offset, std::int64_t size) noexcept
       : fd_(owned_fd), offset_(offset), size_(size) {}
-  FilePart(FilePart&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), offset_(other.offset_), size_(other.size_) {}
+  FilePart(FilePart&& other) noexcept : fd_(std::exchange(other.fd_, -1)), offset_(other.offset_), size_(other.size_) {}
   FilePart& operator=(FilePart&& other) noexcept {
     std::swap(fd_, other.fd_);
     offset_ = other.offset_;

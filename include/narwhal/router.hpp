@@ -163,7 +163,7 @@ class Router {
   }
   // Answers what no pattern matches; a plain 404 without it.
   Router& otherwise(App app) {
-    otherwise_ = std::move(app);
+    otherwise_ = std::make_shared<const App>(std::move(app));
     return *this;
   }
 
@@ -200,8 +200,8 @@ class Router {
     const Route* get = nullptr;
     for (const auto& route : routes_) {
       if (!detail::segments_match(route->pattern, path)) continue;
-      const bool rest = !route->pattern.segments.empty() && route->pattern.segments.back().kind ==
-                                                                detail::Pattern::Kind::rest;
+      const bool rest =
+          !route->pattern.segments.empty() && route->pattern.segments.back().kind == detail::Pattern::Kind::rest;
       const bool exact = !strict_slashes_ || route->pattern.slash == path.slash || (rest && !route->pattern.slash);
       if (!exact && path.slash) continue;  // /a does not answer /a/
       if (exact && route->serves(method)) return {.route = route.get(), .methods = {}};
@@ -249,11 +249,12 @@ class Router {
   }
 
   Response not_found(const Request& request) const {
-    return otherwise_ ? otherwise_(request) : Response::text("Not Found\n", 404);
+    return otherwise_ ? (*otherwise_)(request) : Response::text("Not Found\n", 404);
   }
 
-  std::vector<std::shared_ptr<const Route>> routes_;  // shared: a router is copied into App and wherever it is kept
-  App otherwise_;
+  // Shared, for a router is copied into App and wherever it is kept.
+  std::vector<std::shared_ptr<const Route>> routes_;
+  std::shared_ptr<const App> otherwise_;
   bool strict_slashes_ = true;
 };
 

@@ -38,9 +38,8 @@ class Text {
   Text(std::string text) noexcept : owned_(std::move(text)), kind_(Kind::owned) {}
   // NUL-terminated, of unknown life: copied.
   template <class Pointer>
-    requires std::same_as<std::remove_cvref_t<Pointer>, const char*> ||
-             std::same_as<std::remove_cvref_t<Pointer>, char*>
-  Text(Pointer&& text) : Text(std::string(text)) {}
+  requires std::same_as < std::remove_cvref_t<Pointer>,
+  const char* > || std::same_as<std::remove_cvref_t<Pointer>, char*> Text(Pointer&& text) : Text(std::string(text)) {}
 
   std::string_view view() const noexcept { return kind_ == Kind::owned ? std::string_view(owned_) : view_; }
   bool owned() const noexcept { return kind_ == Kind::owned; }

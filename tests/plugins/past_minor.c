@@ -1,4 +1,4 @@
-/* Built against an earlier minor version, as it were: its object ends with handle, and what follows is no part of it. */
+/* Built against an earlier minor version, as it were: its object ends with handle; what follows is no part of it. */
 #include <stddef.h>
 
 #include "shared.h"

@@ -4,6 +4,7 @@
 
 #include <narwhal/app.hpp>
 
+#include <unistd.h>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -13,7 +14,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -22,8 +22,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 struct Ask {
   std::string method = "GET", target = "/", prefix = "", body = "";
   Pairs headers = {};
-  bool streamed = false;          // the body comes by read_body() alone
-  std::size_t read_max = 1 << 20; // bytes read_body() gives at once
+  bool streamed = false;           // the body comes by read_body() alone
+  std::size_t read_max = 1 << 20;  // bytes read_body() gives at once
   std::int64_t deadline_ns = 0;
   std::size_t gone_after = ~std::size_t{0};  // the client leaves after this many calls of write()
   std::size_t slow_after = ~std::size_t{0};  // from this many calls on, NARWHAL_NOWAIT gets NARWHAL_AGAIN
@@ -178,9 +178,28 @@ inline void log(std::int32_t, narwhal_bytes text) {
 }
 inline const void* get_extension(const char*) { return nullptr; }
 
-inline const narwhal_host host = {sizeof(narwhal_host), NARWHAL_ABI_MINOR, 0, {"fake/1", 6}, request, header, variable,
-                                  body, body_fd, read_body, alloc, set_user, user, gone, respond, start, write,
-                                  send_file, finish, fail, log, get_extension};
+inline const narwhal_host host = {sizeof(narwhal_host),
+                                  NARWHAL_ABI_MINOR,
+                                  0,
+                                  {"fake/1", 6},
+                                  request,
+                                  header,
+                                  variable,
+                                  body,
+                                  body_fd,
+                                  read_body,
+                                  alloc,
+                                  set_user,
+                                  user,
+                                  gone,
+                                  respond,
+                                  start,
+                                  write,
+                                  send_file,
+                                  finish,
+                                  fail,
+                                  log,
+                                  get_extension};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;
@@ -290,7 +309,8 @@ class Worker {
 // Any app, without a plugin of its own.
 inline narwhal::App app_under_test;
 inline narwhal::App make_app_under_test(const narwhal::Boot&) { return app_under_test; }
-inline const narwhal_plugin plugin_under_test = narwhal::detail::Line<make_app_under_test>::plugin(narwhal::PluginFacts{}, nullptr);
+inline const narwhal_plugin plugin_under_test =
+    narwhal::detail::Line<make_app_under_test>::plugin(narwhal::PluginFacts{}, nullptr);
 
 inline Answer ask(narwhal::App app, Ask request) {
   app_under_test = std::move(app);

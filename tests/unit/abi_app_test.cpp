@@ -170,7 +170,8 @@ TEST_CASE("response: what may not go on the wire becomes 500") {
   for (const bool streamed : {false, true}) {
     const Answer answer = ask(
         [&](const Request&) {
-          Response response = streamed ? Response::stream([](Writer& writer) { writer.write("x"); }) : Response::text("x");
+          Response response =
+              streamed ? Response::stream([](Writer& writer) { writer.write("x"); }) : Response::text("x");
           return std::move(response).header("X-A", std::string("a\r\nSet-Cookie: b"));
         },
         {});
@@ -209,8 +210,8 @@ TEST_CASE("errors: an exception before the head is 500, with the reason for the 
 }
 
 TEST_CASE("errors: an exception in a stream is 500 before the first piece and a visible cut after it") {
-  const Answer before = ask(
-      [](const Request&) { return Response::stream([](Writer&) { throw std::runtime_error("early"); }); }, {});
+  const Answer before =
+      ask([](const Request&) { return Response::stream([](Writer&) { throw std::runtime_error("early"); }); }, {});
   CHECK(before.status == 500);
   CHECK_FALSE(before.cut);
   const Answer after = ask(

@@ -142,9 +142,8 @@ TEST_CASE("router: a less exact pattern may serve a method that a more exact one
 }
 
 TEST_CASE("router: what matches nothing may be answered by an app of one's own") {
-  const Router router = Router().otherwise([](const Request& request) {
-    return Response::text("no " + std::string(request.path()), 404);
-  });
+  const Router router = Router().otherwise(
+      [](const Request& request) { return Response::text("no " + std::string(request.path()), 404); });
   CHECK(get(router, "/x") == "no /x");
 }
 

@@ -16,7 +16,8 @@ struct Shop {
                    .get("/item/<int:id>", [this](const narwhal::Request& request) { return item(request); })) {}
   narwhal::Response operator()(const narwhal::Request& request) { return router(request); }
   narwhal::Response item(const narwhal::Request& request) const {
-    return narwhal::Response::json("{\"id\": " + std::string(request.parameter("id")) + ", \"in\": \"" + currency + "\"}");
+    return narwhal::Response::json("{\"id\": " + std::string(request.parameter("id")) + ", \"in\": \"" + currency +
+                                   "\"}");
   }
   std::string currency;
   narwhal::Router router;

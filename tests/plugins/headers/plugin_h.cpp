@@ -7,6 +7,18 @@ static int handle(void* instance, narwhal_exchange* exchange) {
   return host->fail(exchange, 500, NARWHAL_LITERAL("why"));
 }
 
-NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
-    sizeof(narwhal_plugin), NARWHAL_ABI_MINOR, NARWHAL_INLINE, "headers", "1",     nullptr, nullptr, nullptr,
-    nullptr,                nullptr,           nullptr,        handle,    nullptr, nullptr, nullptr};
+NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {sizeof(narwhal_plugin),
+                                                         NARWHAL_ABI_MINOR,
+                                                         NARWHAL_INLINE,
+                                                         "headers",
+                                                         "1",
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr,
+                                                         handle,
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr};
