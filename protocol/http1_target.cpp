@@ -66,7 +66,7 @@ Refusal parse_absolute(std::string_view target, Head& head) noexcept {
 Refusal parse_connect(std::string_view target, Head& head) noexcept {
   const std::size_t colon = target.rfind(':');
   // The port is the point of CONNECT: RFC 9110 9.3.6 wants both parts.
-  const bool both = colon != std::string_view::npos && colon > 0 && colon + 1 < target.size();
+  const bool both = colon != std::string_view::npos && colon > 0 && is(target.back(), bytes::digit);
   if (!both || !is_authority(target)) return {400, "CONNECT wants host:port"};
   head.authority = target;
   head.path = Bytes(target.data(), 0);

@@ -7,6 +7,11 @@
 #include <memory>
 #include <new>
 
+// Without it 8.1 takes spaces for parts of field names.
+#if LLHTTP_VERSION_MAJOR < 9 && !LLHTTP_STRICT_MODE
+#error "build llhttp, and this file, with LLHTTP_STRICT_MODE=1"
+#endif
+
 namespace narwhal::protocol {
 namespace {
 

@@ -1,0 +1,202 @@
+#include <doctest/doctest.h>
+
+#include <span>
+#include <string>
+
+#include "protocol/http1_head.hpp"
+#include "tests/wire/exact_copy.hpp"
+#include "tests/wire/http1_heads.hpp"
+#include "tests/wire/meaning.hpp"
+
+namespace {
+
+using namespace narwhal;
+using namespace narwhal::protocol;
+using wire::ExactCopy;
+using wire::meaning_of;
+
+std::string meaning_at_once(std::string_view bytes, const HeadLimits& limits = {}) {
+  const ExactCopy copy(bytes);
+  Head head;
+  const HeadFed fed = decode_head(copy.view(), 0, limits, head);
+  return meaning_of(fed, head) + (fed.status == Status::complete ? " #" + std::to_string(fed.consumed) : "");
+}
+
+// The bytes arrive up to `first`, then `step` more at a time; each time in another block, as a buffer that grows moves.
+std::string meaning_in_pieces(std::string_view bytes, std::size_t first, std::size_t step,
+                              const HeadLimits& limits = {}) {
+  Head head;
+  HeadFed fed;
+  for (std::size_t arrived = first;; arrived += step) {
+    const ExactCopy copy(bytes.substr(0, arrived));
+    fed = decode_head(copy.view(), fed.scanned, limits, head);
+    const bool over = fed.status != Status::need_more || arrived >= bytes.size();
+    if (over) return meaning_of(fed, head) + (fed.status == Status::complete ? " #" + std::to_string(fed.consumed) : "");
+    CHECK(fed.scanned <= copy.view().size());
+  }
+}
+
+void check_rows(std::span<const wire::Row> rows) {
+  for (const wire::Row& row : rows) {
+    const std::string bytes(row.bytes);
+    CAPTURE(bytes);
+    const std::string meaning = meaning_at_once(row.bytes);
+    CHECK(meaning.substr(0, meaning.rfind(" #")) == row.meaning);
+    CHECK(meaning_in_pieces(row.bytes, 0, 1) == meaning);
+    for (std::size_t cut = 0; cut < row.bytes.size(); ++cut) {
+      CAPTURE(cut);
+      CHECK(meaning_in_pieces(row.bytes, cut, row.bytes.size() - cut) == meaning);
+    }
+  }
+}
+
+std::string head_with_fields(std::size_t count) {
+  std::string text = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (std::size_t i = 1; i < count; ++i) text += "X: y\r\n";
+  return text + "\r\n";
+}
+
+std::string head_with_field_line(std::size_t bytes) {
+  return "GET / HTTP/1.1\r\nHost: a\r\nX:" + std::string(bytes - 4, 'y') + "\r\n\r\n";
+}
+
+std::string head_with_request_line(std::size_t bytes) {
+  return "GET /" + std::string(bytes - 14, 'y') + " HTTP/1.1\r\nHost: a\r\n\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("heads: ordinary ones mean what they say, wherever the network cuts them") {
+  check_rows(wire::ordinary_heads);
+}
+
+TEST_CASE("heads: each form of target has its methods, and any method may reach the application") {
+  check_rows(wire::methods_and_targets);
+}
+
+TEST_CASE("heads: Host is there once and well formed; Connection and Expect are lists") {
+  check_rows(wire::hosts_and_connections);
+}
+
+TEST_CASE("heads: a body has one length or none, and ambiguity is refused") { check_rows(wire::framings); }
+
+TEST_CASE("heads: bytes that could end a line elsewhere are refused") { check_rows(wire::bytes_no_head_holds); }
+
+TEST_CASE("heads: what llhttp gets wrong is right, whichever llhttp it is") { check_rows(wire::llhttp_gets_wrong); }
+
+TEST_CASE("heads: every byte is either fine at its place or refused") {
+  for (int i = 0; i < 256; ++i) {
+    const std::string byte(1, static_cast<char>(i));
+    CAPTURE(i);
+    const bool control = i < 0x20 || i == 0x7f;
+    const bool in_value = !control || i == '\t';
+    CHECK((meaning_at_once("GET / HTTP/1.1\r\nHost: a\r\nX: a" + byte + "b\r\n\r\n").starts_with("GET")) == in_value);
+    const bool in_target = i > 0x20 && i < 0x7f && i != '#';
+    CHECK((meaning_at_once("GET /" + byte + " HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("GET")) == in_target);
+    CHECK((meaning_at_once("GET /?" + byte + " HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("GET")) == in_target);
+    const bool token = in_target && std::string_view("\"(),/:;<=>?@[\\]{}").find(byte) == std::string_view::npos;
+    const bool in_name = token || i == '#' || i == ':';  // with ':' it is another name, and a value
+    CHECK((meaning_at_once("GET / HTTP/1.1\r\nHost: a\r\nX" + byte + "Y: a\r\n\r\n").starts_with("GET")) == in_name);
+    const bool in_method = (token || i == '#') && !(i >= 'a' && i <= 'z');
+    CHECK((meaning_at_once("X" + byte + "Y / HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("X")) == in_method);
+  }
+}
+
+TEST_CASE("heads: the request line may be as long as its limit and no longer") {
+  HeadLimits limits;
+  limits.request_line = 100;
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+    CHECK(meaning_in_pieces(head_with_request_line(100), step, step, limits).starts_with("GET"));
+    CHECK(meaning_in_pieces(head_with_request_line(101), step, step, limits) == "414");
+  }
+  CHECK(meaning_at_once(std::string(101, 'A'), limits) == "414");  // no need to wait for its end
+  CHECK(meaning_at_once(std::string(100, 'A'), limits) == "more");
+  limits.request_line = 0;
+  CHECK(meaning_at_once(head_with_request_line(500'000), limits).starts_with("GET"));
+  CHECK(meaning_at_once(std::string(head_bytes_max(limits), 'A'), limits) == "more");
+  CHECK(meaning_at_once(std::string(head_bytes_max(limits) + 1, 'A'), limits) == "414");
+}
+
+TEST_CASE("heads: a field line may be as long as its limit and no longer") {
+  HeadLimits limits;
+  limits.field_size = 100;
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+    CHECK(meaning_in_pieces(head_with_field_line(100), step, step, limits).starts_with("GET"));
+    CHECK(meaning_in_pieces(head_with_field_line(101), step, step, limits) == "431");
+  }
+  CHECK(meaning_at_once("GET / HTTP/1.1\r\nX" + std::string(97, 'y'), limits) == "more");
+  CHECK(meaning_at_once("GET / HTTP/1.1\r\nX" + std::string(98, 'y'), limits) == "431");
+  CHECK(meaning_at_once("GET / HTTP/1.1\r\nX" + std::string(98, 'y') + "\x01", limits) == "431");
+  CHECK(meaning_at_once("GET / HTTP/1.1\r\nX" + std::string(97, 'y') + "\x01", limits) == "400");
+  limits.field_size = 1;
+  CHECK(meaning_at_once("GET / HTTP/1.1\r\nHost: a\r\n\r\n", limits) == "431");
+  limits.field_size = 0;
+  CHECK(meaning_at_once(head_with_field_line(500'000), limits).starts_with("GET"));
+}
+
+TEST_CASE("heads: there may be as many fields as the limit and no more") {
+  HeadLimits limits;
+  limits.fields = 10;
+  CHECK(meaning_at_once(head_with_fields(10), limits).starts_with("GET"));
+  CHECK(meaning_at_once(head_with_fields(11), limits) == "431");
+  CHECK(meaning_in_pieces(head_with_fields(11), 1, 1, limits) == "431");
+  limits.fields = 0;
+  CHECK(meaning_at_once(head_with_fields(5000), limits).starts_with("GET"));
+}
+
+TEST_CASE("heads: no head is longer than head_bytes_max says") {
+  HeadLimits limits;
+  limits.request_line = 20;
+  limits.fields = 2;
+  limits.field_size = 20;
+  const std::string fitting = "\r\n\r\nGET /345678 HTTP/1.1\r\nHost:6789012345678\r\nX:3456789012345678\r\n\r\n";
+  CHECK(fitting.size() == head_bytes_max(limits));
+  CHECK(meaning_at_once(fitting, limits).starts_with("GET"));
+  const std::string endless = "GET / HTTP/1.1\r\n" + std::string(10000, 'x');
+  CHECK(meaning_in_pieces(endless, 1, 1, limits) == "431");
+  std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
+  while (many.size() <= head_bytes_max(limits)) many += "X:\r\n";
+  CHECK(meaning_in_pieces(many, 1, 1, limits) == "431");
+  CHECK(meaning_at_once(many, limits) == "431");
+  CHECK(head_bytes_max(HeadLimits{}) == 4094 + 100 * 8190 + 8);
+  CHECK(head_bytes_max(HeadLimits{0, 0, 0}) < 4 * 1024 * 1024);
+  CHECK(head_bytes_max(HeadLimits{1, SIZE_MAX, SIZE_MAX}) < 4 * 1024 * 1024);
+}
+
+TEST_CASE("heads: every view points into the bytes given, also where llhttp was shown a copy") {
+  const ExactCopy copy("BREW /a?b HTTP/1.1\r\nHost:\ta\r\nX:\r\n\r\n");
+  Head head;
+  REQUIRE(decode_head(copy.view(), 0, {}, head).status == Status::complete);
+  const auto inside = [&](Bytes view) {
+    return view.data >= copy.view().data() && view.data + view.size <= copy.view().data() + copy.view().size();
+  };
+  for (const Bytes view : {head.method, head.target, head.path, head.query, head.authority}) CHECK(inside(view));
+  REQUIRE(head.fields.size() == 2);
+  for (const Field& field : head.fields) {
+    CHECK(inside(field.name));
+    CHECK(inside(field.value));
+  }
+}
+
+TEST_CASE("heads: one Head serves many requests and keeps nothing of the last") {
+  Head head;
+  const std::string first = "POST http://b/x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+                            "Connection: close\r\n\r\n";
+  REQUIRE(decode_head(first, 0, {}, head).status == Status::complete);
+  CHECK(head.scheme.view() == "http");
+  const std::string second = "GET / HTTP/1.1\r\nHost: c\r\n\r\n";
+  REQUIRE(decode_head(second, 0, {}, head).status == Status::complete);
+  CHECK(wire::meaning_of({Status::complete, 0, 0, 0, ""}, head) == "GET / 1.1 keep none @c | Host: c");
+  CHECK(head.scheme.data == nullptr);
+  CHECK(head.content_length == 0);
+}
+
+TEST_CASE("heads: a field is found whatever its case, the first of its name, and absence is null") {
+  Head head;
+  const std::string bytes = "GET / HTTP/1.1\r\nHost: a\r\nX-Y: 1\r\nx-y: 2\r\nEmpty:\r\n\r\n";
+  REQUIRE(decode_head(bytes, 0, {}, head).status == Status::complete);
+  CHECK(head.field("x-Y").view() == "1");
+  CHECK(head.field("empty").data != nullptr);
+  CHECK(head.field("empty").size == 0);
+  CHECK(head.field("x").data == nullptr);
+}
