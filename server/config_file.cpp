@@ -134,9 +134,33 @@ std::string place(const std::string& file_name, int line, int column) {
   return file_name + ":" + std::to_string(line) + ":" + std::to_string(column) + ": ";
 }
 
+// yaml-cpp's words for the commonest mistakes, in a person's.
+struct Rewording {
+  std::string_view theirs, ours;
+};
+constexpr Rewording kRewordings[] = {
+    {"illegal block entry", "a '-' here begins a list: quote it, or give the list lines of its own"},
+    {"unknown token", "a value that begins with this character needs quotes"},
+    {"illegal map value", "a ':' too many: the value needs quotes, or the indentation is wrong"},
+    {"end of map not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
+    {"end of sequence not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
+    {"end of sequence flow not found", "a '[' is not closed"},
+    {"end of map flow not found", "a '{' is not closed"},
+    {"illegal EOF in scalar", "a quote is not closed"},
+    {"alias not found after *", "'*' begins an alias: quote it"},
+    {"anchor not found after &", "'&' begins an anchor: quote it"},
+};
+
+std::string_view reword(std::string_view theirs) {
+  for (const Rewording& each : kRewordings) {
+    if (each.theirs == theirs) return each.ours;
+  }
+  return theirs;
+}
+
 Error place_error(const std::string& file_name, const YAML::Exception& fault) {
   if (fault.mark.is_null()) return Error{file_name + ": " + fault.msg};
-  return Error{place(file_name, fault.mark.line + 1, fault.mark.column + 1) + fault.msg};
+  return Error{place(file_name, fault.mark.line + 1, fault.mark.column + 1) + std::string(reword(fault.msg))};
 }
 
 class AnotherDocument : public TreeBuilder {

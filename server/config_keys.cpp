@@ -29,7 +29,7 @@ class KeyReader {
   Layer read(const YamlNode& document) {
     if (document.kind == Kind::null) return std::move(layer_);
     if (document.kind != Kind::map) {
-      fault(document, "", "is " + std::string(kind_text(document)) + ", not a map of settings");
+      fault(document, "", "is " + std::string(kind_text(document)) + ", not a map such as 'workers: 4'");
       return std::move(layer_);
     }
     for_each_key(document, "", [this](const YamlNode& key, const YamlNode& value) { read_key(key, value); });

@@ -102,8 +102,8 @@ TEST_CASE("config file: a wrong value is told with file, line, column and key") 
   CHECK(fault("bind: [x:1, [y:2]]") == "narwhal.yaml:1:13: bind: holds a list where one value is due");
   CHECK(fault("bind: []") == "narwhal.yaml:1:7: bind: names no address");
   CHECK(fault("proc_name: \"a\\nb\"") == "narwhal.yaml:1:12: proc_name: holds a control character");
-  CHECK(fault("- workers") == "narwhal.yaml:1:1: is a list, not a map of settings");
-  CHECK(fault("workers") == "narwhal.yaml:1:1: is one value, not a map of settings");
+  CHECK(fault("- workers") == "narwhal.yaml:1:1: is a list, not a map such as 'workers: 4'");
+  CHECK(fault("workers") == "narwhal.yaml:1:1: is one value, not a map such as 'workers: 4'");
 }
 
 TEST_CASE("config file: numbers out of their range are told with the range") {
@@ -165,9 +165,16 @@ TEST_CASE("config file: a key that is there twice is refused") {
 }
 
 TEST_CASE("config file: text that is no YAML is told with its place") {
-  CHECK(fault("workers: [1").starts_with("narwhal.yaml:"));
-  CHECK(fault("a: b: c") == "narwhal.yaml:1:5: illegal map value");
+  CHECK(fault("bind: [a:1\nworkers: 2").ends_with("a '[' is not closed"));
+  CHECK(fault("bind: [::]:80").ends_with("the value needs quotes, or the indentation is wrong"));
+  CHECK(fault("a: b: c").starts_with("narwhal.yaml:1:5: a ':' too many"));
+  CHECK(fault("workers: 1\nthreads 2\n").starts_with("narwhal.yaml:"));
+  CHECK(fault("accesslog: -").starts_with("narwhal.yaml:1:12: a '-' here begins a list"));
+  CHECK(fault("access_log_format: %(h)s") ==
+        "narwhal.yaml:1:20: a value that begins with this character needs quotes");
+  CHECK(fault("user: *") == "narwhal.yaml:1:8: '*' begins an alias: quote it");
   CHECK(fault("workers: *x").starts_with("narwhal.yaml:1:10: "));
+  CHECK(fault("bind: \"a:1").ends_with("a quote is not closed"));
   CHECK(fault("workers: !!int 4") == "narwhal.yaml:1:10: tags such as 'tag:yaml.org,2002:int' are not read here");
   CHECK(fault("? [a]\n: 1\n") == "narwhal.yaml:1:3: a key must be a word");
   CHECK(fault("workers: 1\n---\nworkers: 2") == "narwhal.yaml:2:1: a second document: only one is read");

@@ -1,0 +1,145 @@
+// What is written about the settings holds: conf/narwhal.yaml and both manual pages against the one table.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "server/load_config.hpp"
+#include "server/setting_values.hpp"
+#include "server/settings.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+namespace {
+
+std::filesystem::path source_root() {
+  const auto is_root = [](const std::filesystem::path& path) { return exists(path / "conf" / "narwhal.yaml"); };
+  const std::filesystem::path of_this_file = std::filesystem::path(__FILE__).parent_path() / ".." / "..";
+  if (is_root(of_this_file)) return of_this_file;
+  std::filesystem::path path = std::filesystem::current_path();  // a build folder
+  while (!is_root(path) && path != path.parent_path()) path = path.parent_path();
+  REQUIRE(is_root(path));
+  return path;
+}
+
+std::string source(const std::string& name) {
+  std::ifstream file(source_root() / name);
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The file as it is with every '#' taken off that stands before a key or a list.
+std::string uncommented(const std::string& yaml) {
+  std::istringstream lines(yaml);
+  std::string result;
+  for (std::string line; std::getline(lines, line); result += line + "\n") {
+    const bool is_setting = line.size() > 1 && line[0] == '#' && ((line[1] >= 'a' && line[1] <= 'z') ||
+                                                                   line.starts_with("#  "));
+    if (is_setting) line.erase(0, 1);
+  }
+  return result;
+}
+
+// The part of a page from `start` to the next entry or section.
+std::string entry(const std::string& page, const std::string& start) {
+  const std::size_t begin = page.find(start);
+  if (begin == std::string::npos) return "";
+  const std::size_t next = std::min(page.find("\n.It Ic ", begin + 1), page.find("\n.Ss ", begin + 1));
+  return page.substr(begin, next - begin);
+}
+
+// "Default: 30." for numbers and words; values that need markup are told in their own way.
+std::string default_words(const Setting& setting) {
+  const std::vector<std::string> texts = value_texts(setting, Config{});
+  const bool plain = texts.size() == 1 && !texts[0].empty() && texts[0] != "-" && texts[0].front() != '/' &&
+                     texts[0].front() != '%';
+  if (plain) return "Default: " + texts[0] + ".";
+  return texts.empty() || texts[0].empty() ? "Default: " : "Default:\n";
+}
+
+}  // namespace
+
+TEST_CASE("conf/narwhal.yaml: as it stands it changes nothing") {
+  Result<Config> config = parse_config(source("conf/narwhal.yaml"), "conf/narwhal.yaml");
+  if (!config) FAIL(config.error());
+  CHECK(*config == Config{});
+}
+
+TEST_CASE("conf/narwhal.yaml: uncommented, it holds every setting with its default") {
+  const std::string yaml = uncommented(source("conf/narwhal.yaml"));
+  Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
+  if (!config) FAIL(config.error());
+  CHECK(config->routes == std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}},
+                                             {"", "./hello.so", {{"greeting", "Hello"}}}});
+  config->routes.clear();
+  CHECK(*config == Config{});
+  for (const Setting& setting : settings()) {
+    INFO(std::string(setting.name));
+    CHECK(yaml.find("\n" + std::string(setting.name) + ":") != std::string::npos);
+  }
+}
+
+TEST_CASE("settings: there is one for every field of Config but its routes") {
+  // Does not compile when a field comes or goes: then the table needs a line more or less.
+  const auto& [bind, routes, preload_app, workers, threads, worker_connections, queue_size, backlog, reuse_port, user,
+               group, initgroups, umask, chdir, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
+               body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
+               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body,
+               body_buffer_size, tmp_upload_dir, response_buffer_size, loglevel, errorlog, accesslog,
+               access_log_format, capture_output, server_header] = Config{};
+  CHECK(settings().size() == 39);
+}
+
+TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {
+  const std::string page = source("man/narwhal.1");
+  for (const Setting& setting : settings()) {
+    const std::string key(setting.name);
+    INFO(key);
+    const std::size_t end = page.find("\n.Pq " + key + "\n");
+    REQUIRE(end != std::string::npos);
+    const std::string about = page.substr(page.rfind("\n.It Fl ", end), end - page.rfind("\n.It Fl ", end));
+    std::string flags(setting.flags);
+    for (std::size_t at; !flags.empty(); flags.erase(0, at == std::string::npos ? at : at + 1)) {
+      at = flags.find(',');
+      CHECK(about.substr(0, about.find('\n', 1)).find(" " + flags.substr(1, at - 1)) != std::string::npos);
+    }
+    const std::string words = default_words(setting);
+    const bool is_number = words.find_first_of("0123456789") != std::string::npos;
+    if (is_number) CHECK(about.find(words) != std::string::npos);
+  }
+  for (const char* flag : {"-config", "-check-config", "-print-config", "-version", "-help"}) {
+    CHECK(page.find(flag) != std::string::npos);
+  }
+}
+
+TEST_CASE("narwhal.yaml(5): has every key with its default, and the bounds of numbers that have some") {
+  const std::string page = source("man/narwhal.yaml.5");
+  for (const Setting& setting : settings()) {
+    const std::string key(setting.name);
+    const std::string about = entry(page, "\n.It Ic " + key + " : Vt ");
+    INFO(key);
+    CHECK_FALSE(about.empty());
+    const std::string words = default_words(setting);
+    CHECK(about.find(words) != std::string::npos);
+    CHECK((about.find("needs a restart") != std::string::npos) == (setting.change == Setting::Change::restart));
+  }
+  for (const char* key : {"app", "options", "routes"}) CHECK_FALSE(entry(page, std::string("\n.It Ic ") + key).empty());
+}
+
+TEST_CASE("manual pages: mandoc finds nothing to warn of") {
+  if (std::system("command -v mandoc >/dev/null 2>&1") != 0) {
+    MESSAGE("mandoc is not installed: skipped");
+    return;
+  }
+  for (const char* page : {"man/narwhal.1", "man/narwhal.yaml.5"}) {
+    INFO(page);
+    const std::string path = (source_root() / page).string();
+    CHECK(std::system(("mandoc -T lint -W warning '" + path + "'").c_str()) == 0);
+  }
+}
