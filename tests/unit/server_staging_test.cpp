@@ -1,0 +1,368 @@
+#include "server/staging.hpp"
+
+#include <dlfcn.h>
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "core/child.hpp"
+#include "server/plugin_files.hpp"
+#include "tests/unit/elf_image.hpp"
+#include "tests/unit/folder.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+StageArea area_in(const Folder& folder) { return or_throw(StageArea::create(folder.path())); }
+
+std::string fault_of(const std::string& source, StageArea& area) {
+  const auto staged = stage_plugin(source, area, {});
+  return staged ? "no fault" : staged.error();
+}
+
+std::string plugin(const std::string& padding = {}) {
+  ElfImage image;
+  image.padding = padding;
+  return image.build();
+}
+
+std::string library(const std::string& padding = {}) {
+  ElfImage image;
+  image.defined = {"shop"};
+  image.padding = padding;
+  return image.build();
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat entry {};
+  REQUIRE(::stat(path.c_str(), &entry) == 0);
+  return entry.st_mode & 07777;
+}
+
+std::size_t entries_in(const std::string& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+int exit_code_of(const std::function<int()>& body) {
+  Child child = or_throw(fork_child(body));
+  int status = -1;
+  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
+  child.reaped();
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("staging: the copy is the same bytes, readable by all and writable by none, whatever the umask") {
+  const Folder sources, stage;
+  const std::string source = sources.write("app.so", plugin());
+  const mode_t umask = ::umask(077);
+  StageArea area = area_in(stage);
+  const auto staged = stage_plugin(source, area, {});
+  ::umask(umask);
+  REQUIRE(staged);
+  CHECK(staged->source == source);
+  CHECK(staged->copy == area.folder() + "/" + staged->digest + source);
+  CHECK(read_all(staged->copy) == plugin());
+  CHECK(mode_of(staged->copy) == 0555);
+  for (fs::path folder = fs::path(staged->copy).parent_path(); folder != stage.path(); folder = folder.parent_path()) {
+    CHECK(mode_of(folder.string()) == 0755);
+  }
+}
+
+TEST_CASE("staging: a plugin's digest is what sha256sum prints") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  const std::string source = sources.write("app.so", plugin());
+  FILE* const pipe = ::popen(("sha256sum " + source).c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  char digest[65] = {};
+  REQUIRE(::fread(digest, 1, 64, pipe) == 64);
+  ::pclose(pipe);
+  CHECK(stage_plugin(source, area, {})->digest == digest);
+}
+
+TEST_CASE("staging: what is written over the source afterwards does not reach the copy") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  const std::string source = sources.write("app.so", plugin("first"));
+  const auto first = stage_plugin(source, area, {});
+  REQUIRE(first);
+  sources.write("app.so", plugin("second"));
+  CHECK(read_all(first->copy) == plugin("first"));
+  const auto second = stage_plugin(source, area, {});
+  REQUIRE(second);
+  CHECK(second->digest != first->digest);
+  CHECK(read_all(first->copy) == plugin("first"));
+  CHECK(read_all(second->copy) == plugin("second"));
+}
+
+TEST_CASE("staging: equal contents are staged once") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  const std::string source = sources.write("app.so", plugin());
+  const auto first = stage_plugin(source, area, {});
+  REQUIRE(first);
+  struct stat before {
+  }, after{};
+  REQUIRE(::stat(first->copy.c_str(), &before) == 0);
+  const auto second = stage_plugin(source, area, {});
+  REQUIRE(second);
+  CHECK(second->copy == first->copy);
+  REQUIRE(::stat(first->copy.c_str(), &after) == 0);
+  CHECK(before.st_ino == after.st_ino);
+}
+
+TEST_CASE("staging: errors name the source, the file and the step") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  const std::string path = sources.path("app.so");
+  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": open: No such file or directory");
+  sources.write("app.so", "");
+  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": the file is empty");
+  sources.write("app.so", "#!/bin/sh");
+  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": not an ELF file");
+  sources.write("app.so", plugin().substr(0, 300));
+  CHECK(fault_of(path, area).starts_with("stage " + path + ": " + path + ": truncated: "));
+  sources.write("app.so", library());
+  CHECK(fault_of(path, area) ==
+        "stage " + path + ": " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  const std::string elsewhere = sources.path("none/app.so");
+  CHECK(fault_of(elsewhere, area) ==
+        "stage " + elsewhere + ": find: " + sources.path("none") + ": No such file or directory");
+  CHECK(fault_of(sources.path() + "/.", area).find("not a regular file") != std::string::npos);
+  REQUIRE(::mkfifo(sources.path("pipe.so").c_str(), 0600) == 0);
+  CHECK(fault_of(sources.path("pipe.so"), area).ends_with("not a regular file"));
+  CHECK(entries_in(area.folder()) == 1);  // the marker alone
+}
+
+TEST_CASE("staging: an installed plugin goes by its name") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  sources.write("plugins/hello.so", plugin("hello"));
+  sources.write("plugins/wsgi/wsgi.so", plugin("wsgi"));
+  const std::vector<std::string> installed = {sources.path("absent"), sources.path("plugins")};
+  const auto hello = stage_plugin("hello", area, installed);
+  REQUIRE(hello);
+  CHECK(hello->source == "hello");
+  CHECK(read_all(hello->copy) == plugin("hello"));
+  const auto wsgi = stage_plugin("wsgi", area, installed);
+  REQUIRE(wsgi);
+  CHECK(read_all(wsgi->copy) == plugin("wsgi"));
+  const auto absent = stage_plugin("helo", area, installed);
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error() == "stage helo: find: no plugin of that name is installed in " + sources.path("absent") + ", " +
+                              sources.path("plugins") + " (a path needs a slash, or ends in .so)");
+}
+
+TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, to the same places") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app;
+  app.needed = {"libshop.so", "libc.so.6", "libstore.so"};
+  app.runpath = "/nonexistent:$ORIGIN/../lib:${ORIGIN}";
+  ElfImage shop;
+  shop.defined = {"shop"};
+  shop.needed = {"libdeep.so", "libshop.so"};  // a circle is no trouble
+  shop.runpath = "$ORIGIN/deep";
+  const std::string source = sources.write("srv/app/app.so", app.build());
+  sources.write("srv/lib/libshop.so", shop.build());
+  sources.write("srv/lib/libstranger.so", library("not needed"));
+  sources.write("srv/lib/deep/libdeep.so", library("deep"));
+  sources.write("srv/app/libstore.so", library("store"));
+  const auto staged = stage_plugin(source, area, {});
+  REQUIRE(staged);
+  const std::string origin = fs::path(staged->copy).parent_path().string();
+  CHECK(read_all(origin + "/../lib/libshop.so") == shop.build());
+  CHECK(read_all(origin + "/../lib/deep/libdeep.so") == library("deep"));
+  CHECK(read_all(origin + "/libstore.so") == library("store"));
+  CHECK_FALSE(fs::exists(origin + "/../lib/libstranger.so"));
+  CHECK(mode_of(origin + "/libstore.so") == 0555);
+
+  sources.write("srv/lib/deep/libdeep.so", library("deeper"));
+  const auto again = stage_plugin(source, area, {});
+  REQUIRE(again);
+  CHECK(again->digest != staged->digest);  // the digest covers them all
+}
+
+TEST_CASE("staging: folders that a path only passes through exist in the copy's tree") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app;
+  app.needed = {"libshop.so"};
+  app.runpath = "$ORIGIN/bin/../lib";
+  const std::string source = sources.write("app.so", app.build());
+  fs::create_directories(sources.path("bin"));
+  sources.write("lib/libshop.so", library());
+  const auto staged = stage_plugin(source, area, {});
+  REQUIRE(staged);
+  CHECK(read_all(fs::path(staged->copy).parent_path().string() + "/bin/../lib/libshop.so") == library());
+}
+
+TEST_CASE("staging: an RPATH serves the needs of the needed, a RUNPATH does not") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app, shop;
+  app.needed = {"libshop.so"};
+  shop.defined = {};
+  shop.needed = {"libdeep.so"};  // and no path of its own
+  sources.write("lib/libshop.so", shop.build());
+  sources.write("lib/libdeep.so", library());
+  const auto stages_deep = [&] {
+    const auto staged = stage_plugin(sources.write("app.so", app.build()), area, {});
+    REQUIRE(staged);
+    return fs::exists(fs::path(staged->copy).parent_path() / "lib/libdeep.so");
+  };
+  app.rpath = "$ORIGIN/lib";
+  CHECK(stages_deep());
+  app.rpath = "";
+  app.runpath = "$ORIGIN/lib";
+  CHECK_FALSE(stages_deep());
+}
+
+TEST_CASE("staging: $ORIGIN counts from the folder a plugin was found in, not from where a link points") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app;
+  app.needed = {"libshop.so"};
+  app.runpath = "$ORIGIN";
+  sources.write("build/app.so", app.build());
+  sources.write("v1/libshop.so", library("v1"));
+  fs::create_symlink("../build/app.so", sources.path("v1/app.so"));
+  fs::create_directory_symlink("v1", sources.path("current"));
+  const auto staged = stage_plugin(sources.path("current/app.so"), area, {});
+  REQUIRE(staged);
+  CHECK(staged->copy == area.folder() + "/" + staged->digest + sources.path("v1/app.so"));
+  CHECK(read_all(fs::path(staged->copy).parent_path().string() + "/libshop.so") == library("v1"));
+}
+
+TEST_CASE("staging: a broken library is an error that names it") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app;
+  app.needed = {"libshop.so"};
+  app.runpath = "$ORIGIN";
+  const std::string source = sources.write("app.so", app.build());
+  sources.write("libshop.so", "half a f");
+  CHECK(fault_of(source, area) == "stage " + source + ": " + sources.path("libshop.so") + ": not an ELF file");
+}
+
+TEST_CASE("staging: a plugin that brings more than it may is refused") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  ElfImage app;
+  app.runpath = "$ORIGIN";
+  for (int i = 0; i < 300; ++i) {
+    app.needed.push_back("lib" + std::to_string(i) + ".so");
+    sources.write(app.needed.back(), library());
+  }
+  CHECK(fault_of(sources.write("app.so", app.build()), area).ends_with("too many libraries come along"));
+}
+
+TEST_CASE("staging: a file that changes while it is read is an error, not a plugin") {
+  const Folder sources;
+  const std::string path = sources.write("app.so", std::string(64 << 20, 'x'));
+  Child writer = or_throw(fork_child([&path] {
+    while (true) std::ofstream(path, std::ios::app) << 'y' << std::flush;
+    return 0;
+  }));
+  // Each read takes milliseconds, each append microseconds: that 200 reads meet none is a bug.
+  bool noticed = false;
+  for (int i = 0; i < 200 && !noticed; ++i) {
+    const auto bytes = read_steady_file(path);
+    noticed = !bytes && bytes.error() == "the file changed while it was read: is it still being copied?";
+  }
+  CHECK(noticed);
+  CHECK(writer.send(SIGKILL));
+  REQUIRE(::waitpid(writer.pid(), nullptr, 0) == writer.pid());
+  writer.reaped();
+}
+
+TEST_CASE("stage area: it keeps what is in use and its end removes all") {
+  const Folder sources, stage;
+  std::string folder;
+  {
+    StageArea area = area_in(stage);
+    folder = area.folder();
+    const auto first = stage_plugin(sources.write("a.so", plugin("a")), area, {});
+    const auto second = stage_plugin(sources.write("b.so", plugin("b")), area, {});
+    REQUIRE(first);
+    REQUIRE(second);
+    area.keep_only({*second});
+    CHECK_FALSE(fs::exists(first->copy));
+    CHECK(fs::exists(second->copy));
+    CHECK(stage_plugin(sources.path("a.so"), area, {}));  // and can be staged again
+    StageArea moved = std::move(area);
+    CHECK(fs::exists(second->copy));
+  }
+  CHECK_FALSE(fs::exists(folder));
+  CHECK(entries_in(stage.path()) == 0);
+}
+
+TEST_CASE("stage area: a forked child's copy of the owner removes nothing") {
+  const Folder stage;
+  auto area = std::make_unique<StageArea>(area_in(stage));
+  CHECK(exit_code_of([&area] {
+          area.reset();
+          return 0;
+        }) == 0);
+  CHECK(fs::exists(area->folder()));
+}
+
+TEST_CASE("stage area: what a killed master left is removed by the next one, what lives or is a stranger's stays") {
+  const Folder stage;
+  CHECK(exit_code_of([&stage] {
+          auto* const area = new StageArea(area_in(stage));
+          return area->folder().empty() ? 1 : 0;  // leaves by _exit, as if killed
+        }) == 0);
+  CHECK(entries_in(stage.path()) == 1);
+  stage.write("narwhal-abcdef/precious", "not ours: no marker");
+  const StageArea first = area_in(stage);
+  const StageArea second = area_in(stage);
+  CHECK(fs::exists(first.folder()));
+  CHECK(fs::exists(stage.path("narwhal-abcdef/precious")));
+  CHECK(entries_in(stage.path()) == 3);
+}
+
+TEST_CASE("stage area: a place that cannot be used gives way to the next, and none at all is an error in words") {
+  const Folder stage;
+  const std::string absent = stage.path("absent");
+  const auto area = StageArea::create_in({absent, stage.path()});
+  REQUIRE(area);
+  CHECK(area->folder().starts_with(stage.path()));
+  const auto none = StageArea::create_in({absent, "/proc"});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().find("stage_dir: no folder for private copies of plugins: " + absent +
+                          ": No such file or directory; /proc") == 0);
+}
+
+TEST_CASE("staging: the loader takes a real plugin's library from the copy, when the source has gone") {
+  const Folder sources, stage;
+  StageArea area = area_in(stage);
+  sources.write("shop.c", "int shop(void) { return 42; }\n");
+  sources.write("app.c", "int shop(void); const int narwhal_plugin_v1 = 1;\nint ask(void) { return shop(); }\n");
+  fs::create_directories(sources.path("lib"));
+  const std::string build = "cd " + sources.path() + " && cc -shared -fPIC -o lib/libshop.so shop.c && " +
+                            "cc -shared -fPIC -o app.so app.c -Llib -lshop '-Wl,-rpath,$ORIGIN/lib'";
+  REQUIRE(std::system(build.c_str()) == 0);
+  const auto staged = stage_plugin(sources.path("app.so"), area, {});
+  REQUIRE(staged);
+  fs::remove(sources.path("lib/libshop.so"));
+  CHECK(exit_code_of([&staged] {
+          void* const loaded = ::dlopen(staged->copy.c_str(), RTLD_NOW | RTLD_LOCAL);
+          if (loaded == nullptr) return 1;
+          const auto ask = reinterpret_cast<int (*)()>(::dlsym(loaded, "ask"));
+          return ask != nullptr ? ask() : 2;
+        }) == 42);
+}
