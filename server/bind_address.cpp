@@ -28,17 +28,14 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 // A name or an IPv4 address; empty for every interface.
 bool is_host(std::string_view host) {
   if (host.empty()) return true;
   return host.size() <= kHostBytesMax && is_letter_or_digit(host.front()) &&
-         std::all_of(host.begin(), host.end(), [](char c) {
-           return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
-         });
+         std::all_of(host.begin(), host.end(),
+                     [](char c) { return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 Result<Bind> parse_unix(std::string_view path) {

@@ -24,7 +24,10 @@ constexpr ModeFlag kModeFlags[] = {
 
 // An option that takes one text each time it is given, any number of times.
 CLI::Option* add_valued(CLI::App& app, const std::string& flags) {
-  return app.add_option(flags)->type_size(1)->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(false);
+  return app.add_option(flags)
+      ->type_size(1)
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args(false);
 }
 
 // "--name=" to "--name" and "": CLI11 would take the next word for its value.
@@ -48,8 +51,7 @@ std::string missing_value_text(const std::string& theirs) {
 
 class Parser {
  public:
-  explicit Parser(const std::string& source)
-      : source_(source), where_(source == "command line" ? "" : source + ": ") {
+  explicit Parser(const std::string& source) : source_(source), where_(source == "command line" ? "" : source + ": ") {
     app_.set_help_flag();
     app_.allow_extras();
     for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));

@@ -201,8 +201,6 @@ class KeyReader {
 
 }  // namespace
 
-Layer read_keys(const YamlNode& document, const std::string& file_name) {
-  return KeyReader(file_name).read(document);
-}
+Layer read_keys(const YamlNode& document, const std::string& file_name) { return KeyReader(file_name).read(document); }
 
 }  // namespace narwhal::server

@@ -31,13 +31,13 @@ struct LocatedRoute {
 
 struct Layer {
   std::vector<Assignment> assignments;
-  std::optional<Located> app;        // of the root route
-  std::optional<Located> options;    // where the root route's options stand
+  std::optional<Located> app;      // of the root route
+  std::optional<Located> options;  // where the root route's options stand
   Options root_options;
   std::vector<LocatedRoute> routes;  // as written
   std::string origin;                // of app
   std::vector<std::string> faults;
-  int exit_code = 1;                 // narwhal's, when something is wrong in this layer
+  int exit_code = 1;  // narwhal's, when something is wrong in this layer
 };
 
 // A Config in the making.
@@ -45,7 +45,7 @@ struct Draft {
   Config config;
   std::map<std::string, std::string, std::less<>> origins;  // by key; a key that is missing is a default
   std::vector<std::string> faults;
-  int exit_code = 0;                                        // the highest of the layers with a fault
+  int exit_code = 0;  // the highest of the layers with a fault
 };
 
 // Puts the layers, lowest first, on top of Config's defaults; then joins and checks the routes.

@@ -94,14 +94,14 @@ void print_options(const Options& options, const std::string& indent, std::strin
 }
 
 std::string origin_of(const std::vector<Origin>& origins, std::string_view key) {
-  const auto found = std::find_if(origins.begin(), origins.end(),
-                                  [key](const Origin& origin) { return origin.key == key; });
+  const auto found =
+      std::find_if(origins.begin(), origins.end(), [key](const Origin& origin) { return origin.key == key; });
   return found == origins.end() ? "default" : found->from;
 }
 
 void print_routes(const Config& config, const std::vector<Origin>& origins, std::string& out) {
-  const auto root = std::find_if(config.routes.begin(), config.routes.end(),
-                                 [](const Route& route) { return route.prefix.empty(); });
+  const auto root =
+      std::find_if(config.routes.begin(), config.routes.end(), [](const Route& route) { return route.prefix.empty(); });
   const bool has_root = root != config.routes.end();
   out += with_origin("app: " + (has_root ? quoted(root->app) : "null"), origin_of(origins, "app"));
   if (has_root) print_options(root->options, "", out);

@@ -13,7 +13,7 @@ namespace {
 // A setting of Gunicorn 26 that is none of ours.
 struct Absent {
   std::string_view name;
-  std::string_view flags;  // separated by commas, may be empty
+  std::string_view flags;    // separated by commas, may be empty
   std::string_view instead;  // empty: may come; else why it will not, or what does its work here
 };
 

@@ -111,7 +111,8 @@ LoadResult refuse(std::vector<std::string> faults, int exit_code) {
 // follows the link anew at each reload.
 std::string working_directory() {
   const char* shown = ::getenv("PWD");
-  struct stat by_name {}, here {};
+  struct stat by_name {
+  }, here{};
   const bool same = shown != nullptr && shown[0] == '/' && ::stat(shown, &by_name) == 0 && ::stat(".", &here) == 0 &&
                     by_name.st_dev == here.st_dev && by_name.st_ino == here.st_ino;
   if (same) return shown;
@@ -165,7 +166,8 @@ Environment current_environment(std::string version) {
   for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::size_t equals = text.find('=');
-    if (equals != std::string_view::npos) environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    if (equals != std::string_view::npos)
+      environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   environment.start_directory = working_directory();
   environment.version = std::move(version);

@@ -21,8 +21,8 @@ namespace narwhal::server {
 // What load_config may know of the world besides argv and the file.
 struct Environment {
   std::map<std::string, std::string> variables;
-  std::string start_directory;  // absolute
-  std::string version;          // "0.1.0"
+  std::string start_directory;                  // absolute
+  std::string version;                          // "0.1.0"
   std::vector<std::string> plugin_directories;  // where NAME.so is looked for when APP is a plain name
 };
 // Of this process, now. `version` is the build's.
@@ -46,7 +46,7 @@ struct LoadedConfig {
   Config config;
   std::vector<Origin> origins;  // of each setting, in the settings' order
   Mode mode = Mode::serve;
-  std::string text;             // for print, help and version: what goes to stdout, with its last newline
+  std::string text;  // for print, help and version: what goes to stdout, with its last newline
 };
 
 // A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.

@@ -30,13 +30,10 @@ Result<std::string> normal_prefix(std::string_view text) {
 }
 
 void sort_routes(std::vector<Route>& routes) {
-  std::stable_sort(routes.begin(), routes.end(), [](const Route& left, const Route& right) {
-    return left.prefix.size() > right.prefix.size();
-  });
+  std::stable_sort(routes.begin(), routes.end(),
+                   [](const Route& left, const Route& right) { return left.prefix.size() > right.prefix.size(); });
 }
 
-bool is_plugin_path(std::string_view app) {
-  return app.find('/') != std::string_view::npos || app.ends_with(".so");
-}
+bool is_plugin_path(std::string_view app) { return app.find('/') != std::string_view::npos || app.ends_with(".so"); }
 
 }  // namespace narwhal::server

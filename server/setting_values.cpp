@@ -120,24 +120,24 @@ struct Reader {
   std::string_view text;
   Config& config;
 
-  Fault operator()(bool Config::* member) const { return read_switch(text, config.*member); }
-  Fault operator()(unsigned Config::* member) const {
+  Fault operator()(bool Config::*member) const { return read_switch(text, config.*member); }
+  Fault operator()(unsigned Config::*member) const {
     std::uint64_t number = 0;
     if (Fault fault = whole_number(setting, text, 10, number)) return fault;
     config.*member = static_cast<unsigned>(number);
     return std::nullopt;
   }
-  Fault operator()(int Config::* member) const { return read_mode(setting, text, config.*member); }
-  Fault operator()(std::size_t Config::* member) const { return whole_number(setting, text, 10, config.*member); }
-  Fault operator()(std::chrono::seconds Config::* member) const {
+  Fault operator()(int Config::*member) const { return read_mode(setting, text, config.*member); }
+  Fault operator()(std::size_t Config::*member) const { return whole_number(setting, text, 10, config.*member); }
+  Fault operator()(std::chrono::seconds Config::*member) const {
     std::uint64_t number = 0;
     if (Fault fault = whole_number(setting, text, 10, number)) return fault;
     config.*member = std::chrono::seconds(number);
     return std::nullopt;
   }
-  Fault operator()(std::string Config::* member) const { return read_text(text, config.*member); }
-  Fault operator()(LogLevel Config::* member) const { return read_level(text, config.*member); }
-  Fault operator()(std::vector<Bind> Config::* member) const {
+  Fault operator()(std::string Config::*member) const { return read_text(text, config.*member); }
+  Fault operator()(LogLevel Config::*member) const { return read_level(text, config.*member); }
+  Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
     std::vector<Bind>& binds = config.*member;
@@ -146,28 +146,28 @@ struct Reader {
     binds.push_back(*std::move(bind));
     return std::nullopt;
   }
-  Fault operator()(Options Config::* member) const { return read_variable(text, config.*member); }
+  Fault operator()(Options Config::*member) const { return read_variable(text, config.*member); }
 };
 
 struct Writer {
   const Config& config;
 
   using Texts = std::vector<std::string>;
-  Texts operator()(bool Config::* member) const { return {config.*member ? "true" : "false"}; }
-  Texts operator()(unsigned Config::* member) const { return {std::to_string(config.*member)}; }
-  Texts operator()(int Config::* member) const { return {fmt::format("{:03o}", config.*member)}; }
-  Texts operator()(std::size_t Config::* member) const { return {std::to_string(config.*member)}; }
-  Texts operator()(std::chrono::seconds Config::* member) const { return {std::to_string((config.*member).count())}; }
-  Texts operator()(std::string Config::* member) const { return {config.*member}; }
-  Texts operator()(LogLevel Config::* member) const {
+  Texts operator()(bool Config::*member) const { return {config.*member ? "true" : "false"}; }
+  Texts operator()(unsigned Config::*member) const { return {std::to_string(config.*member)}; }
+  Texts operator()(int Config::*member) const { return {fmt::format("{:03o}", config.*member)}; }
+  Texts operator()(std::size_t Config::*member) const { return {std::to_string(config.*member)}; }
+  Texts operator()(std::chrono::seconds Config::*member) const { return {std::to_string((config.*member).count())}; }
+  Texts operator()(std::string Config::*member) const { return {config.*member}; }
+  Texts operator()(LogLevel Config::*member) const {
     return {std::string(kLevels[static_cast<std::size_t>(config.*member)])};
   }
-  Texts operator()(std::vector<Bind> Config::* member) const {
+  Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;
     for (const Bind& bind : config.*member) texts.push_back(bind_text(bind));
     return texts;
   }
-  Texts operator()(Options Config::* member) const {
+  Texts operator()(Options Config::*member) const {
     Texts texts;
     for (const auto& [name, value] : config.*member) texts.push_back(name + "=" + value);
     return texts;

@@ -20,17 +20,15 @@ constexpr std::uint64_t kWorkersMax = 500;
 constexpr std::uint64_t kThreadsMax = 255;
 
 const Setting kSettings[] = {
-    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "",
-     "HOST:PORT, [V6]:PORT, unix:PATH or fd://N"},
+    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "", "HOST:PORT, [V6]:PORT, unix:PATH or fd://N"},
     {"preload_app", "--preload", served, &Config::preload_app, "", "",
      "run the plugins' preload hook once, before any fork"},
-    {"chdir", "--chdir", served, &Config::chdir, "DIR", "",
-     "go there first; relative paths count from it", 0, 0, Text::path},
+    {"chdir", "--chdir", served, &Config::chdir, "DIR", "", "go there first; relative paths count from it", 0, 0,
+     Text::path},
     {"raw_env", "-e,--env", served, &Config::raw_env, "NAME=VALUE", "", "environment variable for the plugins"},
 
     {"workers", "-w,--workers", processes, &Config::workers, "INT", "", "worker processes", 1, kWorkersMax},
-    {"threads", "--threads", processes, &Config::threads, "INT", "", "handler threads in each worker", 1,
-     kThreadsMax},
+    {"threads", "--threads", processes, &Config::threads, "INT", "", "handler threads in each worker", 1, kThreadsMax},
     {"worker_connections", "--worker-connections", processes, &Config::worker_connections, "INT", "",
      "connections one worker holds; others wait outside", 1, kCountMax},
     {"queue_size", "--queue-size", processes, &Config::queue_size, "INT", "",
@@ -47,11 +45,11 @@ const Setting kSettings[] = {
     {"pidfile", "-p,--pid", processes, &Config::pidfile, "FILE", "", "file for the master's pid", 0, 0, Text::path,
      Change::restart},
     {"proc_name", "-n,--name", processes, &Config::proc_name, "NAME", "", "name in the process titles"},
-    {"stage_dir", "--stage-dir", processes, &Config::stage_dir, "DIR", "", "where private copies of plugins live", 0,
-     0, Text::path, Change::restart},
+    {"stage_dir", "--stage-dir", processes, &Config::stage_dir, "DIR", "", "where private copies of plugins live", 0, 0,
+     Text::path, Change::restart},
 
-    {"timeout", "-t,--timeout", time_limits, &Config::timeout, "INT", "seconds",
-     "one request in its handler; then 504", 0, kSecondsMax},
+    {"timeout", "-t,--timeout", time_limits, &Config::timeout, "INT", "seconds", "one request in its handler; then 504",
+     0, kSecondsMax},
     {"graceful_timeout", "--graceful-timeout", time_limits, &Config::graceful_timeout, "INT", "seconds",
      "a retired worker's last requests", 0, kSecondsMax},
     {"keepalive", "--keep-alive", time_limits, &Config::keepalive, "INT", "seconds",
@@ -79,8 +77,8 @@ const Setting kSettings[] = {
      "a request's body; more gets 413; 0: unlimited", 0, kBytesMax},
     {"body_buffer_size", "--body-buffer-size", request_limits, &Config::body_buffer_size, "INT", "bytes",
      "a larger body waits in a file", 0, 1024 * 1024 * 1024},
-    {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "",
-     "directory of that file", 0, 0, Text::path},
+    {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "", "directory of that file",
+     0, 0, Text::path},
     {"response_buffer_size", "--response-buffer-size", request_limits, &Config::response_buffer_size, "INT", "bytes",
      "unsent before a writing handler waits", 1, 1024 * 1024 * 1024},
 

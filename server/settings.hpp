@@ -28,13 +28,13 @@ struct Setting {
   // Whether SIGHUP can apply a new value.
   enum class Change { reload, restart };
 
-  std::string_view name;     // Gunicorn's, where it has one; the key in narwhal.yaml
-  std::string_view flags;    // "-w,--workers", short first, aliases last
+  std::string_view name;   // Gunicorn's, where it has one; the key in narwhal.yaml
+  std::string_view flags;  // "-w,--workers", short first, aliases last
   Group group;
   Member member;
-  std::string_view metavar;  // what --help calls the value; empty for a switch
-  std::string_view unit;     // "seconds", "bytes" or empty
-  std::string_view help;     // one line, without unit and default
+  std::string_view metavar;        // what --help calls the value; empty for a switch
+  std::string_view unit;           // "seconds", "bytes" or empty
+  std::string_view help;           // one line, without unit and default
   std::uint64_t min = 0, max = 0;  // whole numbers only
   Text text = Text::plain;
   Change change = Change::reload;

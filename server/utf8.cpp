@@ -42,8 +42,7 @@ std::optional<TextPlace> find_not_text(std::string_view bytes) noexcept {
 }
 
 bool is_printable(std::string_view text) noexcept {
-  return std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
 }  // namespace narwhal::server

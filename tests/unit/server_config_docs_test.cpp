@@ -39,8 +39,8 @@ std::string uncommented(const std::string& yaml) {
   std::istringstream lines(yaml);
   std::string result;
   for (std::string line; std::getline(lines, line); result += line + "\n") {
-    const bool is_setting = line.size() > 1 && line[0] == '#' && ((line[1] >= 'a' && line[1] <= 'z') ||
-                                                                   line.starts_with("#  "));
+    const bool is_setting =
+        line.size() > 1 && line[0] == '#' && ((line[1] >= 'a' && line[1] <= 'z') || line.starts_with("#  "));
     if (is_setting) line.erase(0, 1);
   }
   return result;
@@ -57,8 +57,8 @@ std::string entry(const std::string& page, const std::string& start) {
 // "Default: 30." for numbers and words; values that need markup are told in their own way.
 std::string default_words(const Setting& setting) {
   const std::vector<std::string> texts = value_texts(setting, Config{});
-  const bool plain = texts.size() == 1 && !texts[0].empty() && texts[0] != "-" && texts[0].front() != '/' &&
-                     texts[0].front() != '%';
+  const bool plain =
+      texts.size() == 1 && !texts[0].empty() && texts[0] != "-" && texts[0].front() != '/' && texts[0].front() != '%';
   if (plain) return "Default: " + texts[0] + ".";
   return texts.empty() || texts[0].empty() ? "Default: " : "Default:\n";
 }
@@ -75,8 +75,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it holds every setting with its defau
   const std::string yaml = uncommented(source("conf/narwhal.yaml"));
   Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
-  CHECK(config->routes == std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}},
-                                             {"", "./hello.so", {{"greeting", "Hello"}}}});
+  CHECK(config->routes ==
+        std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}}, {"", "./hello.so", {{"greeting", "Hello"}}}});
   config->routes.clear();
   CHECK(*config == Config{});
   for (const Setting& setting : settings()) {
@@ -90,9 +90,9 @@ TEST_CASE("settings: there is one for every field of Config but its routes") {
   const auto& [bind, routes, preload_app, workers, threads, worker_connections, queue_size, backlog, reuse_port, user,
                group, initgroups, umask, chdir, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
                body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
-               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body,
-               body_buffer_size, tmp_upload_dir, response_buffer_size, loglevel, errorlog, accesslog,
-               access_log_format, capture_output, server_header] = Config{};
+               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, body_buffer_size,
+               tmp_upload_dir, response_buffer_size, loglevel, errorlog, accesslog, access_log_format, capture_output,
+               server_header] = Config{};
   CHECK(settings().size() == 39);
 }
 

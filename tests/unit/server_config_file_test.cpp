@@ -31,7 +31,8 @@ std::string fault(const std::string& yaml) {
 }  // namespace
 
 TEST_CASE("config file: nothing in it means the defaults") {
-  for (const char* empty : {"", "\n", "# only words\n", "---\n", "{}", "\xEF\xBB\xBF", "null", "workers:\n", "app: ~"}) {
+  for (const char* empty :
+       {"", "\n", "# only words\n", "---\n", "{}", "\xEF\xBB\xBF", "null", "workers:\n", "app: ~"}) {
     CHECK(good(empty) == Config{});
   }
 }
@@ -92,8 +93,7 @@ TEST_CASE("config file: text that looks like another type stays as it is written
 TEST_CASE("config file: a wrong value is told with file, line, column and key") {
   CHECK(fault("# a\n\nworkers: four") == "narwhal.yaml:3:10: workers: 'four' is not a whole number");
   CHECK(fault("timeout: 1.5") == "narwhal.yaml:1:10: timeout: '1.5' is not a whole number of seconds");
-  CHECK(fault("body_buffer_size: 1T") ==
-        "narwhal.yaml:1:19: body_buffer_size: '1T' is not a whole number of bytes");
+  CHECK(fault("body_buffer_size: 1T") == "narwhal.yaml:1:19: body_buffer_size: '1T' is not a whole number of bytes");
   CHECK(fault("umask: 8") == "narwhal.yaml:1:8: umask: '8' is not an octal number");
   CHECK(fault("loglevel: inof") == "narwhal.yaml:1:11: loglevel: 'inof' is not a level: did you mean 'info'?");
   CHECK(fault("workers: [1, 2]") == "narwhal.yaml:1:10: workers: is a list, not one value");
@@ -170,8 +170,7 @@ TEST_CASE("config file: text that is no YAML is told with its place") {
   CHECK(fault("a: b: c").starts_with("narwhal.yaml:1:5: a ':' too many"));
   CHECK(fault("workers: 1\nthreads 2\n").starts_with("narwhal.yaml:"));
   CHECK(fault("accesslog: -").starts_with("narwhal.yaml:1:12: a '-' here begins a list"));
-  CHECK(fault("access_log_format: %(h)s") ==
-        "narwhal.yaml:1:20: a value that begins with this character needs quotes");
+  CHECK(fault("access_log_format: %(h)s") == "narwhal.yaml:1:20: a value that begins with this character needs quotes");
   CHECK(fault("user: *") == "narwhal.yaml:1:8: '*' begins an alias: quote it");
   CHECK(fault("workers: *x").starts_with("narwhal.yaml:1:10: "));
   CHECK(fault("bind: \"a:1").ends_with("a quote is not closed"));
@@ -197,8 +196,9 @@ TEST_CASE("config file: what no path, name or variable can hold is refused even 
 }
 
 TEST_CASE("config file: anchors may be used, but not as a bomb") {
-  const Config config = good("routes:\n  - {prefix: /a, app: x, options: &o {k: v}}\n"
-                             "  - {prefix: /b, app: x, options: *o}\n");
+  const Config config = good(
+      "routes:\n  - {prefix: /a, app: x, options: &o {k: v}}\n"
+      "  - {prefix: /b, app: x, options: *o}\n");
   REQUIRE(config.routes.size() == 2);
   CHECK(config.routes[1].options == narwhal::Options{{"k", "v"}});
 
@@ -249,10 +249,10 @@ TEST_CASE("routes: what is wrong with one is told") {
         "narwhal.yaml:2:10: routes: '/' has an app already, at narwhal.yaml:1:6: app");
   CHECK(fault("routes: [{app: x}]") == "narwhal.yaml:1:10: routes: 'prefix' is missing (\"/\" is the root)");
   CHECK(fault("routes: [{prefix: /x}]") == "narwhal.yaml:1:10: routes: 'app' is missing");
-  CHECK(fault("routes: [{prefix: /x, ap: y, app: x}]") ==
-        "narwhal.yaml:1:23: unknown key 'ap': did you mean 'app'?");
+  CHECK(fault("routes: [{prefix: /x, ap: y, app: x}]") == "narwhal.yaml:1:23: unknown key 'ap': did you mean 'app'?");
   CHECK(fault("routes: {prefix: /x}") == "narwhal.yaml:1:9: routes: is a map, not a list of {prefix, app, options}");
-  CHECK(fault("routes: [{prefix: /a/../b, app: x}]") == "narwhal.yaml:1:10: routes: prefix '/a/../b' holds '.' or '..'");
+  CHECK(fault("routes: [{prefix: /a/../b, app: x}]") ==
+        "narwhal.yaml:1:10: routes: prefix '/a/../b' holds '.' or '..'");
   CHECK(fault("routes: [{prefix: /a//b, app: x}]").find("an empty segment") != std::string::npos);
   CHECK(fault("routes: [{prefix: \"/a?b\", app: x}]").find("no plain path holds") != std::string::npos);
   CHECK(fault("app: [a]") == "narwhal.yaml:1:6: app: is a list, not the path or name of a plugin");

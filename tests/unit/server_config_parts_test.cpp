@@ -18,9 +18,9 @@ using namespace narwhal;
 using namespace narwhal::server;
 
 TEST_CASE("bind: every spelling that is read is printed so that it is read as the same") {
-  for (const char* text : {"127.0.0.1:8000", "localhost", "localhost:80", ":80", "[::1]:80", "[::]", "[fe80::1%eth0]:1",
-                           "unix:/run/x", "unix:///run/x", "unix:x.sock", "fd://3", "tcp://h:1", "http://h:1/",
-                           "my-host_1.example.org:65535", "h:0"}) {
+  for (const char* text :
+       {"127.0.0.1:8000", "localhost", "localhost:80", ":80", "[::1]:80", "[::]", "[fe80::1%eth0]:1", "unix:/run/x",
+        "unix:///run/x", "unix:x.sock", "fd://3", "tcp://h:1", "http://h:1/", "my-host_1.example.org:65535", "h:0"}) {
     Result<Bind> bind = parse_bind(text);
     INFO(text);
     REQUIRE(bind);
@@ -138,8 +138,8 @@ TEST_CASE("UTF-8: overlong forms, surrogates, cut characters and NUL are no text
 
 TEST_CASE("paths: one rule for all, and names stay names") {
   Config config;
-  config.routes = {{"/a", "./a.so", {}}, {"/b", "../b.so", {}}, {"/c", "c.so", {}}, {"/d", "hello", {}},
-                   {"/e", "/opt/e.so", {}}, {"", "web:app", {}}};
+  config.routes = {{"/a", "./a.so", {}}, {"/b", "../b.so", {}},   {"/c", "c.so", {}},
+                   {"/d", "hello", {}},  {"/e", "/opt/e.so", {}}, {"", "web:app", {}}};
   config.bind = {Bind{Bind::Kind::unix_socket, "", 0, "x.sock", -1}, Bind{}};
   config.pidfile = "run/pid";
   config.accesslog = "-";
