@@ -100,6 +100,7 @@ struct Seat {
   Fd master;
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
+  int relay_give = -1, relay_take = -1;  // the template's: see worker/relay.hpp
 };
 
 // Exit codes of template and workers; the master's own are Gunicorn's (0, 1, 2, 3, 4).

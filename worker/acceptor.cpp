@@ -24,6 +24,9 @@ constexpr unsigned spread_slack = 4;     // connections more than the poorest si
 constexpr std::uint64_t moment_ms = 5;
 }  // namespace
 
+Acceptor::Acceptor(Loop& loop, const Seat& seat) noexcept
+    : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {}
+
 Result<Done> Acceptor::open(const Seat& seat) {
   set_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!set_) return errno_error("epoll_create1");
@@ -33,9 +36,11 @@ Result<Done> Acceptor::open(const Seat& seat) {
     if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, listener->fd.get(), &event) != 0) return errno_error("watch " + listener->address);
     listeners_.push_back(listener->fd.get());
   }
-  scoreboard_ = seat.scoreboard;
-  slot_ = seat.slot;
-  generation_ = seat.generation->number;
+  if (relay_.usable()) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLEXCLUSIVE;
+    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, relay_.take_end(), &event) != 0) return errno_error("watch the relay");
+  }
   spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   uv_timer_init(loop_.uv(), &moment_);
   moment_.data = this;
@@ -74,25 +79,14 @@ void Acceptor::listen(bool on) {
 Acceptor::Verdict Acceptor::judge() const {
   const unsigned mine = loop_.connections();
   if (mine >= loop_.config().worker_connections) return Verdict::wait;
-  const unsigned workers = loop_.config().workers;
   const unsigned free = loop_.crew().free_handlers();
-  if (workers == 1) return free != 0 || loop_.crew().waiting() < loop_.config().queue_size ? Verdict::take : Verdict::wait;
-  bool free_sibling = false;
-  unsigned poorest = mine, seen = 0;
-  for (std::uint32_t index = 0; index < Scoreboard::slots_max && seen < workers; ++index) {
-    const WorkerSlot& sibling = scoreboard_->slot(index);
-    if (sibling.state.load(std::memory_order_relaxed) != WorkerState::serving) continue;
-    if (sibling.generation.load(std::memory_order_relaxed) != generation_) continue;
-    ++seen;
-    if (index == slot_) continue;
-    free_sibling = free_sibling || sibling.free_handlers.load(std::memory_order_relaxed) != 0;
-    poorest = std::min(poorest, sibling.connections.load(std::memory_order_relaxed));
-  }
-  if (free == 0) {
-    if (free_sibling || loop_.crew().waiting() >= loop_.config().queue_size) return Verdict::wait;
-    return Verdict::wait_a_moment;
-  }
-  return mine > poorest + poorest / 8 + spread_slack ? Verdict::wait_a_moment : Verdict::take;
+  const bool room = loop_.crew().waiting() < loop_.config().queue_size;
+  if (loop_.config().workers == 1) return free != 0 || room ? Verdict::take : Verdict::wait;
+  const Siblings::Summary others = siblings_.look();
+  if (free == 0) return others.any_free || !room ? Verdict::wait : Verdict::wait_a_moment;
+  if (!others.any) return Verdict::take;
+  const unsigned fair = others.connections_min + others.connections_min / 8 + spread_slack;
+  return mine > fair ? Verdict::wait_a_moment : Verdict::take;
 }
 
 void Acceptor::reconsider() {
@@ -120,12 +114,29 @@ void Acceptor::on_readable(uv_poll_t* handle, int, int) noexcept {
 }
 
 void Acceptor::accept_some(unsigned count) {
+  take_relayed();
   for (const int listener : listeners_) {
     for (unsigned taken = 0; taken < count && accept_one(listener); ++taken) {
       if (loop_.connections() >= loop_.config().worker_connections) return reconsider();
     }
   }
   if (loop_.config().workers > 1) reconsider();
+}
+
+bool Acceptor::take_relayed() {
+  bool any = false;
+  while (loop_.free_handlers() != 0) {
+    auto taken = relay_.take(loop_.pool());
+    if (!taken) break;
+    any = true;
+    Connection* connection = loop_.new_connection(taken->peer);
+    if (connection->open(taken->socket.release())) {
+      connection->go_on_with(taken->bytes);
+    } else {
+      loop_.pool().drop(taken->bytes);
+    }
+  }
+  return any;
 }
 
 bool Acceptor::accept_one(int listener) {

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "core/seat.hpp"
+#include "worker/relay.hpp"
+#include "worker/siblings.hpp"
 
 namespace narwhal::worker {
 
@@ -20,13 +22,17 @@ class Loop;
 
 class Acceptor {
  public:
-  explicit Acceptor(Loop& loop) noexcept : loop_(loop) {}
+  Acceptor(Loop& loop, const Seat& seat) noexcept;
   Result<Done> open(const Seat& seat);
   void begin();
   // Stops for good. `sweep`: first takes what waits.
   void end(bool sweep);
   // Something changed: a handler is free, a connection is gone, a tick has passed.
   void reconsider();
+  // Requests that siblings have given away: those nobody has taken yet. True when there was one.
+  bool take_relayed();
+  const Relay& relay() const noexcept { return relay_; }
+  const Siblings& siblings() const noexcept { return siblings_; }
 
  private:
   enum class Verdict { take, wait_a_moment, wait };
@@ -42,9 +48,8 @@ class Acceptor {
   Fd set_;
   uv_poll_t poll_{};
   uv_timer_t moment_{};
-  Scoreboard* scoreboard_ = nullptr;
-  std::uint32_t slot_ = 0;
-  std::uint64_t generation_ = 0;
+  Siblings siblings_;
+  Relay relay_;
   bool open_ = false, begun_ = false, listening_ = false;
   int spare_fd_ = -1;  // given up for a moment when descriptors run out, so that a client can be told
 };

@@ -125,10 +125,9 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, std::uint
   const protocol::Head& head = exchange.head;
   const std::string_view protocol = head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
   const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;
-  char address[Peer::text_bytes_max];
   const auto out = std::back_inserter(lines_);
   switch (piece.atom) {
-    case 'h': lines_.append(address, exchange.peer_address.text(address)); return;
+    case 'h': lines_ += exchange.peer.text(); return;
     case 'l': lines_ += '-'; return;
     case 'u': return add_escaped(basic_user(head.field("authorization")));
     case 't': return add_time();

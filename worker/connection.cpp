@@ -44,6 +44,28 @@ bool Connection::open(int fd) {
   return true;
 }
 
+void Connection::go_on_with(Buffer* bytes) {
+  in_ = bytes;
+  due_in(loop_.config().header_timeout);
+  process();
+  if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
+}
+
+bool Connection::give_to_sibling(const Relay& relay) {
+  Exchange& exchange = *exchange_;
+  // What cannot be said in bytes that were read stays: a spooled body, an answer still on its way.
+  const bool whole = state_ == State::handling && (exchange.head.framing == protocol::Framing::none || contained_);
+  if (!whole || sending_ != nullptr || out_ != nullptr || end_seen_) return false;
+  const char* begin = exchange.head.method.data;
+  const std::string_view request(begin, static_cast<std::size_t>(exchange.request_end - begin));
+  const std::string_view rest = in_ != nullptr ? in_->view() : std::string_view();
+  if (!relay.give(fd_, peer_, request, rest)) return false;
+  exchange_ = nullptr;
+  loop_.retire_exchange(exchange);
+  close();
+  return true;
+}
+
 void Connection::close() {
   if (state_ == State::closing) return;
   state_ = State::closing;
@@ -231,7 +253,7 @@ bool Connection::process_head() {
   if (exchange.head.content_length == 0 && exchange.head.framing == protocol::Framing::length) {
     exchange.head.framing = protocol::Framing::none;
   }
-  exchange.peer_address = peer_;
+  exchange.peer = peer_;
   exchange.started_ns = loop_.turn_ns();
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
   exchange.mount = loop_.route(exchange.head);
@@ -351,6 +373,7 @@ void Connection::resume_body() {
 }
 
 void Connection::body_complete() {
+  if (in_ != nullptr) exchange_->request_end = in_->bytes() + in_->begin;
   chunks_.reset();
   state_ = State::handling;
   Wheel::clear(*this);
@@ -365,9 +388,8 @@ void Connection::body_complete() {
 // ---- answers by the host itself ----
 
 void Connection::refuse(int status, std::string_view fault) {
-  char address[Peer::text_bytes_max];
   if (status != 404 && status != 503) {
-    log::warning("Invalid request from ip={}: {}", std::string_view(address, peer_.text(address)), fault);
+    log::warning("Invalid request from ip={}: {}", peer_.text(), fault);
     loop_.count_refused();
   }
   answer_plain(status, fault);

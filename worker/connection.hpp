@@ -14,6 +14,7 @@
 #include "worker/buffers.hpp"
 #include "worker/exchange.hpp"
 #include "worker/peer.hpp"
+#include "worker/relay.hpp"
 #include "worker/wheel.hpp"
 
 namespace narwhal::worker {
@@ -26,6 +27,10 @@ class Connection : public WheelEntry {
 
   // Takes the descriptor over, whatever happens. False: it was closed, and this object goes away by itself.
   bool open(int fd);
+  // Goes on with what a sibling has read and not answered; takes the buffer over.
+  void go_on_with(Buffer* bytes);
+  // The request in hand waits for a handler: gives it away, with the socket. False: it stays.
+  bool give_to_sibling(const Relay& relay);
   // The loop is being retired: idle connections get until `grace_ms` from now to say something.
   void retire(std::uint64_t grace_ms);
   void close();         // now; an answer in the making is dropped

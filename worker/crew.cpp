@@ -319,13 +319,20 @@ unsigned Crew::free_handlers() const noexcept {
   return taken >= threads_ ? 0 : threads_ - taken;
 }
 
-Exchange* Crew::take_waiting() {
+std::vector<Exchange*> Crew::take_waiting() {
   const std::lock_guard lock(mutex_);
-  if (waiting_.empty()) return nullptr;
-  Exchange* exchange = waiting_.back();
-  waiting_.pop_back();
+  std::vector<Exchange*> taken(waiting_.begin(), waiting_.end());
+  waiting_.clear();
+  waiting_count_.store(0, std::memory_order_relaxed);
+  return taken;
+}
+
+void Crew::enqueue_again(const std::vector<Exchange*>& exchanges) {
+  if (exchanges.empty()) return;
+  const std::lock_guard lock(mutex_);
+  waiting_.insert(waiting_.begin(), exchanges.begin(), exchanges.end());
   waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
-  return exchange;
+  notify_handler();
 }
 
 }  // namespace narwhal::worker

@@ -67,8 +67,9 @@ class Crew {
   unsigned free_handlers() const noexcept;
   unsigned waiting() const noexcept { return waiting_count_.load(std::memory_order_relaxed); }
   unsigned handling() const noexcept;
-  // [baton] Takes back a request that no handler has begun, newest first; null when there is none.
-  Exchange* take_waiting();
+  // [baton] Takes back the requests that no handler has begun, oldest first. enqueue_again() for those that stay.
+  std::vector<Exchange*> take_waiting();
+  void enqueue_again(const std::vector<Exchange*>& exchanges);
 
  private:
   struct Member {

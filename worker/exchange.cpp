@@ -65,8 +65,8 @@ const narwhal_request& Exchange::request() {
   request_.scheme = head.scheme.size != 0 ? abi(head.scheme) : NARWHAL_LITERAL("http");
   request_.authority = abi(head.authority);
   request_.protocol = head.minor == 1 ? NARWHAL_LITERAL("HTTP/1.1") : NARWHAL_LITERAL("HTTP/1.0");
-  request_.peer = {peer_, peer_address.text(peer_)};
-  request_.peer_port = peer_address.port;
+  request_.peer = {peer.address, peer.text_size};
+  request_.peer_port = peer.port;
   request_.field_count = static_cast<std::uint32_t>(head.fields.size());
   request_.fields = reinterpret_cast<const narwhal_field*>(head.fields.data());
   request_.body_size = static_cast<std::int64_t>(body.size());

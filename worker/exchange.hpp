@@ -53,6 +53,7 @@ class Exchange {
   protocol::Head head;
   Body body;
   Buffer* in = nullptr;              // where the head lies; one reference
+  const char* request_end = nullptr; // behind the request's last byte in `in`, where all of it lies there
   Buffer* out = nullptr;             // where the response is written
   Connection* connection = nullptr;  // [baton] null: the client is gone, or was answered by the host
   Mount* mount = nullptr;            // null: answered by the host alone
@@ -60,7 +61,7 @@ class Exchange {
   std::uint64_t started_ns = 0;      // head complete
   std::uint64_t handled_ns = 0;      // handle() called
   bool keep_alive = true;
-  Peer peer_address;
+  Peer peer;
 
   // ---- where it stands [baton] ----
   bool returned = false;   // handle() has returned
@@ -128,7 +129,6 @@ class Exchange {
 
   Loop& loop_;
   narwhal_request request_{};  // struct_size 0: not filled yet
-  char peer_[48];
   Answer answer_ = Answer::none;
   bool bodyless_ = false;      // HEAD, 204, 304: what is written is dropped
   bool handed_over_ = false;   // some of the answer went to the loop before its end

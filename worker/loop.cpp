@@ -18,6 +18,7 @@ namespace {
 Loop* the_loop = nullptr;  // one a process: what drop_buffer(), a C callback without context, gives back to
 
 constexpr std::size_t spare_connections_max = 256;
+constexpr std::uint64_t relief_ms = 5;  // how often waiting requests are offered to siblings
 constexpr auto relaxed = std::memory_order_relaxed;
 
 // The loop is the only writer: a plain load and store, without the bus lock of an atomic addition.
@@ -37,7 +38,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       slot_(seat.scoreboard->slot(seat.slot)),
       mounts_(std::move(mounts)),
       crew_(*this, seat.generation->config.threads, patience_of(seat.generation->config)),
-      acceptor_(*this),
+      acceptor_(*this, seat),
       scratch_(std::make_unique<char[]>(scratch_bytes)),
       current_(seat.generation->config.threads + 1) {
   the_loop = this;
@@ -48,6 +49,8 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
   uv_timer_init(&uv_, &timer_);
   timer_.data = this;
   uv_timer_start(&timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick, Wheel::tick);
+  uv_timer_init(&uv_, &relief_);
+  relief_.data = this;
   wheel_.start(uv_now(&uv_));
   refresh_date();
   or_throw(access_log_.open(config().accesslog, config().access_log_format));
@@ -272,11 +275,15 @@ void Loop::settle() {
     connection->flush_if_open();
   }
   if (access_log_.enabled()) access_log_.flush();
+  if (crew_.waiting() != 0 && acceptor_.relay().usable() && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
+    uv_timer_start(&relief_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->relieve(); }, relief_ms, 0);
+  }
   publish();
 }
 
 bool Loop::finished() {
   if (!retiring() || (connections_ != 0 && !stopped_)) return false;
+  if (!stopped_ && acceptor_.take_relayed()) return false;  // the last of a generation leaves nothing behind
   if (crew_.handling() == 0 && crew_.waiting() == 0 && ready_first_ == nullptr) return true;
   if (stopped_ || (stuck_ != 0 && crew_.handling() <= stuck_)) leave_at_once();
   return false;
@@ -308,6 +315,22 @@ void Loop::thread_ends(unsigned) {
   }
 }
 
+// Requests that have waited a while for a handler of this worker go to a sibling that has one to spare.
+void Loop::relieve() {
+  if (!acceptor_.siblings().look().any_free) return;
+  std::vector<Exchange*> staying;
+  const std::uint64_t now = narwhal::now_ns();
+  for (Exchange* exchange : crew_.take_waiting()) {
+    const bool waited = exchange->started_ns + relief_ms * 1'000'000 / 2 <= now;
+    if (exchange->gone()) {
+      retire_exchange(*exchange);
+    } else if (!waited || !exchange->connection->give_to_sibling(acceptor_.relay())) {
+      staying.push_back(exchange);
+    }
+  }
+  crew_.enqueue_again(staying);
+}
+
 // ---- from other threads ----
 
 void Loop::post(Exchange& exchange) {
@@ -315,14 +338,16 @@ void Loop::post(Exchange& exchange) {
   {
     const std::lock_guard lock(posts_mutex_);
     posts_.push_back(&exchange);
+    any_posts_.store(true, std::memory_order_release);
   }
   uv_async_send(&wakeup_);
 }
 
 void Loop::take_posts() {
+  if (!any_posts_.load(std::memory_order_acquire)) return;
   {
     const std::lock_guard lock(posts_mutex_);
-    if (posts_.empty()) return;
+    any_posts_.store(false, std::memory_order_relaxed);
     taken_posts_.swap(posts_);
   }
   for (Exchange* exchange : taken_posts_) {

@@ -58,6 +58,11 @@ class Loop final : public Crew::Work {
   static constexpr std::size_t scratch_bytes = 256 * 1024;
   std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
   Exchange* new_exchange(Connection& connection);
+  // Handlers that have nothing to do, and will not have once what is ready was handed out.
+  unsigned free_handlers() const noexcept {
+    const unsigned free = crew_.free_handlers();
+    return free > ready_count_ ? free - ready_count_ : 0;
+  }
   Mount* route(const protocol::Head& head) noexcept;
   // Its request is complete: it will be handled, or refused at once for want of room.
   bool make_ready(Exchange& exchange);
@@ -104,6 +109,7 @@ class Loop final : public Crew::Work {
   void check_deadlines(std::uint64_t now);
   void pass_deadline(Exchange& exchange, std::uint64_t now);
   void refresh_date();
+  void relieve();
   void publish();
   void close_all();
 
@@ -115,6 +121,7 @@ class Loop final : public Crew::Work {
   uv_loop_t uv_{};
   uv_async_t wakeup_{};
   uv_timer_t timer_{};
+  uv_timer_t relief_{};
   Wheel wheel_;
   BufferPool pool_;
   Acceptor acceptor_;
@@ -129,7 +136,8 @@ class Loop final : public Crew::Work {
   unsigned ready_count_ = 0;
   Connection* unflushed_ = nullptr;
 
-  std::mutex posts_mutex_;
+  std::atomic<bool> any_posts_{false};
+  std::mutex posts_mutex_;  // guards posts_
   std::vector<Exchange*> posts_, taken_posts_;
 
   char dates_[4][protocol::date_bytes];

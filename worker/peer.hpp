@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace narwhal::worker {
 
@@ -12,12 +13,13 @@ struct Peer {
   static constexpr std::size_t text_bytes_max = 46;  // INET6_ADDRSTRLEN
   enum class Family : std::uint8_t { local, v4, v6 };
   Family family = Family::local;
+  std::uint8_t text_size = 0;
   std::uint16_t port = 0;
-  unsigned char address[16] = {};
+  char address[text_bytes_max];  // as text, made once: every request shows it to somebody
 
   static Peer of(const sockaddr_storage& from) noexcept;
-  // The address without the port; returns its length in bytes. Empty for a Unix socket.
-  std::size_t text(char* out) const noexcept;
+  // Without the port; empty for a Unix socket.
+  std::string_view text() const noexcept { return {address, text_size}; }
 };
 
 }  // namespace narwhal::worker

@@ -1,6 +1,7 @@
 // The template: loads a generation's plugins once, and forks its workers.
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ class Template {
       say(Report::failed, loaded.error(), exit_app_failed);
       return exit_app_failed;
     }
+    open_relay();
     say(Report::loaded);
     return obey();
   }
@@ -59,6 +61,14 @@ class Template {
     return names;
   }
 
+  // Without it workers still serve: what waits for a busy handler then waits.
+  void open_relay() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return;
+    relay_give_ = Fd(ends[0]);
+    relay_take_ = Fd(ends[1]);
+  }
+
   int obey() {
     while (true) {
       pollfd wait{.fd = seat_.master.get(), .events = POLLIN, .revents = 0};
@@ -76,7 +86,7 @@ class Template {
 
   // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
   void spawn(std::uint32_t slot, Fd master) {
-    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard};
+    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard, relay_give_.get(), relay_take_.get()};
     const pid_t between = ::fork();
     if (between == 0) {
       const pid_t pid = ::fork();
@@ -110,6 +120,7 @@ class Template {
   }
 
   TemplateSeat seat_;
+  Fd relay_give_, relay_take_;
   std::vector<std::unique_ptr<Mount>> mounts_;
 };
 
