@@ -110,7 +110,11 @@ void Connection::retire(std::uint64_t grace_ms) {
 }
 
 void Connection::expired() {
-  if (sending_ != nullptr) return lose("write_timeout");
+  if (sending_ != nullptr) {
+    const std::size_t left = uv_stream_get_write_queue_size(&handle_.stream);
+    if (std::exchange(sending_->left_at_last_look, left) == left) return lose("write_timeout");
+    return due_in(loop_.config().write_timeout);  // slow, but not silent
+  }
   switch (state_) {
     case State::head:
       if (in_ == nullptr) return close();
@@ -165,6 +169,12 @@ void Connection::on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t*) no
 
 void Connection::got_bytes(std::size_t count) {
   loop_.count_in(count);
+  take_bytes(count);
+  // Nothing reads a full buffer on: reading goes on when the requests in it have been answered.
+  if (state_ != State::closing && in_ != nullptr && in_->room() == 0) pause_reading();
+}
+
+void Connection::take_bytes(std::size_t count) {
   if (state_ == State::lingering) {
     body_left_ += count;
     if (body_left_ > lingered_bytes_max) close();
@@ -183,23 +193,17 @@ void Connection::got_bytes(std::size_t count) {
     }
     std::memcpy(in_->tail(), rest.data(), rest.size());
     in_->end += static_cast<std::uint32_t>(rest.size());
-    if (in_->room() == 0) pause_reading();
     return;
   }
   const bool first = in_->size() == 0;
   in_->end += static_cast<std::uint32_t>(count);
   if (state_ == State::head) {
-    if (sending_ != nullptr) {  // the answer before this one is still leaving
-      if (in_->room() == 0) pause_reading();
-      return;
-    }
+    if (sending_ != nullptr) return;  // the answer before this one is still leaving
     if (first) due_in(loop_.config().header_timeout);
     process();
     if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
   } else if (state_ == State::body) {
     process_body();
-  } else if (in_->room() == 0) {
-    pause_reading();
   }
 }
 
@@ -269,9 +273,11 @@ bool Connection::begin_body() {
   Exchange& exchange = *exchange_;
   const protocol::Head& head = exchange.head;
   if (exchange.mount == nullptr) {
-    refuse(404, "no application is mounted there");
-    return false;
+    exchange.refusal = 404;
+    // A body that nobody wants is not read: the connection ends with the answer.
+    if (head.framing != protocol::Framing::none) refuse(404, "no application is mounted there");
   }
+  if (exchange_ == nullptr) return false;
   if (head.framing == protocol::Framing::none) {
     body_complete();
     return false;
@@ -295,7 +301,7 @@ bool Connection::begin_body() {
   }
   if (exchange.mount->streams_body()) {
     exchange.expect_body();
-    if (!loop_.make_ready(exchange)) return false;
+    loop_.make_ready(exchange);
   } else {
     contained_ = head.framing == protocol::Framing::length && body_left_ <= in_->capacity - in_->begin;
   }
@@ -378,7 +384,7 @@ void Connection::body_complete() {
   state_ = State::handling;
   Wheel::clear(*this);
   resume_reading();
-  if (exchange_->mount->streams_body() && exchange_->head.framing != protocol::Framing::none) {
+  if (exchange_->mount != nullptr && exchange_->mount->streams_body() && exchange_->head.framing != protocol::Framing::none) {
     exchange_->end_body();  // its handler is at it already
   } else {
     loop_.make_ready(*exchange_);

@@ -61,11 +61,13 @@ class Connection : public WheelEntry {
     std::size_t first = 0;       // the segments before it have been sent
     std::size_t in_write = 0;    // segments that the write under way covers
     std::vector<char> piece;     // of a file
+    std::size_t left_at_last_look = 0;  // of what libuv holds, when write_timeout was last looked at
   };
 
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
   static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* into) noexcept;
   void got_bytes(std::size_t count);
+  void take_bytes(std::size_t count);
   void got_end();
   void process();
   bool process_head();   // true: there is something to go on with

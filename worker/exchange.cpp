@@ -344,6 +344,22 @@ void Exchange::end_for_handler(int result) {
   running = nullptr;
 }
 
+void Exchange::answer_refusal() {
+  const std::string_view text = refusal == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
+  const narwhal_field fields[] = {{NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")},
+                                  {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = refusal;
+  response.fields = fields;
+  response.field_count = refusal == 503 ? 2 : 1;
+  response.body = {text.data(), text.size()};
+  running = this;  // nothing is posted: the loop itself is here
+  respond(response);
+  running = nullptr;
+  returned = true;
+}
+
 // ---- between the threads ----
 
 // The answer is complete, or nobody wants it any more. Inside handle() the loop finds out when it returns.
@@ -443,6 +459,7 @@ void Exchange::reset() noexcept {
   head.fields.clear();
   connection = nullptr;
   mount = nullptr;
+  refusal = 0;
   user = nullptr;
   request_.struct_size = 0;
   answer_ = Answer::none;

@@ -61,6 +61,7 @@ class Exchange {
   std::uint64_t started_ns = 0;      // head complete
   std::uint64_t handled_ns = 0;      // handle() called
   bool keep_alive = true;
+  std::uint16_t refusal = 0;         // not 0: the host answers with this status, no handler sees it
   Peer peer;
 
   // ---- where it stands [baton] ----
@@ -90,6 +91,8 @@ class Exchange {
   int run(unsigned member) noexcept;  // calls the plugin
   // The handler came back without having ended its answer: 500, or a visible cut.
   void end_for_handler(int result);
+  // A short plain answer by the host itself, in the place of a handler's.
+  void answer_refusal();
   // Moves what the answering thread has handed over to `segments`; true when the answer has ended.
   bool take_handover(std::vector<Segment>& segments);
   // The handler answered with one call and has returned: out and segments() are all there is.

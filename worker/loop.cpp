@@ -179,11 +179,11 @@ Mount* Loop::route(const protocol::Head& head) noexcept {
   return nullptr;
 }
 
-bool Loop::make_ready(Exchange& exchange) {
-  if (crew_.waiting() + ready_count_ >= config().queue_size + crew_.free_handlers() && !exchange.mount->is_inline()) {
+void Loop::make_ready(Exchange& exchange) {
+  if (exchange.refusal == 0 && crew_.waiting() + ready_count_ >= config().queue_size + crew_.free_handlers() &&
+      !exchange.mount->is_inline()) {
     add<std::uint64_t>(slot_.overloaded, 1);
-    exchange.connection->answer_for(exchange, 503, "too many requests are waiting");
-    return false;
+    exchange.refusal = 503;
   }
   if (exchange.out == nullptr) exchange.out = pool_.take();
   exchange.queued = true;
@@ -191,7 +191,6 @@ bool Loop::make_ready(Exchange& exchange) {
   (ready_last_ != nullptr ? ready_last_->next : ready_first_) = &exchange;
   ready_last_ = &exchange;
   ++ready_count_;
-  return true;
 }
 
 void Loop::unflushed(Connection& connection) {
@@ -216,11 +215,15 @@ Exchange* Loop::next_ready() {
     if (ready_first_ == nullptr) ready_last_ = nullptr;
     --ready_count_;
     exchange->queued = false;
-    if (!exchange->gone()) {
+    if (exchange->gone()) {
+      retire_exchange(*exchange);
+    } else if (exchange->refusal != 0) {
+      exchange->answer_refusal();
+      exchange->connection->take_answer(*exchange, Push::now);
+    } else {
       exchange->handled = true;
       return exchange;
     }
-    retire_exchange(*exchange);
   }
   return nullptr;
 }

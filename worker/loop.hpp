@@ -65,7 +65,7 @@ class Loop final : public Crew::Work {
   }
   Mount* route(const protocol::Head& head) noexcept;
   // Its request is complete: it will be handled, or refused at once for want of room.
-  bool make_ready(Exchange& exchange);
+  void make_ready(Exchange& exchange);
   void log_access(const Exchange& exchange, std::uint64_t now);
   void count_refused() noexcept;
   void count_in(std::size_t bytes) noexcept;
