@@ -12,6 +12,10 @@
 #error "build llhttp, and this file, with LLHTTP_STRICT_MODE=1"
 #endif
 
+#ifdef NARWHAL_LLHTTP_SSE42
+extern "C" int narwhal_llhttp_execute_sse42(llhttp_t* parser, const char* begin, const char* end);
+#endif
+
 namespace narwhal::protocol {
 namespace {
 
@@ -74,10 +78,18 @@ const llhttp_t waiting_parser = [] {
   return parser;
 }();
 
+int execute(llhttp_t* parser, const char* begin, const char* end) noexcept {
+#ifdef NARWHAL_LLHTTP_SSE42
+  static const bool has_sse42 = __builtin_cpu_supports("sse4.2") != 0;
+  if (has_sse42) return narwhal_llhttp_execute_sse42(parser, begin, end);
+#endif
+  return llhttp_execute(parser, begin, static_cast<std::size_t>(end - begin));
+}
+
 Refusal run_llhttp(std::string_view shown, Split& split) noexcept {
   llhttp_t parser = waiting_parser;
   parser.data = &split;
-  llhttp_execute(&parser, shown.data(), shown.size());
+  execute(&parser, shown.data(), shown.data() + shown.size());
   if (split.refusal) return split.refusal;
   if (!split.complete) return {400, "malformed field line"};
   return {};

@@ -1,5 +1,4 @@
-// main() of the replay_* programs: gives each file of the folders named to a fuzzer's function, without the fuzz
-// engine, so that seeds and old crashes are tried by any compiler and under every sanitizer.
+// Runs a fuzz target over the files of a folder, so that old findings stay ordinary tests where there is no fuzzer.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -8,35 +7,25 @@
 #include <iterator>
 #include <memory>
 #include <string>
-#include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-namespace {
-
-void replay(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  // Exactly as large as the input, so that AddressSanitizer sees one byte of over-read.
-  const auto copy = std::make_unique<std::uint8_t[]>(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), copy.get());
-  LLVMFuzzerTestOneInput(copy.get(), bytes.size());
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
-  std::size_t count = 0;
-  for (int index = 1; index < argc; ++index) {
-    if (!std::filesystem::is_directory(argv[index])) continue;
-    for (const auto& entry : std::filesystem::directory_iterator(argv[index])) {
-      // Said before, so that the last line of a crash names the file.
-      std::printf("%s\n", entry.path().c_str());
-      std::fflush(stdout);
-      replay(entry.path());
-      ++count;
-    }
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+    return 2;
   }
-  std::printf("%zu inputs\n", count);
-  return 0;
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(argv[1])) {
+    std::printf("%s\n", entry.path().filename().c_str());
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    // Exactly the size, so that AddressSanitizer sees a read past the end.
+    const std::unique_ptr<std::uint8_t[]> copy(new std::uint8_t[bytes.size()]);
+    std::copy(bytes.begin(), bytes.end(), copy.get());
+    LLVMFuzzerTestOneInput(copy.get(), bytes.size());
+    ++files;
+  }
+  std::printf("%d files\n", files);
+  return files > 0 ? 0 : 1;
 }
