@@ -13,7 +13,8 @@ from server import BINARY, Server, port_is_free
 
 @pytest.fixture(scope="session", autouse=True)
 def _binary_exists():
-    assert BINARY.exists(), f"no server at {BINARY}: build it, or set NARWHAL_BUILD"
+    if not BINARY.exists():
+        pytest.exit(f"no server at {BINARY}: build it, or set NARWHAL_BUILD", 3)
 
 
 @pytest.fixture

@@ -57,21 +57,22 @@ class Server:
 
     # ---- life ----
     def start(self, wait=True, timeout=20.0):
+        """Starts it; with `wait` until its first generation is ready, which the log says at level info."""
         with open(self.log_path, "ab") as stderr, open(self.stdout_path, "ab") as stdout:
             self.process = subprocess.Popen(
                 [str(self.binary), *self.args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=self.env,
                 cwd=self.folder, pass_fds=self.pass_fds, start_new_session=True, preexec_fn=self.preexec)
         if wait:
-            self._wait_listening(timeout)
+            self._wait_ready(timeout)
         return self
 
-    def _wait_listening(self, timeout):
-        def said_or_gone():
-            return re.search(log_lines.LISTENING, self.log()) or self.process.poll() is not None
-        eventually(f"the Listening line in {self.log()!r}", said_or_gone, timeout)
+    def _wait_ready(self, timeout):
+        def ready_or_gone():
+            return re.search(log_lines.READY, self.log()) or self.process.poll() is not None
+        eventually(f"the line that it is ready in {self.log()!r}", ready_or_gone, timeout)
         match = re.search(log_lines.LISTENING, self.log())
-        if not match:
-            raise StartFailed(f"exit {self.process.returncode} before listening:\n{self.log()}")
+        if not match or self.process.poll() is not None:
+            raise StartFailed(f"exit {self.process.returncode} before it was ready:\n{self.log()}")
         assert int(match[2]) == self.pid
         self.addresses = [parse_address(text) for text in re.split(r",\s*", match[1])]
         self.address = self.addresses[0]

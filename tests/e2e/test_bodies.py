@@ -153,8 +153,9 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
     worker, = echo.wait_workers(1)
+    assert echo.get("/").status == 200  # what is opened once, at the first connection, is open by now
     eventually("idle", lambda: proc.connection_count(worker) == 0)
-    baseline = len(proc.descriptors(worker))
+    before = proc.descriptors(worker)
     for wait in (0, 0.05):
         for _ in range(5):
             wire = echo.connect(receive_buffer=8192)
@@ -162,8 +163,9 @@ def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
             time.sleep(wait)
             wire.reset() if ending == "reset" else wire.close()
     assert echo.get("/").status == 200
-    eventually("all connections and files given back",
-               lambda: proc.connection_count(worker) == 0 and len(proc.descriptors(worker)) <= baseline, 20)
+    eventually("all connections given back", lambda: proc.connection_count(worker) == 0, 20)
+    eventually(f"all descriptors given back; before {before}, now {proc.descriptors(worker)}",
+               lambda: len(proc.descriptors(worker)) <= len(before))
     assert echo.worker_pids() == [worker]
 
 

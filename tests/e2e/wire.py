@@ -39,6 +39,7 @@ class Response:
     framing: str = "none"  # none, length, chunked or close
     chunks: list = field(default_factory=list)
     elapsed: float = 0.0
+    to_1_0: bool = False  # the request was of HTTP/1.0, where keeping the connection is what has to be said
 
     def all(self, name):
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -55,7 +56,7 @@ class Response:
     @property
     def closes(self):
         tokens = [token.strip().lower() for value in self.all("Connection") for token in value.split(",")]
-        if self.version == "1.0":
+        if self.version == "1.0" or self.to_1_0:
             return "keep-alive" not in tokens
         return "close" in tokens
 
@@ -102,6 +103,7 @@ class Wire:
         self.timeout = timeout
         self.sock = dial(address, timeout, receive_buffer)
         self.buffer = bytearray()
+        self.speaks_1_0 = False
         self.sent_at = time.monotonic()
 
     def __enter__(self):
@@ -114,6 +116,7 @@ class Wire:
     def send(self, data):
         self.sock.settimeout(scaled(self.timeout))
         self.sock.sendall(data)
+        self.speaks_1_0 = self.speaks_1_0 or b" HTTP/1.0\r\n" in data
         self.sent_at = time.monotonic()
 
     def ask(self, target="/", **parts):
@@ -181,7 +184,7 @@ class Wire:
         match = STATUS_LINE.fullmatch(line)
         if not match:
             raise WireError(f"not a status line: {line!r}")
-        response = Response(int(match[2]), match[3].decode("latin-1"), match[1].decode())
+        response = Response(int(match[2]), match[3].decode("latin-1"), match[1].decode(), to_1_0=self.speaks_1_0)
         while line := self._line(deadline, "header", response):
             match = FIELD_LINE.fullmatch(line)
             if not match:
