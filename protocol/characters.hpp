@@ -16,7 +16,7 @@ constexpr std::uint8_t path = 4;      // a target before its '?': visible ASCII 
 constexpr std::uint8_t reg_name = 8;  // a host name but '%'; no comma, which only two joined Host fields would show
 constexpr std::uint8_t digit = 16;
 constexpr std::uint8_t hex = 32;
-constexpr std::uint8_t lower = 64;  // a to z
+constexpr std::uint8_t method = 64;  // a token's but a to z
 constexpr std::uint8_t query = 128;  // a target after its '?': the path's and more '?'
 }  // namespace bytes
 
@@ -37,7 +37,7 @@ constexpr std::array<std::uint8_t, 256> byte_kinds = [] {
     if (alnum || among(c, "-._~!$&'()*+;=")) kind |= bytes::reg_name;
     if (is_digit) kind |= bytes::digit;
     if (is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) kind |= bytes::hex;
-    if (is_lower) kind |= bytes::lower;
+    if ((kind & bytes::token) != 0 && !is_lower) kind |= bytes::method;
     if (visible && c != '#') kind |= bytes::query;
     kinds[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(kind);
   }

@@ -30,7 +30,7 @@ class ChunkDecoder {
  private:
   enum class State : std::uint8_t;
   ChunkFed refuse(const char* fault, std::size_t consumed) noexcept;
-  const char* step(char c) noexcept;            // every byte but the body's; returns a fault or null
+  const char* step(char c) noexcept;  // every byte but the body's; returns a fault or null
   const char* step_size(char c) noexcept;
   const char* step_extension(char c) noexcept;
   const char* step_trailer(char c) noexcept;

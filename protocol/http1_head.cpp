@@ -139,13 +139,12 @@ Refusal judge_fields(Head& head) noexcept {
   return judge(facts, head);
 }
 
-HeadFed refused(const Refusal& refusal) noexcept {
-  return {Status::refused, refusal.http_status, 0, 0, refusal.fault};
-}
+HeadFed refused(const Refusal& refusal) noexcept { return {Status::refused, refusal.http_status, 0, 0, refusal.fault}; }
 
 std::size_t empty_lines(std::string_view bytes) noexcept {
   std::size_t at = 0;
-  while (at < crlf_bytes * empty_lines_max && bytes.size() - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') at += 2;
+  while (at < crlf_bytes * empty_lines_max && bytes.size() - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n')
+    at += 2;
   return at;
 }
 

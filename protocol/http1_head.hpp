@@ -30,17 +30,17 @@ enum class Framing : std::uint8_t { none, length, chunked };
 
 struct Head {
   Bytes method, target;
-  Bytes path;       // of the target, as sent; "*" for asterisk-form; empty for authority-form; "/" where an
-                    // absolute target has none
-  Bytes query;      // after the first '?'
-  Bytes authority;  // of an absolute or authority-form target, else the Host field's value; may be empty
-  Bytes scheme;     // of an absolute target, else empty
-  std::vector<Field> fields;          // values without outer white space
-  std::uint64_t content_length = 0;   // for Framing::length
-  std::uint8_t minor = 1;             // HTTP/1.minor
+  Bytes path;                 // of the target, as sent; "*" for asterisk-form; empty for authority-form; "/" where an
+                              // absolute target has none
+  Bytes query;                // after the first '?'
+  Bytes authority;            // of an absolute or authority-form target, else the Host field's value; may be empty
+  Bytes scheme;               // of an absolute target, else empty
+  std::vector<Field> fields;  // values without outer white space
+  std::uint64_t content_length = 0;  // for Framing::length
+  std::uint8_t minor = 1;            // HTTP/1.minor
   Framing framing = Framing::none;
-  bool keep_alive = true;             // by version and Connection
-  bool expect_continue = false;       // Expect: 100-continue, in HTTP/1.1, and a body is to come
+  bool keep_alive = true;        // by version and Connection
+  bool expect_continue = false;  // Expect: 100-continue, in HTTP/1.1, and a body is to come
   bool is_head = false, is_connect = false;
 
   // Value of the first field of this name (any case); data is null when absent.

@@ -234,10 +234,12 @@ std::size_t response_head_bound(const ResponseHead& head) noexcept {
 
 std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
   const StatusLine& line = status_lines[static_cast<std::size_t>(has_line(head.status) ? head.status - 100 : 400)];
-  char* at = put(out, {line.text, line.size});
-  if (!head.date.empty()) {
+  // All the room of a line, for a copy of a constant size is a few moves; response_head_bound() counts it all.
+  std::memcpy(out, line.text, sizeof line.text);
+  char* at = out + line.size;
+  if (head.date.size() == date_bytes) [[likely]] {
     at = put(at, "Date: ");
-    at = put(at, head.date);
+    at = put(at, {head.date.data(), date_bytes});
     at = put(at, "\r\n");
   }
   bool server_given = false;

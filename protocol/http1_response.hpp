@@ -24,10 +24,10 @@ struct ResponseHead {
   enum class Length : std::uint8_t { known, chunked, until_close, absent };  // absent: 1xx, 204, 304 without one
   Length length = Length::known;
   std::uint64_t content_length = 0;
-  std::uint8_t minor = 1;         // the request's HTTP/1.minor decides how Connection is said
-  bool keep_alive = true;         // 1.1: "Connection: close" when false; 1.0: "Connection: keep-alive" when true
-  std::string_view date;          // as encode_date gave it
-  std::string_view server;        // empty: no Server field. Left out when the fields bring their own
+  std::uint8_t minor = 1;   // the request's HTTP/1.minor decides how Connection is said
+  bool keep_alive = true;   // 1.1: "Connection: close" when false; 1.0: "Connection: keep-alive" when true
+  std::string_view date;    // as encode_date gave it; of any other size: no Date field
+  std::string_view server;  // empty: no Server field. Left out when the fields bring their own
 };
 
 // What is wrong with status, names and values, or null: a name that is no token, a control byte in a value.

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "protocol/characters.hpp"
@@ -87,12 +86,6 @@ Refusal parse_target(std::string_view target, Head& head) noexcept {
   return parse_absolute(target, head);
 }
 
-// Of a token: no lower-case letter, and no longer than any that was ever registered.
-bool is_method(std::string_view token) noexcept {
-  if (token.size() > method_bytes_max) return false;
-  return std::none_of(token.begin(), token.end(), [](char c) { return is(c, bytes::lower); });
-}
-
 bool is_ipv6(std::string_view text) noexcept {
   char terminated[INET6_ADDRSTRLEN];
   if (text.size() >= sizeof terminated) return false;
@@ -128,9 +121,12 @@ Refusal parse_request_line(std::string_view line, Head& head) noexcept {
   const char* const begin = line.data();
   const char* const end = begin + line.size();
   const char* at = begin;
+  while (at != end && is(*at, bytes::method)) ++at;
+  const char* const upper_end = at;
   while (at != end && is(*at, bytes::token)) ++at;
   if (at == begin || at == end || *at != ' ') return {400, "malformed method"};
   const std::string_view method(begin, static_cast<std::size_t>(at - begin));
+  const bool unknown = upper_end != at || method.size() > method_bytes_max;
   const char* const target = at + 1;
   const bool version_fits = end - target >= version_bytes && std::memcmp(end - version_bytes, " HTTP/1.", 8) == 0 &&
                             (end[-1] == '0' || end[-1] == '1');
@@ -142,7 +138,7 @@ Refusal parse_request_line(std::string_view line, Head& head) noexcept {
   head.target = Bytes(target, static_cast<std::size_t>(end - version_bytes - target));
   head.query = head.authority = head.scheme = Bytes{};
   if (const Refusal refusal = parse_target(head.target, head)) return refusal;
-  if (!is_method(method)) return {501, "unknown method"};
+  if (unknown) return {501, "unknown method"};
   return {};
 }
 

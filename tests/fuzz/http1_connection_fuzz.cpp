@@ -151,6 +151,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string whole = converse(input.stream, [&] { return input.stream.size(); });
   fuzz::Cuts cuts(input.seed);
   must(converse(input.stream, [&] { return cuts.next(); }) == whole, "cuts change nothing");
-  if (input.stream.size() < 500) must(converse(input.stream, [] { return 1u; }) == whole, "byte by byte it is the same");
+  if (input.stream.size() < 500)
+    must(converse(input.stream, [] { return 1u; }) == whole, "byte by byte it is the same");
   return 0;
 }

@@ -27,7 +27,8 @@ std::vector<Field> fields_of(std::string_view text) {
 }
 
 std::vector<std::string> expected_lines(const ResponseHead& head) {
-  std::vector<std::string> lines{"HTTP/1.1 " + std::to_string(head.status) + " " + std::string(reason_phrase(head.status))};
+  std::vector<std::string> lines{"HTTP/1.1 " + std::to_string(head.status) + " " +
+                                 std::string(reason_phrase(head.status))};
   if (!head.date.empty()) lines.push_back("Date: " + std::string(head.date));
   bool server = false;
   for (std::size_t i = 0; i < head.field_count; ++i) {
@@ -37,7 +38,8 @@ std::vector<std::string> expected_lines(const ResponseHead& head) {
     lines.push_back(std::string(field.name.view()) + ": " + std::string(field.value.view()));
   }
   if (!server && !head.server.empty()) lines.push_back("Server: " + std::string(head.server));
-  if (head.length == ResponseHead::Length::known) lines.push_back("Content-Length: " + std::to_string(head.content_length));
+  if (head.length == ResponseHead::Length::known)
+    lines.push_back("Content-Length: " + std::to_string(head.content_length));
   if (head.length == ResponseHead::Length::chunked) lines.emplace_back("Transfer-Encoding: chunked");
   if (head.minor == 1 && !head.keep_alive) lines.emplace_back("Connection: close");
   if (head.minor == 0 && head.keep_alive) lines.emplace_back("Connection: keep-alive");

@@ -31,7 +31,8 @@ std::string meaning_in_pieces(std::string_view bytes, std::size_t first, std::si
     const ExactCopy copy(bytes.substr(0, arrived));
     fed = decode_head(copy.view(), fed.scanned, limits, head);
     const bool over = fed.status != Status::need_more || arrived >= bytes.size();
-    if (over) return meaning_of(fed, head) + (fed.status == Status::complete ? " #" + std::to_string(fed.consumed) : "");
+    if (over)
+      return meaning_of(fed, head) + (fed.status == Status::complete ? " #" + std::to_string(fed.consumed) : "");
     CHECK(fed.scanned <= copy.view().size());
   }
 }
@@ -184,8 +185,9 @@ TEST_CASE("heads: every view points into the bytes given, also where llhttp was 
 
 TEST_CASE("heads: one Head serves many requests and keeps nothing of the last") {
   Head head;
-  const std::string first = "POST http://b/x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
-                            "Connection: close\r\n\r\n";
+  const std::string first =
+      "POST http://b/x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+      "Connection: close\r\n\r\n";
   REQUIRE(decode_head(first, 0, {}, head).status == Status::complete);
   CHECK(head.scheme.view() == "http");
   const std::string second = "GET / HTTP/1.1\r\nHost: c\r\n\r\n";

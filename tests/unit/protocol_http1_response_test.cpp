@@ -69,10 +69,17 @@ TEST_CASE("response: a body is framed one way") {
 }
 
 TEST_CASE("response: fields that are the host's are not the application's to write") {
-  const Field fields[] = {field("connection", "x"),     field("Keep-Alive", "x"), field("Proxy-Connection", "x"),
-                          field("TE", "x"),             field("Trailer", "x"),    field("Transfer-Encoding", "x"),
-                          field("Upgrade", "x"),        field("CONTENT-LENGTH", "7"), field("date", "x"),
-                          field("Connectiom", "stays"), field("X", "")};
+  const Field fields[] = {field("connection", "x"),
+                          field("Keep-Alive", "x"),
+                          field("Proxy-Connection", "x"),
+                          field("TE", "x"),
+                          field("Trailer", "x"),
+                          field("Transfer-Encoding", "x"),
+                          field("Upgrade", "x"),
+                          field("CONTENT-LENGTH", "7"),
+                          field("date", "x"),
+                          field("Connectiom", "stays"),
+                          field("X", "")};
   ResponseHead head;
   head.fields = fields;
   head.field_count = std::size(fields);
@@ -97,7 +104,8 @@ TEST_CASE("response: every status has its line") {
     ResponseHead head;
     head.status = status;
     head.length = Length::absent;
-    CHECK(encoded(head) == "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason_phrase(status)) + "\r\n\r\n");
+    CHECK(encoded(head) ==
+          "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason_phrase(status)) + "\r\n\r\n");
   }
   CHECK(reason_phrase(404) == "Not Found");
   CHECK(reason_phrase(511) == "Network Authentication Required");
