@@ -28,9 +28,7 @@ std::size_t stride() {
   return bytes;
 }
 
-std::size_t mapping_bytes() {
-  return stride() * Scoreboard::slots_max;
-}
+std::size_t mapping_bytes() { return stride() * Scoreboard::slots_max; }
 
 struct Snapshot {
   std::uint64_t started_ns = 0;
@@ -51,7 +49,7 @@ Snapshot snapshot_of(const Running& record) {
     copy.route = record.route;
     copy.method.assign(record.method, std::min<std::size_t>(record.method_size, sizeof record.method));
     copy.target.assign(record.target, std::min<std::size_t>(record.target_size, Running::target_bytes_max));
-    std::atomic_thread_fence(std::memory_order_acquire);
+    fence(std::memory_order_acquire);
     if (before % 2 == 0 && record.sequence.load(std::memory_order_relaxed) == before) break;
   }
   return copy;
