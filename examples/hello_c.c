@@ -10,7 +10,7 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   const narwhal_host *host = instance;
   const narwhal_field type = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
   return host->respond(exchange, &(narwhal_response){.struct_size = sizeof(narwhal_response), .status = 200,
-      .field_count = 1, .fields = &type, .body = NARWHAL_LITERAL("Hello from C!\n")});
+      .field_count = 1, .fields = &type, .body = NARWHAL_LITERAL("Hello, world!\n")});
 }
 
 NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {.struct_size = sizeof(narwhal_plugin),
