@@ -14,7 +14,7 @@ namespace narwhal::worker {
 
 namespace {
 
-constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom
+constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom, before it is escaped
 constexpr std::size_t batch_bytes_max = 64 * 1024;
 constexpr std::string_view known_atoms = "hlutrmUqHsBbfaTDMLp";
 
@@ -109,19 +109,20 @@ std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
   return pieces;
 }
 
-void AccessLog::add(const Exchange& exchange, std::uint64_t now_ns) {
+void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
   for (const Piece& piece : pieces_) {
     if (piece.atom == 0) {
       lines_ += piece.text;
     } else {
-      add_atom(piece, exchange, now_ns);
+      add_atom(piece, exchange, answered, now_ns);
     }
   }
   lines_ += '\n';
   if (lines_.size() > batch_bytes_max) flush();
 }
 
-void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, std::uint64_t now_ns) {
+void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered,
+                         std::uint64_t now_ns) {
   const protocol::Head& head = exchange.head;
   const std::string_view protocol = head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
   const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;
@@ -144,9 +145,9 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, std::uint
       if (head.query.size != 0) add_escaped(head.query);
       return;
     case 'H': lines_ += protocol; return;
-    case 's': fmt::format_to(out, "{}", exchange.status()); return;
+    case 's': fmt::format_to(out, "{}", answered.status); return;
     case 'B':
-    case 'b': fmt::format_to(out, "{}", exchange.body_sent()); return;
+    case 'b': fmt::format_to(out, "{}", answered.body_bytes); return;
     case 'f': return add_escaped(head.field("referer"));
     case 'a': return add_escaped(head.field("user-agent"));
     case 'T': fmt::format_to(out, "{}", took / 1'000'000'000); return;
@@ -155,11 +156,12 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, std::uint
     case 'L': fmt::format_to(out, "{}.{:06}", took / 1'000'000'000, took / 1'000 % 1'000'000); return;
     case 'p': fmt::format_to(out, "<{}>", ::getpid()); return;
     case 'i': return add_escaped(head.field(piece.text));
-    case 'o': return add_escaped(response_field(exchange.response_head(), piece.text));
+    case 'o':
+      return add_escaped(answered.own ? response_field(exchange.response_head(), piece.text) : std::string_view());
     default: break;
   }
   // {name}e: a variable. It may have to be made, which needs the exchange's arena.
-  if (exchange.mount == nullptr) return add_escaped({});
+  if (exchange.mount == nullptr || !answered.own) return add_escaped({});
   add_escaped(view(const_cast<Exchange&>(exchange).variable(piece.text)));
 }
 
@@ -168,8 +170,9 @@ void AccessLog::add_escaped(std::string_view value) {
     lines_ += '-';
     return;
   }
+  value = value.substr(0, value_bytes_max);  // before it is escaped: no escape may be cut in two
   if (value.find_first_of("\"\\") == std::string_view::npos) {
-    append_escaped(lines_, value, value_bytes_max);
+    append_escaped(lines_, value);
     return;
   }
   std::string quoted;  // Gunicorn escapes the quote alone; a backslash too, or \x22 could be forged
@@ -177,7 +180,7 @@ void AccessLog::add_escaped(std::string_view value) {
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += c;
   }
-  append_escaped(lines_, quoted, value_bytes_max);
+  append_escaped(lines_, quoted);
 }
 
 void AccessLog::add_time() {

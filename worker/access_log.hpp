@@ -15,6 +15,14 @@ namespace narwhal::worker {
 
 class Exchange;
 
+// What was answered. An answer of the host's own, beside a handler that is still running, has no `own` parts: they
+// belong to the handler's thread.
+struct Answered {
+  int status;
+  std::uint64_t body_bytes;
+  bool own = true;  // the exchange's response head and variables may be looked at
+};
+
 class AccessLog {
  public:
   // Target: "" none, "-" stdout, else a file that is appended to.
@@ -22,7 +30,7 @@ class AccessLog {
   Result<Done> reopen();
   bool enabled() const noexcept { return fd_ >= 0; }
   // Adds the line of an answered exchange.
-  void add(const Exchange& exchange, std::uint64_t now_ns);
+  void add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
   // One write(2) for all lines since the last.
   void flush() noexcept;
 
@@ -32,7 +40,7 @@ class AccessLog {
     std::string text;     // the literal, or the name
   };
   static std::vector<Piece> compile(const std::string& format);
-  void add_atom(const Piece& piece, const Exchange& exchange, std::uint64_t now_ns);
+  void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
   void add_escaped(std::string_view value);
   void add_time();
 

@@ -143,6 +143,7 @@ void Connection::pause_reading() {
 
 void Connection::resume_reading() {
   if (reading_ || end_seen_ || state_ == State::closing) return;
+  if (state_ == State::handling && in_ != nullptr && in_->room() == 0) return;  // next_request() comes back to it
   reading_ = true;
   uv_read_start(&handle_.stream, on_alloc, on_read);
 }
@@ -183,7 +184,10 @@ void Connection::take_bytes(std::size_t count) {
   if (state_ == State::body && in_ == nullptr) {
     std::size_t consumed = 0;
     const std::string_view bytes(loop_.scratch(), count);
-    if (take_body_bytes(bytes, consumed)) return due_in(loop_.config().body_timeout);
+    if (take_body_bytes(bytes, consumed)) {
+      if (reading_) due_in(loop_.config().body_timeout);
+      return;
+    }
     if (state_ != State::handling || consumed == count) return;
     in_ = loop_.pool().take();  // the next request has begun behind the body
     const std::string_view rest = bytes.substr(consumed);
@@ -306,7 +310,7 @@ bool Connection::begin_body() {
     contained_ = head.framing == protocol::Framing::length && body_left_ <= in_->capacity - in_->begin;
   }
   process_body();
-  if (state_ == State::body) due_in(loop_.config().body_timeout);
+  if (state_ == State::body && reading_) due_in(loop_.config().body_timeout);
   return false;
 }
 
@@ -370,12 +374,17 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
       return false;
     }
   }
-  if (streams && exchange.body_full()) pause_reading();
+  if (streams && exchange.body_full()) {
+    pause_reading();  // the silence is ours, not the client's
+    Wheel::clear(*this);
+  }
   return true;
 }
 
 void Connection::resume_body() {
-  if (state_ == State::body && exchange_ != nullptr && !exchange_->body_full()) resume_reading();
+  if (state_ != State::body || exchange_ == nullptr || reading_ || exchange_->body_full()) return;
+  due_in(loop_.config().body_timeout);
+  resume_reading();
 }
 
 void Connection::body_complete() {
@@ -394,6 +403,7 @@ void Connection::body_complete() {
 // ---- answers by the host itself ----
 
 void Connection::refuse(int status, std::string_view fault) {
+  if (answering_) return reset();  // a second head would be taken for more of the body
   if (status != 404 && status != 503) {
     log::warning("Invalid request from ip={}: {}", peer_.text(), fault);
     loop_.count_refused();
@@ -426,8 +436,7 @@ void Connection::answer_plain(int status, std::string_view text) {
   }
   loop_.count_answer(status, exchange_ != nullptr ? exchange_->started_ns : loop_.turn_ns(), loop_.turn_ns());
   if (exchange_ != nullptr) {
-    exchange_->answered_by_host(status, text.size() + 1);
-    loop_.log_access(*exchange_, loop_.turn_ns());
+    loop_.log_access(*exchange_, {.status = status, .body_bytes = text.size() + 1, .own = false}, loop_.turn_ns());
     Exchange& exchange = *std::exchange(exchange_, nullptr);
     loop_.abandon(exchange);
   }
@@ -454,52 +463,52 @@ void Connection::reset() {
 // ---- answers ----
 
 void Connection::take_answer(Exchange& exchange, Push push) {
+  // Losing the connection ends the exchange too: behind each send it may be somebody else's.
+  std::vector<Segment>& segments = loop_.segments();
   if (exchange.simple()) {
-    if (exchange.out != nullptr) append_out(exchange);
-    if (!exchange.segments().empty() && state_ != State::closing) {
-      if (out_ != nullptr) send_out(true);
-      send_segments(exchange.segments());
+    if (exchange.segments().empty()) {
+      if (exchange.out != nullptr && !append_out(exchange)) return;
+      return end_exchange(exchange);
     }
-    if (state_ != State::closing && exchange_ == &exchange) end_exchange(exchange);
-    return;
-  }
-  std::vector<Segment> segments;
-  const bool ended = exchange.take_handover(segments);
-  answering_ = answering_ || !segments.empty();
-  if (out_ != nullptr && !segments.empty()) send_out(true);
-  if (state_ != State::closing) {
-    send_segments(segments, push);
+    segments.swap(exchange.segments());
+    exchange.ended = true;
+    if (exchange.out != nullptr && !append_out(exchange)) return discard_all(segments);
   } else {
-    for (Segment& segment : segments) discard(segment);
+    exchange.ended = exchange.take_handover(segments) || exchange.ended;
+    answering_ = answering_ || !segments.empty();
   }
-  if (ended && state_ != State::closing && exchange_ == &exchange) end_exchange(exchange);
+  if (!segments.empty() && out_ != nullptr && push == Push::now && !send_out(true)) return discard_all(segments);
+  send_segments(segments, push);
+  if (state_ != State::closing && exchange_ == &exchange && exchange.ended && exchange.returned) end_exchange(exchange);
+}
+
+void Connection::discard_all(std::vector<Segment>& segments) noexcept {
+  for (Segment& segment : segments) discard(segment);
+  segments.clear();
 }
 
 // The exchange's bytes go behind those of the answer before it, so that one write takes both.
-void Connection::append_out(Exchange& exchange) {
+// False: the connection was lost.
+bool Connection::append_out(Exchange& exchange) {
   Buffer* answer = std::exchange(exchange.out, nullptr);
+  if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) {
+    loop_.pool().drop(answer);
+    return false;
+  }
   if (out_ == nullptr) {
     out_ = answer;
-    return;
-  }
-  if (out_->room() < answer->size()) {
-    const bool alive = send_out(true);
-    if (alive) {
-      out_ = answer;
-    } else {
-      loop_.pool().drop(answer);
-    }
-    return;
+    return true;
   }
   std::memcpy(out_->tail(), answer->bytes() + answer->begin, answer->size());
   out_->end += static_cast<std::uint32_t>(answer->size());
   loop_.pool().drop(answer);
+  return true;
 }
 
 void Connection::end_exchange(Exchange& exchange) {
   const std::uint64_t now = loop_.turn_ns();
   loop_.count_answer(exchange.status(), exchange.started_ns, now);
-  loop_.log_access(exchange, now);
+  loop_.log_access(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()}, now);
   const bool body_unread = state_ == State::body;
   const bool cut = exchange.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
@@ -507,13 +516,9 @@ void Connection::end_exchange(Exchange& exchange) {
   exchange.ended = true;
   exchange.connection = nullptr;
   loop_.retire_exchange(exchange);
-  if (cut) {
-    flush();
-    if (state_ == State::closing) return;
-    return sending_ != nullptr ? static_cast<void>(close_after_ = cut_ = true) : reset();
-  }
   if (!keep) {
     close_after_ = true;
+    cut_ = cut;
     unread_ = body_unread || (in_ != nullptr && in_->size() != 0);
     chunks_.reset();
     state_ = State::handling;
@@ -526,7 +531,7 @@ void Connection::end_exchange(Exchange& exchange) {
 // The socket has taken all there is, or holds it back for one write with what follows.
 void Connection::next_request() {
   if (in_ != nullptr) {
-    if (in_->size() != 0) loop_.wheel().set(*this, loop_.now_ms() + static_cast<std::uint64_t>(loop_.config().header_timeout.count()) * 1000);
+    if (in_->size() != 0) due_in(loop_.config().header_timeout);
     process();
     if (state_ == State::closing) return;
   }

@@ -79,12 +79,14 @@ class Connection : public WheelEntry {
   void answer_plain(int status, std::string_view text);
   void end_exchange(Exchange& exchange);
   void next_request();
-  void append_out(Exchange& exchange);
+  bool append_out(Exchange& exchange);
+  static void discard_all(std::vector<Segment>& segments) noexcept;
   bool reserve_out(std::size_t bytes);
   void send_segments(std::vector<Segment>& segments, Push push = Push::now);
   bool send_out(bool more);
   Segment* send_now(Segment* first, Segment* end, bool more);
   bool send_file_now(Segment& segment);
+  void account(const Segment& segment, std::uint64_t bytes);
   void queue_rest(Segment* first, Segment* end);
   void write_rest();
   void wrote_rest(int status);

@@ -16,13 +16,18 @@ namespace narwhal::worker {
 namespace {
 constexpr std::size_t parts_max = 16;             // of one writev
 constexpr std::size_t file_piece_max = 256 * 1024;  // read of a file when the socket is slow
+constexpr std::uint64_t write_bytes_max = 1u << 30;  // of one part of one write
 constexpr std::size_t held_bytes_max = 8 * 1024;  // more is sent at once, whatever was asked
 }  // namespace
 
 void Connection::flush() {
-  unflushed = false;
   if (out_ != nullptr && !send_out(false)) return;
   if (close_after_ && sending_ == nullptr && exchange_ == nullptr && state_ != State::lingering) part();
+}
+
+// Bytes of the answer in the making have left: its writer may go on.
+void Connection::account(const Segment& segment, std::uint64_t bytes) {
+  if (segment.counted && exchange_ != nullptr) exchange_->sent(bytes);
 }
 
 // Sends what is in out_. False: the connection was lost.
@@ -55,25 +60,23 @@ bool Connection::send_out(bool more) {
 void Connection::send_segments(std::vector<Segment>& segments, Push push) {
   std::uint64_t bytes = 0;
   for (const Segment& segment : segments) bytes += segment.data == nullptr ? held_bytes_max + 1 : segment.size;
-  if (push == Push::hold && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max && reserve_out(bytes)) {
+  if (push == Push::hold && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max) {
+    if (!reserve_out(bytes)) return discard_all(segments);
     for (Segment& segment : segments) {
       std::memcpy(out_->tail(), segment.data, segment.size);
       out_->end += static_cast<std::uint32_t>(segment.size);
-      discard(segment);
     }
-    segments.clear();
     if (exchange_ != nullptr) exchange_->sent(bytes);
+    discard_all(segments);
     loop_.unflushed(*this);
     return;
   }
   Segment* first = segments.data();
-  Segment* end = first + segments.size();
+  Segment* const end = first + segments.size();
+  if (out_ != nullptr && first != end && !send_out(true)) return discard_all(segments);
   if (sending_ == nullptr) first = send_now(first, end, false);
   if (first != nullptr && first != end) queue_rest(first, end);
-  if (first == nullptr) {
-    for (Segment& segment : segments) discard(segment);
-  }
-  segments.clear();
+  discard_all(segments);
 }
 
 // The first segment that is not wholly sent, `end` when all are, null when the connection was lost.
@@ -105,12 +108,12 @@ Segment* Connection::send_now(Segment* first, Segment* end, bool more) {
       return nullptr;
     }
     loop_.count_out(static_cast<std::size_t>(sent));
-    if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(static_cast<std::uint64_t>(sent));
     for (auto left = static_cast<std::uint64_t>(sent); left != 0;) {
       const std::uint64_t taken = std::min(left, first->size);
       first->data += taken;
       first->size -= taken;
       left -= taken;
+      account(*first, taken);
       if (first->size == 0) discard(*first++);
     }
   }
@@ -131,7 +134,7 @@ bool Connection::send_file_now(Segment& segment) {
       return false;
     }
     loop_.count_out(static_cast<std::size_t>(sent));
-    if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(static_cast<std::uint64_t>(sent));
+    account(segment, static_cast<std::uint64_t>(sent));
     segment.offset = offset;
     segment.size -= static_cast<std::uint64_t>(sent);
   }
@@ -162,6 +165,7 @@ void Connection::write_rest() {
       cut_ = true;
       return reset();
     }
+    sending.piece.resize(static_cast<std::size_t>(got));
     parts[count++] = uv_buf_init(sending.piece.data(), static_cast<unsigned>(got));
     next.offset += got;
     next.size -= static_cast<std::uint64_t>(got);
@@ -172,8 +176,8 @@ void Connection::write_rest() {
       if (segment.data == nullptr) break;
       // uv_buf_t counts in unsigned on some systems: a huge segment goes in several writes.
       parts[count++] = uv_buf_init(const_cast<char*>(segment.data),
-                                   static_cast<unsigned>(std::min<std::uint64_t>(segment.size, 1u << 30)));
-      if (segment.size > (1u << 30)) break;
+                                   static_cast<unsigned>(std::min<std::uint64_t>(segment.size, write_bytes_max)));
+      if (segment.size > write_bytes_max) break;
     }
     sending.in_write = count;
   }
@@ -188,25 +192,22 @@ void Connection::wrote_rest(int status) {
   Sending& sending = *sending_;
   if (status != 0) return lose(uv_strerror(status));
   due_in(loop_.config().write_timeout);
-  std::uint64_t bytes = 0;
   for (; sending.in_write != 0; --sending.in_write) {
     Segment& segment = sending.queue[sending.first];
+    std::uint64_t bytes;
     if (segment.data == nullptr) {
-      bytes += sending.piece.size();
-      if (segment.size != 0) continue;
-    } else if (segment.size > (1u << 30)) {
-      segment.data += 1u << 30;
-      segment.size -= 1u << 30;
-      bytes += 1u << 30;
-      continue;
+      bytes = sending.piece.size();  // write_rest() took them off the segment
     } else {
-      bytes += segment.size;
+      bytes = std::min<std::uint64_t>(segment.size, write_bytes_max);
+      segment.data += bytes;
+      segment.size -= bytes;
     }
+    loop_.count_out(bytes);
+    account(segment, bytes);
+    if (segment.size != 0) continue;
     discard(segment);
     ++sending.first;
   }
-  loop_.count_out(bytes);
-  if (exchange_ != nullptr && !exchange_->simple()) exchange_->sent(bytes);
   if (sending.first != sending.queue.size()) {
     Segment* const base = sending.queue.data();
     Segment* const next = send_now(base + sending.first, base + sending.queue.size(), false);
@@ -220,7 +221,8 @@ void Connection::wrote_rest(int status) {
 
 void Connection::all_sent() {
   Wheel::clear(*this);
-  if (out_ != nullptr) return flush();
+  if (out_ != nullptr && !send_out(false)) return;
+  if (sending_ != nullptr) return;
   if (close_after_ && exchange_ == nullptr) return part();
   if (state_ == State::head) next_request();
   else if (state_ == State::body) due_in(loop_.config().body_timeout);

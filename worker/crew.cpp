@@ -1,6 +1,7 @@
 #include "worker/crew.hpp"
 
 #include <chrono>
+#include <system_error>
 
 #include "core/check.hpp"
 
@@ -39,22 +40,29 @@ bool Crew::start() {
   for (std::size_t index = 1; good && index < members_.size(); ++index) {
     Member& member = *members_[index];
     ++starting_;
-    member.thread = std::thread([this, &member] {
-      me_ = &member;
-      const bool ready = !may_handle(member) || work_.thread_started(member.index);
-      {
-        const std::lock_guard guard(mutex_);
-        --starting_;
-        if (!ready) ++failed_;
-        started_.notify_all();
-      }
-      if (!ready) return;
-      serve(member);
-      if (may_handle(member)) work_.thread_ends(member.index);
-    });
+    try {
+      member.thread = std::thread([this, &member] { live(member); });
+    } catch (const std::system_error&) {  // a limit on threads
+      --starting_;
+      good = false;
+    }
   }
   started_.wait(lock, [this] { return starting_ == 0; });
   return good && failed_ == 0;
+}
+
+void Crew::live(Member& me) {
+  me_ = &me;
+  const bool ready = !may_handle(me) || work_.thread_started(me.index);
+  {
+    const std::lock_guard lock(mutex_);
+    --starting_;
+    if (!ready) ++failed_;
+    started_.notify_all();
+  }
+  if (!ready) return;
+  serve(me);
+  if (may_handle(me)) work_.thread_ends(me.index);
 }
 
 void Crew::run() {
@@ -91,7 +99,7 @@ void Crew::serve(Member& me) {
     } else if (wants_baton(me) && !baton_wanted_ && !baton_offered_) {
       baton_wanted_ = true;
       work_.wake();
-    } else if (!standby_present_ && !(baton_wanted_ && me.index == 0)) {
+    } else if (!standby_present_) {
       if (!watch(me, lock)) continue;
       lock.unlock();
       tend(me);
@@ -119,7 +127,7 @@ void Crew::tend(Member& me) {
       }
     }
     work_.settle();
-    if (work_.finished()) {
+    if (work_.finished() && !news_.load(std::memory_order_acquire)) {
       const std::lock_guard lock(mutex_);
       leaving_ = true;
       me.has_baton = false;
@@ -141,12 +149,13 @@ void Crew::tend(Member& me) {
 // gets it back when it asks for it.
 bool Crew::should_part(const Member& me) const noexcept {
   if (threads_ != 1) return false;
-  return me.index == 0 ? waiting_count_.load(std::memory_order_relaxed) != 0 : baton_wanted_.load();
+  if (me.index != 0) return baton_wanted_.load();
+  return waiting_count_.load(std::memory_order_relaxed) != 0 && remote_handlers_.load(std::memory_order_relaxed) == 0;
 }
 
 bool Crew::may_run_here(const Member& me, const Exchange& exchange) const {
   if (work_.is_inline(exchange)) return true;
-  if (waiting_count_.load(std::memory_order_relaxed) != 0) return false;  // first come, first served
+  if (waiting_count_.load(std::memory_order_acquire) != 0) return false;  // first come, first served
   if (!may_handle(me) || remote_handlers_.load(std::memory_order_relaxed) >= threads_) return false;
   return !work_.expected_slow(exchange);
 }
@@ -160,8 +169,8 @@ bool Crew::run_with_baton(Member& me, Exchange& exchange) {
   }
   const std::lock_guard lock(mutex_);
   completed_.push_back({&exchange, result});
-  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
   news_.store(true, std::memory_order_release);
+  remote_handlers_.fetch_sub(1, std::memory_order_release);  // last: who sees no handler left sees the news too
   work_.wake();
   return false;
 }
@@ -169,16 +178,17 @@ bool Crew::run_with_baton(Member& me, Exchange& exchange) {
 void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
   Exchange& exchange = *waiting_.front();
   waiting_.pop_front();
-  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  // In this order, and read in the other: nobody may see both "none waits" and "a handler is free" in between.
   remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_release);
   lock.unlock();
   me.in_handler = true;
   const int result = work_.handle(exchange, me.index, false);
   me.in_handler = false;
   lock.lock();
   completed_.push_back({&exchange, result});
-  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
   news_.store(true, std::memory_order_release);
+  remote_handlers_.fetch_sub(1, std::memory_order_release);  // last: who sees no handler left sees the news too
   work_.wake();
 }
 
@@ -191,9 +201,9 @@ void Crew::enqueue(Exchange& exchange) {
   notify_handler();
 }
 
-// Locked. Wakes one thread that may run what waits.
+// Locked. Wakes one thread more for what waits. A thread that was woken counts as idle until it runs.
 void Crew::notify_handler() {
-  if (idle_handlers_ > 0) {
+  if (waiting_.size() <= idle_handlers_) {
     handlers_wake_.notify_one();
   } else {
     standby_wakes_.notify_one();
@@ -312,7 +322,7 @@ bool Crew::watch(Member& me, std::unique_lock<std::mutex>& lock) {
   return taken;
 }
 
-unsigned Crew::handling() const noexcept { return remote_handlers_.load(std::memory_order_relaxed); }
+unsigned Crew::handling() const noexcept { return remote_handlers_.load(std::memory_order_acquire); }
 
 unsigned Crew::free_handlers() const noexcept {
   const unsigned taken = handling() + waiting();
@@ -332,7 +342,8 @@ void Crew::enqueue_again(const std::vector<Exchange*>& exchanges) {
   const std::lock_guard lock(mutex_);
   waiting_.insert(waiting_.begin(), exchanges.begin(), exchanges.end());
   waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
-  notify_handler();
+  handlers_wake_.notify_all();
+  standby_wakes_.notify_one();
 }
 
 }  // namespace narwhal::worker

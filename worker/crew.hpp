@@ -51,7 +51,8 @@ class Crew {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  // Main thread. Starts the other threads; false when one of them could not start.
+  // Main thread. Starts the other threads; false when one of them could not start: the process has to end then,
+  // without destroying this, for the others are still at it.
   bool start();
   // Main thread. Returns when Work::finished() said so and every other thread has ended, or after abandon().
   void run();
@@ -84,6 +85,7 @@ class Crew {
     int result;
   };
 
+  void live(Member& me);
   void serve(Member& me);
   void tend(Member& me);
   bool run_with_baton(Member& me, Exchange& exchange);

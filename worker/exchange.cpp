@@ -46,7 +46,8 @@ bool Exchange::on_handler_thread() const noexcept { return running == this; }
 
 int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];
-  record.begin(head.method, head.target, mount->route, started_ns);
+  fill_request();
+  record.begin(head.method, head.target, mount->route, handled_ns);
   running = this;
   const int result = mount->plugin.handle(mount->instance, handle_of(*this));
   running = nullptr;
@@ -54,8 +55,7 @@ int Exchange::run(unsigned member) noexcept {
   return result;
 }
 
-const narwhal_request& Exchange::request() {
-  if (request_.struct_size != 0) return request_;
+void Exchange::fill_request() {
   request_.struct_size = sizeof request_;
   request_.method = abi(head.method);
   request_.target = abi(head.target);
@@ -76,8 +76,7 @@ const narwhal_request& Exchange::request() {
   }
   request_.started_ns = static_cast<std::int64_t>(started_ns);
   const std::uint64_t limit = static_cast<std::uint64_t>(loop_.config().timeout.count()) * 1'000'000'000u;
-  request_.deadline_ns = limit == 0 ? 0 : static_cast<std::int64_t>(started_ns + limit);
-  return request_;
+  request_.deadline_ns = limit == 0 ? 0 : static_cast<std::int64_t>(handled_ns + limit);
 }
 
 // ---- the request's body ----
@@ -232,7 +231,7 @@ int Exchange::start(const narwhal_response& response) {
   if (gone()) return NARWHAL_GONE;
   const int result = begin_answer(response, response.body_size);
   if (result != NARWHAL_OK) return result;
-  hand_over(Push::hold);
+  hand_over(Push::hold, Last::no);
   return NARWHAL_OK;
 }
 
@@ -255,7 +254,7 @@ int Exchange::write(std::string_view bytes, bool may_wait) {
   } else {
     append(bytes);
   }
-  hand_over(Push::now);
+  hand_over(Push::now, Last::no);
   return NARWHAL_OK;
 }
 
@@ -281,7 +280,7 @@ int Exchange::send_file(int fd, std::int64_t offset, std::int64_t length) {
   }
   append_segment({.size = size, .file = own, .offset = offset});
   if (framing_ == Length::chunked) append("\r\n");
-  hand_over(Push::now);
+  hand_over(Push::now, Last::no);
   return NARWHAL_OK;
 }
 
@@ -294,12 +293,14 @@ int Exchange::finish() {
   if (answer_ != Answer::started) return NARWHAL_STATE;
   answer_ = Answer::finished;
   if (framing_ == Length::chunked && !bodyless_) append("0\r\n\r\n");
-  cut_ = framing_ == Length::known && left_ != 0 && !bodyless_;
+  const bool short_of_length = framing_ == Length::known && left_ != 0 && !bodyless_;
+  if (short_of_length) {
+    cut_ = true;
+    log::error("{} {}: the response is {} bytes short of its declared length: connection closed", head.method.view(),
+               head.target.view(), left_);
+  }
   end_answer();
-  if (!cut_) return NARWHAL_OK;
-  log::error("{} {}: the response is {} bytes short of its declared length: connection closed", head.method.view(),
-             head.target.view(), left_);
-  return NARWHAL_STATE;
+  return short_of_length ? NARWHAL_STATE : NARWHAL_OK;
 }
 
 int Exchange::fail(int status, std::string_view reason) {
@@ -368,59 +369,51 @@ void Exchange::end_answer() {
     finished_in_handler_ = true;
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    handover_ended_ = true;
-  }
-  hand_over(Push::now);
+  hand_over(Push::now, Last::yes);
 }
 
-void Exchange::hand_over(Push push) {
-  handed_over_ = true;
+void Exchange::move_to_handover() {
+  const auto move = [this](Segment segment) {
+    segment.counted = true;
+    unsent_.fetch_add(segment.size, std::memory_order_relaxed);
+    handover_.push_back(segment);
+  };
+  if (out != nullptr && out->size() != 0) {
+    response_head_ = {};
+    move({.data = out->bytes() + out->begin, .size = out->size(), .release = Loop::drop_buffer, .release_arg = out});
+    out = nullptr;
+  }
+  for (const Segment& segment : segments_) move(segment);
+  segments_.clear();
+}
+
+void Exchange::hand_over(Push push, Last last) {
+  Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
+  bool post;
   {
     const std::lock_guard lock(mutex_);
-    std::uint64_t bytes = 0;
-    if (out != nullptr && out->size() != 0) {
-      bytes += out->size();
-      response_head_ = {};
-      handover_.push_back({.data = out->bytes() + out->begin, .size = out->size(), .release = Loop::drop_buffer,
-                           .release_arg = out});
-      out = nullptr;
+    handed_over_ = true;
+    move_to_handover();
+    handover_ended_ = last == Last::yes;
+    if (on_handler_thread() && loop.crew().reclaim()) {
+      post = false;
+    } else {
+      post = !posted.exchange(true, std::memory_order_acq_rel);
+      if (!post) return;
     }
-    for (Segment& segment : segments_) {
-      bytes += segment.size;
-      handover_.push_back(segment);
-    }
-    segments_.clear();
-    unsent_.fetch_add(bytes, std::memory_order_relaxed);
   }
-  if (on_handler_thread() && loop_.crew().reclaim()) {
-    if (connection != nullptr) connection->take_answer(*this, push);
-    loop_.crew().release();
-  } else {
-    loop_.post(*this);
-  }
+  if (post) return loop.post_marked(*this);
+  if (connection != nullptr) connection->take_answer(*this, push);
+  loop.crew().release();
 }
 
 bool Exchange::take_handover(std::vector<Segment>& segments) {
   const std::lock_guard lock(mutex_);
+  const bool handler_done = returned && !deferred;
+  if (handler_done) move_to_handover();  // the handler's thread does not touch them any more
   segments.insert(segments.end(), handover_.begin(), handover_.end());
   handover_.clear();
-  if (returned && !deferred) {  // the handler's thread is done with them
-    if (out != nullptr && out->size() != 0) {
-      unsent_.fetch_add(out->size(), std::memory_order_relaxed);
-      segments.push_back({.data = out->bytes() + out->begin, .size = out->size(), .release = Loop::drop_buffer,
-                          .release_arg = out});
-      out = nullptr;
-    }
-    for (Segment& segment : segments_) {
-      unsent_.fetch_add(segment.size, std::memory_order_relaxed);
-      segments.push_back(segment);
-    }
-    segments_.clear();
-    return true;
-  }
-  return handover_ended_;
+  return handler_done || handover_ended_;
 }
 
 void Exchange::sent(std::uint64_t bytes) {
@@ -461,7 +454,6 @@ void Exchange::reset() noexcept {
   mount = nullptr;
   refusal = 0;
   user = nullptr;
-  request_.struct_size = 0;
   answer_ = Answer::none;
   queued = handled = returned = deferred = ended = timed_out = retired = false;
   bodyless_ = cut_ = handed_over_ = finished_in_handler_ = false;

@@ -37,6 +37,7 @@ struct Segment {
   void* release_arg = nullptr;
   int file = -1;               // owned
   std::int64_t offset = 0;
+  bool counted = false;        // in the exchange's unsent bytes
 };
 void discard(Segment& segment) noexcept;
 
@@ -74,7 +75,7 @@ class Exchange {
   bool retired = false;    // nobody needs it; it goes back when it is in no queue
 
   // ---- the host table's functions ----
-  const narwhal_request& request();
+  const narwhal_request& request() const noexcept { return request_; }
   narwhal_bytes variable(std::string_view name);  // variables.cpp
   int whole_body(narwhal_bytes& out_view);
   std::int64_t read_body(char* buffer, std::size_t size);
@@ -106,7 +107,6 @@ class Exchange {
   bool body_full();  // the handler reads too slowly: stop reading the socket
   void reset() noexcept;
 
-  void answered_by_host(int status, std::uint64_t body_bytes) noexcept { status_ = status, body_sent_ = body_bytes; }
   int status() const noexcept { return status_; }
   std::uint64_t body_sent() const noexcept { return body_sent_; }
   bool truncated() const noexcept { return cut_; }
@@ -125,13 +125,17 @@ class Exchange {
   int append(std::string_view bytes);
   void append_segment(Segment segment);
   bool reserve(std::size_t bytes);  // room in out
-  void hand_over(Push push);        // what is in out and segments_ goes to the loop
+  // What is in out and segments_ goes to the loop. After the end nothing of this exchange may be touched any more.
+  enum class Last : bool { no, yes };
+  void hand_over(Push push, Last last);
+  void move_to_handover();          // locked
   void end_answer();
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
 
   Loop& loop_;
-  narwhal_request request_{};  // struct_size 0: not filled yet
+  void fill_request();
+  narwhal_request request_{};
   Answer answer_ = Answer::none;
   bool bodyless_ = false;      // HEAD, 204, 304: what is written is dropped
   bool handed_over_ = false;   // some of the answer went to the loop before its end

@@ -71,7 +71,7 @@ void Loop::retire(bool sweep) {
   slot_.state.store(WorkerState::draining, relaxed);
   acceptor_.end(sweep);
   const auto limit = static_cast<std::uint64_t>(config().graceful_timeout.count()) * 1000;
-  quit_at_ms_ = now_ms() + limit;
+  quit_at_ms_ = limit == 0 ? WheelEntry::never : now_ms() + limit;
   for (const auto& mount : mounts_) {
     if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
   }
@@ -155,7 +155,7 @@ void Loop::retire_exchange(Exchange& exchange) {
 
 // What becomes of the exchange depends on where it is: with nobody, with a handler, or deferred.
 void Loop::abandon(Exchange& exchange) {
-  const bool with_plugin = exchange.handled || exchange.deferred;
+  const bool with_plugin = exchange.handled && (!exchange.returned || (exchange.deferred && !exchange.ended));
   exchange.set_gone();
   if (!with_plugin) {
     if (!exchange.queued) retire_exchange(exchange);  // else next_ready() or the crew drop it
@@ -222,6 +222,7 @@ Exchange* Loop::next_ready() {
       exchange->connection->take_answer(*exchange, Push::now);
     } else {
       exchange->handled = true;
+      exchange->handled_ns = turn_ns();
       return exchange;
     }
   }
@@ -229,7 +230,7 @@ Exchange* Loop::next_ready() {
 }
 
 int Loop::handle(Exchange& exchange, unsigned member, bool with_baton) noexcept {
-  exchange.handled_ns = with_baton ? turn_ns() : narwhal::now_ns();
+  if (!with_baton) exchange.handled_ns = narwhal::now_ns();  // it has waited
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
   current_[member].store(&exchange, std::memory_order_release);
   const int result = exchange.run(member);
@@ -246,8 +247,8 @@ void Loop::completed(Exchange& exchange, int result) {
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
     exchange.deferred = true;
-    if (exchange.gone() && !exchange.timed_out && mount.plugin.cancel != nullptr) {
-      mount.plugin.cancel(mount.instance, handle_of(exchange));  // it left before we knew that this one is deferred
+    if (exchange.gone() && mount.plugin.cancel != nullptr) {
+      mount.plugin.cancel(mount.instance, handle_of(exchange));  // that came before we knew that this one is deferred
     }
     see_answer(exchange, Push::now);
     return;
@@ -266,10 +267,10 @@ void Loop::see_answer(Exchange& exchange, Push push) {
     exchange.connection->take_answer(exchange, push);
     return;
   }
-  std::vector<Segment> unwanted;
-  const bool ended = exchange.take_handover(unwanted);
-  for (Segment& segment : unwanted) discard(segment);
-  if (ended && exchange.returned) retire_exchange(exchange);
+  exchange.ended = exchange.take_handover(segments_) || exchange.ended;
+  for (Segment& segment : segments_) discard(segment);
+  segments_.clear();
+  if (exchange.ended && exchange.returned) retire_exchange(exchange);
 }
 
 void Loop::settle() {
@@ -337,7 +338,10 @@ void Loop::relieve() {
 // ---- from other threads ----
 
 void Loop::post(Exchange& exchange) {
-  if (exchange.posted.exchange(true, std::memory_order_acq_rel)) return;
+  if (!exchange.posted.exchange(true, std::memory_order_acq_rel)) post_marked(exchange);
+}
+
+void Loop::post_marked(Exchange& exchange) {
   {
     const std::lock_guard lock(posts_mutex_);
     posts_.push_back(&exchange);
@@ -389,10 +393,10 @@ void Loop::tick() {
   wheel_.advance(uv_now(&uv_), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
   check_deadlines(narwhal::now_ns());
   acceptor_.reconsider();
-  if (retiring() && quit_at_ms_ != 0 && now_ms() >= quit_at_ms_ && !stopped_) {
+  if (retiring() && now_ms() >= quit_at_ms_ && !stopped_) {
     if (connections_ != 0) log::warning("graceful_timeout has passed: dropping {} connection(s)", connections_);
     close_all();
-    stopped_ = quitting_ = true;
+    stopped_ = true;
   }
 }
 
@@ -410,7 +414,7 @@ void Loop::check_deadlines(std::uint64_t now) {
   for (const auto& exchange : exchanges_) {
     // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
     if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
-        !exchange->connection->answering() && exchange->started_ns + limit <= now) {
+        !exchange->connection->answering() && exchange->handled_ns + limit <= now) {
       pass_deadline(*exchange, now);
     }
   }
@@ -421,7 +425,7 @@ void Loop::pass_deadline(Exchange& exchange, std::uint64_t now) {
   add<std::uint64_t>(slot_.timed_out, 1);
   log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
                 exchange.head.target.view(), exchange.mount->source,
-                static_cast<double>(now - exchange.started_ns) / 1e9);
+                static_cast<double>(now - exchange.handled_ns) / 1e9);
   if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
 }
 
@@ -449,8 +453,8 @@ void Loop::count_refused() noexcept { add<std::uint64_t>(slot_.refused, 1); }
 void Loop::count_in(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_in, bytes); }
 void Loop::count_out(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_out, bytes); }
 
-void Loop::log_access(const Exchange& exchange, std::uint64_t now) {
-  if (access_log_.enabled()) access_log_.add(exchange, now);
+void Loop::log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) {
+  if (access_log_.enabled()) access_log_.add(exchange, answered, now);
 }
 
 }  // namespace narwhal::worker

@@ -54,6 +54,7 @@ class Loop final : public Crew::Work {
   // ---- for connections ----
   BufferPool& pool() noexcept { return pool_; }
   Wheel& wheel() noexcept { return wheel_; }
+  std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time
   char* scratch() noexcept { return scratch_.get(); }
   static constexpr std::size_t scratch_bytes = 256 * 1024;
   std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
@@ -66,7 +67,7 @@ class Loop final : public Crew::Work {
   Mount* route(const protocol::Head& head) noexcept;
   // Its request is complete: it will be handled, or refused at once for want of room.
   void make_ready(Exchange& exchange);
-  void log_access(const Exchange& exchange, std::uint64_t now);
+  void log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now);
   void count_refused() noexcept;
   void count_in(std::size_t bytes) noexcept;
   void count_out(std::size_t bytes) noexcept;
@@ -85,6 +86,7 @@ class Loop final : public Crew::Work {
 
   // ---- any thread ----
   void post(Exchange& exchange);           // it has something for the loop
+  void post_marked(Exchange& exchange);    // the same, `posted` being set by the caller
   static void drop_buffer(void* buffer);   // [baton] of this thread's loop
 
   // ---- the crew's work ----
@@ -127,6 +129,7 @@ class Loop final : public Crew::Work {
   Acceptor acceptor_;
   AccessLog access_log_;
   std::unique_ptr<char[]> scratch_;
+  std::vector<Segment> segments_;
   std::vector<Connection*> spare_connections_;
 
   Exchange* spare_exchanges_ = nullptr;
@@ -148,7 +151,7 @@ class Loop final : public Crew::Work {
   unsigned connections_ = 0;
   unsigned stuck_ = 0;
   std::uint64_t turn_ns_ = 0;
-  std::uint64_t quit_at_ms_ = 0;  // when retiring ends for all
+  std::uint64_t quit_at_ms_ = WheelEntry::never;  // when retiring ends for all
   std::atomic<bool> retiring_{false};
   bool quitting_ = false, stopped_ = false;
 };

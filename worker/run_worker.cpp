@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/app_title.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "worker/crash.hpp"
@@ -85,9 +86,8 @@ void ignore_group_signals() {
 }
 
 std::string title(const Seat& seat) {
-  const Config& config = seat.generation->config;
-  const std::string name = !config.proc_name.empty() ? config.proc_name : config.routes.empty() ? "" : config.routes.front().app;
-  return fmt::format("narwhal: worker {} [{}] gen {}", seat.slot + 1, name, seat.generation->number);
+  return fmt::format("narwhal: worker {} [{}] gen {}", seat.slot + 1, app_title(seat.generation->config),
+                     seat.generation->number);
 }
 
 Result<Done> boot(MasterLine& line, const Seat& seat, Loop& loop) {

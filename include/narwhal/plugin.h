@@ -127,7 +127,7 @@ typedef struct narwhal_host {
   const narwhal_request *(*request)(const narwhal_exchange *);
   /* [any] Value of the first field of this name, any case; {NULL, 0} when absent. */
   narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
-  /* [any] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO percent-decoded.
+  /* [any, one thread at a time] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO percent-decoded.
    * {NULL, 0} when there is none of this name. */
   narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
   /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */

@@ -1,0 +1,36 @@
+#include "server/surroundings.hpp"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/privileges.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
+// do over their sockets. Workers inherit this until they set handlers of their own.
+void ignore_group_signals() {
+  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
+    ::signal(signo, SIG_IGN);
+  }
+}
+
+}  // namespace
+
+Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
+  const Config& config = plan.config();
+  ignore_group_signals();
+  if (!config.chdir.empty() && ::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
+  if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;
+  // A plugin that hangs while it is loaded would never see the master's end. Set after the change of user, which
+  // takes it back; workers do not inherit it: they finish their requests first.
+  if (end == EndsWithMaster::yes) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return Done{};
+}
+
+}  // namespace narwhal::server
