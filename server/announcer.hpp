@@ -1,19 +1,32 @@
-// Announcer: what the service manager is told of the server's life.
+// Announcer: keeps the service manager's STATUS line true, and tells it of the turns in the server's life.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "server/generation.hpp"
+#include "server/notify.hpp"
+#include "server/succession.hpp"
 
 namespace narwhal::server {
 
 class Announcer {
  public:
-  void ready(const LiveGeneration& serving);
+  Announcer() : notifier_(Notifier::from_environment()) {}
+
+  void ready(const Succession& succession);
   void reloading(std::uint64_t now);
-  void reload_failed(const std::string& why);
+  void reload_failed(const std::string& why, const Succession& succession);
   void stopping();
+  // Each turn of the loop: says what has changed, if anything has.
+  void look_at(const Succession& succession);
+
+ private:
+  std::string status_text(const Succession& succession) const;
+
+  Notifier notifier_;
+  std::string failure_;  // of the last reload; kept in the status until one succeeds
+  std::string said_;
+  bool stopping_ = false;
 };
 
 }  // namespace narwhal::server

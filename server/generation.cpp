@@ -10,6 +10,7 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "server/death_notice.hpp"
+#include "server/surroundings.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -153,7 +154,8 @@ void LiveGeneration::announce_death(const WorkerProcess& worker, std::uint64_t n
   if (quiet || !notice.crash) return;
   if (worker.served_ns(now) == 0) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
   const std::string running = site_.scoreboard.running_text(worker.slot(), now, plan_.config().routes);
-  if (!running.empty()) log::error("Worker (pid:{}) was running: {}", worker.pid(), running);
+  if (running.empty()) return;
+  log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(plan_.config()), running);
 }
 
 void LiveGeneration::replace(const WorkerProcess& dead, bool crash, std::uint64_t now) {

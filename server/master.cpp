@@ -12,6 +12,8 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
+#include "server/load_config.hpp"
+#include "server/surroundings.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -35,12 +37,6 @@ std::string short_name(int signo) {
   return name;
 }
 
-std::string join_addresses(const ListenerList& listeners) {
-  std::string text;
-  for (const auto& listener : listeners) text += (text.empty() ? "" : ",") + listener->address;
-  return text;
-}
-
 int poll_timeout(std::uint64_t now, std::uint64_t deadline) {
   if (deadline == never_ns) return -1;
   if (deadline <= now) return 0;
@@ -51,9 +47,9 @@ int poll_timeout(std::uint64_t now, std::uint64_t deadline) {
 }  // namespace
 
 Master::Master(Config config, Parts parts)
-    : config_(std::move(config)),
+    : start_config_(std::move(config)),
       parts_(std::move(parts)),
-      site_{or_throw(Scoreboard::create()), parts_.run_template},
+      site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
       signals_(open_signals()),
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.
@@ -68,13 +64,14 @@ int Master::supervise() {
 
 void Master::start() {
   now_ = now_ns();
-  or_throw(log::open(config_.errorlog, config_.loglevel));
-  set_process_title("narwhal: master [" + app_title(config_) + "]");
+  or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
+  set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
-  succession_.begin(config_, now_);
-  const ListenerList& listeners = succession_.all().front()->plan().listeners;
-  log::info("Listening at: {} ({})", join_addresses(listeners), ::getpid());
-  log::info("Using worker: native, {} handler thread{}", config_.threads, config_.threads == 1 ? "" : "s");
+  or_throw(move_pidfile(start_config_.pidfile));
+  succession_.begin(start_config_, now_);
+  if (succession_.gone()) return;
+  log::info("Listening at: {} ({})", addresses_ = addresses(), ::getpid());
+  log::info("Using worker: native, {} handler thread{}", start_config_.threads, start_config_.threads == 1 ? "" : "s");
 }
 
 void Master::turn() {
@@ -84,6 +81,7 @@ void Master::turn() {
   serve_signals();
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
+  announcer_.look_at(succession_);
 }
 
 void Master::wait() {
@@ -173,15 +171,44 @@ void Master::reloading(std::uint64_t now) {
   announcer_.reloading(now);
 }
 
-void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why); }
+void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why, succession_); }
 
 void Master::took_over(const Config& config, const Config* former) {
-  announcer_.ready(*succession_.serving());
+  announcer_.ready(succession_);
   if (former == nullptr) return;
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) log::error("{}", opened.error());
   set_process_title("narwhal: master [" + app_title(config) + "]");
-  const std::string before = join_addresses(succession_.all().front()->plan().listeners);
-  config_ = config;
+  if (config.pidfile != former->pidfile) {
+    if (const auto moved = move_pidfile(config.pidfile); !moved) log::error("{}", moved.error());
+  }
+  if (addresses() != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(), ::getpid());
+  say_what_needs_restart(config);
+}
+
+Result<Done> Master::move_pidfile(const std::string& path) {
+  std::optional<Pidfile> moved;
+  if (!path.empty()) {
+    auto created = Pidfile::create(path);
+    if (!created) return Error{created.error()};
+    moved.emplace(*std::move(created));
+  }
+  pidfile_.reset();
+  if (moved) pidfile_.emplace(*std::move(moved));
+  return Done{};
+}
+
+void Master::say_what_needs_restart(const Config& config) const {
+  std::string keys;
+  for (const std::string& key : needs_restart(start_config_, config)) keys += (keys.empty() ? "" : ", ") + key;
+  if (!keys.empty()) log::warning("Reload: only a restart can change {}", keys);
+}
+
+std::string Master::addresses() const {
+  std::string text;
+  for (const auto& listener : succession_.all().back()->plan().listeners) {
+    text += (text.empty() ? "" : ",") + listener->address;
+  }
+  return text;
 }
 
 }  // namespace narwhal::server

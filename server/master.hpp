@@ -4,13 +4,13 @@
 //          the logs. Workers and templates get their orders over sockets.
 #pragma once
 
-#include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/signals.hpp"
 #include "server/announcer.hpp"
+#include "server/pidfile.hpp"
 #include "server/site.hpp"
 #include "server/succession.hpp"
 
@@ -49,12 +49,18 @@ class Master : private Succession::Witness {
   void reload_failed(const std::string& why) override;
   void took_over(const Config& config, const Config* former) override;
 
-  Config config_;  // as it serves now
+  void say_what_needs_restart(const Config& config) const;
+  Result<Done> move_pidfile(const std::string& path);
+  std::string addresses() const;
+
+  const Config start_config_;
   Parts parts_;
   Site site_;
   SignalPipe signals_;
   Announcer announcer_;
+  std::optional<Pidfile> pidfile_;
   Succession succession_;
+  std::string addresses_;  // as last logged
   Stop stop_ = Stop::none;
   std::uint64_t now_ = 0;  // when this turn began
   std::vector<pollfd> watched_;

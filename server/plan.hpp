@@ -1,10 +1,10 @@
 // Plan: what one generation is made of. A value that is shared, so that a generation that drains, the one that
-// serves and the one a rollback would return to can hold the same listeners and the same staged copies.
+// serves and the one a rollback would return to can hold the same listeners. The private copies of its plugins lie in
+// the server's StageArea as long as any plan names them.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "core/privileges.hpp"
 #include "core/seat.hpp"
@@ -15,7 +15,6 @@ namespace narwhal::server {
 struct Plan {
   std::shared_ptr<const Generation> generation;
   ListenerList listeners;
-  std::shared_ptr<const void> staged;  // its end removes the private copies
   Identity identity;                   // of template and workers
 
   std::uint64_t number() const { return generation->number; }
@@ -24,8 +23,5 @@ struct Plan {
 
 // What runs in the template process; its result is the exit status. main introduces worker::run_template here.
 using TemplateBody = std::function<int(TemplateSeat)>;
-
-// What the process titles call the application: proc_name, else the first app's file name.
-std::string app_title(const Config& config);
 
 }  // namespace narwhal::server

@@ -2,26 +2,41 @@
 
 #include <utility>
 
+#include "server/staging.hpp"
+
 namespace narwhal::server {
 namespace {
 
-Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners) {
+std::string without_prefix(std::string text, std::string_view prefix) {
+  if (text.starts_with(prefix)) text.erase(0, prefix.size());
+  return text;
+}
+
+Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners, StageArea& area) {
   if (!listeners) return Refusal{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
   if (!identity) return Refusal{"config", identity.error()};
   auto generation = std::make_shared<Generation>();
   generation->number = number;
   generation->config = config;
-  for (const Route& route : config.routes) generation->plugins.push_back({route.app, route.app, ""});
-  return Plan{std::move(generation), *std::move(listeners), nullptr, *std::move(identity)};
+  for (const Route& route : config.routes) {
+    auto staged = stage_plugin(route.app, area);
+    if (!staged) return Refusal{"stage", without_prefix(staged.error(), "stage ")};
+    generation->plugins.push_back(*std::move(staged));
+  }
+  return Plan{std::move(generation), *std::move(listeners), *std::move(identity)};
 }
 
 }  // namespace
 
-Prepared prepare_first(const Config& config) { return assemble(config, 1, listen_at_start(config)); }
+Prepared prepare_check(const Config& config, StageArea& area) { return assemble(config, 1, ListenerList{}, area); }
 
-Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running) {
-  return assemble(config, number, listen_for_reload(config, running));
+Prepared prepare_first(const Config& config, StageArea& area) {
+  return assemble(config, 1, listen_at_start(config), area);
+}
+
+Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running, StageArea& area) {
+  return assemble(config, number, listen_for_reload(config, running), area);
 }
 
 Prepared prepare_again(const Plan& earlier, std::uint64_t number, const ListenerList& running) {
@@ -29,7 +44,7 @@ Prepared prepare_again(const Plan& earlier, std::uint64_t number, const Listener
   if (!listeners) return Refusal{"bind", listeners.error()};
   auto generation = std::make_shared<Generation>(*earlier.generation);
   generation->number = number;
-  return Plan{std::move(generation), *std::move(listeners), earlier.staged, earlier.identity};
+  return Plan{std::move(generation), *std::move(listeners), earlier.identity};
 }
 
 }  // namespace narwhal::server

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "server/plan.hpp"
+#include "server/stage_area.hpp"
 
 namespace narwhal::server {
 
@@ -20,10 +21,12 @@ struct Refusal {
 };
 using Prepared = std::variant<Plan, Refusal>;
 
+// Without listeners: for --check-config.
+Prepared prepare_check(const Config& config, StageArea& area);
 // Binds every address, and waits for one in use: the loop does not run yet.
-Prepared prepare_first(const Config& config);
+Prepared prepare_first(const Config& config, StageArea& area);
 // Binds only what `running` does not listen on. Never blocks on another process.
-Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running);
+Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running, StageArea& area);
 // The plan of an earlier generation again, under a new number: same settings, same staged copies.
 Prepared prepare_again(const Plan& earlier, std::uint64_t number, const ListenerList& running);
 

@@ -8,6 +8,7 @@
 #include "core/check.hpp"
 #include "core/scoreboard.hpp"
 #include "server/plan.hpp"
+#include "server/stage_area.hpp"
 
 namespace narwhal::server {
 
@@ -34,6 +35,7 @@ class SlotPool {
 
 struct Site {
   Scoreboard scoreboard;
+  StageArea stage_area;
   TemplateBody body;
   SlotPool slots{};
 };

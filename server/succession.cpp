@@ -15,10 +15,13 @@ const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 }  // namespace
 
 void Succession::begin(const Config& config, std::uint64_t now) {
-  Prepared prepared = prepare_first(config);
-  if (const auto* refusal = std::get_if<Refusal>(&prepared)) throw StartupError(refusal->reason);
+  Prepared prepared = prepare_first(config, site_.stage_area);
   last_number_ = 1;
-  begin_next(std::move(prepared), now);
+  const auto* refusal = std::get_if<Refusal>(&prepared);
+  if (refusal == nullptr) return begin_next(std::move(prepared), now);
+  if (refusal->step != "stage") throw StartupError(refusal->reason);
+  log::error("{}", refusal->reason);
+  first_boot_failure_ = LiveGeneration::BootFailure{refusal->step, refusal->reason, exit_app_failed};
 }
 
 void Succession::change_target(int by) {
@@ -59,7 +62,7 @@ void Succession::begin_reload(std::uint64_t now) {
   if (current_->target() != configured && config->workers != current_->target()) {
     log::info("Number of workers: {} again, as configured", config->workers);
   }
-  begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners), now);
+  begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners, site_.stage_area), now);
 }
 
 void Succession::begin_rollback(std::uint64_t now) {
@@ -91,6 +94,7 @@ void Succession::give_up(const Refusal& refusal) {
   const std::string why = attempt + " failed at step '" + refusal.step + "': " + refusal.reason + "; generation " +
                           std::to_string(current_->number()) + " goes on serving";
   rolling_back_to_ = 0;
+  remove_unused_copies();
   log::error("{}", why);
   witness_.reload_failed(why);
 }
@@ -120,6 +124,7 @@ void Succession::take_over(std::uint64_t now) {
   rolling_back_to_ = 0;
   former->retire(now);
   leaving_.push_back(std::move(former));
+  list_all();
 }
 
 bool Succession::crash_loops(std::uint64_t now) const {
@@ -127,7 +132,9 @@ bool Succession::crash_loops(std::uint64_t now) const {
 }
 
 void Succession::end_probation_if_due(std::uint64_t now) {
-  if (previous_ && now >= probation_end_ns_) previous_.reset();
+  if (!previous_ || now < probation_end_ns_) return;
+  previous_.reset();
+  remove_unused_copies();
 }
 
 void Succession::retire_all(std::uint64_t now) {
@@ -160,8 +167,19 @@ std::uint64_t Succession::next_deadline(std::uint64_t now) const {
 }
 
 void Succession::drop_gone() {
-  std::erase_if(leaving_, [](const auto& generation) { return generation->gone(); });
+  if (std::erase_if(leaving_, [](const auto& generation) { return generation->gone(); }) == 0) return;
   list_all();
+  remove_unused_copies();
+}
+
+void Succession::remove_unused_copies() {
+  std::vector<StagedPlugin> in_use;
+  const auto add = [&](const Plan& plan) {
+    in_use.insert(in_use.end(), plan.generation->plugins.begin(), plan.generation->plugins.end());
+  };
+  for (const LiveGeneration* generation : all_) add(generation->plan());
+  if (previous_) add(*previous_);
+  site_.stage_area.keep_only(in_use);
 }
 
 void Succession::list_all() {

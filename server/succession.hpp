@@ -38,7 +38,7 @@ class Succession {
   Succession(Site& site, ReadConfig read_config, Witness& witness)
       : site_(site), read_config_(std::move(read_config)), witness_(witness) {}
 
-  // The first generation. Throws StartupError when it cannot even be prepared.
+  // The first generation. Throws StartupError when its settings cannot be served at all.
   void begin(const Config& config, std::uint64_t now);
   void request_reload() { reload_requested_ = true; }
   void change_target(int by);
@@ -56,6 +56,7 @@ class Succession {
   const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
   const LiveGeneration* serving() const { return current_.get(); }
   bool in_transaction() const { return next_ != nullptr; }
+  std::size_t leaving_count() const { return leaving_.size(); }
 
  private:
   void begin_reload(std::uint64_t now);
@@ -69,6 +70,7 @@ class Succession {
   bool may_begin_reload();
   void drop_gone();
   void list_all();
+  void remove_unused_copies();
 
   Site& site_;
   ReadConfig read_config_;

@@ -1,9 +1,6 @@
 #include "server/template_process.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -11,19 +8,12 @@
 #include "core/close_all_but.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
+#include "server/surroundings.hpp"
 
 namespace narwhal::server {
 namespace {
 
 constexpr int records_a_turn = 64;
-
-// What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
-// do over their sockets. Workers inherit this until they set handlers of their own.
-void ignore_group_signals() {
-  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
-    ::signal(signo, SIG_IGN);
-  }
-}
 
 std::vector<int> kept_descriptors(const Plan& plan, int socket) {
   std::vector<int> kept{socket, log::descriptor()};
@@ -32,13 +22,6 @@ std::vector<int> kept_descriptors(const Plan& plan, int socket) {
 }
 
 }  // namespace
-
-std::string app_title(const Config& config) {
-  if (!config.proc_name.empty()) return config.proc_name;
-  if (config.routes.empty()) return "narwhal";
-  const std::string& app = config.routes.front().app;
-  return app.substr(app.rfind('/') + 1);  // npos + 1 is 0
-}
 
 Result<Done> TemplateProcess::start(std::uint64_t now) {
   NARWHAL_CHECK(state_ == State::absent);
@@ -56,7 +39,6 @@ Result<Done> TemplateProcess::start(std::uint64_t now) {
 }
 
 int TemplateProcess::run_in_child(Fd socket) const {
-  ignore_group_signals();
   close_all_but(kept_descriptors(plan_, socket.get()));
   if (const auto entered = enter_child(); !entered) {
     const Record failed = make_record(Report::failed, 0, plan_.number(), entered.error(), exit_app_failed);
@@ -71,20 +53,13 @@ int TemplateProcess::run_in_child(Fd socket) const {
 Result<Done> TemplateProcess::enter_child() const {
   const Config& config = plan_.config();
   set_process_title("narwhal: template [" + app_title(config) + "] gen " + std::to_string(plan_.number()));
-  if (!config.chdir.empty() && ::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
-  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
   // Opened here, while it still may: a reload can have changed the log, and the master's own is the old one until
   // the new generation is admitted.
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return opened;
   if (config.capture_output && (::dup2(log::descriptor(), 1) < 0 || ::dup2(log::descriptor(), 2) < 0)) {
     return errno_error("capture_output");
   }
-  const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
-  if (const auto dropped = drop_privileges(plan_.identity, groups); !dropped) return dropped;
-  // A plugin that hangs while it is loaded would never see the master's end. After the change of user, which
-  // takes this back; workers do not inherit it: they finish their requests first.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return Done{};
+  return enter_surroundings(plan_, EndsWithMaster::yes);
 }
 
 std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear() {

@@ -15,6 +15,8 @@
 #include "core/log.hpp"
 #include "server/master.hpp"
 #include "tests/support/toy_template.hpp"
+#include "tests/unit/elf_image.hpp"
+#include "tests/unit/folder.hpp"
 
 namespace narwhal::toy {
 
@@ -32,8 +34,8 @@ class Supervised {
  public:
   // Lines of "key value"; what is no setting is an option of the toy.
   explicit Supervised(const std::string& settings) {
-    char name[] = "/tmp/narwhal-master-XXXXXX";
-    folder_ = ::mkdtemp(name);
+    write_app("first");
+    std::filesystem::create_directory(folder_.path("stage"));
     configure(settings);
     pid_ = ::fork();
     if (pid_ == 0) ::_exit(run());
@@ -43,21 +45,25 @@ class Supervised {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    std::filesystem::remove_all(folder_);
   }
   Supervised(const Supervised&) = delete;
 
   void configure(const std::string& settings) {
-    std::ofstream(folder_ + "/settings.new") << settings;
-    std::filesystem::rename(folder_ + "/settings.new", folder_ + "/settings");
+    folder_.write("settings.new", settings);
+    std::filesystem::rename(folder_.path("settings.new"), folder_.path("settings"));
   }
   void send(int signo) const { REQUIRE(::kill(pid_, signo) == 0); }
   pid_t pid() const { return pid_; }
-  const std::string& folder() const { return folder_; }
+  std::string path(const std::string& name) const { return folder_.path(name); }
+  // What staging takes for a plugin; GET /code tells these words from the copy that the worker runs.
+  void write_app(const std::string& code) {
+    server::ElfImage image;
+    image.padding = code_mark + code + ";";
+    folder_.write("app.so", image.build());
+  }
 
   std::string log() const {
-    std::ifstream file(folder_ + "/log");
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    return read_all(folder_.path("log"));
   }
   std::size_t logged(const std::string& text) const {
     const std::string all = log();
@@ -66,10 +72,15 @@ class Supervised {
     return count;
   }
   void wait_for(const std::string& text, std::size_t times = 1) const {
-    const bool seen = eventually([&] { return logged(text) >= times; });
+    eventually([&] { return logged(text) >= times || has_ended(); });
+    const bool seen = logged(text) >= times;
     CAPTURE(log());
     CAPTURE(text);
     REQUIRE(seen);
+  }
+  bool has_ended() const {
+    siginfo_t found{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &found, WEXITED | WNOHANG | WNOWAIT) == 0 && found.si_pid == pid_;
   }
   // Its exit code, or 1000 + the signal that ended it.
   int exit_code() {
@@ -120,6 +131,7 @@ class Supervised {
     std::ifstream file(task);
     std::vector<pid_t> pids;
     for (pid_t pid; file >> pid;) pids.push_back(pid);
+    std::sort(pids.begin(), pids.end());
     return pids;
   }
   std::size_t count(const std::string& what) const {  // entries of /proc/PID/<what>, or its lines
@@ -145,15 +157,16 @@ class Supervised {
   Result<Config> read() const {
     Config config;
     config.bind[0].port = 0;
-    config.errorlog = folder_ + "/log";
+    config.errorlog = folder_.path("log");
     config.loglevel = LogLevel::debug;
-    config.chdir = folder_;
+    config.chdir = folder_.path();
+    config.stage_dir = folder_.path("stage");
     config.graceful_timeout = 2s;
-    config.routes = {{"", app(), {}}};
-    std::ifstream file(folder_ + "/settings");
+    config.routes = {{"", folder_.path("app.so"), {}}};
+    std::ifstream file(folder_.path("settings"));
     for (std::string line; std::getline(file, line);) {
       const std::size_t space = line.find(' ');
-      if (space == std::string::npos) return Error{folder_ + "/settings: no value: " + line};
+      if (space == std::string::npos) return Error{folder_.path("settings") + ": no value: " + line};
       if (!set(config, line.substr(0, space), line.substr(space + 1))) {
         config.routes[0].options.emplace_back(line.substr(0, space), line.substr(space + 1));
       }
@@ -176,9 +189,8 @@ class Supervised {
     }
     return false;
   }
-  static std::string app() { return std::filesystem::canonical("/lib64/ld-linux-x86-64.so.2").string(); }
 
-  std::string folder_;
+  Folder folder_;
   pid_t pid_ = 0;
   mutable int port_ = 0;
 };

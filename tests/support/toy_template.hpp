@@ -4,7 +4,8 @@
 //   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first word), shy (ready only in generation 1)
 //   serve: ok, crash                        crash: dies 50 ms after it was told to accept
 //   answer: what GET / says
-// Paths: /pid /generation /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
+// Paths: /pid /generation /code /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
+// /orphan (leaves a grandchild behind)
 #pragma once
 
 #include <arpa/inet.h>
@@ -15,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,7 +34,17 @@ inline std::string option(const Generation& generation, const std::string& key) 
   return "ok";
 }
 
+constexpr const char* code_mark = "the code is: ";
+
+inline std::string code_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = bytes.find(code_mark) + std::string(code_mark).size();
+  return bytes.substr(begin, bytes.find(';', begin) - begin);
+}
+
 [[noreturn]] inline void hang() {
+  ::alarm(120);  // a test that fails may leave it without a master
   while (true) ::pause();
 }
 
@@ -102,12 +115,14 @@ class Worker {
     const std::string path = request.substr(4, request.find(' ', 4) - 4);
     std::string body = option(*seat_.generation, "answer");
     if (path == "/pid") body = std::to_string(::getpid());
+    if (path == "/code") body = code_of(seat_.generation->plugins.at(0).copy);
     if (path == "/generation") body = std::to_string(seat_.generation->number);
     if (path == "/slow") ::sleep(1);
     auto& running = seat_.scoreboard->slot(seat_.slot).running[0];
     running.begin("GET", path, 0, now_ns());
     if (path == "/crash") ::raise(SIGSEGV);
     if (path == "/exit") ::_exit(0);
+    if (path == "/orphan" && ::fork() == 0) ::_exit(::fork() == 0 ? 3 : 4);
     if (path == "/silent") hang();
     running.end();
     const std::string response =

@@ -1,0 +1,64 @@
+// The only file that includes both server/ and worker/.
+#include <cstdio>
+#include <string>
+
+#include "core/process_title.hpp"
+#include "server/check_config.hpp"
+#include "server/load_config.hpp"
+#include "server/master.hpp"
+#include "worker/worker.hpp"
+
+namespace {
+
+using namespace narwhal;
+
+int check(const Config& config) {
+  or_throw(server::check_config(config, worker::check_plugins));
+  return 0;
+}
+
+int print(const server::LoadedConfig& loaded) {
+  std::fputs(loaded.text.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+int complain(const server::LoadResult& refused) {
+  for (const std::string& fault : refused.faults) std::fprintf(stderr, "narwhal: %s\n", fault.c_str());
+  return refused.exit_code;
+}
+
+// The log wants one line.
+std::string join(const std::vector<std::string>& faults) {
+  std::string text;
+  for (const std::string& fault : faults) text += (text.empty() ? "" : "; ") + fault;
+  return text;
+}
+
+int serve(const Config& config, int argc, char** argv, const server::Environment& environment) {
+  const auto read_config = [&]() -> Result<Config> {
+    const auto loaded = server::load_config(argc, argv, environment);
+    if (!loaded) return Error{join(loaded.faults)};
+    return loaded->config;
+  };
+  return server::Master(config, {read_config, worker::run_template, NARWHAL_VERSION}).supervise();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  argv = keep_title_space(argc, argv);
+  const server::Environment environment = server::current_environment(NARWHAL_VERSION);
+  const server::LoadResult loaded = server::load_config(argc, argv, environment);
+  if (!loaded) return complain(loaded);
+  switch (loaded->mode) {
+    case server::Mode::help:
+    case server::Mode::version: return print(*loaded);
+    case server::Mode::print: return print(*loaded) == 0 ? check(loaded->config) : 1;
+    case server::Mode::check: return check(loaded->config);
+    case server::Mode::serve: break;
+  }
+  return serve(loaded->config, argc, argv, environment);
+} catch (const narwhal::StartupError& error) {
+  std::fprintf(stderr, "narwhal: %s\n", error.what());
+  return 1;
+}

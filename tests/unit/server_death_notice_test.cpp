@@ -1,0 +1,38 @@
+#include "server/death_notice.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+namespace {
+
+int exited(int code) { return code << 8; }
+int killed(int signo) { return signo; }
+
+}  // namespace
+
+TEST_CASE("death notice: Gunicorn's words") {
+  CHECK(death_notice(7, exited(3), Killer::unknown).text == "Worker (pid:7) exited with code 3.");
+  CHECK(death_notice(7, killed(SIGKILL), Killer::unknown).text ==
+        "Worker (pid:7) was sent SIGKILL! Perhaps out of memory?");
+  CHECK(death_notice(7, killed(SIGTERM), Killer::unknown).text == "Worker (pid:7) was sent SIGTERM!");
+  CHECK(death_notice(7, killed(SIGSEGV), Killer::unknown).text == "Worker (pid:7) was sent SIGSEGV!");
+}
+
+TEST_CASE("death notice: memory is not blamed for the master's own kill") {
+  const DeathNotice notice = death_notice(7, killed(SIGKILL), Killer::master);
+  CHECK(notice.text == "Worker (pid:7) was sent SIGKILL by the master.");
+  CHECK(notice.level == LogLevel::warning);
+}
+
+TEST_CASE("death notice: what an operator sends and what a worker does by itself is no crash") {
+  CHECK_FALSE(death_notice(7, exited(0), Killer::unknown).crash);
+  for (const int signo : {SIGTERM, SIGINT, SIGQUIT}) CHECK_FALSE(death_notice(7, killed(signo), Killer::unknown).crash);
+  CHECK(death_notice(7, exited(1), Killer::unknown).crash);
+  for (const int signo : {SIGKILL, SIGSEGV, SIGABRT, SIGBUS}) {
+    CHECK(death_notice(7, killed(signo), Killer::unknown).crash);
+    CHECK(death_notice(7, killed(signo), Killer::unknown).level == LogLevel::error);
+  }
+}

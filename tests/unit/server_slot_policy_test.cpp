@@ -1,0 +1,99 @@
+#include "server/slot_policy.hpp"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+
+using namespace narwhal::server;
+
+namespace {
+
+constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready,    Life::serving, Life::stuck, Life::draining,
+                              Life::quitting, Life::aborting, Life::lost,     Life::killed,  Life::gone};
+constexpr Event all_events[] = {Event::hello,  Event::ready, Event::admit, Event::stuck,  Event::retire,
+                                Event::quit,   Event::silent, Event::late, Event::closed, Event::exited};
+
+struct Cell {
+  Life life;
+  Event event;
+  Step expected;
+};
+
+// Every cell that changes something. All others leave a worker as it is.
+constexpr Cell cells[] = {
+    {Life::spawning, Event::hello, {Life::booting, Action::none}},
+    {Life::spawning, Event::retire, {Life::quitting, Action::quit}},
+    {Life::spawning, Event::quit, {Life::quitting, Action::quit}},
+    {Life::spawning, Event::late, {Life::killed, Action::kill}},
+    {Life::booting, Event::ready, {Life::ready, Action::none}},
+    {Life::booting, Event::retire, {Life::quitting, Action::quit}},
+    {Life::booting, Event::quit, {Life::quitting, Action::quit}},
+    {Life::booting, Event::late, {Life::killed, Action::kill}},
+    {Life::booting, Event::closed, {Life::lost, Action::none}},
+    {Life::ready, Event::admit, {Life::serving, Action::accept}},
+    {Life::ready, Event::retire, {Life::quitting, Action::quit}},
+    {Life::ready, Event::quit, {Life::quitting, Action::quit}},
+    {Life::ready, Event::closed, {Life::lost, Action::none}},
+    {Life::serving, Event::stuck, {Life::stuck, Action::none}},
+    {Life::serving, Event::retire, {Life::draining, Action::drain}},
+    {Life::serving, Event::quit, {Life::quitting, Action::quit}},
+    {Life::serving, Event::silent, {Life::aborting, Action::abort}},
+    {Life::serving, Event::closed, {Life::lost, Action::none}},
+    {Life::stuck, Event::retire, {Life::draining, Action::drain}},
+    {Life::stuck, Event::quit, {Life::quitting, Action::quit}},
+    {Life::stuck, Event::silent, {Life::aborting, Action::abort}},
+    {Life::stuck, Event::closed, {Life::lost, Action::none}},
+    {Life::draining, Event::quit, {Life::quitting, Action::quit}},
+    {Life::draining, Event::silent, {Life::aborting, Action::abort}},
+    {Life::draining, Event::late, {Life::killed, Action::kill}},
+    {Life::quitting, Event::late, {Life::killed, Action::kill}},
+    {Life::aborting, Event::late, {Life::killed, Action::kill}},
+    {Life::lost, Event::quit, {Life::killed, Action::kill}},
+    {Life::lost, Event::late, {Life::killed, Action::kill}},
+};
+
+Step expected(Life life, Event event) {
+  if (event == Event::exited) return {Life::gone, Action::none};
+  for (const Cell& cell : cells) {
+    if (cell.life == life && cell.event == event) return cell.expected;
+  }
+  return {life, Action::none};
+}
+
+}  // namespace
+
+TEST_CASE("slot policy: each cell of the table") {
+  for (const Life life : all_lives) {
+    for (const Event event : all_events) {
+      CAPTURE(life_name(life));
+      CAPTURE(static_cast<int>(event));
+      CHECK(step(life, event) == expected(life, event));
+    }
+  }
+}
+
+TEST_CASE("slot policy: from any life, a stop that is followed by lateness ends in a kill or is over already") {
+  for (const Life life : all_lives) {
+    CAPTURE(life_name(life));
+    const Life stopped = step(life, Event::quit).next;
+    const Life late = step(stopped, Event::late).next;
+    CHECK((late == Life::killed || late == Life::gone));
+  }
+}
+
+TEST_CASE("slot policy: every life that waits for the worker's own doing has a time limit, but for serving") {
+  for (const Life life : {Life::spawning, Life::booting, Life::draining, Life::quitting, Life::aborting, Life::lost}) {
+    CAPTURE(life_name(life));
+    CHECK(limit_of(life) != Limit::none);
+    CHECK(step(life, Event::late).action == Action::kill);
+  }
+}
+
+TEST_CASE("slot policy: a worker accepts once, and only after ready") {
+  for (const Life life : all_lives) {
+    for (const Event event : all_events) {
+      const bool accepts = step(life, event).action == Action::accept;
+      CHECK(accepts == (life == Life::ready && event == Event::admit));
+    }
+  }
+}

@@ -1,0 +1,231 @@
+// One generation after another: reloads that succeed, reloads that fail, rollbacks.
+#include "tests/support/supervised.hpp"
+
+using narwhal::toy::eventually;
+using narwhal::toy::Supervised;
+
+namespace {
+
+// Only generation `number` is left, with `workers` workers.
+bool settles(const Supervised& server, const std::string& number, std::size_t workers) {
+  server.wait_for("Generation " + number + " is ready");
+  return eventually([&] { return server.children().size() == workers + 1 && server.get("/generation") == number; });
+}
+
+struct Footprint {
+  std::size_t descriptors, threads, mappings;
+  bool operator==(const Footprint&) const = default;
+};
+
+Footprint footprint(const Supervised& server) { return {server.count("fd"), server.count("task"), server.count("maps")}; }
+
+}  // namespace
+
+TEST_CASE("succession: HUP brings new settings and new code, and the old generation leaves") {
+  Supervised server("workers 2\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  CHECK(server.get() == "one");
+  server.configure("workers 3\nanswer two");
+  server.write_app("second");
+  CHECK(server.get("/code") == "first");
+  server.send(SIGHUP);
+  CHECK(settles(server, "2", 3));
+  CHECK(server.get() == "two");
+  CHECK(server.get("/code") == "second");
+  CHECK(server.logged("Hang up: Master") == 1);
+  CHECK(server.logged("Generation 2 is ready (3 workers, ") == 1);
+  CHECK(server.logged("): retiring generation 1") == 1);
+  CHECK(server.logged("[ERROR]") == 0);
+}
+
+TEST_CASE("succession: a worker that comes back runs the code of its generation, whatever lies on the disk") {
+  Supervised server("workers 1");
+  server.wait_for("Generation 1 is ready");
+  server.write_app("second");
+  REQUIRE(::kill(std::stoi(server.get("/pid")), SIGKILL) == 0);
+  server.wait_for("Booting worker", 2);
+  CHECK(server.get("/code") == "first");
+}
+
+TEST_CASE("succession: whatever fails, the old generation serves on and one line says why") {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"load fail", "'load': load the toy: wrong colour"},
+      {"load crash", "was sent SIGSEGV"},
+      {"load exit", "exited with code 5, its last step: load the toy"},
+      {"load hang", "'load': not loaded after 1 s (boot_timeout), its last step: load the toy"},
+      {"boot fail", "'boot': boot the toy: it does not feel like it"},
+      {"boot crash", "was sent SIGSEGV"},
+      {"boot exit", "exited with code 9, its last step: init of the toy"},
+      {"boot hang", "'boot': not ready after 1 s (boot_timeout), its last step: init of the toy"},
+      {"boot mute", "'boot': worker ended before its first word"},
+      {"app /nowhere/app.so", "'stage': /nowhere/app.so: "},
+      {"app /etc/passwd", "'stage': /etc/passwd: "},
+      {"unix /proc/none.sock", "'bind': bind unix:/proc/none.sock"},
+      {"nonsense", "'config': "},
+  };
+  Supervised server("workers 2\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  REQUIRE(eventually([&] { return server.children().size() == 3; }));
+  const auto children = server.children();
+  const Footprint before = footprint(server);
+  std::size_t errors = 0;
+  for (const auto& [line, reason] : cases) {
+    CAPTURE(line);
+    server.configure("workers 2\nboot_timeout 1\n" + line);
+    server.send(SIGHUP);
+    server.wait_for("Reload failed at step '", ++errors);
+    CHECK(server.logged(reason) >= 1);
+    CHECK(server.logged("; generation 1 goes on serving") == errors);
+    CHECK(server.logged("[ERROR]") == errors);
+    CHECK(server.get() == "one");
+    CHECK(eventually([&] { return server.children() == children; }));
+  }
+  CHECK(footprint(server) == before);
+  server.configure("workers 1\nanswer two");
+  server.send(SIGHUP);
+  server.wait_for("retiring generation 1");
+  CHECK(server.get() == "two");
+}
+
+TEST_CASE("succession: no new worker accepts before the last one is ready") {
+  Supervised server("workers 2\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  server.configure("workers 3\nanswer two\nboot hang\nboot_timeout 2");
+  server.send(SIGHUP);
+  server.wait_for("Booting worker", 5);
+  for (int i = 0; i < 20; ++i) CHECK(server.get() == "one");
+}
+
+TEST_CASE("succession: 20 reloads leave the master as it was") {
+  Supervised server("workers 2\nanswer one\nprobation 0");
+  server.wait_for("Generation 1 is ready");
+  const auto reload = [&](int number) {
+    server.write_app("code " + std::to_string(number));
+    server.send(SIGHUP);
+    REQUIRE(settles(server, std::to_string(number), 2));
+    CHECK(server.get("/code") == "code " + std::to_string(number));
+  };
+  for (int number = 2; number <= 4; ++number) reload(number);
+  const Footprint before = footprint(server);
+  for (int number = 5; number <= 24; ++number) reload(number);
+  CHECK(footprint(server) == before);
+  CHECK(server.logged("[ERROR]") == 0);
+  const auto staged = std::filesystem::recursive_directory_iterator(server.path("stage"));
+  CHECK(std::count_if(begin(staged), end(staged), [](const auto& entry) { return entry.path().extension() == ".so"; }) == 1);
+}
+
+TEST_CASE("succession: reloads that come while one runs are one reload, of the last settings") {
+  Supervised server("workers 1\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  for (int i = 0; i < 20; ++i) {
+    server.configure("workers 1\nanswer number-" + std::to_string(i));
+    server.send(SIGHUP);
+  }
+  CHECK(eventually([&] { return server.get() == "number-19" && server.children().size() == 2; }));
+  CHECK(server.logged("Hang up: Master") < 20);
+  CHECK(server.logged("[ERROR]") == 0);
+}
+
+TEST_CASE("succession: TERM in the middle of a reload ends both generations") {
+  for (const std::string where : {"load", "boot"}) {
+    Supervised server("workers 2");
+    server.wait_for("Generation 1 is ready");
+    server.configure("workers 2\n" + where + " hang");
+    server.send(SIGHUP);
+    server.wait_for("Hang up: Master");
+    if (where == "boot") server.wait_for("Booting worker", 4);
+    server.send(SIGTERM);
+    CHECK(server.exit_code() == 0);
+    CHECK(server.logged("[ERROR]") == 0);
+  }
+}
+
+TEST_CASE("succession: a generation that crash-loops on probation is rolled back once") {
+  Supervised server("workers 2\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  server.write_app("second");
+  server.configure("workers 2\nanswer two\nserve crash");
+  server.send(SIGHUP);
+  server.wait_for("[ERROR] Generation 2 crash-loops (3 workers died young): rolling back to generation 1");
+  server.wait_for("Generation 3 is ready (2 workers, ");
+  CHECK(server.logged("a repetition of generation 1: retiring generation 2") == 1);
+  CHECK(eventually([&] { return server.children().size() == 3; }));
+  CHECK(server.get() == "one");
+  CHECK(server.get("/code") == "first");
+  // No ping-pong: what was rolled back to has nothing to go back to.
+  for (int i = 0; i < 4; ++i) {
+    server.get("/crash");
+    server.wait_for("was running: GET /crash", static_cast<std::size_t>(i) + 1);
+    CHECK(eventually([&] { return server.get() == "one"; }));
+  }
+  CHECK(server.logged("rolling back") == 1);
+}
+
+TEST_CASE("succession: a crash loop without a predecessor is met with back-off alone") {
+  Supervised server("workers 2\nserve crash");
+  server.wait_for("a worker died young (4 in a row)");
+  CHECK(server.logged("rolling back") == 0);
+}
+
+TEST_CASE("succession: HUP takes the configured number of workers again") {
+  Supervised server("workers 1");
+  server.wait_for("Generation 1 is ready");
+  server.send(SIGTTIN);
+  CHECK(eventually([&] { return server.children().size() == 3; }));
+  server.send(SIGHUP);
+  CHECK(settles(server, "2", 1));
+  CHECK(server.logged("Number of workers: 1 again, as configured") == 1);
+}
+
+TEST_CASE("succession: addresses come and go with a reload, a dropped Unix socket takes its file along") {
+  Supervised server("workers 1\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  const std::string socket = server.path("extra.sock");
+  server.configure("workers 1\nanswer two\nunix " + socket);
+  server.send(SIGHUP);
+  REQUIRE(settles(server, "2", 1));
+  CHECK(std::filesystem::exists(socket));
+  CHECK(server.logged("unix:" + socket) >= 1);
+  const std::size_t with_socket = server.count("fd");
+  server.configure("workers 1\nanswer three");
+  server.send(SIGHUP);
+  REQUIRE(settles(server, "3", 1));
+  CHECK_FALSE(std::filesystem::exists(socket));
+  CHECK(server.count("fd") == with_socket - 1);
+  CHECK(server.get() == "three");
+}
+
+TEST_CASE("succession: an old generation that does not leave is killed after graceful_timeout") {
+  Supervised server("workers 1\ndrain never\ngraceful_timeout 1\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  const std::string old = server.get("/pid");
+  server.configure("workers 1\nanswer two");
+  server.send(SIGHUP);
+  server.wait_for("Worker (pid:" + old + ") was sent SIGKILL by the master.");
+  CHECK(settles(server, "2", 1));
+}
+
+TEST_CASE("succession: generations that drain are bounded; the reload beyond waits and then runs") {
+  Supervised server("workers 1\ndrain never\ngraceful_timeout 3\nprobation 0");
+  server.wait_for("Generation 1 is ready");
+  for (std::size_t number = 2; number <= 9; ++number) {
+    server.send(SIGHUP);
+    server.wait_for("Generation " + std::to_string(number) + " is ready");
+  }
+  server.send(SIGHUP);
+  server.wait_for("Reload waits: 8 generations are still draining");
+  server.wait_for("Generation 10 is ready");
+}
+
+TEST_CASE("succession: the pid file is there while the master is, and follows the settings") {
+  Supervised server("workers 1");
+  server.wait_for("Generation 1 is ready");
+  const std::string pidfile = server.path("pid");
+  server.configure("workers 1\npidfile " + pidfile);
+  server.send(SIGHUP);
+  server.wait_for("retiring generation 1");
+  CHECK(eventually([&] { return narwhal::read_all(pidfile) == std::to_string(server.pid()) + "\n"; }));
+  server.send(SIGTERM);
+  CHECK(server.exit_code() == 0);
+  CHECK_FALSE(std::filesystem::exists(pidfile));
+}
