@@ -1,0 +1,220 @@
+// FakeLoop: what a Crew works on in its tests. Jobs stand in for exchanges, which the crew never looks into.
+// Checks   every [baton] call counts itself in and out and touches a plain variable: two holders at once are counted
+//          in `broken`, and a change of hands without a happens-before is a report of ThreadSanitizer.
+// Threads  submit(), deliver_to() and stop() from any; the rest as Crew::Work says.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "worker/crew.hpp"
+
+namespace narwhal::worker {
+
+using Clock = std::chrono::steady_clock;
+
+struct Job {
+  bool is_inline = false, slow = false;
+  std::function<int(Job&)> body;
+
+  // what became of it
+  std::atomic<int> handled{0}, completed{0};
+  int result = 0;                     // as completed() was told
+  unsigned member = 0;                // who ran it
+  bool with_baton = false;
+  std::thread::id thread;
+  std::atomic<Clock::time_point> began{}, ended{};
+
+  std::atomic<bool> delivered{false};  // what a waiting handler waits for; set by turn() under the loop's mutex
+};
+
+class FakeLoop final : public Crew::Work {
+ public:
+  explicit FakeLoop(unsigned threads, std::chrono::milliseconds inline_patience = std::chrono::milliseconds(50))
+      : threads_(threads), crew_(*this, threads, inline_patience) {}
+
+  Crew& crew() { return crew_; }
+
+  // ---- any thread ----
+  void submit(Job& job) { submit(std::vector<Job*>{&job}); }
+  void submit(const std::vector<Job*>& jobs) {  // arrive in one turn
+    {
+      const std::lock_guard lock(mutex_);
+      arrivals_.insert(arrivals_.end(), jobs.begin(), jobs.end());
+    }
+    submitted += static_cast<int>(jobs.size());
+    wake();
+  }
+  void stop() {
+    stopping_ = true;
+    wake();
+  }
+  // A handler waits until the loop, in a turn, has brought what it asked for. False: it never came.
+  bool wait_for_delivery(Job& job, std::chrono::milliseconds patience = std::chrono::seconds(30)) {
+    std::unique_lock lock(mutex_);
+    wanted_.push_back(&job);
+    woken_ = true;
+    wakes_.notify_all();
+    return delivers_.wait_for(lock, patience, [&] { return job.delivered.load(); });
+  }
+  // From inside a handler: takes the loop back when it can, and touches what it owns.
+  bool touch() {
+    if (!crew_.reclaim()) return false;
+    { const Held held(*this); }
+    crew_.release();
+    return true;
+  }
+
+  // ---- what was seen ----
+  std::atomic<int> submitted{0}, completions{0}, broken{0}, too_many{0}, wrong_thread{0}, thread_starts{0}, thread_ends_seen{0};
+  std::atomic<int> turns{0}, settles{0}, most_at_once{0};
+  std::atomic<bool> refuse_thread{false};
+  std::function<void(Job&)> on_completed;  // [baton]
+  std::function<void()> on_turn;           // [baton]
+  std::function<bool()> may_finish;        // [baton] besides the rule of the real loop
+
+  // ---- the crew's work ----
+  void turn() override {
+    const Held held(*this);
+    ++turns;
+    std::unique_lock lock(mutex_);
+    wakes_.wait_for(lock, std::chrono::seconds(20), [this] { return woken_ || !arrivals_.empty(); });
+    woken_ = false;
+    ready_.insert(ready_.end(), arrivals_.begin(), arrivals_.end());
+    arrivals_.clear();
+    for (Job* job : wanted_) job->delivered = true;
+    if (!wanted_.empty()) delivers_.notify_all();
+    wanted_.clear();
+    lock.unlock();
+    if (on_turn) on_turn();
+  }
+  Exchange* next_ready() override {
+    const Held held(*this);
+    if (ready_.empty()) return nullptr;
+    Job* job = ready_.front();
+    ready_.pop_front();
+    return reinterpret_cast<Exchange*>(job);
+  }
+  void settle() override {
+    const Held held(*this);
+    ++settles;
+  }
+  bool finished() override {
+    const Held held(*this);
+    if (!stopping_ || !ready_.empty()) return false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!arrivals_.empty()) return false;
+    }
+    return crew_.handling() == 0 && crew_.waiting() == 0 && (!may_finish || may_finish());
+  }
+  void completed(Exchange& exchange, int result) override {
+    const Held held(*this);
+    Job& job = job_of(exchange);
+    job.result = result;
+    ++job.completed;
+    ++completions;
+    if (on_completed) on_completed(job);
+  }
+  int handle(Exchange& exchange, unsigned member, bool with_baton) noexcept override {
+    Job& job = job_of(exchange);
+    job.began = Clock::now();
+    job.member = member;
+    job.with_baton = with_baton;
+    job.thread = std::this_thread::get_id();
+    ++job.handled;
+    if (job.is_inline) {
+      if (!with_baton) ++broken;
+    } else {
+      const int now = ++running_;
+      int most = most_at_once;
+      while (now > most && !most_at_once.compare_exchange_weak(most, now)) continue;
+      if (now > static_cast<int>(threads_)) ++too_many;
+      if (threads_ == 1 && job.thread != main_) ++wrong_thread;
+    }
+    const int result = job.body ? job.body(job) : 0;
+    if (!job.is_inline) --running_;
+    job.ended = Clock::now();
+    return result;
+  }
+  bool is_inline(const Exchange& exchange) override {
+    const Held held(*this);
+    return job_of(exchange).is_inline;
+  }
+  bool expected_slow(const Exchange& exchange) override {
+    const Held held(*this);
+    return job_of(exchange).slow;
+  }
+  void wake() noexcept override {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    wakes_.notify_all();
+  }
+  bool thread_started(unsigned member) override {
+    ++thread_starts;
+    return member == 0 || !refuse_thread;
+  }
+  void thread_ends(unsigned) override { ++thread_ends_seen; }
+
+ private:
+  class Held {
+   public:
+    explicit Held(FakeLoop& loop) : loop_(loop) {
+      // Relaxed, so that the check itself orders nothing between threads.
+      if (loop_.holders_.fetch_add(1, std::memory_order_relaxed) != 0) loop_.broken.fetch_add(1, std::memory_order_relaxed);
+      ++loop_.touched_;
+    }
+    ~Held() { loop_.holders_.fetch_sub(1, std::memory_order_relaxed); }
+
+   private:
+    FakeLoop& loop_;
+  };
+  static Job& job_of(const Exchange& exchange) {
+    return *reinterpret_cast<Job*>(const_cast<Exchange*>(&exchange));
+  }
+
+  const unsigned threads_;
+  const std::thread::id main_ = std::this_thread::get_id();
+  std::atomic<int> holders_{0}, running_{0};
+  std::atomic<bool> stopping_{false};
+  unsigned long touched_ = 0;  // [baton] not atomic: that is the check
+  std::deque<Job*> ready_;     // [baton]
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wakes_, delivers_;
+  bool woken_ = false;
+  std::vector<Job*> arrivals_, wanted_;
+
+  Crew crew_;
+};
+
+// Runs the crew on this thread, as the process's main one, while `script` runs beside it and ends with stop().
+template <class Script>
+void run_crew(FakeLoop& loop, Script&& script) {
+  std::thread beside([&] {
+    script();
+    loop.stop();
+  });
+  loop.crew().run();
+  beside.join();
+}
+
+// True when `condition` came to hold within `limit`.
+template <class Condition>
+bool eventually(Condition&& condition, std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+  const auto until = Clock::now() + limit;
+  while (!condition()) {
+    if (Clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  return true;
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,535 @@
+#include "worker/crew.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <set>
+
+#include "tests/support/worker_fake_loop.hpp"
+#include "tests/support/worker_watchdog.hpp"
+
+using namespace narwhal::worker;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A sanitizer's build, or a machine with other things to do, is slower by this much.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int slack = 4;
+#else
+constexpr int slack = 1;
+#endif
+
+std::chrono::milliseconds since(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from);
+}
+
+std::unique_ptr<Job> job(std::function<int(Job&)> body) {
+  auto made = std::make_unique<Job>();
+  made->body = std::move(body);
+  return made;
+}
+
+std::unique_ptr<Job> sleeper(std::chrono::milliseconds time) {
+  return job([time](Job&) {
+    std::this_thread::sleep_for(time);
+    return 0;
+  });
+}
+
+void check_clean(const FakeLoop& loop) {
+  CHECK(loop.broken == 0);
+  CHECK(loop.too_many == 0);
+  CHECK(loop.wrong_thread == 0);
+}
+
+}  // namespace
+
+TEST_CASE("crew: a quick handler runs on the thread that tends the loop, and is completed with its result") {
+  for (const unsigned threads : {1u, 4u}) {
+    CAPTURE(threads);
+    Watchdog dog("quick handler", 20s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    Job quick;
+    quick.body = [](Job&) { return 7; };
+    run_crew(loop, [&] {
+      loop.submit(quick);
+      eventually([&] { return quick.completed == 1; });
+    });
+    CHECK(quick.handled == 1);
+    CHECK(quick.completed == 1);
+    CHECK(quick.result == 7);
+    CHECK(quick.with_baton);
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: every thread is started before run() and ended before it returns") {
+  for (const unsigned threads : {1u, 3u, 8u}) {
+    CAPTURE(threads);
+    Watchdog dog("start and end", 20s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    // The thread that only tends the loop runs no handler: with one handler thread it is not set up for any.
+    const int expected = threads == 1 ? 1 : static_cast<int>(threads) + 1;
+    CHECK(loop.thread_starts == expected);
+    run_crew(loop, [] {});
+    CHECK(loop.thread_ends_seen == expected);
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: a thread that cannot be set up is told by start()") {
+  Watchdog dog("failed start", 20s);
+  // As in a worker, whose process ends after this: the crew is not destroyed while its threads stand by.
+  auto* loop = new FakeLoop(3);
+  static std::vector<FakeLoop*> left_behind;
+  left_behind.push_back(loop);
+  loop->refuse_thread = true;
+  CHECK_FALSE(loop->crew().start());
+}
+
+TEST_CASE("crew: a handler that sleeps does not keep the loop waiting") {
+  for (const unsigned threads : {1u, 2u}) {
+    CAPTURE(threads);
+    Watchdog dog("sleeping handler", 30s);
+    auto best = 10'000ms;
+    // The best of a few tries: other processes may have the processor at any moment.
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      FakeLoop loop(threads);
+      REQUIRE(loop.crew().start());
+      auto sleeping = sleeper(50ms * slack);
+      std::atomic<Clock::time_point> turned{};
+      loop.on_turn = [&] {
+        if (sleeping->handled == 1 && turned.load() == Clock::time_point()) turned = Clock::now();
+      };
+      run_crew(loop, [&] {
+        std::this_thread::sleep_for(attempt % 2 == 0 ? 0ms : 30ms);  // the standby is awake, or asleep
+        loop.submit(*sleeping);
+        eventually([&] {
+          loop.wake();
+          return sleeping->completed == 1;
+        });
+      });
+      CHECK(sleeping->completed == 1);
+      check_clean(loop);
+      if (turned.load() != Clock::time_point()) best = std::min(best, since(sleeping->began, turned));
+    }
+    CHECK(best < 20ms * slack);
+  }
+}
+
+TEST_CASE("crew: with one handler thread every handler runs on the main thread, slow or quick") {
+  Watchdog dog("one handler thread", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (int index = 0; index < 60; ++index) {
+    jobs.push_back(index % 7 == 0 ? sleeper(6ms) : job({}));
+    jobs.back()->slow = index % 5 == 0;
+  }
+  run_crew(loop, [&] {
+    for (auto& each : jobs) loop.submit(*each);
+    CHECK(eventually([&] { return loop.completions == 60; }));
+  });
+  for (auto& each : jobs) {
+    CHECK(each->handled == 1);
+    CHECK(each->completed == 1);
+    CHECK(each->thread == std::this_thread::get_id());
+  }
+  CHECK(loop.most_at_once == 1);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: with one handler thread the main thread gets the loop back after a slow handler") {
+  Watchdog dog("loop comes back", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  auto slow = sleeper(30ms);
+  Job after;
+  run_crew(loop, [&] {
+    loop.submit(*slow);
+    CHECK(eventually([&] { return slow->completed == 1; }));
+    std::this_thread::sleep_for(20ms);
+    loop.submit(after);
+    CHECK(eventually([&] { return after.completed == 1; }));
+  });
+  CHECK(after.with_baton);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: no more handlers at once than there are handler threads") {
+  Watchdog dog("handlers at once", 30s);
+  FakeLoop loop(3);
+  REQUIRE(loop.crew().start());
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (int index = 0; index < 30; ++index) jobs.push_back(sleeper(5ms));
+  run_crew(loop, [&] {
+    for (auto& each : jobs) loop.submit(*each);
+    CHECK(eventually([&] { return loop.completions == 30; }));
+  });
+  CHECK(loop.most_at_once == 3);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: requests known to be slow start at once on as many threads as there are") {
+  for (const unsigned threads : {2u, 4u}) {
+    CAPTURE(threads);
+    Watchdog dog("slow requests start", 60s);
+    auto best = 10'000ms;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      FakeLoop loop(threads);
+      REQUIRE(loop.crew().start());
+      std::vector<std::unique_ptr<Job>> jobs;
+      std::vector<Job*> all;
+      for (unsigned index = 0; index < threads; ++index) {
+        jobs.push_back(sleeper(300ms));
+        jobs.back()->slow = true;
+        all.push_back(jobs.back().get());
+      }
+      Clock::time_point submitted;
+      run_crew(loop, [&] {
+        std::this_thread::sleep_for(50ms);  // everybody has gone to sleep
+        submitted = Clock::now();
+        loop.submit(all);
+        CHECK(eventually([&] { return loop.completions == static_cast<int>(threads); }));
+      });
+      auto worst = 0ms;
+      for (auto& each : jobs) worst = std::max(worst, since(submitted, each->began));
+      best = std::min(best, worst);
+      for (auto& each : jobs) CHECK_FALSE(each->with_baton);
+      check_clean(loop);
+    }
+    CHECK(best < 100ms);
+  }
+}
+
+TEST_CASE("crew: requests known to be slow never run where the loop is, with one handler thread either") {
+  for (const unsigned threads : {1u, 4u}) {
+    CAPTURE(threads);
+    Watchdog dog("expected slow", 30s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    std::vector<std::unique_ptr<Job>> jobs;
+    std::vector<Job*> all;
+    for (int index = 0; index < 40; ++index) {
+      jobs.push_back(sleeper(1ms));
+      jobs.back()->slow = true;
+      all.push_back(jobs.back().get());
+    }
+    run_crew(loop, [&] {
+      loop.submit(all);
+      CHECK(eventually([&] { return loop.completions == 40; }));
+    });
+    for (auto& each : jobs) {
+      CHECK(each->completed == 1);
+      CHECK_FALSE(each->with_baton);
+    }
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: first come, first served on the one handler thread") {
+  Watchdog dog("order", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  std::vector<int> order;
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (int index = 0; index < 40; ++index) {
+    jobs.push_back(job([&order, index](Job&) {
+      order.push_back(index);
+      if (index % 10 == 3) std::this_thread::sleep_for(5ms);
+      return 0;
+    }));
+    jobs.back()->slow = index % 3 == 0;
+  }
+  run_crew(loop, [&] {
+    for (auto& each : jobs) loop.submit(*each);
+    CHECK(eventually([&] { return loop.completions == 40; }));
+  });
+  CHECK(std::is_sorted(order.begin(), order.end()));
+  CHECK(order.size() == 40);
+}
+
+TEST_CASE("crew: an inline handler stays beside the loop until its patience ends") {
+  Watchdog dog("inline patience", 30s);
+  FakeLoop loop(2, 100ms * slack);
+  REQUIRE(loop.crew().start());
+  Job patient, stuck;
+  patient.is_inline = stuck.is_inline = true;
+  std::atomic<bool> patient_kept{false}, stuck_kept{true};
+  patient.body = [&](Job&) {
+    std::this_thread::sleep_for(20ms);
+    patient_kept = loop.touch();  // nobody has taken the loop over
+    return 0;
+  };
+  stuck.body = [&](Job& self) {
+    loop.wait_for_delivery(self);  // only a turn brings it: somebody has to take the loop over
+    stuck_kept = loop.touch();
+    return 0;
+  };
+  run_crew(loop, [&] {
+    loop.submit(patient);
+    CHECK(eventually([&] { return patient.completed == 1; }));
+    loop.submit(stuck);
+    CHECK(eventually([&] { return stuck.completed == 1; }));
+  });
+  CHECK(patient_kept);
+  CHECK_FALSE(stuck_kept);
+  CHECK(since(stuck.began, stuck.ended) >= 100ms * slack);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: with one handler thread the loop goes on while a stuck inline handler and a request wait") {
+  Watchdog dog("stuck inline handler, one handler thread", 30s);
+  FakeLoop loop(1, 50ms);
+  REQUIRE(loop.crew().start());
+  // The main thread is in a slow handler while the other thread tends the loop and meets the inline one.
+  auto slow = sleeper(60ms);
+  Job stuck, waiting;
+  stuck.is_inline = true;
+  std::atomic<bool> let_go{false};
+  stuck.body = [&](Job&) {
+    while (!let_go) std::this_thread::sleep_for(1ms);
+    return 0;
+  };
+  int turns_before = 0, turns_after = 0, settles_before = 0, settles_after = 0;
+  run_crew(loop, [&] {
+    loop.submit(*slow);
+    CHECK(eventually([&] { return slow->handled == 1; }));
+    std::this_thread::sleep_for(20ms);
+    loop.submit(stuck);
+    CHECK(eventually([&] { return stuck.handled == 1; }));
+    // The slow one ends, then the inline one's patience as well; a standby that sleeps looks once a second.
+    turns_before = loop.turns;
+    CHECK(eventually([&] { return loop.turns > turns_before; }, 5s));
+    loop.submit(waiting);
+    std::this_thread::sleep_for(50ms);
+    turns_before = loop.turns, settles_before = loop.settles;
+    for (int wakes = 0; wakes < 20; ++wakes) {
+      loop.wake();
+      std::this_thread::sleep_for(5ms);
+    }
+    turns_after = loop.turns, settles_after = loop.settles;
+    let_go = true;
+    CHECK(eventually([&] { return loop.completions == 3; }));
+  });
+  CHECK(turns_after - turns_before >= 5);
+  CHECK(settles_after - settles_before < 1000);  // nobody spins
+  check_clean(loop);
+}
+
+TEST_CASE("crew: a handler that waits for the loop gets what the loop brings") {
+  for (const unsigned threads : {1u, 2u, 8u}) {
+    CAPTURE(threads);
+    Watchdog dog("waiting for the loop", 30s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    std::vector<std::unique_ptr<Job>> jobs;
+    for (int index = 0; index < 50; ++index) {
+      jobs.push_back(job([&](Job& self) {
+        loop.crew().before_waiting();
+        return loop.wait_for_delivery(self) ? 1 : -1;
+      }));
+    }
+    run_crew(loop, [&] {
+      for (auto& each : jobs) loop.submit(*each);
+      CHECK(eventually([&] { return loop.completions == 50; }));
+    });
+    for (auto& each : jobs) CHECK(each->result == 1);
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: before_waiting gives the loop away at once, not after the standby's millisecond") {
+  Watchdog dog("before_waiting", 30s);
+  auto best = 10'000ms;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    FakeLoop loop(1);
+    REQUIRE(loop.crew().start());
+    std::atomic<Clock::time_point> asked{}, got{};
+    Job waiting;
+    waiting.body = [&](Job& self) {
+      CHECK(loop.touch());
+      asked = Clock::now();
+      loop.crew().before_waiting();
+      CHECK_FALSE(loop.touch());  // it is not ours any more
+      loop.wait_for_delivery(self);
+      got = Clock::now();
+      return 0;
+    };
+    run_crew(loop, [&] {
+      std::this_thread::sleep_for(30ms);
+      loop.submit(waiting);
+      CHECK(eventually([&] { return waiting.completed == 1; }));
+    });
+    best = std::min(best, since(asked, got));
+    check_clean(loop);
+  }
+  CHECK(best < 5ms * slack);
+}
+
+TEST_CASE("crew: a handler takes the loop back as long as nobody has taken it over, and not after") {
+  Watchdog dog("reclaim", 30s);
+  FakeLoop loop(2);
+  REQUIRE(loop.crew().start());
+  std::atomic<int> early{0}, late{0};
+  Job reclaiming;
+  reclaiming.body = [&](Job&) {
+    for (int time = 0; time < 3; ++time) early += loop.touch() ? 1 : 0;
+    std::this_thread::sleep_for(100ms);
+    for (int time = 0; time < 3; ++time) late += loop.touch() ? 1 : 0;
+    return 0;
+  };
+  run_crew(loop, [&] {
+    loop.submit(reclaiming);
+    CHECK(eventually([&] { return reclaiming.completed == 1; }));
+  });
+  CHECK(early == 3);
+  CHECK(late == 0);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: a thread of no crew, or outside a handler, cannot reclaim the loop") {
+  Watchdog dog("reclaim from outside", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  CHECK_FALSE(loop.crew().reclaim());
+  bool other = true;
+  run_crew(loop, [&] { other = loop.crew().reclaim(); });
+  CHECK_FALSE(other);
+}
+
+TEST_CASE("crew: requests that wait can be taken back and put back, and none is lost or run twice") {
+  Watchdog dog("take_waiting", 30s);
+  FakeLoop loop(2);
+  REQUIRE(loop.crew().start());
+  std::atomic<bool> let_go{false}, take{false};
+  std::vector<std::unique_ptr<Job>> busy, waiting;
+  std::vector<Job*> all;
+  for (int index = 0; index < 2; ++index) {
+    busy.push_back(job([&](Job&) {
+      while (!let_go) std::this_thread::sleep_for(1ms);
+      return 0;
+    }));
+    loop.submit(*busy.back());
+  }
+  for (int index = 0; index < 5; ++index) {
+    waiting.push_back(job({}));
+    all.push_back(waiting.back().get());
+  }
+  std::vector<Exchange*> taken;
+  unsigned free_before = 9, waiting_before = 0, waiting_after = 9;
+  std::atomic<bool> took{false};
+  loop.on_turn = [&] {
+    if (!take.exchange(false)) return;
+    free_before = loop.crew().free_handlers();
+    waiting_before = loop.crew().waiting();
+    taken = loop.crew().take_waiting();
+    waiting_after = loop.crew().waiting();
+    loop.crew().enqueue_again({taken.begin(), taken.begin() + 3});
+    took = true;
+  };
+  run_crew(loop, [&] {
+    CHECK(eventually([&] { return busy[0]->handled + busy[1]->handled == 2; }));
+    loop.submit(all);
+    CHECK(eventually([&] { return loop.crew().waiting() == 5; }));
+    take = true;
+    loop.wake();
+    CHECK(eventually([&] { return took.load(); }));
+    let_go = true;
+    CHECK(eventually([&] { return loop.completions == 5; }));
+  });
+  CHECK(free_before == 0);
+  CHECK(waiting_before == 5);
+  CHECK(waiting_after == 0);
+  REQUIRE(taken.size() == 5);
+  for (std::size_t index = 0; index < 5; ++index) {
+    CHECK(taken[index] == reinterpret_cast<Exchange*>(all[index]));
+    CHECK(all[index]->handled == (index < 3 ? 1 : 0));
+    CHECK(all[index]->completed == (index < 3 ? 1 : 0));
+  }
+  check_clean(loop);
+}
+
+TEST_CASE("crew: several requests that are put back wake several threads") {
+  Watchdog dog("enqueue_again", 30s);
+  auto best = 10'000ms;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    FakeLoop loop(4);
+    REQUIRE(loop.crew().start());
+    std::vector<std::unique_ptr<Job>> jobs;
+    for (int index = 0; index < 4; ++index) jobs.push_back(sleeper(300ms));
+    std::atomic<bool> put{false};
+    loop.on_turn = [&] {
+      if (!put.exchange(false)) return;
+      std::vector<Exchange*> all;
+      for (auto& each : jobs) all.push_back(reinterpret_cast<Exchange*>(each.get()));
+      loop.crew().enqueue_again(all);
+    };
+    Clock::time_point submitted;
+    run_crew(loop, [&] {
+      std::this_thread::sleep_for(50ms);
+      submitted = Clock::now();
+      put = true;
+      loop.wake();
+      CHECK(eventually([&] { return loop.completions == 4; }));
+    });
+    auto worst = 0ms;
+    for (auto& each : jobs) worst = std::max(worst, since(submitted, each->began));
+    best = std::min(best, worst);
+  }
+  CHECK(best < 100ms);
+}
+
+TEST_CASE("crew: whoever leaves has completed what was handled last") {
+  Watchdog dog("last completion", 60s);
+  // The last handler, on a thread of its own, ends at about the time at which the holder asks whether it may leave.
+  for (int round = 0; round < 300; ++round) {
+    FakeLoop loop(2);
+    REQUIRE(loop.crew().start());
+    Job last;
+    last.slow = true;
+    last.body = [&](Job&) {
+      loop.stop();
+      return 0;
+    };
+    std::thread waker([&] {
+      while (last.completed == 0 && loop.thread_ends_seen == 0) loop.wake();
+    });
+    loop.submit(last);
+    loop.crew().run();
+    waker.join();
+    CHECK(last.completed == 1);
+    dog.feed();
+  }
+}
+
+TEST_CASE("crew: a thread that the system refuses is told by start(), and the process can still end") {
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(10);
+    int status = 1;
+    try {
+      FakeLoop loop(200);
+      // Room for some of the stacks (8 MiB each), not for all.
+      const rlimit limit{std::size_t{800} << 20, std::size_t{800} << 20};
+      ::setrlimit(RLIMIT_AS, &limit);
+      if (!loop.crew().start()) ::_exit(0);
+    } catch (...) {
+      status = 0;  // likewise a failure that the worker reports
+    }
+    ::_exit(status);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+#endif
+}
