@@ -102,15 +102,15 @@ TEST_CASE("process title: arguments, environment and the program's name survive 
 
 TEST_CASE("process title: a child's title is its own") {
   const int code = exit_code_of([](char**) {
-    set_process_title("narwhal: template");
+    set_process_title("parent");
     Child child = or_throw(fork_child([] {
-      set_process_title("narwhal: worker 1");
-      return shown() == "narwhal: worker 1" ? 0 : 1;
+      set_process_title("child");
+      return shown() == "child" ? 0 : 1;
     }));
     int status = -1;
     ::waitpid(child.pid(), &status, 0);
     child.reaped();
-    return status == 0 && shown() == "narwhal: template" ? 0 : 1;
+    return status == 0 && shown() == "parent" ? 0 : 1;
   });
   CHECK(code == 0);
 }
