@@ -3,9 +3,7 @@
 namespace narwhal {
 namespace {
 
-bool is_control(unsigned char byte) {
-  return byte < 0x20 || byte == 0x7f;
-}
+bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
 
 std::string_view escape_of(unsigned char byte, char (&hex)[4]) {
   constexpr char digits[] = "0123456789abcdef";

@@ -138,13 +138,9 @@ Result<Done> reopen() {
   return Done{};
 }
 
-int descriptor() noexcept {
-  return target_fd.load(std::memory_order_relaxed);
-}
+int descriptor() noexcept { return target_fd.load(std::memory_order_relaxed); }
 
-bool enabled(LogLevel level) noexcept {
-  return level >= lowest.load(std::memory_order_relaxed);
-}
+bool enabled(LogLevel level) noexcept { return level >= lowest.load(std::memory_order_relaxed); }
 
 void write(LogLevel level, std::string_view text) noexcept try {
   std::string line;

@@ -19,9 +19,7 @@ std::optional<unsigned> number_of(const std::string& text) {
   return number;
 }
 
-bool is_root() {
-  return ::geteuid() == 0;
-}
+bool is_root() { return ::geteuid() == 0; }
 
 // getpwnam() and its kin leave errno alone when there is no such entry.
 Error lookup_error(const std::string& what) {

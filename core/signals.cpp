@@ -71,9 +71,7 @@ SignalsBlocked::SignalsBlocked() noexcept {
   ::pthread_sigmask(SIG_SETMASK, &all, &former_);
 }
 
-SignalsBlocked::~SignalsBlocked() {
-  ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
-}
+SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
 
 void default_all_signals() noexcept {
   struct sigaction action {};

@@ -22,9 +22,7 @@ std::string tuple_text(const Bind& bind) {
   return "('" + bind.host + "', " + std::to_string(bind.port) + ")";
 }
 
-bool is_ipv6(const Bind& bind) {
-  return bind.kind == Bind::Kind::tcp && bind.host.find(':') != std::string::npos;
-}
+bool is_ipv6(const Bind& bind) { return bind.kind == Bind::Kind::tcp && bind.host.find(':') != std::string::npos; }
 
 // [::]:8000 takes IPv4 clients too, as users of containers expect, unless a bind beside it wants that port of IPv4.
 bool shares_port_with_ipv4(const Bind& bind, const std::vector<Bind>& all) {

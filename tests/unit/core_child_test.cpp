@@ -22,9 +22,7 @@ int status_of(Child child) {
   return status;
 }
 
-int status_of_child(const std::function<int()>& body) {
-  return status_of(or_throw(fork_child(body)));
-}
+int status_of_child(const std::function<int()>& body) { return status_of(or_throw(fork_child(body))); }
 
 // A child that is meant to die by a signal should not leave a core file behind.
 int die_of(int signo) {

@@ -11,9 +11,7 @@ using namespace narwhal;
 
 namespace {
 
-bool is_open(int fd) {
-  return ::fcntl(fd, F_GETFD) >= 0;
-}
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
 int exit_code_of(const std::function<int()>& body) {
   Child child = or_throw(fork_child(body));

@@ -15,9 +15,7 @@ namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
 
-Scoreboard board() {
-  return or_throw(Scoreboard::create());
-}
+Scoreboard board() { return or_throw(Scoreboard::create()); }
 
 long shared_kib() {
   std::ifstream file("/proc/self/smaps_rollup");

@@ -16,12 +16,8 @@ using namespace narwhal;
 
 namespace {
 
-Pair pair() {
-  return or_throw(open_pair());
-}
-std::string text_of(const Received& received) {
-  return received.record.text;
-}
+Pair pair() { return or_throw(open_pair()); }
+std::string text_of(const Received& received) { return received.record.text; }
 
 }  // namespace
 
