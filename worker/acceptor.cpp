@@ -59,11 +59,17 @@ void Acceptor::begin() {
 
 void Acceptor::end(bool sweep) {
   if (!begun_ && !open_) return;
-  if (begun_ && sweep) accept_some(loop_.config().worker_connections);
   begun_ = open_ = false;
   listen(false);
   uv_timer_stop(&moment_);
   set_ = Fd();
+  // What the kernel has completed already would be reset: it is served, even if that is more than worker_connections.
+  for (const int listener : listeners_) {
+    for (unsigned taken = 0; sweep && taken < loop_.config().backlog && accept_one(listener); ++taken) {
+    }
+    ::close(listener);  // this process's copy: with the last one, new clients are refused at once
+  }
+  listeners_.clear();
 }
 
 void Acceptor::listen(bool on) {

@@ -184,7 +184,8 @@ void Connection::write_rest() {
   const int status = uv_write(&sending.request, &handle_.stream, parts, count, [](uv_write_t* request, int result) {
     static_cast<Connection*>(request->data)->wrote_rest(result);
   });
-  if (status != 0) lose(uv_strerror(status));
+  if (status != 0) return lose(uv_strerror(status));
+  sending.left_at_last_look = uv_stream_get_write_queue_size(&handle_.stream);
 }
 
 void Connection::wrote_rest(int status) {
@@ -225,7 +226,7 @@ void Connection::all_sent() {
   if (sending_ != nullptr) return;
   if (close_after_ && exchange_ == nullptr) return part();
   if (state_ == State::head) next_request();
-  else if (state_ == State::body) due_in(loop_.config().body_timeout);
+  else if (state_ == State::body && reading_) due_in(loop_.config().body_timeout);
 }
 
 }  // namespace narwhal::worker

@@ -416,6 +416,11 @@ bool Exchange::take_handover(std::vector<Segment>& segments) {
   return handler_done || handover_ended_;
 }
 
+bool Exchange::answer_ended() {
+  const std::lock_guard lock(mutex_);
+  return handover_ended_ || ended;
+}
+
 void Exchange::sent(std::uint64_t bytes) {
   const std::uint64_t before = unsent_.fetch_sub(bytes, std::memory_order_relaxed);
   const std::size_t bound = loop_.config().response_buffer_size;

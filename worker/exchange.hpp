@@ -100,6 +100,7 @@ class Exchange {
   bool simple() const noexcept { return returned && !deferred && !handed_over_; }
   std::vector<Segment>& segments() noexcept { return segments_; }
   bool finished_in_handler() const noexcept { return finished_in_handler_; }
+  bool answer_ended();             // by the plugin, whether or not the loop has seen it yet
   void sent(std::uint64_t bytes);  // of this exchange's, handed to the kernel
   void expect_body() noexcept { inbox_ended_ = false; }  // streamed bodies; before handle() is called
   void feed_body(std::string_view bytes);

@@ -161,9 +161,13 @@ void Loop::abandon(Exchange& exchange) {
     if (!exchange.queued) retire_exchange(exchange);  // else next_ready() or the crew drop it
     return;
   }
-  if (exchange.deferred && exchange.mount->plugin.cancel != nullptr) {
-    exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
-  }
+  if (exchange.deferred) cancel(exchange);
+}
+
+// Tells the plugin, unless it has ended the exchange already and may have forgotten it.
+void Loop::cancel(Exchange& exchange) {
+  if (exchange.mount->plugin.cancel == nullptr || exchange.answer_ended()) return;
+  exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
 }
 
 Mount* Loop::route(const protocol::Head& head) noexcept {
@@ -247,9 +251,7 @@ void Loop::completed(Exchange& exchange, int result) {
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
     exchange.deferred = true;
-    if (exchange.gone() && mount.plugin.cancel != nullptr) {
-      mount.plugin.cancel(mount.instance, handle_of(exchange));  // that came before we knew that this one is deferred
-    }
+    if (exchange.gone()) cancel(exchange);  // its client left before we knew that this one is deferred
     see_answer(exchange, Push::now);
     return;
   }

@@ -104,6 +104,7 @@ class Loop final : public Crew::Work {
 
  private:
   friend class Acceptor;
+  void cancel(Exchange& exchange);
   void tick();
   void see_answer(Exchange& exchange, Push push);
   void leave_at_once();

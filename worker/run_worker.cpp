@@ -132,6 +132,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
     if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
   }
   log::info("Worker exiting (pid: {})", ::getpid());
+  std::fflush(nullptr);  // what plugins have printed
   // Not exit(): static destructors of plugins would run beside threads of theirs that are still alive.
   ::_exit(0);
 }

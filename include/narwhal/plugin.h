@@ -66,7 +66,8 @@ typedef struct narwhal_field {
 } narwhal_field;
 
 /* One request and its response. Alive from the call of handle() until handle() has returned
- * something other than NARWHAL_DEFERRED; a deferred one until respond(), fail() or finish(). */
+ * something other than NARWHAL_DEFERRED; a deferred one until respond(), fail() or finish(), which
+ * may come before handle() has returned NARWHAL_DEFERRED. */
 typedef struct narwhal_exchange narwhal_exchange;
 
 /* The request's head. Every view is valid as long as the exchange is alive. */
@@ -137,7 +138,8 @@ typedef struct narwhal_host {
   /* [handler] The next bytes of the body, at most `size`: how many, 0 at its end, or a negative code.
    * Waits for the client when the body is streamed, never on an inline plugin (NARWHAL_AGAIN). */
   int64_t (*read_body)(narwhal_exchange *, char *buffer, size_t size);
-  /* [any, one thread at a time] Memory that lives as long as the exchange, aligned for any type. NULL: out of memory. */
+  /* [any, one thread at a time] Memory that lives as long as the exchange, aligned for any type. NULL: out of
+   * memory. */
   void *(*alloc)(narwhal_exchange *, size_t size);
   /* [any] A pointer of yours that travels with the exchange. */
   void (*set_user)(narwhal_exchange *, void *);
@@ -157,7 +159,8 @@ typedef struct narwhal_host {
   /* [any] `length` bytes of a file from `offset`. The host duplicates the descriptor. */
   int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);
   /* [any] The body is complete. Ends a deferred exchange. Fewer bytes than declared: the connection
-   * is closed, so that the client sees the truncation, and NARWHAL_STATE is returned. */
+   * is closed, so that the client sees the truncation, and NARWHAL_STATE is returned. Before start():
+   * NARWHAL_STATE, and nothing has ended. */
   int (*finish)(narwhal_exchange *);
   /* [any] Something went wrong. Before the head: a plain answer of this status (400 to 599). After
    * it: the response is cut off visibly. The reason goes to the log. Ends a deferred exchange. */
@@ -218,11 +221,13 @@ typedef struct narwhal_plugin {
   /* On each handler thread, first and last. */
   int (*thread_init)(void *instance);
   void (*thread_exit)(void *instance);
-  /* [handler] NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or NARWHAL_ERROR (the host
-   * answers 500, or cuts the response off when its head is out). */
+  /* [handler] NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code: unless the
+   * response was finished, the host answers 500, or cuts it off when its head is out. */
   int (*handle)(void *instance, narwhal_exchange *);
-  /* [loop] The client of a deferred exchange is gone, or its deadline has passed. The exchange stays
-   * alive until you end it; every call on it returns NARWHAL_GONE. */
+  /* [loop] The client of a deferred exchange is gone, or its deadline has passed; another thread of yours
+   * may be about to end the exchange at this very moment. The exchange stays
+   * alive until you end it; every call on it returns NARWHAL_GONE. When another thread is ending it just
+   * now, that may already have happened: look the pointer up among those you still hold, under a lock. */
   void (*cancel)(void *instance, narwhal_exchange *);
   /* [loop] This worker is being retired: finish long polls and event streams soon. */
   void (*drain)(void *instance);
