@@ -128,8 +128,8 @@ typedef struct narwhal_host {
   const narwhal_request *(*request)(const narwhal_exchange *);
   /* [any] Value of the first field of this name, any case; {NULL, 0} when absent. */
   narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
-  /* [any, one thread at a time] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO percent-decoded.
-   * {NULL, 0} when there is none of this name. */
+  /* [any, one thread at a time] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875),
+   * PATH_INFO percent-decoded. {NULL, 0} when there is none of this name. */
   narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
   /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */
   int (*body)(narwhal_exchange *, narwhal_bytes *out);
@@ -153,8 +153,8 @@ typedef struct narwhal_host {
   int (*respond)(narwhal_exchange *, const narwhal_response *);
   /* [any] Head now, body later. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
-  /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT. More than the
-   * declared length: NARWHAL_STATE, nothing is taken. */
+  /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT or on an inline plugin
+   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken. */
   int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);
   /* [any] `length` bytes of a file from `offset`. The host duplicates the descriptor. */
   int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);

@@ -2,7 +2,7 @@
 // Ownership  every view lives as long as the request: until the response is finished, also a deferred one.
 //            A Request may be copied; capture it by value in what runs later (streams, deferred answers).
 // Errors     Gone when the client has left; std::logic_error for a call that this plugin may not make.
-// Threads    [any], but one thread at a time for read() and alloc().
+// Threads    [any], but one thread at a time for read(), variable() and alloc().
 #pragma once
 
 #include <narwhal/plugin.h>
