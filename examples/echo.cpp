@@ -138,7 +138,7 @@ Response answer(const Wishes& wishes, std::string body, narwhal::Text type) {
 }
 
 // A sanitizer must not turn this crash into a report of its own.
-[[gnu::no_sanitize("undefined")]] void crash() {
+__attribute__((no_sanitize("undefined"))) void crash() {
   volatile int* volatile nowhere = nullptr;
   *nowhere = 1;
 }
