@@ -66,7 +66,7 @@ void LiveGeneration::hear(std::span<const int> readable, std::uint64_t now) {
 }
 
 void LiveGeneration::hear_template(std::uint64_t now) {
-  for (const auto& [slot, reason] : template_.hear()) {
+  for (const auto& [slot, reason] : template_.hear(now)) {
     for (WorkerProcess& worker : workers_) {
       if (worker.slot() == slot) worker.never_forked(reason, now);
     }
@@ -76,7 +76,7 @@ void LiveGeneration::hear_template(std::uint64_t now) {
 bool LiveGeneration::reaped(pid_t pid, int status, std::uint64_t now) {
   if (pid == template_.pid()) {
     hear_template(now);
-    template_.reaped(status);
+    template_.reaped(status, now);
     template_ended(now);
     return true;
   }
@@ -125,7 +125,10 @@ void LiveGeneration::check_time(std::uint64_t now) {
   template_.check_time(now);
   if (now >= template_due_ns_) restart_template(now);
   for (WorkerProcess& worker : workers_) {
+    const bool unborn = worker.life() == Life::spawning;
     worker.check_time(now);
+    // It was never forked in all that time: the template hangs, and would let down every worker after this one.
+    if (unborn && worker.gone()) template_.kill();
     const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat_ns;
     worker.check_heartbeat(beat.load(std::memory_order_relaxed), now);
   }
@@ -150,7 +153,8 @@ void LiveGeneration::announce_death(const WorkerProcess& worker, std::uint64_t n
     return;
   }
   const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), killer);
-  log::write(quiet ? LogLevel::debug : notice.level, notice.text);
+  const LogLevel level = quiet ? LogLevel::debug : notice.level;
+  if (log::enabled(level)) log::write(level, notice.text);
   if (quiet || !notice.crash) return;
   if (worker.served_ns(now) == 0) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
   const std::string running = site_.scoreboard.running_text(worker.slot(), now, plan_.config().routes);
@@ -168,6 +172,7 @@ void LiveGeneration::replace(const WorkerProcess& dead, bool crash, std::uint64_
   const std::uint64_t delay = worker_backoff_.failed(dice());
   last_failure_ns_ = now;
   if (crash) ++young_crashes_;
+  if (crash && dead.spawned_ns() > admitted_ns_) ++repeated_crashes_;
   vacancies_.push_back(now + delay);
   log::info("Generation {}: a worker died young ({} in a row), its successor is forked in {:.1f} s", number(),
             worker_backoff_.failures(), static_cast<double>(delay) / 1e9);
@@ -201,9 +206,8 @@ void LiveGeneration::adjust_places(std::uint64_t now) {
 }
 
 bool LiveGeneration::may_spawn() const {
-  const auto spawning = std::count_if(workers_.begin(), workers_.end(), [](const WorkerProcess& worker) {
-    return worker.life() == Life::spawning;
-  });
+  const auto spawning = std::count_if(workers_.begin(), workers_.end(),
+                                      [](const WorkerProcess& worker) { return worker.life() == Life::spawning; });
   // Workers that hang in requests pile up behind their replacements, but not for ever.
   return phase_ != Phase::leaving && template_.state() == State::loaded && spawning < spawning_max &&
          workers_.size() < 3 * std::size_t{target_} + 2;
@@ -211,25 +215,35 @@ bool LiveGeneration::may_spawn() const {
 
 void LiveGeneration::fill_vacancies(std::uint64_t now) {
   for (std::uint64_t& due : vacancies_) {
-    if (due > now || !may_spawn()) continue;
-    due = spawn(now) ? never_ns : now + spawn_retry_ns;
+    if (due <= now && may_spawn()) due = spawn(now);
   }
   std::erase(vacancies_, never_ns);
 }
 
-bool LiveGeneration::spawn(std::uint64_t now) {
+std::uint64_t LiveGeneration::spawn(std::uint64_t now) {
   const auto slot = site_.slots.take();
-  if (!slot) return false;
+  if (!slot) return cannot_spawn(fmt::format("{} workers live already", Scoreboard::slots_max), now);
   auto pair = open_pair();
   // Nobody else uses the slot: the last owner was reaped.
   site_.scoreboard.clear(*slot);
   site_.scoreboard.slot(*slot).generation.store(number(), std::memory_order_relaxed);
   if (!pair || !template_.spawn(*slot, pair->child.get())) {
     site_.slots.give_back(*slot);
-    return false;
+    return pair ? now + spawn_retry_ns : cannot_spawn(pair.error(), now);
   }
   workers_.emplace_back(*slot, std::move(pair->master), *plan_.generation, now);
-  return true;
+  return never_ns;
+}
+
+std::uint64_t LiveGeneration::cannot_spawn(const std::string& reason, std::uint64_t now) {
+  if (phase_ == Phase::booting) {
+    fail_boot("boot", "new worker: " + reason, exit_boot_failed);
+    return now;
+  }
+  const std::uint64_t delay = worker_backoff_.failed(dice());
+  log::error("Generation {}: new worker: {}; trying again in {:.1f} s", number(), reason,
+             static_cast<double>(delay) / 1e9);
+  return now + delay;
 }
 
 bool LiveGeneration::ready() const {
@@ -240,6 +254,7 @@ bool LiveGeneration::ready() const {
 
 void LiveGeneration::admit(std::uint64_t now) {
   phase_ = Phase::serving;
+  admitted_ns_ = now;
   tell_all(Event::admit, now);
 }
 

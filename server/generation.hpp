@@ -66,7 +66,9 @@ class LiveGeneration {
   std::size_t workers_serving() const;
   std::size_t workers_alive() const { return workers_.size(); }
   std::uint64_t started_ns() const { return started_ns_; }
-  // Crashes before or soon after ready, since it was admitted: what a crash loop is made of.
+  // Since it was admitted, workers crashed before ready or soon after, and the ones in their places did too. Several
+  // deaths at once alone are none: that may be an operator, or the machine.
+  bool crash_loops() const { return young_crashes_ >= 3 && repeated_crashes_ >= 2; }
   unsigned young_crashes() const { return young_crashes_; }
 
  private:
@@ -84,7 +86,9 @@ class LiveGeneration {
   void adjust_places(std::uint64_t now);
   void fill_vacancies(std::uint64_t now);
   bool may_spawn() const;
-  bool spawn(std::uint64_t now);
+  // Both: when to try again, never_ns when the vacancy is filled.
+  std::uint64_t spawn(std::uint64_t now);
+  std::uint64_t cannot_spawn(const std::string& reason, std::uint64_t now);
   void fail_boot(std::string step, std::string reason, int exit_code);
   void tell_all(Event event, std::uint64_t now);
   std::size_t places_held() const;
@@ -100,7 +104,8 @@ class LiveGeneration {
   std::uint64_t template_due_ns_ = never_ns;
   Backoff worker_backoff_, template_backoff_;
   std::uint64_t last_failure_ns_ = 0;
-  unsigned young_crashes_ = 0;
+  std::uint64_t admitted_ns_ = 0;
+  unsigned young_crashes_ = 0, repeated_crashes_ = 0;  // the latter: of workers forked after the admission
   bool discarded_ = false;
   std::optional<BootFailure> failure_;
 };

@@ -15,7 +15,7 @@ namespace narwhal::server {
 struct Plan {
   std::shared_ptr<const Generation> generation;
   ListenerList listeners;
-  Identity identity;                   // of template and workers
+  Identity identity;  // of template and workers
 
   std::uint64_t number() const { return generation->number; }
   const Config& config() const { return generation->config; }

@@ -101,9 +101,9 @@ void Succession::give_up(const Refusal& refusal) {
 
 void Succession::take_over(std::uint64_t now) {
   next_->admit(now);
-  const std::string now_ready = fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(),
-                                            next_->target(), plural(next_->target()),
-                                            seconds_of(now - next_->started_ns()));
+  const std::string now_ready =
+      fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(), next_->target(),
+                  plural(next_->target()), seconds_of(now - next_->started_ns()));
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
   const Config config = current_->plan().config();
   if (former == nullptr) {
@@ -128,7 +128,7 @@ void Succession::take_over(std::uint64_t now) {
 }
 
 bool Succession::crash_loops(std::uint64_t now) const {
-  return previous_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->young_crashes() >= crash_loop;
+  return previous_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->crash_loops();
 }
 
 void Succession::end_probation_if_due(std::uint64_t now) {

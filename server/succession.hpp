@@ -19,8 +19,7 @@ namespace narwhal::server {
 
 class Succession {
  public:
-  static constexpr std::size_t draining_max = 8;    // more, and the next reload waits for one of them
-  static constexpr unsigned crash_loop = 3;         // young crashes on probation that make one
+  static constexpr std::size_t draining_max = 8;  // more, and the next reload waits for one of them
 
   // What the outside is told; the master passes it on to the log's target, the title, systemd.
   class Witness {

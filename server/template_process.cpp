@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/close_all_but.hpp"
@@ -62,15 +63,16 @@ Result<Done> TemplateProcess::enter_child() const {
   return enter_surroundings(plan_, EndsWithMaster::yes);
 }
 
-std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear() {
+std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t now) {
   std::vector<ForkFailure> failures;
   for (int i = 0; i < records_a_turn && socket_; ++i) {
     const Received received = receive_record(socket_.get());
     if (received.status == Received::Status::nothing_yet) break;
     if (received.status == Received::Status::gone) {
-      // It is ending, or its plugins have closed what they did not open: no use to anybody either way.
+      // It is ending, or its plugins have closed what they did not open: no use to anybody either way. A SIGKILL at
+      // once could overtake the exit status it is about to leave.
       socket_ = Fd();
-      kill();
+      deadline_ns_ = std::min(deadline_ns_, now + second_ns);
       break;
     }
     const std::string text = received.record.text;
@@ -113,17 +115,17 @@ void TemplateProcess::kill() {
 void TemplateProcess::check_time(std::uint64_t now) {
   if (now < deadline_ns_) return;
   deadline_ns_ = never_ns;
-  if (state_ == State::loading) {
+  if (state_ == State::loading && socket_) {
     late_ = "not loaded after " + std::to_string(plan_.config().boot_timeout.count()) + " s (boot_timeout)";
   }
   kill();
 }
 
-void TemplateProcess::reaped(int status) {
+void TemplateProcess::reaped(int status, std::uint64_t now) {
   end_ = "template (pid:" + std::to_string(pid()) + ") " + describe_exit(status);
   child_->reaped();
   child_.reset();
-  static_cast<void>(hear());  // its last words; after the reset, for its pid may be a stranger's by now
+  static_cast<void>(hear(now));  // its last words; after the reset, for its pid may be a stranger's by now
   socket_ = Fd();
   state_ = State::absent;
   deadline_ns_ = never_ns;

@@ -32,13 +32,13 @@ class TemplateProcess {
 
   Result<Done> start(std::uint64_t now);
   // Reads what it has said so far; what it could not fork is handed to the caller.
-  std::vector<ForkFailure> hear();
+  std::vector<ForkFailure> hear(std::uint64_t now);
   // False when its queue is full: ask again a little later.
   bool spawn(std::uint32_t slot, int worker_end);
   void leave(std::uint64_t now);
   void kill();
   void check_time(std::uint64_t now);
-  void reaped(int status);
+  void reaped(int status, std::uint64_t now);
 
   State state() const { return state_; }
   int socket() const { return socket_.get(); }

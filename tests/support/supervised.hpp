@@ -62,9 +62,7 @@ class Supervised {
     folder_.write("app.so", image.build());
   }
 
-  std::string log() const {
-    return read_all(folder_.path("log"));
-  }
+  std::string log() const { return read_all(folder_.path("log")); }
   std::size_t logged(const std::string& text) const {
     const std::string all = log();
     std::size_t count = 0;

@@ -140,8 +140,7 @@ inline void spawn(const TemplateSeat& seat, Received order) {
   if (middle == 0) {
     if (::fork() != 0) ::_exit(0);
     ::close(seat.master.get());
-    ::_exit(
-        Worker({seat.generation, order.record.slot, std::move(order.fd), seat.listeners, seat.scoreboard}).run());
+    ::_exit(Worker({seat.generation, order.record.slot, std::move(order.fd), seat.listeners, seat.scoreboard}).run());
   }
   int status = 0;
   ::waitpid(middle, &status, 0);

@@ -8,10 +8,10 @@ using namespace narwhal::server;
 
 namespace {
 
-constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready,    Life::serving, Life::stuck, Life::draining,
-                              Life::quitting, Life::aborting, Life::lost,     Life::killed,  Life::gone};
-constexpr Event all_events[] = {Event::hello,  Event::ready, Event::admit, Event::stuck,  Event::retire,
-                                Event::quit,   Event::silent, Event::late, Event::closed, Event::exited};
+constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready, Life::serving, Life::stuck, Life::draining,
+                              Life::quitting, Life::aborting, Life::lost,  Life::killed,  Life::gone};
+constexpr Event all_events[] = {Event::hello, Event::ready,  Event::admit, Event::stuck,  Event::retire,
+                                Event::quit,  Event::silent, Event::late,  Event::closed, Event::exited};
 
 struct Cell {
   Life life;
