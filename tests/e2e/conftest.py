@@ -1,1 +1,1 @@
-from fixtures import _binary_exists, serve, serve_module  # noqa: F401
+from fixtures import _binary_exists, _bounded, serve, serve_module  # noqa: F401

@@ -7,7 +7,7 @@ import pytest
 
 import log_lines
 import proc
-from clock import eventually
+from clock import eventually, scaled
 from server import BINARY, Server, port_is_free
 
 
@@ -15,6 +15,18 @@ from server import BINARY, Server, port_is_free
 def _binary_exists():
     if not BINARY.exists():
         pytest.exit(f"no server at {BINARY}: build it, or set NARWHAL_BUILD", 3)
+
+
+@pytest.fixture(autouse=True)
+def _bounded(request):
+    """No test runs for ever, whatever the server sends: marked soak, it has an hour, else two minutes."""
+    def out_of_time(*_):
+        raise TimeoutError("the test itself has run out of time")
+    former = signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(3600 if request.node.get_closest_marker("soak") else int(scaled(120)))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
 
 
 @pytest.fixture

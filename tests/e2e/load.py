@@ -96,7 +96,8 @@ class Load:
         while not self._stop.is_set():
             try:
                 if wire is None:
-                    wire, reused = Wire(self.address, self.timeout), False
+                    reused = False
+                    wire = Wire(self.address, self.timeout)
                     with self._lock:
                         self.connections += 1
                 began = time.monotonic()

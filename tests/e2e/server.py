@@ -72,6 +72,7 @@ class Server:
         eventually(f"the line that it is ready in {self.log()!r}", ready_or_gone, timeout)
         match = re.search(log_lines.LISTENING, self.log())
         if not match or self.process.poll() is not None:
+            self.expected_exit = (self.process.returncode,)  # told here, once
             raise StartFailed(f"exit {self.process.returncode} before it was ready:\n{self.log()}")
         assert int(match[2]) == self.pid
         self.addresses = [parse_address(text) for text in re.split(r",\s*", match[1])]

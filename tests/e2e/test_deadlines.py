@@ -92,12 +92,11 @@ def test_a_response_that_has_begun_is_cut_off_at_the_deadline(serve):
         time.sleep(2 * SCALE)  # the client takes nothing: the handler waits in write() past its deadline
         wire.buffer.clear()
         left = 0
-        with pytest.raises(Truncated):
-            while True:
-                data = wire.sock.recv(1 << 20)
+        try:
+            while data := wire.sock.recv(1 << 20):
                 left += len(data)
-                if not data:
-                    raise Truncated("ended", left)
+        except ConnectionResetError:
+            pass
         assert left < 50_000_000
     assert server.get("/").status == 200
 

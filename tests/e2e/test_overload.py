@@ -6,6 +6,7 @@ import pytest
 
 import proc
 from clock import SCALE, eventually, scaled
+from load import in_parallel
 from server import example, raise_descriptor_limit
 from wire import request_bytes
 
@@ -20,7 +21,7 @@ def test_requests_over_the_queue_bound_get_503_with_retry_after(serve):
         assert wires[0].quiet_for(0.3)
         for wire in wires[1:]:
             wire.send(request_bytes("/?size=1"))
-        answers = [wire.response() for wire in wires]
+        answers = in_parallel(len(wires), lambda index: wires[index].response())
         statuses = collections.Counter(response.status for response in answers)
         assert answers[0].status == 200
         assert statuses == {200: 3, 503: 7}, statuses

@@ -146,16 +146,17 @@ def test_writes_after_the_client_has_gone_all_say_gone(serve):
     assert server.get("/stats").text.split()[2:] == ["0", "20"]
 
 
-def test_a_deferred_response_past_its_deadline_is_cut_and_cancelled(serve):
+def test_a_deferred_stream_is_cancelled_when_its_client_goes(serve):
     server = serve(test_plugin("late_writer"), "-w", "1", "--timeout", "1")
     worker, = server.wait_workers(1)
     with server.connect() as wire:
         wire.send(request_bytes("/"))
         assert wire.head().status == 200
-        with pytest.raises(Truncated):
-            while wire.chunk(20):
-                pass
-    eventually("the writer knows", lambda: server.get("/stats").text.split()[1:] == ["1", "0", "1"], 20)
+        end = time.monotonic() + 2  # longer than timeout: a stream that has begun may go on
+        while time.monotonic() < end:
+            assert wire.chunk()
+        assert server.get("/stats").text == "1 0 0 0"
+    eventually("the writer knows", lambda: server.get("/stats").text == "1 1 0 1", 20)
     assert server.worker_pids() == [worker], "a deferred exchange keeps no thread: no reason to replace the worker"
 
 
@@ -181,9 +182,11 @@ def test_with_one_thread_it_stays_the_main_thread_when_handlers_are_slow(serve):
             assert all(text.split()[:2] == [str(worker)] * 2 for text in texts), texts
 
 
-def test_thread_init_runs_once_on_each_handler_thread(serve):
-    server = serve(test_plugin("counts"), "-w", "1", "--threads", "3")
-    assert numbers(server.get("/"))[3] == 3
+@pytest.mark.parametrize("threads,most", [(1, 1), (3, 4)])
+def test_thread_init_runs_once_on_each_thread_that_may_handle(serve, threads, most):
+    """With several there is one more than run at once: whichever does not handle tends the loop."""
+    server = serve(test_plugin("counts"), "-w", "1", "--threads", threads)
+    assert threads <= numbers(server.get("/"))[3] <= most
 
 
 def test_two_handlers_run_at_once_and_not_three(serve):

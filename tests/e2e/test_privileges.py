@@ -49,6 +49,7 @@ def test_respawn_and_reload_keep_the_user(serve, tmp_path):
 def test_nobody_can_neither_read_nor_change_the_staged_copy(serve, tmp_path):
     app = versioned(tmp_path / "app.so", "v1")
     stage = tmp_path / "stage"
+    stage.mkdir()
     server = serve(app, "--user", "nobody", "--stage-dir", stage)
     worker, = server.wait_workers(1)
     copies = {line.split(None, 5)[5] for line in proc.maps(worker) if "stage" in line}

@@ -348,6 +348,7 @@ def footprint(pid):
 
 def test_staged_copies_do_not_pile_up(serve, app, tmp_path):
     stage = tmp_path / "stage"
+    stage.mkdir()
     server = serve(app, "-w", "1", "--stage-dir", stage)
     server.wait_workers(1)
 

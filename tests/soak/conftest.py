@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from fixtures import _binary_exists, serve  # noqa: F401
+from fixtures import _binary_exists, _bounded, serve  # noqa: F401
 
 
 @pytest.fixture
