@@ -104,7 +104,7 @@ class InProcess {
     seat.generation = generation;
     seat.listeners = {&listener_};
     seat.scoreboard = scoreboard_.get();
-    static std::vector<std::unique_ptr<Loop>> kept;  // reachable for ever, so that no leak is reported
+    static auto& kept = *new std::vector<std::unique_ptr<Loop>>;  // reachable for ever, so that no leak is reported
     kept.push_back(std::make_unique<Loop>(seat, mounts()));
     Loop& loop = *kept.back();
     loop.stuck_context = this;

@@ -1,0 +1,264 @@
+#include "worker/access_log.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "core/clock.hpp"
+#include "folder.hpp"
+#include "worker/loop.hpp"
+
+using namespace narwhal;
+using namespace narwhal::worker;
+
+namespace {
+
+constexpr std::uint64_t second_ns = 1'000'000'000;
+
+// A loop that never runs: what exchanges need to be made.
+Loop& idle_loop() {
+  static Scoreboard& scoreboard = *new Scoreboard(or_throw(Scoreboard::create()));
+  static Loop* loop = [] {
+    auto generation = std::make_shared<Generation>();
+    generation->number = 1;
+    Seat seat;
+    seat.generation = generation;
+    seat.scoreboard = &scoreboard;
+    return new Loop(seat, {});
+  }();
+  return *loop;
+}
+
+// One exchange of this request, answered by a handler with `body`, a status and one field.
+class Answered_exchange {
+ public:
+  explicit Answered_exchange(std::string request, int status = 200, std::string body = "hello", std::string field = "a value")
+      : request_(std::move(request)), body_(std::move(body)), field_(std::move(field)), exchange_(idle_loop()) {
+    answering_ = this;
+    status_ = status;
+    mount_.plugin = {};
+    mount_.prefix = "";
+    mount_.plugin.handle = [](void*, narwhal_exchange* handle) { return answering_->answer(handle); };
+    const auto fed = protocol::decode_head(request_, 0, {0, 0, 0}, exchange_.head);
+    REQUIRE(fed.status == protocol::Status::complete);
+    exchange_.mount = &mount_;
+    exchange_.started_ns = 100 * second_ns;
+    sockaddr_storage from{};
+    auto& in = reinterpret_cast<sockaddr_in&>(from);
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(0x01020304);
+    exchange_.peer = Peer::of(from);
+    REQUIRE(exchange_.run(0) == NARWHAL_OK);
+  }
+  ~Answered_exchange() {
+    if (exchange_.out != nullptr) idle_loop().pool().drop(std::exchange(exchange_.out, nullptr));
+    exchange_.reset();
+  }
+  Exchange& exchange() { return exchange_; }
+
+ private:
+  int answer(narwhal_exchange* handle) {
+    narwhal_field field{};
+    field.name = NARWHAL_LITERAL("X-Said");
+    field.value = {field_.data(), field_.size()};
+    narwhal_response response{};
+    response.struct_size = sizeof response;
+    response.status = status_;
+    response.fields = &field;
+    response.field_count = 1;
+    response.body = {body_.data(), body_.size()};
+    return host_table.respond(handle, &response);
+  }
+
+  static inline Answered_exchange* answering_ = nullptr;
+  std::string request_, body_, field_;
+  int status_;
+  Mount mount_;
+  Exchange exchange_;
+};
+
+std::string lines(const std::string& format, Exchange& exchange, Answered answered, std::uint64_t took_ns = 0) {
+  const Folder folder;
+  AccessLog log;
+  REQUIRE(log.open(folder.path("access.log"), format));
+  log.add(exchange, answered, exchange.started_ns + took_ns);
+  log.flush();
+  return read_all(folder.path("access.log"));
+}
+
+std::string line(const std::string& format, const std::string& request, std::uint64_t took_ns = 0) {
+  Answered_exchange answered(request);
+  Exchange& exchange = answered.exchange();
+  return lines(format, exchange, {exchange.status(), exchange.body_sent()}, took_ns);
+}
+
+std::string get(const std::string& target, const std::string& fields = "") {
+  return "GET " + target + " HTTP/1.1\r\nHost: shop.example\r\n" + fields + "\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("access log: the default format, whole") {
+  const std::string text = line(Config{}.access_log_format, get("/a?b=c", "Referer: http://r/\r\nUser-Agent: curl/8\r\n"));
+  CHECK(std::regex_match(text, std::regex(
+      R"re(1\.2\.3\.4 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /a\?b=c HTTP/1\.1" 200 5 "http://r/" "curl/8"\n)re")));
+}
+
+TEST_CASE("access log: every atom") {
+  const std::string request = get("/a%20b?x=1", "Authorization: Basic dXNlcjpwYXNz\r\nReferer: http://r/\r\nUser-Agent: ua\r\nX-One: 1\r\n");
+  const std::uint64_t took = 2 * second_ns + 345'678'901;
+  const std::pair<const char*, std::string> atoms[] = {
+      {"h", "1.2.3.4"}, {"l", "-"}, {"u", "user"}, {"r", "GET /a%20b?x=1 HTTP/1.1"}, {"m", "GET"}, {"q", "x=1"},
+      {"H", "HTTP/1.1"}, {"s", "200"}, {"B", "5"}, {"b", "5"}, {"f", "http://r/"}, {"a", "ua"}, {"T", "2"}, {"M", "2345"},
+      {"D", "2345678"}, {"L", "2.345678"}, {"p", "<" + std::to_string(::getpid()) + ">"},
+      {"{x-one}i", "1"}, {"{X-ONE}i", "1"}, {"{x-two}i", "-"}, {"{host}i", "shop.example"},
+      {"{x-said}o", "a value"}, {"{X-Said}o", "a value"}, {"{content-length}o", "5"}, {"{x-none}o", "-"},
+      {"{REQUEST_METHOD}e", "GET"}, {"{PATH_INFO}e", "/a b"}, {"{HTTP_HOST}e", "shop.example"}, {"{NO_SUCH}e", "-"}};
+  for (const auto& [atom, expected] : atoms) {
+    CAPTURE(atom);
+    CHECK(line("%(" + std::string(atom) + ")s", request, took) == expected + "\n");
+  }
+}
+
+TEST_CASE("access log: what is not there is a dash, an empty query is nothing") {
+  const std::string request = "GET / HTTP/1.0\r\n\r\n";
+  for (const char* atom : {"u", "f", "a", "{x}i", "{x}o", "{x}e"}) {
+    CAPTURE(atom);
+    CHECK(line("%(" + std::string(atom) + ")s", request) == "-\n");
+  }
+  CHECK(line("[%(q)s]", request) == "[]\n");
+  CHECK(line("%(r)s", request) == "GET / HTTP/1.0\n");
+}
+
+TEST_CASE("access log: text that is no atom stays, an unknown atom is a dash") {
+  const std::string request = get("/");
+  CHECK(line("plain text", request) == "plain text\n");
+  CHECK(line("", request) == "\n");
+  CHECK(line("100%% of %(m)s", request) == "100% of GET\n");
+  CHECK(line("%(m)s%(m)s", request) == "GETGET\n");
+  CHECK(line("%(zz)s %(Z)s %()s %({}i)s", request) == "- - - -\n");
+  CHECK(line("%", request) == "%\n");
+  CHECK(line("%(m", request) == "%(m\n");
+  CHECK(line("%(m)", request) == "%(m)\n");
+  CHECK(line("%(m)d", request) == "%(m)d\n");
+  CHECK(line("50% %m", request) == "50% %m\n");
+}
+
+TEST_CASE("access log: user names of Basic authorization, whole ones only") {
+  const auto user = [](const std::string& value) { return line("%(u)s", get("/", "Authorization: " + value + "\r\n")); };
+  CHECK(user("Basic dXNlcjpwYXNz") == "user\n");
+  CHECK(user("basic dXNlcjpwYXNz") == "user\n");
+  CHECK(user("Basic dXNlcjo=") == "user\n");
+  CHECK(user("Basic OnBhc3M=") == "-\n");       // no name
+  CHECK(user("Basic dXNlcg==") == "-\n");       // no colon
+  CHECK(user("Basic ") == "-\n");
+  CHECK(user("Basic !!!") == "-\n");
+  CHECK(user("Bearer dXNlcjpwYXNz") == "-\n");
+  // "evil\nGET / 200:x"
+  CHECK(user("Basic ZXZpbApHRVQgLyAyMDA6eA==") == "evil\\nGET / 200\n");
+}
+
+TEST_CASE("access log: no client ends a line or a quoted value") {
+  const auto agent = [](const std::string& value) { return line("\"%(a)s\"", get("/", "User-Agent: " + value + "\r\n")); };
+  CHECK(agent("a\"b") == "\"a\\\"b\"\n");
+  CHECK(agent("a\\") == "\"a\\\\\"\n");
+  CHECK(agent("\\\"") == "\"\\\\\\\"\"\n");
+  CHECK(agent("tab\there") == "\"tab\\there\"\n");
+  CHECK(agent("\\x22") == "\"\\\\x22\"\n");  // not to be taken for an escaped quote
+  CHECK(agent("caf\xc3\xa9") == "\"caf\xc3\xa9\"\n");
+  const std::string text = line("%({PATH_INFO}e)s", get("/a%0a%0d%1b%00%7f\"b"));
+  CHECK(text == "/a\\n\\r\\x1b\\x00\\x7f\\\"b\n");
+}
+
+TEST_CASE("access log: an endless value is cut, never in the middle of an escape") {
+  for (const std::size_t size : {std::size_t{8'000}, std::size_t{8'191}, std::size_t{8'192}, std::size_t{8'193}, std::size_t{20'000}}) {
+    for (const char* tail : {"\"", "\\", "\t", "\"\"\"\"\"\"\"\""}) {
+      CAPTURE(size);
+      CAPTURE(tail);
+      const std::string text = line("\"%(a)s\"", get("/", "User-Agent: " + std::string(size, 'u') + tail + "z\r\n"));
+      CHECK(text.size() <= 8'192 * 4 + 3);
+      REQUIRE(text.ends_with("\"\n"));
+      // An even number of backslashes before the closing quote, or it would count as one of the value's own.
+      const std::string value = text.substr(1, text.size() - 3);
+      const std::size_t last = value.find_last_not_of('\\');
+      CHECK((value.size() - 1 - last) % 2 == 0);
+      CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+    }
+  }
+}
+
+TEST_CASE("access log: an answer of the host's own shows nothing of the handler's") {
+  Answered_exchange answered(get("/a"));
+  const Answered host{.status = 504, .body_bytes = 26, .own = false};
+  CHECK(lines("%(s)s %(b)s %({x-said}o)s %({PATH_INFO}e)s %(r)s", answered.exchange(), host) ==
+        "504 26 - - GET /a HTTP/1.1\n");
+}
+
+TEST_CASE("access log: a head without a mount has no variables") {
+  Answered_exchange answered(get("/a"));
+  answered.exchange().mount = nullptr;
+  CHECK(lines("%({PATH_INFO}e)s", answered.exchange(), {404, 10}) == "-\n");
+}
+
+TEST_CASE("access log: a clock that seems to go back is no time at all") {
+  Answered_exchange answered(get("/"));
+  Exchange& exchange = answered.exchange();
+  const Folder folder;
+  AccessLog log;
+  REQUIRE(log.open(folder.path("access.log"), "%(D)s %(L)s"));
+  log.add(exchange, {200, 5}, exchange.started_ns - 1);
+  log.flush();
+  CHECK(read_all(folder.path("access.log")) == "0 0.000000\n");
+}
+
+TEST_CASE("access log: lines are written together, in order, and none is lost") {
+  Answered_exchange answered(get("/" + std::string(1'000, 'x')));
+  const Folder folder;
+  AccessLog log;
+  REQUIRE(log.open(folder.path("access.log"), "%(m)s %(U)s"));
+  CHECK(log.enabled());
+  for (int index = 0; index < 500; ++index) log.add(answered.exchange(), {200, 5}, 0);
+  const std::string before = read_all(folder.path("access.log"));
+  CHECK(before.size() > 64 * 1024);  // a full batch does not wait
+  CHECK(before.back() == '\n');
+  log.flush();
+  const std::string all = read_all(folder.path("access.log"));
+  CHECK(all.size() == 500 * (4 + 1 + 1'000 + 1));
+  CHECK(std::count(all.begin(), all.end(), '\n') == 500);
+}
+
+TEST_CASE("access log: reopened after the file was renamed, it goes on in a new one") {
+  Answered_exchange answered(get("/"));
+  const Folder folder;
+  AccessLog log;
+  REQUIRE(log.open(folder.path("access.log"), "%(s)s"));
+  log.add(answered.exchange(), {201, 0}, 0);
+  std::filesystem::rename(folder.path("access.log"), folder.path("old.log"));
+  REQUIRE(log.reopen());
+  log.add(answered.exchange(), {202, 0}, 0);
+  log.flush();
+  CHECK(read_all(folder.path("old.log")) == "201\n");
+  CHECK(read_all(folder.path("access.log")) == "202\n");
+}
+
+TEST_CASE("access log: a target that cannot be opened is an error, none is no log") {
+  AccessLog log;
+  const Result<Done> opened = log.open("/missing/folder/access.log", "%(s)s");
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error() == "open the access log /missing/folder/access.log: No such file or directory");
+  AccessLog none;
+  REQUIRE(none.open("", "%(s)s"));
+  CHECK_FALSE(none.enabled());
+}
+
+TEST_CASE("access log: a full disk costs lines, not the worker") {
+  Answered_exchange answered(get("/"));
+  AccessLog log;
+  REQUIRE(log.open("/dev/full", "%(s)s"));
+  for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, 0);
+  log.flush();
+  CHECK(log.enabled());
+}

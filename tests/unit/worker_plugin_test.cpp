@@ -1,0 +1,203 @@
+// The plugins of tests/plugins, as they were built beside this program, loaded into it.
+#include "worker/plugin.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "folder.hpp"
+
+using namespace narwhal;
+using namespace narwhal::worker;
+
+namespace {
+
+std::string plugin_file(const std::string& name) {
+  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const std::string file = (here / "plugins" / (name + ".so")).string();
+  REQUIRE_MESSAGE(std::filesystem::exists(file), "build the plugins of tests/plugins first: ", file);
+  return file;
+}
+
+// A generation of these copies, called as an operator would know them.
+struct Site {
+  void mount(const std::string& prefix, const std::string& copy, const std::string& source, Options options = {}) {
+    generation.plugins.push_back({source, copy, ""});
+    generation.config.routes.push_back({prefix, source, std::move(options)});
+  }
+  Result<std::vector<std::unique_ptr<Mount>>> load() {
+    steps.clear();
+    return load_plugins(generation, [](void* self, std::string_view step) {
+      static_cast<Site*>(self)->steps.emplace_back(step);
+    }, this);
+  }
+
+  Generation generation;
+  std::vector<std::string> steps;
+};
+
+std::string error_of(const std::string& copy, const std::string& source, Options options = {}) {
+  Site site;
+  site.mount("", copy, source, std::move(options));
+  const auto loaded = site.load();
+  REQUIRE_FALSE(loaded);
+  return loaded.error();
+}
+
+std::string option_error(const std::string& key, const std::string& value) {
+  return error_of(plugin_file("two_mounts"), "shop.so", {{key, value}});
+}
+
+bool option_is_fine(const std::string& key, const std::string& value) {
+  Site site;
+  site.mount("", plugin_file("two_mounts"), "shop.so", {{key, value}});
+  return static_cast<bool>(site.load());
+}
+
+}  // namespace
+
+TEST_CASE("plugin: one file mounted twice is loaded once and initialised twice") {
+  Site site;
+  site.mount("/a", plugin_file("two_mounts"), "shop.so", {{"say", "one"}});
+  site.mount("/b", plugin_file("two_mounts"), "shop.so");
+  auto mounts = or_throw(site.load());
+  CHECK(site.steps == std::vector<std::string>{"load shop.so"});
+  REQUIRE(mounts.size() == 2);
+  CHECK(mounts[0]->prefix == "/a");
+  CHECK(mounts[1]->prefix == "/b");
+  CHECK(mounts[0]->route == 0);
+  CHECK(mounts[1]->route == 1);
+  CHECK((mounts[0]->plugin.handle == mounts[1]->plugin.handle));
+  for (auto& mount : mounts) REQUIRE(worker_init(*mount, {0, 1, 1}));
+  CHECK(mounts[0]->instance != mounts[1]->instance);
+  for (auto& mount : mounts) mount->plugin.worker_exit(mount->instance);
+}
+
+TEST_CASE("plugin: what is no shared object is refused with the name the operator gave it") {
+  const Folder folder;
+  const std::string text = folder.write("copy-of-app.so", "this is text\n");
+  const std::string said = error_of(text, "./app.so");
+  CHECK(said.starts_with("load ./app.so: "));
+  CHECK(said.find("copy-of-app") == std::string::npos);  // the private copy's name tells nobody anything
+  CHECK(error_of(folder.path("missing.so"), "./app.so").starts_with("load ./app.so: "));
+}
+
+// What ends between its headers and its segments never gets here: staging judges the bytes before dlopen() maps them.
+TEST_CASE("plugin: one that ends before its first header does is refused") {
+  const Folder folder;
+  const std::string whole = read_all(plugin_file("two_mounts"));
+  for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{63}}) {
+    CAPTURE(size);
+    const std::string cut = folder.write("cut" + std::to_string(size) + ".so", whole.substr(0, size));
+    CHECK(error_of(cut, "./cut.so").starts_with("load ./cut.so: "));
+  }
+}
+
+TEST_CASE("plugin: a missing or unresolved symbol is refused by name") {
+  CHECK(error_of(plugin_file("no_symbol"), "./app.so") ==
+        "load ./app.so: no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  CHECK(error_of(plugin_file("wrong_major"), "./app.so") ==
+        "load ./app.so: no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  const std::string said = error_of(plugin_file("undefined_symbol"), "./app.so");
+  CHECK(said.starts_with("load ./app.so: "));
+  CHECK(said.find("undefined symbol") != std::string::npos);
+}
+
+TEST_CASE("plugin: one of an earlier minor version works with what it has, and nothing behind its end is looked at") {
+  Site site;
+  site.mount("", plugin_file("past_minor"), "old.so");
+  auto mounts = or_throw(site.load());
+  const narwhal_plugin& plugin = mounts[0]->plugin;
+  CHECK((plugin.handle != nullptr));
+  CHECK((plugin.drain == nullptr));  // what lies there is not part of it
+  CHECK((plugin.worker_exit == nullptr));
+  CHECK((plugin.cancel == nullptr));
+}
+
+TEST_CASE("plugin: one of a later minor version works with what this server knows") {
+  Site site;
+  site.mount("", plugin_file("future_minor"), "new.so");
+  auto mounts = or_throw(site.load());
+  CHECK((mounts[0]->plugin.handle != nullptr));
+  CHECK_FALSE(mounts[0]->is_inline());  // its unknown flag means nothing here
+  CHECK_FALSE(mounts[0]->streams_body());
+}
+
+TEST_CASE("plugin: an option nobody knows is an error with those that are known") {
+  CHECK(option_error("sya", "hello") ==
+        "options of shop.so: unknown option 'sya': it knows say, times, loud, volume");
+  CHECK(error_of(plugin_file("slow"), "slow.so", {{"speed", "1"}}) ==
+        "options of slow.so: unknown option 'speed': it has none");
+}
+
+TEST_CASE("plugin: an option of the wrong type is an error with its value") {
+  CHECK(option_error("times", "many") == "options of shop.so: times: 'many' is not of type int");
+  for (const char* wrong : {"", " 1", "1 ", "1.5", "0x10", "99999999999999999999", "+1"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(option_is_fine("times", wrong));
+  }
+  for (const char* right : {"0", "-17", "9223372036854775807"}) CHECK(option_is_fine("times", right));
+  for (const char* wrong : {"", "1,5", "half", "1.5x"}) CHECK_FALSE(option_is_fine("volume", wrong));
+  for (const char* right : {"0", "-1.5", "1e3", "3."}) CHECK(option_is_fine("volume", right));
+  for (const char* wrong : {"", "yes", "1", "True"}) CHECK_FALSE(option_is_fine("loud", wrong));
+  for (const char* right : {"true", "false"}) CHECK(option_is_fine("loud", right));
+  for (const char* right : {"", "anything", "\n"}) CHECK(option_is_fine("say", right));
+}
+
+TEST_CASE("plugin: options are checked before any code of the plugin runs, in every mount") {
+  Site site;
+  site.mount("/a", plugin_file("two_mounts"), "shop.so");
+  site.mount("/b", plugin_file("two_mounts"), "shop.so", {{"times", "x"}});
+  const auto loaded = site.load();
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() == "options of shop.so: times: 'x' is not of type int");
+}
+
+TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the plugin's own reason") {
+  Site site;
+  site.mount("", plugin_file("init_fails"), "a.so");
+  site.mount("/b", plugin_file("ready_check_fails"), "b.so");
+  site.mount("/c", plugin_file("preloads"), "c.so");
+  auto mounts = or_throw(site.load());
+  const BootInfo info{3, 2, 7};
+  CHECK(worker_init(*mounts[0], info).error() == "worker_init of a.so: init fails on purpose");
+  CHECK(worker_init(*mounts[1], info));
+  CHECK(ready_check(*mounts[1], info).error() == "ready_check of b.so: the self-check fails on purpose");
+  CHECK(preload(*mounts[2], info).error() == "preload of c.so: preload outside of the template");
+  CHECK(preload(*mounts[2], {-1, 2, 7}));
+  CHECK(mounts[2]->instance != nullptr);
+  CHECK(worker_init(*mounts[2], info));  // finds what preload left
+  CHECK(ready_check(*mounts[2], info));  // it has none: that is fine
+}
+
+TEST_CASE("plugin: what a hook is told of its mount and its worker") {
+  static std::string seen;
+  static const narwhal_option options[] = {{"given", "string", "fallback", ""}, {"left", "int", "17", ""},
+                                           {"bare", "string", nullptr, ""}, {nullptr, nullptr, nullptr, nullptr}};
+  Mount mount;
+  mount.prefix = "/shop";
+  mount.source = "shop.so";
+  mount.plugin = {};
+  mount.plugin.options = options;
+  mount.options = {{"given", "of the file"}};
+  mount.plugin.worker_init = [](const narwhal_boot* boot, void**) {
+    const auto option = [boot](const char* key) {
+      const narwhal_bytes value = boot->option(boot, key);
+      return value.data == nullptr ? std::string("(null)") : std::string(value.data, value.size);
+    };
+    seen = std::string(boot->prefix.data, boot->prefix.size) + " " + std::to_string(boot->worker) + " " +
+           std::to_string(boot->threads) + " " + std::to_string(boot->generation) + " " + option("given") + "," +
+           option("left") + "," + option("bare") + "," + option("unknown");
+    const char reason[] = "with a\0NUL";
+    boot->fail(boot, {reason, sizeof reason - 1});
+    return NARWHAL_ERROR;
+  };
+  const Result<Done> done = worker_init(mount, {3, 2, 7});
+  CHECK(seen == "/shop 3 2 7 of the file,17,(null),(null)");
+  REQUIRE_FALSE(done);
+  CHECK(done.error() == std::string("worker_init of shop.so: with a\0NUL", 34));
+  mount.plugin.worker_init = [](const narwhal_boot*, void**) { return NARWHAL_ERROR; };
+  CHECK(worker_init(mount, {}).error() == "worker_init of shop.so: the plugin gave no reason");
+}
