@@ -90,7 +90,7 @@ def test_200_kept_connections_spread_over_4_workers(serve, way, record_property)
 def test_an_idle_connection_costs_under_1_kib(serve, record_property):
     count = 5000
     assert raise_descriptor_limit(count + 1000)
-    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", str(count + 200),
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", str(count + 500),
                    "--keep-alive", "600")
     worker, = server.wait_workers(1)
     wires = []

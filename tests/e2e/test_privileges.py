@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import stat
+import tempfile
 
 import pytest
 
@@ -48,15 +49,16 @@ def test_respawn_and_reload_keep_the_user(serve, tmp_path):
 @as_root
 def test_nobody_can_neither_read_nor_change_the_staged_copy(serve, tmp_path):
     app = versioned(tmp_path / "app.so", "v1")
-    stage = tmp_path / "stage"
-    stage.mkdir()
-    server = serve(app, "--user", "nobody", "--stage-dir", stage)
-    worker, = server.wait_workers(1)
-    copies = {line.split(None, 5)[5] for line in proc.maps(worker) if "stage" in line}
-    for copy in copies:
-        copy = copy.replace(" (deleted)", "")
-        if os.path.exists(copy):
-            assert os.stat(copy).st_uid == 0 and not os.stat(copy).st_mode & 0o022
+    with tempfile.TemporaryDirectory() as stage:
+        os.chmod(stage, 0o755)  # the worker has to get there
+        server = serve(app, "--user", "nobody", "--stage-dir", stage)
+        worker, = server.wait_workers(1)
+        copies = {line.split(None, 5)[5].replace(" (deleted)", "") for line in proc.maps(worker) if stage in line}
+        assert copies
+        for copy in filter(os.path.exists, copies):
+            for path in (copy, os.path.dirname(copy)):
+                assert os.stat(path).st_uid == 0 and not os.stat(path).st_mode & 0o022
+        server.stop()
 
 
 def test_an_unknown_user_is_told():
@@ -94,11 +96,11 @@ def test_a_pid_file_in_use_is_respected(serve, tmp_path):
     assert int(path.read_text()) == server.pid and server.get("/").status == 200
 
 
-@pytest.mark.parametrize("content", ["999999999\n", "", "rubbish\n", f"{os.getpid()}\n", "1\n"])
+@pytest.mark.parametrize("content", ["999999999\n", "", "rubbish\n", "{alive}\n", "1\n"])
 def test_a_stale_pid_file_does_not_stop_a_start(serve, tmp_path, content):
     """Also one whose pid was given to a stranger since: it does not hold the file's lock."""
     path = tmp_path / "narwhal.pid"
-    path.write_text(content)
+    path.write_text(content.format(alive=os.getpid()))
     server = serve(example("echo"), "--pid", path)
     assert int(path.read_text()) == server.pid
 
