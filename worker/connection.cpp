@@ -111,8 +111,9 @@ void Connection::retire(std::uint64_t grace_ms) {
 
 void Connection::expired() {
   if (sending_ != nullptr) {
-    const std::size_t left = uv_stream_get_write_queue_size(&handle_.stream);
-    if (std::exchange(sending_->left_at_last_look, left) == left) return lose("write_timeout");
+    if (const std::uint64_t left = unsent(); std::exchange(sending_->left_at_last_look, left) == left) {
+      return lose("write_timeout");
+    }
     return due_in(loop_.config().write_timeout);  // slow, but not silent
   }
   switch (state_) {
@@ -278,10 +279,13 @@ bool Connection::begin_body() {
   const protocol::Head& head = exchange.head;
   if (exchange.mount == nullptr) {
     exchange.refusal = 404;
-    // A body that nobody wants is not read: the connection ends with the answer.
-    if (head.framing != protocol::Framing::none) refuse(404, "no application is mounted there");
+    // A small body is read and dropped; for a larger one that nobody wants the connection ends with the answer.
+    const bool small = head.framing == protocol::Framing::length && head.content_length <= in_->capacity - in_->begin;
+    if (head.framing != protocol::Framing::none && !small) {
+      refuse(404, "no application is mounted there");
+      return false;
+    }
   }
-  if (exchange_ == nullptr) return false;
   if (head.framing == protocol::Framing::none) {
     body_complete();
     return false;
@@ -303,7 +307,7 @@ bool Connection::begin_body() {
     flush();
     if (state_ != State::body) return false;
   }
-  if (exchange.mount->streams_body()) {
+  if (exchange.mount != nullptr && exchange.mount->streams_body()) {
     exchange.expect_body();
     loop_.make_ready(exchange);
   } else {

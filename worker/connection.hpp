@@ -61,7 +61,7 @@ class Connection : public WheelEntry {
     std::size_t first = 0;       // the segments before it have been sent
     std::size_t in_write = 0;    // segments that the write under way covers
     std::vector<char> piece;     // of a file
-    std::size_t left_at_last_look = 0;  // of what libuv holds, when write_timeout was last looked at
+    std::uint64_t left_at_last_look = 0;  // unsent() when write_timeout was last looked at
   };
 
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
@@ -88,6 +88,7 @@ class Connection : public WheelEntry {
   bool send_file_now(Segment& segment);
   void account(const Segment& segment, std::uint64_t bytes);
   void queue_rest(Segment* first, Segment* end);
+  std::uint64_t unsent() noexcept;
   void write_rest();
   void wrote_rest(int status);
   void all_sent();

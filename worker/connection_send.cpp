@@ -1,4 +1,6 @@
 // Sending: straight to the socket while it takes everything; what it does not take goes through libuv's writes.
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -152,6 +154,13 @@ void Connection::queue_rest(Segment* first, Segment* end) {
   if (sending_->in_write == 0) write_rest();
 }
 
+// What libuv and the kernel still hold. The kernel's part moves long before it reports room for more.
+std::uint64_t Connection::unsent() noexcept {
+  int queued = 0;
+  if (::ioctl(fd_, SIOCOUTQ, &queued) != 0) queued = 0;
+  return uv_stream_get_write_queue_size(&handle_.stream) + static_cast<std::uint64_t>(queued);
+}
+
 // One libuv write of what is next; it calls back when the socket has taken all of it.
 void Connection::write_rest() {
   Sending& sending = *sending_;
@@ -185,7 +194,7 @@ void Connection::write_rest() {
     static_cast<Connection*>(request->data)->wrote_rest(result);
   });
   if (status != 0) return lose(uv_strerror(status));
-  sending.left_at_last_look = uv_stream_get_write_queue_size(&handle_.stream);
+  sending.left_at_last_look = unsent();
 }
 
 void Connection::wrote_rest(int status) {
