@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import proc
+from clock import eventually
 from server import example, run, test_plugin
 
 
@@ -182,8 +183,18 @@ def test_relative_paths_count_from_the_start_folder_or_chdir(serve, tmp_path):
     assert serve("--chdir", tmp_path / "deep", "./other.so").get("/").text == "Hello, world!\n"
 
 
-def test_raw_env_reaches_the_plugins_processes(serve):
-    server = serve("-e", "SHOP=open", "--env", "B=c d", example("hello"))
+def test_raw_env_reaches_the_plugins(serve):
+    """init_fails boots only where this variable names a file that is not there."""
+    server = serve("-e", "OTHER=a b", "--env", "NARWHAL_TEST_INIT_FAILS_IF=/nonexistent", test_plugin("init_fails"))
+    assert server.get("/").text == "ok"
+    from_file = serve(test_plugin("init_fails"), config="raw_env: {NARWHAL_TEST_INIT_FAILS_IF: /nonexistent}\n")
+    assert from_file.get("/").text == "ok"
+
+
+def test_what_plugins_print_goes_to_the_log_with_capture_output(serve, tmp_path):
+    path, socket_path = tmp_path / "error.log", tmp_path / "s.sock"
+    server = serve(example("echo"), "--error-logfile", path, "--capture-output", bind=f"unix:{socket_path}", wait=False)
+    eventually("ready", lambda: path.exists() and "is ready" in path.read_text())
     worker, = server.wait_workers(1)
-    # A title may lie where the environment began, so the process itself is asked: its children would inherit it.
-    assert proc.title(worker).startswith("narwhal: worker ")
+    shown = proc.descriptors(worker)
+    assert shown[1] == shown[2] == str(path)

@@ -1,4 +1,4 @@
-"""A handler that is slow, stuck or crashing: its own client learns it, the log says what it was, others notice nothing."""
+"""A handler that is slow, stuck or crashing: its client learns it, the log says what it was, others see nothing."""
 import re
 import signal
 import time

@@ -36,7 +36,8 @@ def test_a_streamed_body_is_read_to_its_end(streaming, size, framing):
     with streaming.connect() as wire:
         if framing == "chunked":
             pieces = [body[at:at + 10_000] for at in range(0, size, 10_000)]
-            wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(*pieces)))
+            wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")],
+                                    body=chunked(*pieces)))
         else:
             wire.send(request_bytes("/", method="POST", body=body))
         assert numbers(wire.response())[::2] == [size, sum(body)]
@@ -102,7 +103,8 @@ def test_echo_stream_says_the_same_as_echo(serve):
     whole, streamed = serve(example("echo")), serve(example("echo-stream"))
     body = NOISE[:300_000]
     for server in (whole, streamed):
-        for parts in ({"body": body}, {"headers": [("Transfer-Encoding", "chunked")], "body": chunked(body[:7], body[7:])}):
+        in_chunks = {"headers": [("Transfer-Encoding", "chunked")], "body": chunked(body[:7], body[7:])}
+        for parts in ({"body": body}, in_chunks):
             answer = json.loads(server.get("/a?b=c", method="POST", **parts).body)
             assert answer["body_sha256"] == hashlib.sha256(body).hexdigest()
             assert (answer["path"], answer["query"], answer["body_len"]) == ("/a", "b=c", len(body))
@@ -120,7 +122,8 @@ def test_a_streamed_body_gets_its_continue(serve):
 def test_an_answer_without_reading_asks_for_no_body(serve):
     server = serve(example("echo-stream"))
     with server.connect() as wire:
-        wire.send(request_bytes("/?noread=1", method="POST", headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
+        wire.send(request_bytes("/?noread=1", method="POST",
+                                headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
         assert wire.response(interim=True).status in (100, 200)
 
 

@@ -12,7 +12,7 @@ from clock import eventually, scaled
 from load import Background
 from plugin_files import becomes, deploy, versioned
 from server import example, port_is_free, test_plugin
-from wire import WireError, dial, request_bytes
+from wire import dial, request_bytes
 
 
 # ---- leaving ----
