@@ -4,10 +4,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "core/escape.hpp"
 #include "core/log.hpp"
+#include "protocol/percent.hpp"
 #include "worker/exchange.hpp"
 
 namespace narwhal::worker {
@@ -96,7 +99,9 @@ std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
       if (name.size() == 1 && known_atoms.find(name[0]) != std::string_view::npos) {
         pieces.push_back({name[0], {}});
       } else if (name.size() > 3 && name[0] == '{' && name[name.size() - 2] == '}' && std::strchr("ioe", name.back()) != nullptr) {
-        pieces.push_back({name.back(), name.substr(1, name.size() - 3)});
+        std::string inner = name.substr(1, name.size() - 3);
+        if (name.back() == 'e') std::transform(inner.begin(), inner.end(), inner.begin(), ::toupper);
+        pieces.push_back({name.back(), std::move(inner)});
       } else {
         literal += '-';
       }
@@ -140,7 +145,11 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
       lines_ += protocol;
       return;
     case 'm': return add_escaped(head.method);
-    case 'U': return add_escaped(head.path);
+    case 'U': {
+      std::string decoded(head.path.size, '\0');
+      const auto size = protocol::percent_decode(head.path, decoded.data());
+      return add_escaped(size ? std::string_view(decoded).substr(0, *size) : std::string_view(head.path));
+    }
     case 'q':
       if (head.query.size != 0) add_escaped(head.query);
       return;

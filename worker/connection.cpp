@@ -222,7 +222,11 @@ void Connection::got_end() {
       if (sending_ == nullptr) return close();
       close_after_ = true;  // a half-closed client still reads
       return;
-    case State::handling: return;  // likewise: it gets its answer
+    case State::handling:
+      // A plain handler's answer is due at any moment: whoever half-closed gets it. A deferred one may wait for
+      // ever, and cannot know that nobody does any more.
+      if (exchange_ != nullptr && exchange_->deferred) lose("the client left");
+      return;
     case State::closing: return;
   }
 }

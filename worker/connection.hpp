@@ -44,6 +44,7 @@ class Connection : public WheelEntry {
   void resume_body();   // the handler has made room
 
   const Peer& peer() const noexcept { return peer_; }
+  bool end_seen() const noexcept { return end_seen_; }
   bool answering() const noexcept { return answering_; }
   void flush_if_open() {
     if (std::exchange(unflushed, false) && state_ != State::closing) flush();

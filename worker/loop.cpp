@@ -251,7 +251,8 @@ void Loop::completed(Exchange& exchange, int result) {
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
     exchange.deferred = true;
-    if (exchange.gone()) cancel(exchange);  // its client left before we knew that this one is deferred
+    if (exchange.connection != nullptr && exchange.connection->end_seen()) exchange.connection->close();
+    else if (exchange.gone()) cancel(exchange);  // its client left before we knew that this one is deferred
     see_answer(exchange, Push::now);
     return;
   }
