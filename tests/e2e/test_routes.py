@@ -30,9 +30,10 @@ def test_what_nobody_takes_is_404(serve, apps):
         assert wire.ask("/shop").text == "one"
         assert wire.ask("/").status == 404
         assert wire.ask("/shopping").status == 404
-        assert wire.ask("/", method="POST", body=b"body").status == 404
         assert wire.ask("/", method="HEAD").status == 404
         assert wire.ask("/shop/x").text == "one"
+        refused = wire.ask("/", method="POST", body=b"body")  # before its body was read: the connection may end here
+        assert refused.status == 404 and (refused.closes or wire.ask("/shop").text == "one")
 
 
 def test_the_app_of_the_command_line_is_the_root_beside_routes(serve, apps):
