@@ -7,10 +7,10 @@
 #include <random>
 #include <utility>
 
+#include "core/app_title.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "server/death_notice.hpp"
-#include "server/surroundings.hpp"
 
 namespace narwhal::server {
 namespace {

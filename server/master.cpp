@@ -8,12 +8,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/app_title.hpp"
 #include "core/child.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/load_config.hpp"
-#include "server/surroundings.hpp"
 
 namespace narwhal::server {
 namespace {

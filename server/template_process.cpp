@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/app_title.hpp"
 #include "core/close_all_but.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
