@@ -18,9 +18,9 @@
 namespace narwhal::worker {
 
 namespace {
-constexpr unsigned batch_alone = 64;     // accepted at a time when there is no sibling to be fair to
+constexpr unsigned batch_alone = 64;  // accepted at a time when there is no sibling to be fair to
 constexpr unsigned batch_shared = 4;
-constexpr unsigned spread_slack = 4;     // connections more than the poorest sibling, and an eighth
+constexpr unsigned spread_slack = 4;  // connections more than the poorest sibling, and an eighth
 constexpr std::uint64_t moment_ms = 5;
 }  // namespace
 
@@ -33,7 +33,8 @@ Result<Done> Acceptor::open(const Seat& seat) {
   for (const Listener* listener : seat.listeners) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLEXCLUSIVE;
-    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, listener->fd.get(), &event) != 0) return errno_error("watch " + listener->address);
+    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, listener->fd.get(), &event) != 0)
+      return errno_error("watch " + listener->address);
     listeners_.push_back(listener->fd.get());
   }
   if (relay_.usable()) {

@@ -46,7 +46,8 @@ std::string_view response_field(std::string_view head, std::string_view name) {
     const std::size_t line_end = head.find("\r\n");
     if (line_end == std::string_view::npos) return {};
     head.remove_prefix(line_end + 2);
-    if (head.size() > name.size() && head[name.size()] == ':' && strncasecmp(head.data(), name.data(), name.size()) == 0) {
+    if (head.size() > name.size() && head[name.size()] == ':' &&
+        strncasecmp(head.data(), name.data(), name.size()) == 0) {
       head.remove_prefix(name.size() + 2);
       return head.substr(0, head.find("\r\n"));
     }
@@ -93,12 +94,14 @@ std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
     if (format[at + 1] == '%') {
       literal += '%';
       ++at;
-    } else if (format[at + 1] == '(' && close != std::string::npos && close + 1 < format.size() && format[close + 1] == 's') {
+    } else if (format[at + 1] == '(' && close != std::string::npos && close + 1 < format.size() &&
+               format[close + 1] == 's') {
       const std::string name = format.substr(at + 2, close - at - 2);
       end_literal();
       if (name.size() == 1 && known_atoms.find(name[0]) != std::string_view::npos) {
         pieces.push_back({name[0], {}});
-      } else if (name.size() > 3 && name[0] == '{' && name[name.size() - 2] == '}' && std::strchr("ioe", name.back()) != nullptr) {
+      } else if (name.size() > 3 && name[0] == '{' && name[name.size() - 2] == '}' &&
+                 std::strchr("ioe", name.back()) != nullptr) {
         std::string inner = name.substr(1, name.size() - 3);
         if (name.back() == 'e') std::transform(inner.begin(), inner.end(), inner.begin(), ::toupper);
         pieces.push_back({name.back(), std::move(inner)});
@@ -126,8 +129,7 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uin
   if (lines_.size() > batch_bytes_max) flush();
 }
 
-void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered,
-                         std::uint64_t now_ns) {
+void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
   const protocol::Head& head = exchange.head;
   const std::string_view protocol = head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
   const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;

@@ -36,8 +36,8 @@ class AccessLog {
 
  private:
   struct Piece {
-    char atom = 0;        // 0: literal text; 'i', 'o', 'e' for {name}i and its kin
-    std::string text;     // the literal, or the name
+    char atom = 0;     // 0: literal text; 'i', 'o', 'e' for {name}i and its kin
+    std::string text;  // the literal, or the name
   };
   static std::vector<Piece> compile(const std::string& format);
   void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);

@@ -11,8 +11,6 @@
 #include <string_view>
 #include <utility>
 
-
-
 namespace narwhal::worker {
 
 struct Buffer {

@@ -33,15 +33,15 @@ class Connection : public WheelEntry {
   bool give_to_sibling(const Relay& relay);
   // The loop is being retired: idle connections get until `grace_ms` from now to say something.
   void retire(std::uint64_t grace_ms);
-  void close();         // now; an answer in the making is dropped
-  void expired();       // the wheel's hand has come to it
+  void close();    // now; an answer in the making is dropped
+  void expired();  // the wheel's hand has come to it
 
   // The answer of the exchange in hand has bytes, or has ended.
   void take_answer(Exchange& exchange, Push push);
   // The handler of the exchange in hand is past its deadline: answer 504 without it.
   void answer_for(Exchange& exchange, int status, std::string_view text);
-  void flush();         // what was held back for one write with the next answer
-  void resume_body();   // the handler has made room
+  void flush();        // what was held back for one write with the next answer
+  void resume_body();  // the handler has made room
 
   const Peer& peer() const noexcept { return peer_; }
   bool end_seen() const noexcept { return end_seen_; }
@@ -49,7 +49,9 @@ class Connection : public WheelEntry {
   void flush_if_open() {
     if (std::exchange(unflushed, false) && state_ != State::closing) flush();
   }
-  bool idle() const noexcept { return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr; }
+  bool idle() const noexcept {
+    return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
+  }
   Connection* next_unflushed = nullptr;
   bool unflushed = false;
 
@@ -59,9 +61,9 @@ class Connection : public WheelEntry {
   struct Sending {
     uv_write_t request{};
     std::vector<Segment> queue;
-    std::size_t first = 0;       // the segments before it have been sent
-    std::size_t in_write = 0;    // segments that the write under way covers
-    std::vector<char> piece;     // of a file
+    std::size_t first = 0;                // the segments before it have been sent
+    std::size_t in_write = 0;             // segments that the write under way covers
+    std::vector<char> piece;              // of a file
     std::uint64_t left_at_last_look = 0;  // unsent() when write_timeout was last looked at
   };
 
@@ -71,7 +73,7 @@ class Connection : public WheelEntry {
   void take_bytes(std::size_t count);
   void got_end();
   void process();
-  bool process_head();   // true: there is something to go on with
+  bool process_head();  // true: there is something to go on with
   bool begin_body();
   bool process_body();
   bool take_body_bytes(std::string_view bytes, std::size_t& consumed);  // false: refused or complete; see state_
@@ -113,17 +115,17 @@ class Connection : public WheelEntry {
   int fd_ = -1;
   State state_ = State::head;
   bool reading_ = false;
-  bool end_seen_ = false;       // the client has sent its last byte
-  bool close_after_ = false;    // when all is sent
+  bool end_seen_ = false;     // the client has sent its last byte
+  bool close_after_ = false;  // when all is sent
   bool retired_ = false;
-  bool unread_ = false;         // the client may still be sending when we part
-  bool cut_ = false;            // part by a reset: the answer is not whole
-  bool answering_ = false;      // bytes of the answer in the making are out
-  bool contained_ = false;      // the body is collected in in_
+  bool unread_ = false;     // the client may still be sending when we part
+  bool cut_ = false;        // part by a reset: the answer is not whole
+  bool answering_ = false;  // bytes of the answer in the making are out
+  bool contained_ = false;  // the body is collected in in_
   std::uint32_t scanned_ = 0;
   Peer peer_;
-  Buffer* in_ = nullptr;        // bytes not yet understood
-  Buffer* out_ = nullptr;       // bytes not yet sent
+  Buffer* in_ = nullptr;   // bytes not yet understood
+  Buffer* out_ = nullptr;  // bytes not yet sent
   Exchange* exchange_ = nullptr;
   std::uint64_t body_left_ = 0;
   std::unique_ptr<protocol::ChunkDecoder> chunks_;

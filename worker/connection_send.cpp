@@ -16,10 +16,10 @@
 namespace narwhal::worker {
 
 namespace {
-constexpr std::size_t parts_max = 16;             // of one writev
-constexpr std::size_t file_piece_max = 256 * 1024;  // read of a file when the socket is slow
+constexpr std::size_t parts_max = 16;                // of one writev
+constexpr std::size_t file_piece_max = 256 * 1024;   // read of a file when the socket is slow
 constexpr std::uint64_t write_bytes_max = 1u << 30;  // of one part of one write
-constexpr std::size_t held_bytes_max = 8 * 1024;  // more is sent at once, whatever was asked
+constexpr std::size_t held_bytes_max = 8 * 1024;     // more is sent at once, whatever was asked
 }  // namespace
 
 void Connection::flush() {
@@ -36,7 +36,8 @@ void Connection::account(const Segment& segment, std::uint64_t bytes) {
 bool Connection::send_out(bool more) {
   Buffer* buffer = std::exchange(out_, nullptr);
   if (sending_ == nullptr) {
-    const ssize_t sent = ::send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    const ssize_t sent =
+        ::send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (sent == static_cast<ssize_t>(buffer->size())) {
       loop_.count_out(buffer->size());
       loop_.pool().drop(buffer);
@@ -52,7 +53,9 @@ bool Connection::send_out(bool more) {
       buffer->begin += static_cast<std::uint32_t>(sent);
     }
   }
-  Segment rest{.data = buffer->bytes() + buffer->begin, .size = buffer->size(), .release = Loop::drop_buffer,
+  Segment rest{.data = buffer->bytes() + buffer->begin,
+               .size = buffer->size(),
+               .release = Loop::drop_buffer,
                .release_arg = buffer};
   queue_rest(&rest, &rest + 1);
   return true;
@@ -234,8 +237,10 @@ void Connection::all_sent() {
   if (out_ != nullptr && !send_out(false)) return;
   if (sending_ != nullptr) return;
   if (close_after_ && exchange_ == nullptr) return part();
-  if (state_ == State::head) next_request();
-  else if (state_ == State::body && reading_) due_in(loop_.config().body_timeout);
+  if (state_ == State::head)
+    next_request();
+  else if (state_ == State::body && reading_)
+    due_in(loop_.config().body_timeout);
 }
 
 }  // namespace narwhal::worker

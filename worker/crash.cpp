@@ -154,9 +154,7 @@ void register_thread(Running* record) noexcept {
   if (own.ss_sp != nullptr) ::sigaltstack(&own, nullptr);
 }
 
-void dump_thread(std::uint32_t thread_id) noexcept {
-  ::syscall(SYS_tgkill, ::getpid(), thread_id, dump_signal());
-}
+void dump_thread(std::uint32_t thread_id) noexcept { ::syscall(SYS_tgkill, ::getpid(), thread_id, dump_signal()); }
 
 unsigned count_threads() {
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/task"), ::closedir);

@@ -11,9 +11,9 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, sequence_one = 4;
-constexpr auto watch_period = 1ms;    // how long a handler may keep the loop waiting
-constexpr int quiet_looks_max = 10;   // without any handler; then the standby sleeps until one begins
-constexpr auto sleeping_look = 1s;    // inline handlers wake nobody, so a sleeping standby looks by itself
+constexpr auto watch_period = 1ms;   // how long a handler may keep the loop waiting
+constexpr int quiet_looks_max = 10;  // without any handler; then the standby sleeps until one begins
+constexpr auto sleeping_look = 1s;   // inline handlers wake nobody, so a sleeping standby looks by itself
 }  // namespace
 
 thread_local Crew::Member* Crew::me_ = nullptr;
@@ -230,7 +230,8 @@ void Crew::offer_baton() {
 
 void Crew::enter_handler(Member& me, bool is_inline) noexcept {
   me.in_handler = true;
-  const std::uint64_t sequence = (phase_.load(std::memory_order_relaxed) & ~(in_handler_bit | inline_bit)) + sequence_one;
+  const std::uint64_t sequence =
+      (phase_.load(std::memory_order_relaxed) & ~(in_handler_bit | inline_bit)) + sequence_one;
   me.phase = sequence | in_handler_bit | (is_inline ? inline_bit : 0);
   // Sequentially consistent with the standby's "I sleep, then look once more": one of us sees the other.
   phase_.store(me.phase, std::memory_order_seq_cst);

@@ -32,18 +32,18 @@ class Crew {
   class Work {
    public:
     virtual ~Work() = default;
-    virtual void turn() = 0;                    // [baton] one turn of the loop; waits when there is nothing to do
-    virtual Exchange* next_ready() = 0;         // [baton] a complete request, oldest first, or null
-    virtual void settle() = 0;                  // [baton] send what was held back; before waiting or parting
-    virtual bool finished() = 0;                // [baton] nothing is left to do: everybody leaves
-    virtual void completed(Exchange&, int result) = 0;          // [baton] after handle()
+    virtual void turn() = 0;             // [baton] one turn of the loop; waits when there is nothing to do
+    virtual Exchange* next_ready() = 0;  // [baton] a complete request, oldest first, or null
+    virtual void settle() = 0;           // [baton] send what was held back; before waiting or parting
+    virtual bool finished() = 0;         // [baton] nothing is left to do: everybody leaves
+    virtual void completed(Exchange&, int result) = 0;  // [baton] after handle()
     // On a handler's thread; `with_baton`: on the one that tends the loop.
     virtual int handle(Exchange&, unsigned member, bool with_baton) noexcept = 0;
-    virtual bool is_inline(const Exchange&) = 0;                // [baton]
-    virtual bool expected_slow(const Exchange&) = 0;            // [baton] worth a thread switch
-    virtual void wake() noexcept = 0;                           // any thread: makes turn() return
-    virtual bool thread_started(unsigned member) = 0;           // on that thread, first; false: cannot serve
-    virtual void thread_ends(unsigned member) = 0;              // on that thread, last
+    virtual bool is_inline(const Exchange&) = 0;       // [baton]
+    virtual bool expected_slow(const Exchange&) = 0;   // [baton] worth a thread switch
+    virtual void wake() noexcept = 0;                  // any thread: makes turn() return
+    virtual bool thread_started(unsigned member) = 0;  // on that thread, first; false: cannot serve
+    virtual void thread_ends(unsigned member) = 0;     // on that thread, last
   };
 
   Crew(Work& work, unsigned threads, std::chrono::milliseconds inline_patience);
@@ -75,9 +75,9 @@ class Crew {
  private:
   struct Member {
     unsigned index = 0;
-    std::thread thread;           // not the main one's
-    std::uint64_t phase = 0;      // what it wrote when it entered its handler
-    bool has_baton = false;       // as far as it knows: see reclaim()
+    std::thread thread;       // not the main one's
+    std::uint64_t phase = 0;  // what it wrote when it entered its handler
+    bool has_baton = false;   // as far as it knows: see reclaim()
     bool in_handler = false;
   };
   struct Completed {
@@ -121,10 +121,10 @@ class Crew {
   std::condition_variable handlers_wake_, standby_wakes_;
   std::deque<Exchange*> waiting_;
   std::vector<Completed> completed_, collected_;
-  unsigned idle_handlers_ = 0;   // threads waiting in handlers_wake_
+  unsigned idle_handlers_ = 0;  // threads waiting in handlers_wake_
   bool standby_present_ = false;
-  bool baton_offered_ = false;   // nobody tends the loop: who wakes first takes it
-  bool slow_mode_ = false;       // handlers were slow lately: the main thread leaves the loop to the standby
+  bool baton_offered_ = false;  // nobody tends the loop: who wakes first takes it
+  bool slow_mode_ = false;      // handlers were slow lately: the main thread leaves the loop to the standby
   bool leaving_ = false;
   unsigned starting_ = 0, failed_ = 0;
   std::condition_variable started_;

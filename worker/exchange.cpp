@@ -19,9 +19,7 @@ thread_local Exchange* running = nullptr;  // whose handle() this thread is in
 // A decoded head is handed to plugins as it is.
 static_assert(sizeof(Field) == sizeof(narwhal_field) && offsetof(Field, value) == offsetof(narwhal_field, value));
 static_assert(sizeof(Bytes) == sizeof(narwhal_bytes) && offsetof(Bytes, size) == offsetof(narwhal_bytes, size));
-const Field* fields_of(const narwhal_response& response) {
-  return reinterpret_cast<const Field*>(response.fields);
-}
+const Field* fields_of(const narwhal_response& response) { return reinterpret_cast<const Field*>(response.fields); }
 
 narwhal_bytes abi(Bytes bytes) noexcept { return {bytes.data, bytes.size}; }
 
@@ -211,7 +209,9 @@ int Exchange::respond(const narwhal_response& response) {
       if (bytes.size() <= out->room() && bytes.size() <= BufferPool::usual_capacity) {
         append(bytes);
       } else if (lent) {
-        append_segment({.data = bytes.data(), .size = bytes.size(), .release = response.release,
+        append_segment({.data = bytes.data(),
+                        .size = bytes.size(),
+                        .release = response.release,
                         .release_arg = response.release_arg});
         answer_ = Answer::finished;
         end_answer();
@@ -359,91 +359,6 @@ void Exchange::answer_refusal() {
   respond(response);
   running = nullptr;
   returned = true;
-}
-
-// ---- between the threads ----
-
-// The answer is complete, or nobody wants it any more. Inside handle() the loop finds out when it returns.
-void Exchange::end_answer() {
-  if (on_handler_thread()) {
-    finished_in_handler_ = true;
-    return;
-  }
-  hand_over(Push::now, Last::yes);
-}
-
-void Exchange::move_to_handover() {
-  const auto move = [this](Segment segment) {
-    segment.counted = true;
-    unsent_.fetch_add(segment.size, std::memory_order_relaxed);
-    handover_.push_back(segment);
-  };
-  if (out != nullptr && out->size() != 0) {
-    response_head_ = {};
-    move({.data = out->bytes() + out->begin, .size = out->size(), .release = Loop::drop_buffer, .release_arg = out});
-    out = nullptr;
-  }
-  for (const Segment& segment : segments_) move(segment);
-  segments_.clear();
-}
-
-void Exchange::hand_over(Push push, Last last) {
-  Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
-  bool post;
-  {
-    const std::lock_guard lock(mutex_);
-    handed_over_ = true;
-    move_to_handover();
-    handover_ended_ = last == Last::yes;
-    if (on_handler_thread() && loop.crew().reclaim()) {
-      post = false;
-    } else {
-      post = !posted.exchange(true, std::memory_order_acq_rel);
-      if (!post) return;
-    }
-  }
-  if (post) return loop.post_marked(*this);
-  if (connection != nullptr) connection->take_answer(*this, push);
-  loop.crew().release();
-}
-
-bool Exchange::take_handover(std::vector<Segment>& segments) {
-  const std::lock_guard lock(mutex_);
-  const bool handler_done = returned && !deferred;
-  if (handler_done) move_to_handover();  // the handler's thread does not touch them any more
-  segments.insert(segments.end(), handover_.begin(), handover_.end());
-  handover_.clear();
-  return handler_done || handover_ended_;
-}
-
-bool Exchange::answer_ended() {
-  const std::lock_guard lock(mutex_);
-  return handover_ended_ || ended;
-}
-
-void Exchange::sent(std::uint64_t bytes) {
-  const std::uint64_t before = unsent_.fetch_sub(bytes, std::memory_order_relaxed);
-  const std::size_t bound = loop_.config().response_buffer_size;
-  if (before <= bound / 2) return;
-  const std::lock_guard lock(mutex_);
-  changed_.notify_all();
-}
-
-int Exchange::wait_for_room(bool may_wait) {
-  const std::size_t bound = loop_.config().response_buffer_size;
-  if (unsent_.load(std::memory_order_relaxed) < bound) return NARWHAL_OK;
-  if (!may_wait || mount->is_inline()) return NARWHAL_AGAIN;
-  if (on_handler_thread()) loop_.crew().before_waiting();
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return unsent_.load(std::memory_order_relaxed) < bound || gone(); });
-  return gone() ? NARWHAL_GONE : NARWHAL_OK;
-}
-
-void Exchange::set_gone() {
-  connection = nullptr;
-  const std::lock_guard lock(mutex_);
-  gone_.store(true, std::memory_order_release);
-  changed_.notify_all();
 }
 
 void Exchange::reset() noexcept {

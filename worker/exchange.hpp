@@ -35,9 +35,9 @@ struct Segment {
   std::uint64_t size = 0;
   void (*release)(void*) = nullptr;
   void* release_arg = nullptr;
-  int file = -1;               // owned
+  int file = -1;  // owned
   std::int64_t offset = 0;
-  bool counted = false;        // in the exchange's unsent bytes
+  bool counted = false;  // in the exchange's unsent bytes
 };
 void discard(Segment& segment) noexcept;
 
@@ -53,20 +53,20 @@ class Exchange {
   // ---- filled by the connection ----
   protocol::Head head;
   Body body;
-  Buffer* in = nullptr;              // where the head lies; one reference
-  const char* request_end = nullptr; // behind the request's last byte in `in`, where all of it lies there
-  Buffer* out = nullptr;             // where the response is written
-  Connection* connection = nullptr;  // [baton] null: the client is gone, or was answered by the host
-  Mount* mount = nullptr;            // null: answered by the host alone
-  Exchange* next = nullptr;          // in the pool, or in the list of those ready
-  std::uint64_t started_ns = 0;      // head complete
-  std::uint64_t handled_ns = 0;      // handle() called
+  Buffer* in = nullptr;               // where the head lies; one reference
+  const char* request_end = nullptr;  // behind the request's last byte in `in`, where all of it lies there
+  Buffer* out = nullptr;              // where the response is written
+  Connection* connection = nullptr;   // [baton] null: the client is gone, or was answered by the host
+  Mount* mount = nullptr;             // null: answered by the host alone
+  Exchange* next = nullptr;           // in the pool, or in the list of those ready
+  std::uint64_t started_ns = 0;       // head complete
+  std::uint64_t handled_ns = 0;       // handle() called
   bool keep_alive = true;
-  std::uint16_t refusal = 0;         // not 0: the host answers with this status, no handler sees it
+  std::uint16_t refusal = 0;  // not 0: the host answers with this status, no handler sees it
   Peer peer;
 
   // ---- where it stands [baton] ----
-  bool returned = false;   // handle() has returned
+  bool returned = false;  // handle() has returned
   bool deferred = false;
   bool ended = false;      // the loop has seen the whole answer
   bool timed_out = false;  // the host answered in the handler's place
@@ -88,7 +88,7 @@ class Exchange {
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
   // ---- for the loop [baton] ----
-  void set_gone();  // wakes whoever waits
+  void set_gone();                    // wakes whoever waits
   int run(unsigned member) noexcept;  // calls the plugin
   // The handler came back without having ended its answer: 500, or a visible cut.
   void end_for_handler(int result);
@@ -100,8 +100,8 @@ class Exchange {
   bool simple() const noexcept { return returned && !deferred && !handed_over_; }
   std::vector<Segment>& segments() noexcept { return segments_; }
   bool finished_in_handler() const noexcept { return finished_in_handler_; }
-  bool answer_ended();             // by the plugin, whether or not the loop has seen it yet
-  void sent(std::uint64_t bytes);  // of this exchange's, handed to the kernel
+  bool answer_ended();                                   // by the plugin, whether or not the loop has seen it yet
+  void sent(std::uint64_t bytes);                        // of this exchange's, handed to the kernel
   void expect_body() noexcept { inbox_ended_ = false; }  // streamed bodies; before handle() is called
   void feed_body(std::string_view bytes);
   void end_body();
@@ -129,7 +129,7 @@ class Exchange {
   // What is in out and segments_ goes to the loop. After the end nothing of this exchange may be touched any more.
   enum class Last : bool { no, yes };
   void hand_over(Push push, Last last);
-  void move_to_handover();          // locked
+  void move_to_handover();  // locked
   void end_answer();
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
@@ -138,13 +138,13 @@ class Exchange {
   void fill_request();
   narwhal_request request_{};
   Answer answer_ = Answer::none;
-  bool bodyless_ = false;      // HEAD, 204, 304: what is written is dropped
-  bool handed_over_ = false;   // some of the answer went to the loop before its end
+  bool bodyless_ = false;     // HEAD, 204, 304: what is written is dropped
+  bool handed_over_ = false;  // some of the answer went to the loop before its end
   bool finished_in_handler_ = false;
-  bool cut_ = false;           // the response is not what was promised: the connection must be closed
+  bool cut_ = false;  // the response is not what was promised: the connection must be closed
   protocol::ResponseHead::Length framing_ = protocol::ResponseHead::Length::known;
   int status_ = 0;
-  std::uint64_t left_ = 0;     // of a declared length
+  std::uint64_t left_ = 0;  // of a declared length
   std::uint64_t body_sent_ = 0;
   std::string_view response_head_;
   std::vector<Segment> segments_;  // after out, written by the answering thread
@@ -164,6 +164,8 @@ class Exchange {
 inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
   return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));
 }
-inline narwhal_exchange* handle_of(Exchange& exchange) noexcept { return reinterpret_cast<narwhal_exchange*>(&exchange); }
+inline narwhal_exchange* handle_of(Exchange& exchange) noexcept {
+  return reinterpret_cast<narwhal_exchange*>(&exchange);
+}
 
 }  // namespace narwhal::worker

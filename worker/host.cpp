@@ -75,7 +75,9 @@ int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcep
 }
 
 void write_log(int32_t level, narwhal_bytes text) noexcept {
-  const int bounded = level < NARWHAL_LOG_DEBUG ? NARWHAL_LOG_DEBUG : level > NARWHAL_LOG_CRITICAL ? NARWHAL_LOG_CRITICAL : level;
+  const int bounded = level < NARWHAL_LOG_DEBUG      ? NARWHAL_LOG_DEBUG
+                      : level > NARWHAL_LOG_CRITICAL ? NARWHAL_LOG_CRITICAL
+                                                     : level;
   const auto known = static_cast<LogLevel>(bounded);
   if (log::enabled(known)) log::write(known, view(text));
 }

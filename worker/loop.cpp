@@ -9,6 +9,7 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "worker/connection.hpp"
+#include "worker/counter.hpp"
 #include "worker/crash.hpp"
 
 namespace narwhal::worker {
@@ -20,12 +21,6 @@ Loop* the_loop = nullptr;  // one a process: what drop_buffer(), a C callback wi
 constexpr std::size_t spare_connections_max = 256;
 constexpr std::uint64_t relief_ms = 5;  // how often waiting requests are offered to siblings
 constexpr auto relaxed = std::memory_order_relaxed;
-
-// The loop is the only writer: a plain load and store, without the bus lock of an atomic addition.
-template <class Number>
-void add(std::atomic<Number>& counter, Number amount) noexcept {
-  counter.store(counter.load(relaxed) + amount, relaxed);
-}
 
 std::chrono::milliseconds patience_of(const Config& config) {
   return config.timeout.count() == 0 ? std::chrono::hours(24) : std::chrono::milliseconds(config.timeout);
@@ -44,11 +39,13 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
   the_loop = this;
   std::sort(mounts_.begin(), mounts_.end(),
             [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
-  if (const int status = uv_loop_init(&uv_); status != 0) throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
+  if (const int status = uv_loop_init(&uv_); status != 0)
+    throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
   uv_async_init(&uv_, &wakeup_, [](uv_async_t*) {});  // it only makes turn() return
   uv_timer_init(&uv_, &timer_);
   timer_.data = this;
-  uv_timer_start(&timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick, Wheel::tick);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick, Wheel::tick);
   uv_timer_init(&uv_, &relief_);
   relief_.data = this;
   wheel_.start(uv_now(&uv_));
@@ -75,11 +72,14 @@ void Loop::retire(bool sweep) {
   for (const auto& mount : mounts_) {
     if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
   }
-  uv_walk(&uv_, [](uv_handle_t* handle, void*) {
-    if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
-      static_cast<Connection*>(handle->data)->retire(retired_grace_ms);
-    }
-  }, nullptr);
+  uv_walk(
+      &uv_,
+      [](uv_handle_t* handle, void*) {
+        if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
+          static_cast<Connection*>(handle->data)->retire(retired_grace_ms);
+        }
+      },
+      nullptr);
 }
 
 void Loop::quit() {
@@ -89,14 +89,19 @@ void Loop::quit() {
   stopped_ = true;
 }
 
-void Loop::leave_within(std::uint64_t milliseconds) noexcept { quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds); }
+void Loop::leave_within(std::uint64_t milliseconds) noexcept {
+  quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds);
+}
 
 void Loop::close_all() {
-  uv_walk(&uv_, [](uv_handle_t* handle, void*) {
-    if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
-      static_cast<Connection*>(handle->data)->close();
-    }
-  }, nullptr);
+  uv_walk(
+      &uv_,
+      [](uv_handle_t* handle, void*) {
+        if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
+          static_cast<Connection*>(handle->data)->close();
+        }
+      },
+      nullptr);
 }
 
 // ---- connections and exchanges ----
@@ -111,7 +116,7 @@ Connection* Loop::new_connection(const Peer& peer) {
   }
   ++connections_;
   slot_.connections.store(connections_, relaxed);
-  add<std::uint64_t>(slot_.accepted, 1);
+  count(slot_.accepted, 1);
   auto* connection = new (room) Connection(*this, peer);
   return connection;
 }
@@ -186,7 +191,7 @@ Mount* Loop::route(const protocol::Head& head) noexcept {
 void Loop::make_ready(Exchange& exchange) {
   if (exchange.refusal == 0 && crew_.waiting() + ready_count_ >= config().queue_size + crew_.free_handlers() &&
       !exchange.mount->is_inline()) {
-    add<std::uint64_t>(slot_.overloaded, 1);
+    count(slot_.overloaded, 1);
     exchange.refusal = 503;
   }
   if (exchange.out == nullptr) exchange.out = pool_.take();
@@ -235,7 +240,7 @@ Exchange* Loop::next_ready() {
 
 int Loop::handle(Exchange& exchange, unsigned member, bool with_baton) noexcept {
   if (!with_baton) exchange.handled_ns = narwhal::now_ns();  // it has waited
-  if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
+  if (exchange.gone()) return NARWHAL_OK;                    // while it waited for a handler
   current_[member].store(&exchange, std::memory_order_release);
   const int result = exchange.run(member);
   current_[member].store(nullptr, std::memory_order_release);
@@ -251,8 +256,10 @@ void Loop::completed(Exchange& exchange, int result) {
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
     exchange.deferred = true;
-    if (exchange.connection != nullptr && exchange.connection->end_seen()) exchange.connection->close();
-    else if (exchange.gone()) cancel(exchange);  // its client left before we knew that this one is deferred
+    if (exchange.connection != nullptr && exchange.connection->end_seen())
+      exchange.connection->close();
+    else if (exchange.gone())
+      cancel(exchange);  // its client left before we knew that this one is deferred
     see_answer(exchange, Push::now);
     return;
   }
@@ -283,7 +290,8 @@ void Loop::settle() {
   }
   if (access_log_.enabled()) access_log_.flush();
   if (crew_.waiting() != 0 && acceptor_.relay().usable() && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
-    uv_timer_start(&relief_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->relieve(); }, relief_ms, 0);
+    uv_timer_start(
+        &relief_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->relieve(); }, relief_ms, 0);
   }
   publish();
 }
@@ -373,91 +381,5 @@ void Loop::take_posts() {
 }
 
 void Loop::drop_buffer(void* buffer) { the_loop->pool_.drop(static_cast<Buffer*>(buffer)); }
-
-// ---- time ----
-
-std::uint64_t Loop::turn_ns() noexcept {
-  if (turn_ns_ == 0) turn_ns_ = narwhal::now_ns();
-  return turn_ns_;
-}
-
-void Loop::refresh_date() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec == date_second_) return;
-  date_second_ = now.tv_sec;
-  // Handlers on other threads may be reading the last one: it stays as it is for some seconds more.
-  date_index_ = (date_index_ + 1) % 4;
-  protocol::encode_date(date_second_, dates_[date_index_]);
-  date_.store(dates_[date_index_], std::memory_order_release);
-}
-
-void Loop::tick() {
-  wheel_.advance(uv_now(&uv_), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
-  check_deadlines(narwhal::now_ns());
-  acceptor_.reconsider();
-  if (retiring() && now_ms() >= quit_at_ms_ && !stopped_) {
-    if (connections_ != 0) log::warning("graceful_timeout has passed: dropping {} connection(s)", connections_);
-    close_all();
-    stopped_ = true;
-  }
-}
-
-void Loop::check_deadlines(std::uint64_t now) {
-  const auto limit = static_cast<std::uint64_t>(config().timeout.count()) * 1'000'000'000u;
-  if (limit == 0) return;
-  for (std::size_t member = 0; member < current_.size(); ++member) {
-    Exchange* exchange = current_[member].load(std::memory_order_acquire);
-    const std::uint64_t started = slot_.running[member].started_ns.load(relaxed);
-    if (exchange == nullptr || started == 0 || started + limit > now || exchange->timed_out) continue;
-    pass_deadline(*exchange, now);
-    dump_thread(slot_.running[member].thread_id.load(relaxed));
-    if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);
-  }
-  for (const auto& exchange : exchanges_) {
-    // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
-    if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
-        !exchange->connection->answering() && exchange->handled_ns + limit <= now) {
-      pass_deadline(*exchange, now);
-    }
-  }
-}
-
-void Loop::pass_deadline(Exchange& exchange, std::uint64_t now) {
-  exchange.timed_out = true;
-  add<std::uint64_t>(slot_.timed_out, 1);
-  log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
-                exchange.head.target.view(), exchange.mount->source,
-                static_cast<double>(now - exchange.handled_ns) / 1e9);
-  if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
-}
-
-// ---- the scoreboard ----
-
-void Loop::publish() {
-  slot_.busy.store(crew_.handling(), relaxed);
-  slot_.waiting.store(crew_.waiting(), relaxed);
-  const unsigned free = crew_.free_handlers();
-  if (slot_.free_handlers.load(relaxed) != free) {
-    slot_.free_handlers.store(free, relaxed);
-    acceptor_.reconsider();
-  }
-}
-
-void Loop::count_answer(int status, std::uint64_t started_ns, std::uint64_t now) {
-  add<std::uint64_t>(slot_.requests, 1);
-  add<std::uint64_t>(slot_.status_class[status / 100 % 6], 1);
-  const std::uint64_t microseconds = now > started_ns ? (now - started_ns) / 1000 : 0;
-  const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
-  add<std::uint64_t>(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)], 1);
-}
-
-void Loop::count_refused() noexcept { add<std::uint64_t>(slot_.refused, 1); }
-void Loop::count_in(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_in, bytes); }
-void Loop::count_out(std::size_t bytes) noexcept { add<std::uint64_t>(slot_.bytes_out, bytes); }
-
-void Loop::log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) {
-  if (access_log_.enabled()) access_log_.add(exchange, answered, now);
-}
 
 }  // namespace narwhal::worker

@@ -15,8 +15,8 @@
 
 #include "core/scoreboard.hpp"
 #include "core/seat.hpp"
-#include "worker/access_log.hpp"
 #include "worker/acceptor.hpp"
+#include "worker/access_log.hpp"
 #include "worker/buffers.hpp"
 #include "worker/crew.hpp"
 #include "worker/exchange.hpp"
@@ -45,8 +45,8 @@ class Loop final : public Crew::Work {
   // `sweep`: nobody takes over the listeners, so take what waits in their queues first.
   void retire(bool sweep);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
-  void quit();  // at once
-  void leave_within(std::uint64_t milliseconds) noexcept;  // shortens a retirement
+  void quit();                                                                          // at once
+  void leave_within(std::uint64_t milliseconds) noexcept;                               // shortens a retirement
   // A request went past its deadline and its handler is still at it: told once.
   void (*on_stuck)(void* context) = nullptr;
   void* stuck_context = nullptr;
@@ -81,13 +81,15 @@ class Loop final : public Crew::Work {
   void free_connection(Connection* connection) noexcept;
   void connection_gone() noexcept;
   unsigned connections() const noexcept { return connections_; }
-  std::string_view date() const noexcept { return {date_.load(std::memory_order_acquire), protocol::date_bytes}; }  // any thread
+  std::string_view date() const noexcept {
+    return {date_.load(std::memory_order_acquire), protocol::date_bytes};
+  }                                  // any thread
   std::uint64_t turn_ns() noexcept;  // about now, read once a turn
 
   // ---- any thread ----
-  void post(Exchange& exchange);           // it has something for the loop
-  void post_marked(Exchange& exchange);    // the same, `posted` being set by the caller
-  static void drop_buffer(void* buffer);   // [baton] of this thread's loop
+  void post(Exchange& exchange);          // it has something for the loop
+  void post_marked(Exchange& exchange);   // the same, `posted` being set by the caller
+  static void drop_buffer(void* buffer);  // [baton] of this thread's loop
 
   // ---- the crew's work ----
   void turn() override;

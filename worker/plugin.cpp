@@ -18,14 +18,16 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   void* handle = ::dlopen(staged.copy.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     std::string reason = ::dlerror();
-    if (const auto at = reason.find(staged.copy); at != std::string::npos) reason.replace(at, staged.copy.size(), staged.source);
+    if (const auto at = reason.find(staged.copy); at != std::string::npos)
+      reason.replace(at, staged.copy.size(), staged.source);
     return Error{"load " + staged.source + ": " + reason};
   }
   const auto* table = static_cast<const narwhal_plugin*>(::dlsym(handle, "narwhal_plugin_v1"));
-  if (table == nullptr) return Error{"load " + staged.source + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?"};
+  if (table == nullptr)
+    return Error{"load " + staged.source + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?"};
   if (table->struct_size < smallest_table) {
-    return Error{"load " + staged.source + ": its narwhal_plugin_v1 is too small (" + std::to_string(table->struct_size) +
-                 " bytes): was struct_size set?"};
+    return Error{"load " + staged.source + ": its narwhal_plugin_v1 is too small (" +
+                 std::to_string(table->struct_size) + " bytes): was struct_size set?"};
   }
   narwhal_plugin known{};
   std::memcpy(&known, table, std::min(table->struct_size, sizeof known));
@@ -125,7 +127,8 @@ Result<Done> run_hook(const Mount& mount, const BootInfo& info, const char* name
 
 }  // namespace
 
-Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to, void* context) {
+Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to,
+                                                         void* context) {
   std::map<std::string, narwhal_plugin> loaded;  // by copy: the same file mounted twice is loaded once
   std::vector<std::unique_ptr<Mount>> mounts;
   for (std::size_t index = 0; index < generation.plugins.size(); ++index) {
@@ -152,7 +155,8 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
 
 Result<Done> preload(Mount& mount, const BootInfo& info) {
   if (mount.plugin.preload == nullptr) return Done{};
-  return run_hook(mount, info, "preload", [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
+  return run_hook(mount, info, "preload",
+                  [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
 }
 
 Result<Done> worker_init(Mount& mount, const BootInfo& info) {

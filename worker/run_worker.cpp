@@ -24,15 +24,15 @@ class MasterLine {
   void open() {
     uv_poll_init(loop_.uv(), &poll_, seat_.master.get());
     poll_.data = this;
-    uv_poll_start(&poll_, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* poll, int, int) {
-      static_cast<MasterLine*>(poll->data)->listen();
-    });
+    uv_poll_start(&poll_, UV_READABLE | UV_DISCONNECT,
+                  [](uv_poll_t* poll, int, int) { static_cast<MasterLine*>(poll->data)->listen(); });
     for (std::size_t index = 0; index < std::size(signals); ++index) {
       uv_signal_init(loop_.uv(), &signals_[index]);
       signals_[index].data = this;
-      uv_signal_start(&signals_[index], [](uv_signal_t* handle, int number) {
-        static_cast<MasterLine*>(handle->data)->got_signal(number);
-      }, signals[index]);
+      uv_signal_start(
+          &signals_[index],
+          [](uv_signal_t* handle, int number) { static_cast<MasterLine*>(handle->data)->got_signal(number); },
+          signals[index]);
     }
     loop_.stuck_context = this;
     loop_.on_stuck = [](void* context) { static_cast<MasterLine*>(context)->say(Report::stuck); };
@@ -40,8 +40,8 @@ class MasterLine {
 
   void say(Report report, std::string_view text = {}, int code = 0) {
     // A master that is gone is noticed by the end of its socket: there is nothing to do about it here.
-    [[maybe_unused]] const auto sent = send_record(
-        seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code));
+    [[maybe_unused]] const auto sent =
+        send_record(seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code));
   }
 
  private:

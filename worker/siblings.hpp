@@ -20,7 +20,7 @@ class Siblings {
 
   struct Summary {
     bool any = false;
-    bool any_free = false;       // one of them has a handler to spare
+    bool any_free = false;         // one of them has a handler to spare
     unsigned connections_min = 0;  // of the poorest one
   };
   Summary look() const noexcept {

@@ -38,7 +38,9 @@ class Template {
  private:
   Result<Done> load() {
     const unsigned threads_before = count_threads();
-    const auto about_to = [](void* self, std::string_view step) { static_cast<Template*>(self)->say(Report::step, step); };
+    const auto about_to = [](void* self, std::string_view step) {
+      static_cast<Template*>(self)->say(Report::step, step);
+    };
     auto mounts = load_plugins(*seat_.generation, about_to, this);
     if (!mounts) return Error{mounts.error()};
     mounts_ = std::move(*mounts);
@@ -86,7 +88,8 @@ class Template {
 
   // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
   void spawn(std::uint32_t slot, Fd master) {
-    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard, relay_give_.get(), relay_take_.get()};
+    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard, relay_give_.get(),
+              relay_take_.get()};
     const pid_t between = ::fork();
     if (between == 0) {
       const pid_t pid = ::fork();
@@ -129,7 +132,8 @@ class Template {
 int run_template(TemplateSeat seat) { return Template(std::move(seat)).run(); }
 
 Result<Done> check_plugins(const Generation& generation) {
-  auto mounts = load_plugins(generation, [](void*, std::string_view) {}, nullptr);
+  auto mounts = load_plugins(
+      generation, [](void*, std::string_view) {}, nullptr);
   if (!mounts) return Error{mounts.error()};
   return Done{};
 }

@@ -1,0 +1,174 @@
+// How a connection answers: for the host itself, with what an exchange hands over, and what comes after an answer.
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "core/log.hpp"
+#include "worker/connection.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+constexpr std::uint64_t linger_ms = 2'000;  // for the client to read our last words
+}  // namespace
+
+void Connection::refuse(int status, std::string_view fault) {
+  if (answering_) return reset();  // a second head would be taken for more of the body
+  if (status != 404 && status != 503) {
+    log::warning("Invalid request from ip={}: {}", peer_.text(), fault);
+    loop_.count_refused();
+  }
+  answer_plain(status, fault);
+}
+
+// A short plain answer, the last one on this connection.
+void Connection::answer_plain(int status, std::string_view text) {
+  using Length = protocol::ResponseHead::Length;
+  const bool is_head = exchange_ != nullptr && exchange_->head.is_head;
+  const Field fields[] = {{std::string_view("Content-Type"), std::string_view("text/plain")},
+                          {std::string_view("Retry-After"), std::string_view("1")}};
+  protocol::ResponseHead head;
+  head.status = status;
+  head.fields = fields;
+  head.field_count = status == 503 ? 2 : 1;
+  head.length = Length::known;
+  head.content_length = text.size() + 1;
+  head.keep_alive = false;
+  head.date = loop_.date();
+  head.server = loop_.config().server_header;
+  if (!reserve_out(protocol::response_head_bound(head) + text.size() + 1)) return;
+  out_->end += static_cast<std::uint32_t>(protocol::encode_response_head(head, out_->tail()));
+  if (!is_head) {
+    std::memcpy(out_->tail(), text.data(), text.size());
+    out_->end += static_cast<std::uint32_t>(text.size());
+    *out_->tail() = '\n';
+    ++out_->end;
+  }
+  loop_.count_answer(status, exchange_ != nullptr ? exchange_->started_ns : loop_.turn_ns(), loop_.turn_ns());
+  if (exchange_ != nullptr) {
+    loop_.log_access(*exchange_, {.status = status, .body_bytes = text.size() + 1, .own = false}, loop_.turn_ns());
+    Exchange& exchange = *std::exchange(exchange_, nullptr);
+    loop_.abandon(exchange);
+  }
+  chunks_.reset();
+  state_ = State::handling;
+  close_after_ = true;
+  unread_ = true;
+  flush();
+}
+
+void Connection::answer_for(Exchange& exchange, int status, std::string_view text) {
+  if (exchange_ != &exchange) return;
+  if (answering_) return reset();  // its head is out: all that is left is to make the cut visible
+  answer_plain(status, text);
+}
+
+// Closes so that the client cannot take what it has for the whole.
+void Connection::reset() {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close();
+}
+
+void Connection::take_answer(Exchange& exchange, Push push) {
+  // Losing the connection ends the exchange too: behind each send it may be somebody else's.
+  std::vector<Segment>& segments = loop_.segments();
+  if (exchange.simple()) {
+    if (exchange.segments().empty()) {
+      if (exchange.out != nullptr && !append_out(exchange)) return;
+      return end_exchange(exchange);
+    }
+    segments.swap(exchange.segments());
+    exchange.ended = true;
+    if (exchange.out != nullptr && !append_out(exchange)) return discard_all(segments);
+  } else {
+    exchange.ended = exchange.take_handover(segments) || exchange.ended;
+    answering_ = answering_ || !segments.empty();
+  }
+  if (!segments.empty() && out_ != nullptr && push == Push::now && !send_out(true)) return discard_all(segments);
+  send_segments(segments, push);
+  if (state_ != State::closing && exchange_ == &exchange && exchange.ended && exchange.returned) end_exchange(exchange);
+}
+
+void Connection::discard_all(std::vector<Segment>& segments) noexcept {
+  for (Segment& segment : segments) discard(segment);
+  segments.clear();
+}
+
+// The exchange's bytes go behind those of the answer before it, so that one write takes both.
+// False: the connection was lost.
+bool Connection::append_out(Exchange& exchange) {
+  Buffer* answer = std::exchange(exchange.out, nullptr);
+  if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) {
+    loop_.pool().drop(answer);
+    return false;
+  }
+  if (out_ == nullptr) {
+    out_ = answer;
+    return true;
+  }
+  std::memcpy(out_->tail(), answer->bytes() + answer->begin, answer->size());
+  out_->end += static_cast<std::uint32_t>(answer->size());
+  loop_.pool().drop(answer);
+  return true;
+}
+
+void Connection::end_exchange(Exchange& exchange) {
+  const std::uint64_t now = loop_.turn_ns();
+  loop_.count_answer(exchange.status(), exchange.started_ns, now);
+  loop_.log_access(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()}, now);
+  const bool body_unread = state_ == State::body;
+  const bool cut = exchange.truncated();
+  const bool keep = exchange.keep_alive && !cut && !body_unread;
+  exchange_ = nullptr;
+  exchange.ended = true;
+  exchange.connection = nullptr;
+  loop_.retire_exchange(exchange);
+  if (!keep) {
+    close_after_ = true;
+    cut_ = cut;
+    unread_ = body_unread || (in_ != nullptr && in_->size() != 0);
+    chunks_.reset();
+    state_ = State::handling;
+    return flush();
+  }
+  state_ = State::head;
+  if (sending_ == nullptr) next_request();
+}
+
+// The socket has taken all there is, or holds it back for one write with what follows.
+void Connection::next_request() {
+  if (in_ != nullptr) {
+    if (in_->size() != 0) due_in(loop_.config().header_timeout);
+    process();
+    if (state_ == State::closing) return;
+  }
+  resume_reading();
+  if (exchange_ != nullptr && out_ != nullptr) return loop_.unflushed(*this);
+  if (out_ != nullptr) flush();
+  if (state_ != State::head) return;
+  if (end_seen_) return sending_ == nullptr ? close() : static_cast<void>(close_after_ = true);
+  if (in_ == nullptr && sending_ == nullptr) wait_for_request();
+}
+
+bool Connection::reserve_out(std::size_t bytes) {
+  if (out_ != nullptr && out_->room() < bytes && !send_out(true)) return false;
+  if (out_ == nullptr) out_ = bytes <= BufferPool::usual_capacity ? loop_.pool().take() : BufferPool::make(bytes);
+  return true;
+}
+
+// The connection's last bytes are on their way: what remains is to part so that the client gets them.
+void Connection::part() {
+  if (cut_) return reset();
+  if (!unread_ || end_seen_) return close();
+  // Closing with unread bytes would send a reset that can overtake our answer (RFC 9112 9.6).
+  ::shutdown(fd_, SHUT_WR);
+  state_ = State::lingering;
+  body_left_ = 0;
+  if (in_ != nullptr) loop_.pool().drop(std::exchange(in_, nullptr));
+  loop_.wheel().set(*this, loop_.now_ms() + linger_ms);
+  resume_reading();
+}
+
+}  // namespace narwhal::worker
