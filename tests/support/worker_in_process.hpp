@@ -115,6 +115,7 @@ class InProcess {
     loop.begin_accepting();
     serving.set_value();
     if (started) loop.crew().run();
+    [[maybe_unused]] const int closed = listener_.fd.release();  // a worker that retires has closed its copy
     // The handle lies in this object: libuv must forget it.
     uv_close(reinterpret_cast<uv_handle_t*>(&stop_), nullptr);
     uv_run(loop.uv(), UV_RUN_NOWAIT);
