@@ -31,7 +31,7 @@ enum class Report : std::uint32_t {
 enum class Order : std::uint32_t {
   spawn = 1,  // template: fork a worker for `slot`; its seat's socket comes along (SCM_RIGHTS)
   accept,     // worker: start to accept
-  drain,      // worker: no new connections, finish what is in hand, leave
+  drain,      // worker: no new connections, finish what is in hand, leave; `code` 1: nobody else accepts any more
   quit,       // worker: leave at once
   leave,      // template: no more workers will be asked for
 };

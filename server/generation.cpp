@@ -258,7 +258,7 @@ void LiveGeneration::admit(std::uint64_t now) {
   tell_all(Event::admit, now);
 }
 
-void LiveGeneration::retire(std::uint64_t now) {
+void LiveGeneration::retire(std::uint64_t now, Successor successor) {
   phase_ = Phase::leaving;
   // Where no newer generation names a listener, this was its last owner here: once its workers let go too, clients
   // are refused rather than left in a queue that nobody serves.
@@ -266,12 +266,12 @@ void LiveGeneration::retire(std::uint64_t now) {
   vacancies_.clear();
   template_due_ns_ = never_ns;
   template_.leave(now);
-  tell_all(Event::retire, now);
+  for (WorkerProcess& worker : workers_) worker.retire(now, successor);
 }
 
 void LiveGeneration::quit(std::uint64_t now) {
   discarded_ = discarded_ || phase_ == Phase::booting;
-  retire(now);
+  retire(now, Successor::present);
   tell_all(Event::quit, now);
 }
 

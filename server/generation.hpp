@@ -52,7 +52,7 @@ class LiveGeneration {
   bool gone() const { return phase_ == Phase::leaving && workers_.empty() && template_.state() == State::absent; }
 
   void admit(std::uint64_t now);
-  void retire(std::uint64_t now);
+  void retire(std::uint64_t now, Successor successor);
   void quit(std::uint64_t now);
   void kill(std::uint64_t now);
   void forward(int signo) const;  // to template and workers

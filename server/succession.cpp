@@ -122,7 +122,7 @@ void Succession::take_over(std::uint64_t now) {
     probation_end_ns_ = deadline_after(now, config.probation);
   }
   rolling_back_to_ = 0;
-  former->retire(now);
+  former->retire(now, Successor::present);
   leaving_.push_back(std::move(former));
   list_all();
 }
@@ -145,7 +145,7 @@ void Succession::retire_all(std::uint64_t now) {
     leaving_.push_back(std::move(next_));
   }
   if (current_) {
-    current_->retire(now);
+    current_->retire(now, Successor::none);
     leaving_.push_back(std::move(current_));
   }
 }

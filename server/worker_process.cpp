@@ -72,6 +72,11 @@ void WorkerProcess::happen(Event event, std::uint64_t now) {
   }
 }
 
+void WorkerProcess::retire(std::uint64_t now, Successor successor) {
+  successor_ = successor;
+  happen(Event::retire, now);
+}
+
 void WorkerProcess::enter(Life life, std::uint64_t now) {
   const Limit limit = limit_of(life);
   life_ = life;
@@ -96,7 +101,9 @@ void WorkerProcess::carry_out(Action action) {
 void WorkerProcess::order(Order kind) {
   // A worker that does not read its orders is late before long, and killed then.
   if (!socket_) return;
-  const auto sent = send_record(socket_.get(), make_record(kind, slot_, generation_.number));
+  Record record = make_record(kind, slot_, generation_.number);
+  record.code = kind == Order::drain && successor_ == Successor::none ? 1 : 0;
+  const auto sent = send_record(socket_.get(), record);
   if (!sent) log::debug("Worker (pid:{}): {}", pid_, sent.error());
 }
 

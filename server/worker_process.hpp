@@ -17,6 +17,9 @@
 
 namespace narwhal::server {
 
+// Who accepts on the listeners of a worker that is retired. With nobody, it first takes what waits in their queues.
+enum class Successor { none, present };
+
 class WorkerProcess {
  public:
   static constexpr std::chrono::seconds quick_stop{2};  // what a quick stop leaves a worker before SIGKILL
@@ -27,6 +30,7 @@ class WorkerProcess {
   // Reads what it has said so far.
   void hear(std::uint64_t now);
   void happen(Event event, std::uint64_t now);
+  void retire(std::uint64_t now, Successor successor);
   // waitpid() returned its pid.
   void reaped(int status, std::uint64_t now);
   // The template could not fork it.
@@ -66,6 +70,7 @@ class WorkerProcess {
   std::uint64_t deadline_for(Limit limit, std::uint64_t now) const;
 
   const Generation& generation_;
+  Successor successor_ = Successor::present;
   std::uint32_t slot_;
   Fd socket_;
   pid_t pid_ = 0;

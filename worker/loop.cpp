@@ -93,6 +93,11 @@ void Loop::leave_within(std::uint64_t milliseconds) noexcept {
   quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds);
 }
 
+void Loop::reopen_logs() {
+  if (Result<Done> done = log::reopen(); !done) log::error("{}", done.error());
+  if (Result<Done> done = access_log_.reopen(); !done) log::error("{}", done.error());
+}
+
 void Loop::close_all() {
   uv_walk(
       &uv_,

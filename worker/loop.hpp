@@ -46,7 +46,8 @@ class Loop final : public Crew::Work {
   void retire(bool sweep);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
   void quit();                                                                          // at once
-  void leave_within(std::uint64_t milliseconds) noexcept;                               // shortens a retirement
+  void reopen_logs();
+  void leave_within(std::uint64_t milliseconds) noexcept;  // shortens a retirement
   // A request went past its deadline and its handler is still at it: told once.
   void (*on_stuck)(void* context) = nullptr;
   void* stuck_context = nullptr;

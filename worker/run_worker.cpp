@@ -1,7 +1,7 @@
 #include "worker/run_worker.hpp"
 
 #include <signal.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/app_title.hpp"
@@ -45,7 +45,7 @@ class MasterLine {
   }
 
  private:
-  static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT};
+  static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
 
   void listen() {
     while (true) {
@@ -67,7 +67,9 @@ class MasterLine {
   }
 
   void got_signal(int number) {
-    if (number == SIGTERM) {
+    if (number == SIGUSR1) {
+      loop_.reopen_logs();
+    } else if (number == SIGTERM) {
       loop_.retire(false);
     } else {
       loop_.quit();
@@ -125,6 +127,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
     ::_exit(exit_boot_failed);
   }
   line.open();
+  ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first
   slot.state.store(WorkerState::ready);
   line.say(Report::ready);
   loop.crew().run();

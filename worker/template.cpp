@@ -1,6 +1,7 @@
 // The template: loads a generation's plugins once, and forks its workers.
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,13 +93,25 @@ class Template {
               relay_take_.get()};
     const pid_t between = ::fork();
     if (between == 0) {
+      const pid_t parent = ::getpid();
       const pid_t pid = ::fork();
-      if (pid == 0) become_worker(std::move(seat));
-      ::_exit(pid < 0 ? 1 : 0);
+      if (pid == 0) {
+        end_with_master(parent);
+        become_worker(std::move(seat));
+      }
+      ::_exit(pid < 0 ? errno : 0);
     }
     int status = 0;
-    const bool failed = between < 0 || (::waitpid(between, &status, 0) == between && status != 0);
-    if (failed) say(Report::fork_failed, errno_error("fork").message, 0, slot);
+    int reason = between < 0 ? errno : 0;
+    if (between > 0 && ::waitpid(between, &status, 0) == between && WIFEXITED(status)) reason = WEXITSTATUS(status);
+    if (reason != 0) say(Report::fork_failed, errno_error("fork", reason).message, 0, slot);
+  }
+
+  // A plugin that hangs in its set-up never gets to see the master's end; run_worker() takes this back when the loop
+  // does. The process in between has to be gone first, or its end would be taken for the master's.
+  static void end_with_master(pid_t between) noexcept {
+    for (int look = 0; ::getppid() == between && look < 10'000; ++look) ::usleep(100);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   }
 
   [[noreturn]] void become_worker(Seat seat) noexcept {
