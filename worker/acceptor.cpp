@@ -1,8 +1,6 @@
 #include "worker/acceptor.hpp"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -160,12 +158,8 @@ bool Acceptor::accept_one(int listener) {
     spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     return false;
   }
-  const Peer peer = Peer::of(from);
-  if (peer.family != Peer::Family::local) {
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  loop_.new_connection(peer)->open(fd);
+  // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.
+  loop_.new_connection(Peer::of(from))->open(fd);
   return true;
 }
 
