@@ -111,12 +111,12 @@ TEST_CASE("access log: every atom") {
   const std::string request = get("/a%20b?x=1", "Authorization: Basic dXNlcjpwYXNz\r\nReferer: http://r/\r\nUser-Agent: ua\r\nX-One: 1\r\n");
   const std::uint64_t took = 2 * second_ns + 345'678'901;
   const std::pair<const char*, std::string> atoms[] = {
-      {"h", "1.2.3.4"}, {"l", "-"}, {"u", "user"}, {"r", "GET /a%20b?x=1 HTTP/1.1"}, {"m", "GET"}, {"q", "x=1"},
+      {"h", "1.2.3.4"}, {"l", "-"}, {"u", "user"}, {"r", "GET /a%20b?x=1 HTTP/1.1"}, {"m", "GET"}, {"U", "/a b"}, {"q", "x=1"},
       {"H", "HTTP/1.1"}, {"s", "200"}, {"B", "5"}, {"b", "5"}, {"f", "http://r/"}, {"a", "ua"}, {"T", "2"}, {"M", "2345"},
       {"D", "2345678"}, {"L", "2.345678"}, {"p", "<" + std::to_string(::getpid()) + ">"},
       {"{x-one}i", "1"}, {"{X-ONE}i", "1"}, {"{x-two}i", "-"}, {"{host}i", "shop.example"},
       {"{x-said}o", "a value"}, {"{X-Said}o", "a value"}, {"{content-length}o", "5"}, {"{x-none}o", "-"},
-      {"{REQUEST_METHOD}e", "GET"}, {"{PATH_INFO}e", "/a b"}, {"{HTTP_HOST}e", "shop.example"}, {"{NO_SUCH}e", "-"}};
+      {"{REQUEST_METHOD}e", "GET"}, {"{PATH_INFO}e", "/a b"}, {"{HTTP_HOST}e", "shop.example"}, {"{http_host}e", "shop.example"}, {"{NO_SUCH}e", "-"}};
   for (const auto& [atom, expected] : atoms) {
     CAPTURE(atom);
     CHECK(line("%(" + std::string(atom) + ")s", request, took) == expected + "\n");
@@ -169,8 +169,10 @@ TEST_CASE("access log: no client ends a line or a quoted value") {
   CHECK(agent("tab\there") == "\"tab\\there\"\n");
   CHECK(agent("\\x22") == "\"\\\\x22\"\n");  // not to be taken for an escaped quote
   CHECK(agent("caf\xc3\xa9") == "\"caf\xc3\xa9\"\n");
-  const std::string text = line("%({PATH_INFO}e)s", get("/a%0a%0d%1b%00%7f\"b"));
-  CHECK(text == "/a\\n\\r\\x1b\\x00\\x7f\\\"b\n");
+  for (const char* atom : {"%({PATH_INFO}e)s", "%(U)s"}) {
+    CHECK(line(atom, get("/a%0a%0d%1b%00%7f\"b")) == "/a\\n\\r\\x1b\\x00\\x7f\\\"b\n");
+  }
+  CHECK(line("%(U)s", get("/50%")) == "/50%\n");  // what cannot be decoded stays
 }
 
 TEST_CASE("access log: an endless value is cut, never in the middle of an escape") {
