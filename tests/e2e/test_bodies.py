@@ -169,6 +169,18 @@ def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
     assert echo.worker_pids() == [worker]
 
 
+@pytest.mark.parametrize("part", [STAGES[stage] for stage in STAGES if stage.startswith("inside")],
+                         ids=[stage for stage in STAGES if stage.startswith("inside")])
+def test_a_client_that_half_closes_behind_a_request_in_hand_is_answered_and_let_go(echo, part):
+    """It may be done with sending, but what it never finished cannot come any more."""
+    with echo.connect() as wire:
+        wire.send(request_bytes("/?sleep=0.2&size=3") + part)
+        wire.shut_down_writing()
+        assert wire.response().body == b"xxx"
+        rest = wire.rest(timeout=5)
+        assert rest == b"" or rest.startswith(b"HTTP/1.1 400"), rest
+
+
 def test_broken_clients_among_good_ones_hurt_nobody(echo):
     with echo.load(clients=4) as load:
         for _ in range(10):
