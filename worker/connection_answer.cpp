@@ -145,10 +145,13 @@ void Connection::next_request() {
     if (state_ == State::closing) return;
   }
   resume_reading();
-  if (exchange_ != nullptr && out_ != nullptr) return loop_.unflushed(*this);
+  // A half-closed client has sent all it will: what is not whole by now never will be.
+  const bool never_whole = end_seen_ && (state_ == State::head || state_ == State::body);
+  if (exchange_ != nullptr && out_ != nullptr && !never_whole) return loop_.unflushed(*this);
   if (out_ != nullptr) flush();
+  if (state_ == State::closing) return;
+  if (never_whole) return sending_ == nullptr || state_ == State::body ? close() : static_cast<void>(close_after_ = true);
   if (state_ != State::head) return;
-  if (end_seen_) return sending_ == nullptr ? close() : static_cast<void>(close_after_ = true);
   if (in_ == nullptr && sending_ == nullptr) wait_for_request();
 }
 
