@@ -99,3 +99,37 @@ def test_a_refused_request_is_told_with_its_peer_and_escaped(serve):
         assert wire.response().status == 400
     server.wait_for(r"127\.0\.0\.1")
     assert "\x1b" not in server.log()
+
+
+def test_usr1_reopens_both_logs_after_a_rotation(serve, tmp_path):
+    error, access, path = tmp_path / "error.log", tmp_path / "access.log", tmp_path / "s.sock"
+    server = serve(example("echo"), "-w", "2", "--error-logfile", error, "--access-logfile", access,
+                   bind=f"unix:{path}", wait=False)
+    eventually("ready", lambda: error.exists() and "is ready" in error.read_text())
+    server.address = str(path)
+    assert server.get("/before").status == 200
+    eventually("the access line", lambda: "/before" in access.read_text())
+    for log in (error, access):
+        log.rename(f"{log}.1")
+    server.send(signal.SIGUSR1)
+    eventually("both again", lambda: error.exists() and access.exists())
+
+    def logged():  # each worker reopens for itself
+        server.get("/after")
+        return access.read_text().count("/after") >= 4
+    eventually("access lines in the new file", logged)
+    server.stop(signal.SIGTERM)
+    assert "Shutting down: Master" in error.read_text()
+    assert (tmp_path / "error.log.1").read_text().count("Shutting down") == 0
+
+
+def test_a_reload_changes_the_logs(serve, tmp_path):
+    first, second, path = tmp_path / "first.log", tmp_path / "second.log", tmp_path / "s.sock"
+    server = serve(example("echo"), config=f"errorlog: {first}\n", bind=f"unix:{path}", wait=False)
+    eventually("ready", lambda: first.exists() and "Generation 1 is ready" in first.read_text())
+    server.config_path.write_text(f"errorlog: {second}\nloglevel: debug\n")
+    server.send(signal.SIGHUP)
+    eventually("generation 2", lambda: "Generation 2 is ready" in
+               first.read_text() + (second.read_text() if second.exists() else ""))
+    server.stop(signal.SIGTERM)
+    assert "Shutting down: Master" in second.read_text() and "[DEBUG]" in second.read_text()

@@ -2,12 +2,14 @@
 import os
 import shutil
 import signal
+import threading
 import socket
 
 import pytest
 
 import proc
 from clock import eventually
+from load import Background, in_parallel
 from plugin_files import becomes, deploy, not_elf, other_architecture, truncated, versioned
 from server import example
 from wire import WireError, fetch, request_bytes
@@ -360,3 +362,54 @@ def test_staged_copies_do_not_pile_up(serve, app, tmp_path):
         deploy(app, f"v{number}")
         server.reload()
     eventually(f"few copies: {files()}", lambda: len(files()) <= 3, 10)
+
+
+def test_a_reload_says_what_it_cannot_change(serve, app, tmp_path):
+    server = serve(app, config=f"pidfile: {tmp_path}/a.pid\n")
+    server.config_path.write_text(f"pidfile: {tmp_path}/b.pid\nthreads: 3\n")
+    mark = server.mark()
+    server.reload()
+    server.wait_for(r"\[WARNING\].*pidfile", after=mark)
+    assert (tmp_path / "a.pid").exists() and not (tmp_path / "b.pid").exists()
+    assert server.get("/").text == "v1"
+
+
+def test_a_reload_changes_time_limits(serve):
+    server = serve(example("echo"), config="timeout: 60\nkeepalive: 60\n")
+    server.config_path.write_text("timeout: 1\nkeepalive: 0\n")
+    server.reload()
+    assert server.get("/?sleep=10").status == 504
+    with server.connect() as wire:
+        assert wire.ask("/").closes
+
+
+def test_clients_that_pipeline_lose_nothing_unannounced(serve, app):
+    """Each sends four requests at a time. Those after an answer that announces the end were never begun."""
+    server = serve(app, "-w", "2", "--graceful-timeout", "20")
+    server.wait_workers(2)
+    stop = threading.Event()
+
+    def client(_):
+        wire, answered = None, 0
+        while not stop.is_set():
+            wire = wire or server.connect()
+            wire.send(request_bytes("/") * 4)
+            for _ in range(4):
+                response = wire.response()
+                assert response.status == 200
+                answered += 1
+                if response.closes:
+                    wire.close()
+                    wire = None
+                    break
+        return answered
+
+    clients = Background(in_parallel, 6, client)
+    try:
+        for number in range(2, 8):
+            deploy(app, f"v{number}")
+            server.reload()
+    finally:
+        stop.set()
+    counts = clients.result()
+    assert all(isinstance(count, int) and count > 50 for count in counts), counts
