@@ -10,6 +10,7 @@
 
 #include "core/log.hpp"
 #include "worker/loop.hpp"
+#include "worker/raw_io.hpp"
 
 namespace narwhal::worker {
 
@@ -146,27 +147,51 @@ void Connection::resume_reading() {
   if (reading_ || end_seen_ || state_ == State::closing) return;
   if (state_ == State::handling && in_ != nullptr && in_->room() == 0) return;  // next_request() comes back to it
   reading_ = true;
-  uv_read_start(&handle_.stream, on_alloc, on_read);
+  uv_read_start(&handle_.stream, on_alloc, on_readable);
 }
 
-void Connection::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* out) noexcept try {
-  auto* self = static_cast<Connection*>(handle->data);
-  if (self->state_ == State::lingering || (self->state_ == State::body && self->in_ == nullptr)) {
-    *out = uv_buf_init(self->loop_.scratch(), Loop::scratch_bytes);
-    return;
-  }
-  if (self->in_ == nullptr) self->in_ = self->loop_.pool().take();
-  *out = uv_buf_init(self->in_->tail(), static_cast<unsigned>(self->in_->room()));
-} catch (const std::bad_alloc&) {
-  *out = uv_buf_init(nullptr, 0);  // the read fails with UV_ENOBUFS: this connection is closed, no other
-}
+// libuv is asked for readiness alone: a null buffer means "not now", and on_readable() hears of it. Reading happens when
+// the request's turn has come, so that its bytes, its exchange and its answer are in the nearest cache together: with
+// 64 connections that is a tenth of the whole cost.
+void Connection::on_alloc(uv_handle_t*, size_t, uv_buf_t* out) noexcept { *out = uv_buf_init(nullptr, 0); }
 
-void Connection::on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t*) noexcept {
+void Connection::on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t*) noexcept {
   auto* self = static_cast<Connection*>(stream->data);
-  if (count > 0) return self->got_bytes(static_cast<std::size_t>(count));
-  if (count == UV_EOF) return self->got_end();
-  if (count < 0) return self->lose(uv_err_name(static_cast<int>(count)));
-  if (self->in_ != nullptr && self->in_->size() == 0) self->loop_.pool().drop(std::exchange(self->in_, nullptr));
+  if (status == UV_ENOBUFS) return self->loop_.readable(*self);
+  if (status < 0) self->lose(uv_err_name(static_cast<int>(status)));
+}
+
+void Connection::read_now() try {
+  constexpr int reads_max = 4;  // of a body that keeps coming, before others get their turn
+  bool filled = true;
+  for (int count = 0; filled && reading_ && count < reads_max; ++count) filled = read_once();
+} catch (const std::bad_alloc&) {
+  lose("out of memory");  // this connection, no other
+}
+
+// True when the room for it was filled: there may be more.
+bool Connection::read_once() {
+  char* into = loop_.scratch();
+  std::size_t room = Loop::scratch_bytes;
+  if (state_ != State::lingering && (state_ != State::body || in_ != nullptr)) {
+    if (in_ == nullptr) in_ = loop_.pool().take();
+    into = in_->tail();
+    room = in_->room();
+  }
+  const ssize_t count = raw_read(fd_, into, room);
+  if (count > 0) {
+    got_bytes(static_cast<std::size_t>(count));
+    return static_cast<std::size_t>(count) == room;
+  }
+  const int reason = errno;
+  if (in_ != nullptr && in_->size() == 0) loop_.pool().drop(std::exchange(in_, nullptr));
+  if (count == 0) {
+    pause_reading();
+    got_end();
+  } else if (reason != EAGAIN && reason != EINTR) {
+    lose(std::strerror(reason));
+  }
+  return false;
 }
 
 void Connection::got_bytes(std::size_t count) {
@@ -214,7 +239,6 @@ void Connection::take_bytes(std::size_t count) {
 
 void Connection::got_end() {
   end_seen_ = true;
-  reading_ = false;
   switch (state_) {
     case State::lingering: return close();
     case State::body: return lose("the client left in the middle of a body");

@@ -36,6 +36,7 @@ class Connection : public WheelEntry {
   void close();    // now; an answer in the making is dropped
   void expired();  // the wheel's hand has come to it
 
+  void read_now();  // the loop's answer to Loop::readable()
   // The answer of the exchange in hand has bytes, or has ended.
   void take_answer(Exchange& exchange, Push push);
   // The handler of the exchange in hand is past its deadline: answer 504 without it.
@@ -52,8 +53,9 @@ class Connection : public WheelEntry {
   bool idle() const noexcept {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }
-  Connection* next_unflushed = nullptr;
-  bool unflushed = false;
+  // Places in the loop's lists: answers held back, and sockets with something to read.
+  Connection *next_unflushed = nullptr, *next_readable = nullptr;
+  bool unflushed = false, readable = false;
 
  private:
   enum class State : std::uint8_t { head, body, handling, lingering, closing };
@@ -68,8 +70,9 @@ class Connection : public WheelEntry {
   };
 
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
-  static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* into) noexcept;
+  static void on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t* into) noexcept;
   void got_bytes(std::size_t count);
+  bool read_once();
   void take_bytes(std::size_t count);
   void got_end();
   void process();

@@ -150,7 +150,8 @@ void Connection::next_request() {
   if (exchange_ != nullptr && out_ != nullptr && !never_whole) return loop_.unflushed(*this);
   if (out_ != nullptr) flush();
   if (state_ == State::closing) return;
-  if (never_whole) return sending_ == nullptr || state_ == State::body ? close() : static_cast<void>(close_after_ = true);
+  if (never_whole)
+    return sending_ == nullptr || state_ == State::body ? close() : static_cast<void>(close_after_ = true);
   if (state_ != State::head) return;
   if (in_ == nullptr && sending_ == nullptr) wait_for_request();
 }

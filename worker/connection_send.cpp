@@ -12,6 +12,7 @@
 
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
+#include "worker/raw_io.hpp"
 
 namespace narwhal::worker {
 
@@ -37,7 +38,7 @@ bool Connection::send_out(bool more) {
   Buffer* buffer = std::exchange(out_, nullptr);
   if (sending_ == nullptr) {
     const ssize_t sent =
-        ::send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        raw_send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (sent == static_cast<ssize_t>(buffer->size())) {
       loop_.count_out(buffer->size());
       loop_.pool().drop(buffer);
@@ -99,7 +100,7 @@ Segment* Connection::send_now(Segment* first, Segment* end, bool more) {
     }
     ssize_t sent;
     if (count == 1) {  // cheaper by a copy of the message's header
-      sent = ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+      sent = raw_send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     } else {
       msghdr message{};
       message.msg_iov = parts;

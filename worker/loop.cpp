@@ -212,6 +212,23 @@ void Loop::unflushed(Connection& connection) {
   connection.next_unflushed = std::exchange(unflushed_, &connection);
 }
 
+void Loop::readable(Connection& connection) {
+  if (std::exchange(connection.readable, true)) return;
+  connection.next_readable = nullptr;
+  (readable_last_ != nullptr ? readable_last_->next_readable : readable_first_) = &connection;
+  readable_last_ = &connection;
+}
+
+bool Loop::read_next() {
+  if (readable_first_ == nullptr) return false;
+  Connection& connection = *readable_first_;
+  readable_first_ = connection.next_readable;
+  if (readable_first_ == nullptr) readable_last_ = nullptr;
+  connection.readable = false;
+  connection.read_now();
+  return true;
+}
+
 // ---- the crew's work ----
 
 void Loop::turn() {
@@ -223,7 +240,8 @@ void Loop::turn() {
 }
 
 Exchange* Loop::next_ready() {
-  while (ready_first_ != nullptr) {
+  while (ready_first_ != nullptr || read_next()) {
+    if (ready_first_ == nullptr) continue;
     Exchange* exchange = ready_first_;
     ready_first_ = exchange->next;
     if (ready_first_ == nullptr) ready_last_ = nullptr;

@@ -78,6 +78,7 @@ class Loop final : public Crew::Work {
   void count_answer(int status, std::uint64_t started_ns, std::uint64_t now);
   void retire_exchange(Exchange& exchange);  // back to the pool, once nobody can touch it any more
   void unflushed(Connection& connection);
+  void readable(Connection& connection);
   Connection* new_connection(const struct Peer& peer);
   void free_connection(Connection* connection) noexcept;
   void connection_gone() noexcept;
@@ -108,6 +109,7 @@ class Loop final : public Crew::Work {
  private:
   friend class Acceptor;
   void cancel(Exchange& exchange);
+  bool read_next();
   void tick();
   void see_answer(Exchange& exchange, Push push);
   void leave_at_once();
@@ -142,6 +144,7 @@ class Loop final : public Crew::Work {
   Exchange *ready_first_ = nullptr, *ready_last_ = nullptr;
   unsigned ready_count_ = 0;
   Connection* unflushed_ = nullptr;
+  Connection *readable_first_ = nullptr, *readable_last_ = nullptr;
 
   std::atomic<bool> any_posts_{false};
   std::mutex posts_mutex_;  // guards posts_
