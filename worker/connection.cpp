@@ -249,7 +249,7 @@ void Connection::got_end() {
     case State::handling:
       // A plain handler's answer is due at any moment: whoever half-closed gets it. A deferred one may wait for
       // ever, and cannot know that nobody does any more.
-      if (exchange_ != nullptr && exchange_->deferred) lose("the client left");
+      if (exchange_ != nullptr && exchange_->deferred && !exchange_->answer_ended()) lose("the client left");
       return;
     case State::closing: return;
   }

@@ -279,10 +279,13 @@ void Loop::completed(Exchange& exchange, int result) {
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
     exchange.deferred = true;
-    if (exchange.connection != nullptr && exchange.connection->end_seen())
+    // Its client left before we knew that this one is deferred.
+    const bool left = exchange.connection != nullptr && exchange.connection->end_seen() && !exchange.answer_ended();
+    if (left) {
       exchange.connection->close();
-    else if (exchange.gone())
-      cancel(exchange);  // its client left before we knew that this one is deferred
+    } else if (exchange.gone()) {
+      cancel(exchange);
+    }
     see_answer(exchange, Push::now);
     return;
   }

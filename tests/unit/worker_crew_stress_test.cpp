@@ -39,9 +39,7 @@ void behave(FakeLoop& loop, Job& self, Kind kind, unsigned microseconds) {
         work(microseconds / 5);
       }
       return;
-    case Kind::reclaims_and_waits:
-      loop.touch();
-      [[fallthrough]];
+    case Kind::reclaims_and_waits: loop.touch(); [[fallthrough]];
     case Kind::waits:
       for (int time = 0; time < 2; ++time) {
         loop.crew().before_waiting();
