@@ -39,7 +39,8 @@ char** moved(char* const* strings) {
 }  // namespace
 
 char** keep_title_space(int argc, char** argv) {
-  char** const arguments = moved(argv);
+  static char** arguments;  // never freed, and never lost either
+  arguments = moved(argv);
   claim(argv);
   if (argc > 0 && environ != nullptr) {
     claim(environ);

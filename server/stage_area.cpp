@@ -139,10 +139,21 @@ Result<StageArea> StageArea::create_in(const std::vector<std::string>& places) {
   return Error{"stage_dir: no folder for private copies of plugins: " + faults};
 }
 
+// A cleaner of /tmp may have taken the folder away from under us: the next reload makes it again.
+Result<Done> StageArea::restore() {
+  if (::access(folder_.c_str(), F_OK) == 0) return Done{};
+  if (::mkdir(folder_.c_str(), 0700) < 0) return errno_error("make folder " + folder_ + " again");
+  auto lock = prepare(folder_);
+  if (!lock) return Error{lock.error()};
+  lock_ = *std::move(lock);
+  return Done{};
+}
+
 Result<std::string> StageArea::put(const std::string& digest, const std::string& source_path, std::string_view bytes) {
   NARWHAL_CHECK(source_path.starts_with('/'));
   const std::string below = "/" + digest + source_path;
   const std::string copy = folder_ + below;
+  if (auto restored = restore(); !restored) return Error{restored.error()};
   if (::access(copy.c_str(), F_OK) == 0) return copy;
   if (auto made = make_folders(folder_, below.substr(0, below.rfind('/'))); !made) return Error{made.error()};
   // Renamed when complete, so that a full disk never leaves half a plugin under a name that counts as staged.
@@ -158,6 +169,7 @@ Result<std::string> StageArea::put(const std::string& digest, const std::string&
 Result<std::string> StageArea::put_folder(const std::string& digest, const std::string& source_folder) {
   NARWHAL_CHECK(source_folder.starts_with('/'));
   const std::string below = "/" + digest + source_folder;
+  if (auto restored = restore(); !restored) return Error{restored.error()};
   if (auto made = make_folders(folder_, below); !made) return Error{made.error()};
   return folder_ + below;
 }

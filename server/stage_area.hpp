@@ -37,6 +37,7 @@ class StageArea {
 
  private:
   StageArea(std::string folder, Fd lock) noexcept;
+  Result<Done> restore();
   std::string folder_;
   Fd lock_;  // flock: tells a living owner from a killed one, and systemd-tmpfiles to keep its hands off
   pid_t owner_;

@@ -19,6 +19,15 @@ BUILD = Path(os.environ.get("NARWHAL_BUILD", ROOT / "build" / "release")).resolv
 BINARY = BUILD / "narwhal"
 
 
+def is_sanitized():
+    """Built with a sanitizer: right or wrong as ever, but its memory is not the server's."""
+    data = BINARY.read_bytes() if BINARY.exists() else b""
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
+SANITIZED = is_sanitized()
+
+
 def example(name):
     return BUILD / "examples" / f"{name}.so"
 

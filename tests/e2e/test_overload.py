@@ -7,7 +7,7 @@ import pytest
 import proc
 from clock import SCALE, eventually, scaled
 from load import in_parallel
-from server import example, raise_descriptor_limit
+from server import SANITIZED, example, raise_descriptor_limit
 from wire import request_bytes
 
 
@@ -115,7 +115,7 @@ def test_an_idle_connection_costs_under_1_kib(serve, record_property):
             wire.close()
     record_property("bytes_per_connection", each)
     print(f"{each:.0f} bytes of user memory for each of {count} idle connections")
-    assert each < 1024 or SCALE > 1  # sanitizers have their own idea of memory
+    assert SANITIZED or each < 1024
     eventually("all given back", lambda: proc.connection_count(worker) == 0, 20)
 
 

@@ -11,7 +11,7 @@ import proc
 from clock import eventually
 from load import Background, in_parallel
 from plugin_files import becomes, deploy, not_elf, other_architecture, truncated, versioned
-from server import example
+from server import SANITIZED, example
 from wire import WireError, fetch, request_bytes
 
 CONNECTIONS = pytest.mark.parametrize("keep_alive", [True, False], ids=["kept alive", "a connection each"])
@@ -336,11 +336,11 @@ def test_20_reloads_leave_the_master_as_it_was(serve, app):
     before = footprint(server.pid)
     for number in range(20):
         reload_once(number)
+    eventually("no descriptor more than before", lambda: len(proc.descriptors(server.pid)) == before["descriptors"])
     after = footprint(server.pid)
-    assert after["descriptors"] == before["descriptors"]
-    assert after["threads"] == before["threads"] == 1
-    assert after["mappings"] == before["mappings"]
-    assert after["rss"] <= before["rss"] + 256 * 1024
+    assert after["threads"] == before["threads"] and (SANITIZED or after["threads"] == 1)
+    assert SANITIZED or after["mappings"] == before["mappings"]
+    assert SANITIZED or after["rss"] <= before["rss"] + 256 * 1024
     assert not [line for line in proc.maps(server.pid) if "app" in line], "the master maps plugin code"
 
 
@@ -365,12 +365,13 @@ def test_staged_copies_do_not_pile_up(serve, app, tmp_path):
 
 
 def test_a_reload_says_what_it_cannot_change(serve, app, tmp_path):
+    (tmp_path / "other").mkdir()
     server = serve(app, config=f"pidfile: {tmp_path}/a.pid\n")
-    server.config_path.write_text(f"pidfile: {tmp_path}/b.pid\nthreads: 3\n")
+    server.config_path.write_text(f"pidfile: {tmp_path}/b.pid\nthreads: 3\nstage_dir: {tmp_path}/other\n")
     mark = server.mark()
     server.reload()
-    server.wait_for(r"\[WARNING\].*pidfile", after=mark)
-    assert (tmp_path / "a.pid").exists() and not (tmp_path / "b.pid").exists()
+    server.wait_for(r"\[WARNING\].*stage_dir", after=mark)
+    assert (tmp_path / "b.pid").exists() and not (tmp_path / "a.pid").exists()  # as Gunicorn does
     assert server.get("/").text == "v1"
 
 

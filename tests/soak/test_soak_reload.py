@@ -87,4 +87,4 @@ def test_the_master_does_not_grow_in_500_reloads(serve, tmp_path):
             pid = server.pid
             sizes.append((len(proc.descriptors(pid)), len(proc.maps(pid)), proc.rollup(pid, "Rss")))
     print(sizes)
-    assert sizes[-1][:2] == sizes[0][:2] and sizes[-1][2] <= sizes[0][2] + 512 * 1024
+    assert SANITIZED or sizes[-1][:2] == sizes[0][:2] and sizes[-1][2] <= sizes[0][2] + 512 * 1024

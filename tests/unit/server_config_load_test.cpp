@@ -318,7 +318,9 @@ TEST_CASE("needs_restart: names the keys that a reload cannot apply, and no othe
   next.bind.clear();
   CHECK(needs_restart(running, next).empty());
   next.pidfile = "/run/x";
-  CHECK(needs_restart(running, next) == std::vector<std::string>{"pidfile"});
+  CHECK(needs_restart(running, next).empty());
+  next.stage_dir = "/run/y";
+  CHECK(needs_restart(running, next) == std::vector<std::string>{"stage_dir"});
 }
 
 TEST_CASE("current environment: holds the variables and an absolute start directory") {
