@@ -106,7 +106,8 @@ void Connection::wait_for_request() {
 
 void Connection::retire(std::uint64_t grace_ms) {
   retired_ = true;
-  if (idle() && state_ == State::head) loop_.wheel().set(*this, loop_.now_ms() + grace_ms);
+  // Half a head gets no longer than silence does: whoever sends it can try again elsewhere.
+  if (state_ == State::head && sending_ == nullptr) loop_.wheel().set(*this, loop_.now_ms() + grace_ms);
 }
 
 void Connection::expired() {
