@@ -181,6 +181,20 @@ def test_a_client_that_half_closes_behind_a_request_in_hand_is_answered_and_let_
         assert rest == b"" or rest.startswith(b"HTTP/1.1 400"), rest
 
 
+@pytest.mark.parametrize("how", ["", "&write=1", "&chunked=1"])
+def test_hundreds_that_break_off_in_a_large_response_do_not_stop_the_worker(echo, how):
+    """Closed while others were waiting to be read, some once took the others with them."""
+    def visitor(number):
+        for visit in range(80):
+            wire = echo.connect(receive_buffer=8192)
+            wire.send(request_bytes(f"/?size=20000000{how}") + request_bytes("/"))
+            time.sleep(0.01 if visit % 3 else 0)
+            wire.reset() if (number + visit) % 2 else wire.close()
+        return echo.get("/").status
+
+    assert in_parallel(8, visitor) == [200] * 8
+
+
 def test_broken_clients_among_good_ones_hurt_nobody(echo):
     with echo.load(clients=4) as load:
         for _ in range(10):
