@@ -165,7 +165,9 @@ void Connection::on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t
 void Connection::read_now() try {
   constexpr int reads_max = 4;  // of a body that keeps coming, before others get their turn
   bool filled = true;
-  for (int count = 0; filled && reading_ && count < reads_max; ++count) filled = read_once();
+  if (state_ == State::closing) return;
+  for (int count = 0; filled && reading_ && state_ != State::closing && count < reads_max; ++count)
+    filled = read_once();
 } catch (const std::bad_alloc&) {
   lose("out of memory");  // this connection, no other
 }

@@ -47,15 +47,15 @@ class Connection : public WheelEntry {
   const Peer& peer() const noexcept { return peer_; }
   bool end_seen() const noexcept { return end_seen_; }
   bool answering() const noexcept { return answering_; }
-  void flush_if_open() {
-    if (std::exchange(unflushed, false) && state_ != State::closing) flush();
+  void flush_held() {  // what was held back
+    if (state_ != State::closing) flush();
   }
   bool idle() const noexcept {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }
   // Places in the loop's lists: answers held back, and sockets with something to read.
   Connection *next_unflushed = nullptr, *next_readable = nullptr;
-  bool unflushed = false, readable = false;
+  bool unflushed = false, readable = false, closed = false;
 
  private:
   enum class State : std::uint8_t { head, body, handling, lingering, closing };

@@ -132,7 +132,11 @@ void Loop::connection_gone() noexcept {
   acceptor_.reconsider();
 }
 
+// Its handle is closed. A callback of the same turn may have closed what another has put in a list: then whoever takes it
+// out of there comes back.
 void Loop::free_connection(Connection* connection) noexcept {
+  connection->closed = true;
+  if (connection->readable || connection->unflushed) return;
   connection->~Connection();
   if (spare_connections_.size() < spare_connections_max) {
     spare_connections_.push_back(connection);
@@ -225,7 +229,11 @@ bool Loop::read_next() {
   readable_first_ = connection.next_readable;
   if (readable_first_ == nullptr) readable_last_ = nullptr;
   connection.readable = false;
-  connection.read_now();
+  if (connection.closed) {
+    free_connection(&connection);
+  } else {
+    connection.read_now();
+  }
   return true;
 }
 
@@ -312,7 +320,12 @@ void Loop::see_answer(Exchange& exchange, Push push) {
 void Loop::settle() {
   while (unflushed_ != nullptr) {
     Connection* connection = std::exchange(unflushed_, unflushed_->next_unflushed);
-    connection->flush_if_open();
+    connection->unflushed = false;
+    if (connection->closed) {
+      free_connection(connection);
+    } else {
+      connection->flush_held();
+    }
   }
   if (access_log_.enabled()) access_log_.flush();
   if (crew_.waiting() != 0 && acceptor_.relay().usable() && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
