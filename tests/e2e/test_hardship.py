@@ -28,6 +28,11 @@ def drain_by_term(server):
     server.wait_for("Handling signal: term")
 
 
+def drained(server, drain):
+    if drain is drain_by_term:
+        assert server.wait_exit() == 0
+
+
 DRAINS = pytest.mark.parametrize("drain", [drain_by_reload, drain_by_term])
 
 
@@ -43,6 +48,7 @@ def test_an_upload_in_hand_outlives_a_drain(serve, drain):
             wire.send(b"a" * 20_000)
         response = wire.response()
         assert json.loads(response.body)["body_len"] == 300_000 and response.closes
+    drained(server, drain)
 
 
 @DRAINS
@@ -54,6 +60,7 @@ def test_a_download_in_hand_outlives_a_drain(serve, drain, how):
         eventually("the first bytes", lambda: not wire.quiet_for(0.01))
         drain(server)
         assert wire.response().body == b"x" * 20_000_000
+    drained(server, drain)
 
 
 @DRAINS
@@ -74,6 +81,7 @@ def test_a_pipeline_in_hand_is_answered_up_to_the_announced_end(serve, drain):
             assert wire.rest() == b""
         except Truncated as end:
             assert end.reset and end.got == 0  # the requests it never read turn FIN into RST
+    drained(server, drain)
 
 
 @DRAINS
@@ -85,6 +93,7 @@ def test_half_a_head_does_not_hold_a_drain_up(serve, drain):
         assert wire.quiet_for(0.2)
         drain(server)
         eventually("the old worker gone", lambda: old[0] not in server.worker_pids(), 12)
+    drained(server, drain)
 
 
 # ---- resources that run out ----
