@@ -45,30 +45,30 @@ struct Config {
 
   // processes
   unsigned workers = 1;
-  unsigned threads = 1;               // handler threads in each worker
-  unsigned worker_connections = 1000; // connections one worker holds; more wait in the backlog
-  unsigned queue_size = 1000;         // requests that wait for a handler in one worker; more get 503
+  unsigned threads = 1;                // handler threads in each worker
+  unsigned worker_connections = 1000;  // connections one worker holds; more wait in the backlog
+  unsigned queue_size = 1000;          // requests that wait for a handler in one worker; more get 503
   unsigned backlog = 2048;
   bool reuse_port = false;
-  std::string user, group;            // of template and workers; empty: the master's
+  std::string user, group;  // of template and workers; empty: the master's
   bool initgroups = false;
-  int umask = 0;                      // of a Unix socket's file
-  std::string chdir;                  // empty: stay
+  int umask = 0;      // of a Unix socket's file
+  std::string chdir;  // empty: stay
   std::vector<std::pair<std::string, std::string>> raw_env;
   std::string pidfile;
-  std::string proc_name;              // in the process titles; empty: the first app's name
-  std::string stage_dir;              // where private copies of plugins live; empty: the first fit temporary folder
+  std::string proc_name;  // in the process titles; empty: the first app's name
+  std::string stage_dir;  // where private copies of plugins live; empty: the first fit temporary folder
 
   // time limits; 0 switches one off
-  seconds boot_timeout = 60s;      // template or worker: from fork to ready
-  seconds header_timeout = 30s;    // from a request's first byte (or the connection) to the end of its head
-  seconds body_timeout = 30s;      // silence while a body is coming
-  seconds write_timeout = 30s;     // silence while a response is leaving
-  seconds keepalive = 75s;         // idle on a kept-alive connection; 0: one request a connection
-  seconds timeout = 30s;           // one request in its handler
-  seconds graceful_timeout = 30s;  // a retired worker's last requests
-  seconds heartbeat_timeout = 30s; // a worker whose loop stands still this long is killed
-  seconds probation = 30s;         // a new generation that crash-loops within it is rolled back
+  seconds boot_timeout = 60s;       // template or worker: from fork to ready
+  seconds header_timeout = 30s;     // from a request's first byte (or the connection) to the end of its head
+  seconds body_timeout = 30s;       // silence while a body is coming
+  seconds write_timeout = 30s;      // silence while a response is leaving
+  seconds keepalive = 75s;          // idle on a kept-alive connection; 0: one request a connection
+  seconds timeout = 30s;            // one request in its handler
+  seconds graceful_timeout = 30s;   // a retired worker's last requests
+  seconds heartbeat_timeout = 30s;  // a worker whose loop stands still this long is killed
+  seconds probation = 30s;          // a new generation that crash-loops within it is rolled back
 
   // limits of a request, in bytes but for the fields' number
   std::size_t limit_request_line = 4094;

@@ -48,11 +48,11 @@ extern "C" {
 
 /* What functions return. */
 #define NARWHAL_OK 0
-#define NARWHAL_DEFERRED 1 /* from handle() only: somebody finishes this exchange later */
-#define NARWHAL_ERROR (-1) /* it failed; the reason went through fail() or the log */
-#define NARWHAL_GONE (-2)  /* the client is gone, or the exchange was answered by the host (deadline) */
-#define NARWHAL_AGAIN (-3) /* would have to wait, and you asked not to */
-#define NARWHAL_STATE (-4) /* not now: answered already, head already sent, more than was declared */
+#define NARWHAL_DEFERRED 1   /* from handle() only: somebody finishes this exchange later */
+#define NARWHAL_ERROR (-1)   /* it failed; the reason went through fail() or the log */
+#define NARWHAL_GONE (-2)    /* the client is gone, or the exchange was answered by the host (deadline) */
+#define NARWHAL_AGAIN (-3)   /* would have to wait, and you asked not to */
+#define NARWHAL_STATE (-4)   /* not now: answered already, head already sent, more than was declared */
 #define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
 
 typedef struct narwhal_bytes {
@@ -86,20 +86,20 @@ typedef struct narwhal_request {
   uint16_t reserved_0;
   uint32_t field_count;
   const narwhal_field *fields; /* in order of arrival, names as sent, values without outer white space */
-  int64_t body_size;  /* bytes; -1 while a streamed body of unknown length is still coming */
-  int64_t started_ns; /* CLOCK_MONOTONIC when the head was complete */
-  int64_t deadline_ns; /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none */
+  int64_t body_size;           /* bytes; -1 while a streamed body of unknown length is still coming */
+  int64_t started_ns;          /* CLOCK_MONOTONIC when the head was complete */
+  int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none */
 } narwhal_request;
 
 /* The head of a response, and the body where it is at hand. */
 typedef struct narwhal_response {
   size_t struct_size;
-  int32_t status;        /* 200 to 599 */
+  int32_t status; /* 200 to 599 */
   uint32_t field_count;
   const narwhal_field *fields; /* checked and copied at once. The host writes Date, Connection, */
                                /* Content-Length, Transfer-Encoding, and Server unless you give one. */
-  narwhal_bytes body;    /* respond() only */
-  int64_t body_size;     /* start() only: the length in bytes, or -1 when it is not known yet */
+  narwhal_bytes body;          /* respond() only */
+  int64_t body_size;           /* start() only: the length in bytes, or -1 when it is not known yet */
   /* respond() only. NULL: the body is valid during the call and the host copies what it can't send
    * at once. Else the host may keep the pointer and calls release(release_arg) exactly once, [any],
    * also when respond() fails. */
@@ -177,11 +177,11 @@ typedef struct narwhal_host {
 typedef struct narwhal_boot {
   size_t struct_size;
   const narwhal_host *host;
-  narwhal_bytes prefix;  /* mount prefix: "" for the root */
-  int32_t worker;        /* the worker's slot, from 0; -1 in the template */
-  uint32_t threads;      /* handler threads in this worker */
-  uint64_t generation;   /* counts from 1, one more at each reload */
-  void *reserved_0;      /* the host's */
+  narwhal_bytes prefix; /* mount prefix: "" for the root */
+  int32_t worker;       /* the worker's slot, from 0; -1 in the template */
+  uint32_t threads;     /* handler threads in this worker */
+  uint64_t generation;  /* counts from 1, one more at each reload */
+  void *reserved_0;     /* the host's */
   /* [template, boot] Value of an option: from the configuration, else the declared fallback; {NULL, 0}
    * when it has neither. */
   narwhal_bytes (*option)(const struct narwhal_boot *, const char *key);

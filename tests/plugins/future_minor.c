@@ -9,13 +9,12 @@ typedef struct {
 
 static void hook(void) { abort(); }
 
-NARWHAL_EXPORT const plugin_of_tomorrow narwhal_plugin_v1 = {
-    .today = {.struct_size = sizeof(plugin_of_tomorrow),
-              .abi_minor = NARWHAL_ABI_MINOR + 7,
-              .flags = 1u << 30, /* a flag of tomorrow */
-              .name = "test",
-              .version = "1",
-              .worker_init = keep_host,
-              .handle = answer_ok},
-    .hook_of_tomorrow = hook,
-    .text_of_tomorrow = "unknown"};
+NARWHAL_EXPORT const plugin_of_tomorrow narwhal_plugin_v1 = {.today = {.struct_size = sizeof(plugin_of_tomorrow),
+                                                                       .abi_minor = NARWHAL_ABI_MINOR + 7,
+                                                                       .flags = 1u << 30, /* a flag of tomorrow */
+                                                                       .name = "test",
+                                                                       .version = "1",
+                                                                       .worker_init = keep_host,
+                                                                       .handle = answer_ok},
+                                                             .hook_of_tomorrow = hook,
+                                                             .text_of_tomorrow = "unknown"};

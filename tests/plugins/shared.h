@@ -70,9 +70,11 @@ static inline int boot_failed(const narwhal_boot *boot, const char *reason) {
   return NARWHAL_ERROR;
 }
 
-#define PLUGIN(...)                                                          \
-  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {                  \
-      .struct_size = sizeof(narwhal_plugin), .abi_minor = NARWHAL_ABI_MINOR, \
-      .name = "test", .version = "1", __VA_ARGS__}
+#define PLUGIN(...)                                                                               \
+  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {.struct_size = sizeof(narwhal_plugin), \
+                                                           .abi_minor = NARWHAL_ABI_MINOR,        \
+                                                           .name = "test",                        \
+                                                           .version = "1",                        \
+                                                           __VA_ARGS__}
 
 #endif

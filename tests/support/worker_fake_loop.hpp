@@ -26,8 +26,8 @@ struct Job {
 
   // what became of it
   std::atomic<int> handled{0}, completed{0};
-  int result = 0;                     // as completed() was told
-  unsigned member = 0;                // who ran it
+  int result = 0;       // as completed() was told
+  unsigned member = 0;  // who ran it
   bool with_baton = false;
   std::thread::id thread;
   std::atomic<Clock::time_point> began{}, ended{};
@@ -73,7 +73,8 @@ class FakeLoop final : public Crew::Work {
   }
 
   // ---- what was seen ----
-  std::atomic<int> submitted{0}, completions{0}, broken{0}, too_many{0}, wrong_thread{0}, thread_starts{0}, thread_ends_seen{0};
+  std::atomic<int> submitted{0}, completions{0}, broken{0}, too_many{0}, wrong_thread{0}, thread_starts{0},
+      thread_ends_seen{0};
   std::atomic<int> turns{0}, settles{0}, most_at_once{0};
   std::atomic<bool> refuse_thread{false};
   std::function<void(Job&)> on_completed;  // [baton]
@@ -168,7 +169,8 @@ class FakeLoop final : public Crew::Work {
    public:
     explicit Held(FakeLoop& loop) : loop_(loop) {
       // Relaxed, so that the check itself orders nothing between threads.
-      if (loop_.holders_.fetch_add(1, std::memory_order_relaxed) != 0) loop_.broken.fetch_add(1, std::memory_order_relaxed);
+      if (loop_.holders_.fetch_add(1, std::memory_order_relaxed) != 0)
+        loop_.broken.fetch_add(1, std::memory_order_relaxed);
       ++loop_.touched_;
     }
     ~Held() { loop_.holders_.fetch_sub(1, std::memory_order_relaxed); }
@@ -176,9 +178,7 @@ class FakeLoop final : public Crew::Work {
    private:
     FakeLoop& loop_;
   };
-  static Job& job_of(const Exchange& exchange) {
-    return *reinterpret_cast<Job*>(const_cast<Exchange*>(&exchange));
-  }
+  static Job& job_of(const Exchange& exchange) { return *reinterpret_cast<Job*>(const_cast<Exchange*>(&exchange)); }
 
   const unsigned threads_;
   const std::thread::id main_ = std::this_thread::get_id();

@@ -37,7 +37,8 @@ class Watchdog {
     while (!over_) {
       const unsigned long before = fed_;
       if (changed_.wait_for(lock, limit_, [&] { return over_ || fed_ != before; })) continue;
-      std::fprintf(stderr, "watchdog: no progress within %lld s: %s\n", static_cast<long long>(limit_.count()), what_.c_str());
+      std::fprintf(stderr, "watchdog: no progress within %lld s: %s\n", static_cast<long long>(limit_.count()),
+                   what_.c_str());
       std::abort();
     }
   }

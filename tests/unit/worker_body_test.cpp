@@ -21,7 +21,8 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
-Result<Done> append_in_pieces(Body& body, std::string_view text, std::size_t piece, std::size_t memory_max, const std::string& folder) {
+Result<Done> append_in_pieces(Body& body, std::string_view text, std::size_t piece, std::size_t memory_max,
+                              const std::string& folder) {
   while (!text.empty()) {
     const std::string_view next = text.substr(0, piece);
     if (Result<Done> done = body.append(next, memory_max, folder); !done) return done;
@@ -181,4 +182,3 @@ TEST_CASE("body: a full disk is an error, at the first byte that is spooled or a
     CHECK(or_throw(body.view()) == "again");
   }
 }
-

@@ -73,7 +73,8 @@ TEST_CASE("buffers: the pool keeps a bounded number, and every one it hands out 
   std::vector<Buffer*> taken;
   for (std::size_t count = 0; count < 2 * BufferPool::spare_max; ++count) taken.push_back(pool.take());
   CHECK(std::set<Buffer*>(taken.begin(), taken.end()).size() == taken.size());
-  for (Buffer* buffer : taken) pool.drop(buffer);  // half of them are freed: a leak or a double free is the sanitizer's to tell
+  for (Buffer* buffer : taken)
+    pool.drop(buffer);  // half of them are freed: a leak or a double free is the sanitizer's to tell
   std::set<Buffer*> again;
   for (std::size_t count = 0; count < BufferPool::spare_max; ++count) again.insert(pool.take());
   CHECK(again.size() == BufferPool::spare_max);

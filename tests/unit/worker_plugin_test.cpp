@@ -29,9 +29,9 @@ struct Site {
   }
   Result<std::vector<std::unique_ptr<Mount>>> load() {
     steps.clear();
-    return load_plugins(generation, [](void* self, std::string_view step) {
-      static_cast<Site*>(self)->steps.emplace_back(step);
-    }, this);
+    return load_plugins(
+        generation, [](void* self, std::string_view step) { static_cast<Site*>(self)->steps.emplace_back(step); },
+        this);
   }
 
   Generation generation;
@@ -126,8 +126,7 @@ TEST_CASE("plugin: one of a later minor version works with what this server know
 }
 
 TEST_CASE("plugin: an option nobody knows is an error with those that are known") {
-  CHECK(option_error("sya", "hello") ==
-        "options of shop.so: unknown option 'sya': it knows say, times, loud, volume");
+  CHECK(option_error("sya", "hello") == "options of shop.so: unknown option 'sya': it knows say, times, loud, volume");
   CHECK(error_of(plugin_file("slow"), "slow.so", {{"speed", "1"}}) ==
         "options of slow.so: unknown option 'speed': it has none");
 }
@@ -174,8 +173,10 @@ TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the pl
 
 TEST_CASE("plugin: what a hook is told of its mount and its worker") {
   static std::string seen;
-  static const narwhal_option options[] = {{"given", "string", "fallback", ""}, {"left", "int", "17", ""},
-                                           {"bare", "string", nullptr, ""}, {nullptr, nullptr, nullptr, nullptr}};
+  static const narwhal_option options[] = {{"given", "string", "fallback", ""},
+                                           {"left", "int", "17", ""},
+                                           {"bare", "string", nullptr, ""},
+                                           {nullptr, nullptr, nullptr, nullptr}};
   Mount mount;
   mount.prefix = "/shop";
   mount.source = "shop.so";

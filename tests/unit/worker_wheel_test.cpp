@@ -40,8 +40,9 @@ struct Clockwork {
 }  // namespace
 
 TEST_CASE("wheel: every limit passes, none early and none later than two ticks") {
-  for (const std::uint64_t limit : {std::uint64_t{0}, std::uint64_t{1}, tick - 1, tick, tick + 1, 5 * tick, std::uint64_t{1'000},
-                                    std::uint64_t{30'000}, std::uint64_t{75'000}, turn - tick, turn, turn + 1, 3 * turn + 17}) {
+  for (const std::uint64_t limit :
+       {std::uint64_t{0}, std::uint64_t{1}, tick - 1, tick, tick + 1, 5 * tick, std::uint64_t{1'000},
+        std::uint64_t{30'000}, std::uint64_t{75'000}, turn - tick, turn, turn + 1, 3 * turn + 17}) {
     for (const std::uint64_t phase : {std::uint64_t{0}, std::uint64_t{1}, tick / 2, tick - 1}) {
       CAPTURE(limit);
       CAPTURE(phase);
