@@ -14,10 +14,8 @@
 #include "protocol/http1_response.hpp"
 #include "protocol/percent.hpp"
 
+namespace narwhal::protocol {
 namespace {
-
-using namespace narwhal;
-using namespace narwhal::protocol;
 
 constexpr std::string_view hello_head = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n";
 
@@ -136,11 +134,14 @@ double ns_per_call(const Codec& codec, long calls) {
 }
 
 }  // namespace
+}  // namespace narwhal::protocol
 
 int main(int argc, char** argv) {
+  using narwhal::protocol::Codec;
+  using narwhal::protocol::codecs;
   for (const Codec& codec : codecs) {
     if (argc == 3 && codec.name == argv[1]) return codec.run(std::atol(argv[2])), 0;
-    if (argc == 1) std::printf("%-16s %8.1f ns\n", codec.name.data(), ns_per_call(codec, 200000));
+    if (argc == 1) std::printf("%-16s %8.1f ns\n", codec.name.data(), narwhal::protocol::ns_per_call(codec, 200000));
   }
   return argc == 1 ? 0 : 2;
 }

@@ -10,10 +10,14 @@
 
 namespace {
 
-using namespace narwhal;
+using narwhal::Config;
+using narwhal::Error;
+using narwhal::Result;
+namespace server = narwhal::server;
+namespace worker = narwhal::worker;
 
 int check(const Config& config) {
-  or_throw(server::check_config(config, worker::check_plugins));
+  narwhal::or_throw(server::check_config(config, worker::check_plugins));
   return 0;
 }
 
@@ -46,7 +50,7 @@ int serve(const Config& config, int argc, char** argv, const server::Environment
 }  // namespace
 
 int main(int argc, char** argv) try {
-  argv = keep_title_space(argc, argv);
+  argv = narwhal::keep_title_space(argc, argv);
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
   const server::LoadResult loaded = server::load_config(argc, argv, environment);
   if (!loaded) return complain(loaded);

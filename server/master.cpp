@@ -156,6 +156,10 @@ void Master::reopen_logs() {
 }
 
 int Master::farewell() {
+  // The end of the signal pipe puts the default actions back: an INT behind a TERM must not turn this exit into a death.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
   const auto& failure = succession_.first_boot_failure();
   if (!failure) {
     log::info("Shutting down: Master");

@@ -218,7 +218,8 @@ typedef struct narwhal_plugin {
   int (*worker_init)(const narwhal_boot *, void **instance);
   /* [boot] After every instance was initialised and every thread started: may this worker accept? */
   int (*ready_check)(const narwhal_boot *, void *instance);
-  /* On each handler thread, first and last. */
+  /* On each thread that may run handle(), first and last. With more than one handler thread that is one thread more
+   * than `threads`: that many run at once, and somebody tends the event loop. */
   int (*thread_init)(void *instance);
   void (*thread_exit)(void *instance);
   /* [handler] NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code: unless the

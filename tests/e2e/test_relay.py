@@ -24,9 +24,10 @@ def busy(serve):
     slow = server.connect(timeout=30)
     slow.send(request_bytes(f"/?sleep={BUSY}"))
     time.sleep(0.1)  # on its way
+    server.may_wait = False
     began = time.monotonic()
     yield server, wires
-    assert time.monotonic() - began < scaled(BUSY - 2), "somebody waited for the busy handler"
+    assert server.may_wait or time.monotonic() - began < scaled(BUSY - 2), "somebody waited for the busy handler"
     assert slow.response().status == 200
     for wire in [*wires, slow]:
         wire.close()
@@ -77,7 +78,9 @@ def test_what_cannot_move_waits_and_is_served(serve):
 
 
 def test_a_reload_meanwhile_loses_nothing(busy):
+    """What waits when the reload begins may have to wait on: siblings that leave take nothing more."""
     server, wires = busy
+    server.may_wait = True
     asked = [Background(wire.ask, "/?size=2") for wire in wires]
     server.process.send_signal(signal.SIGHUP)
     assert all(request.result().body == b"xx" for request in asked)
