@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace narwhal {
 namespace {
@@ -23,28 +26,33 @@ void claim(char* const* strings) {
   }
 }
 
-// Lives as long as the process: libc and whoever called getenv() keep pointers to it.
-char** moved(char* const* strings) {
-  std::size_t count = 0;
-  while (strings[count] != nullptr) ++count;
-  char** const copy = new char*[count + 1];
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t bytes = ::strlen(strings[i]) + 1;
-    copy[i] = static_cast<char*>(::memcpy(new char[bytes], strings[i], bytes));
+// What a copy of argv or environ owns. It lives as long as the process: libc and whoever called getenv() keep pointers.
+struct Copy {
+  std::vector<char*> strings;  // ends with a null
+  std::string bytes;
+};
+
+char** moved(char* const* strings, Copy& copy) {
+  std::vector<std::size_t> starts;
+  for (; *strings != nullptr; ++strings) {
+    starts.push_back(copy.bytes.size());
+    copy.bytes.append(*strings, ::strlen(*strings) + 1);
   }
-  copy[count] = nullptr;
-  return copy;
+  for (const std::size_t start : starts) copy.strings.push_back(copy.bytes.data() + start);
+  copy.strings.push_back(nullptr);
+  return copy.strings.data();
 }
 
 }  // namespace
 
 char** keep_title_space(int argc, char** argv) {
-  static char** arguments;  // never freed, and never lost either
-  arguments = moved(argv);
+  // Never destroyed, and never lost either: unsetenv() drops pointers of its own accord.
+  static auto& copies = *new std::array<Copy, 2>;
+  char** const arguments = moved(argv, copies[0]);
   claim(argv);
   if (argc > 0 && environ != nullptr) {
     claim(environ);
-    environ = moved(environ);
+    environ = moved(environ, copies[1]);
   }
   // libc took these from argv[0], for messages such as assert's.
   static char* const name = arguments[0];
