@@ -1,12 +1,10 @@
 #include "protocol/http1_head.hpp"
 
-#include <cstring>
 #include <limits>
 
 #include "protocol/characters.hpp"
 #include "protocol/http1_scan.hpp"
 #include "protocol/http1_target.hpp"
-#include "protocol/llhttp_fields.hpp"
 
 namespace narwhal::protocol {
 namespace {
@@ -152,13 +150,8 @@ ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcep
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
   if (limits.field_size == 0) field_line = unlimited;
-  return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped};
-}
-
-// What earlier calls saw and this one did not.
-void recall(std::string_view request, std::size_t from, HeadScan& scan) noexcept {
-  scan.tabs = scan.tabs || std::memchr(request.data(), '\t', from) != nullptr;
-  if (scan.complete && scan.request_line == 0) scan.request_line = request.find('\r');
+  return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped,
+          limits.fields != 0 ? limits.fields : unlimited};
 }
 
 }  // namespace
@@ -178,14 +171,16 @@ std::size_t head_bytes_max(const HeadLimits& limits) noexcept {
   return (empty_lines_max + 2) * crlf_bytes + line + fields;
 }
 
-HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) noexcept {
+HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) {
   const std::size_t skipped = empty_lines(bytes);
   const std::string_view request = bytes.substr(skipped);
   const std::size_t from = scanned > skipped ? scanned - skipped : 0;
   const ScanLimits scan_limits = limits_of_scan(limits, skipped);
-  HeadScan scan = scan_head(request, from, scan_limits);
-  if (from > 0) [[unlikely]] {
-    recall(request, from, scan);
+  head.fields.clear();
+  HeadScan scan = scan_head(request, from, scan_limits, head.fields);
+  if (scan.complete && from > 0) [[unlikely]] {  // once more, for the lines that came before
+    head.fields.clear();
+    scan = scan_head(request, 0, scan_limits, head.fields);
   }
   // As soon as the line is there, so that whoever speaks something else is told at once.
   if (scan.request_line != 0 || request.starts_with("\r\n")) {
@@ -196,8 +191,8 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
     if (const Refusal refusal = scan_refusal(request, scan, scan_limits)) return refused(refusal);
     return {Status::need_more, 0, 0, skipped + scan.stop, ""};
   }
-  const std::size_t lines = scan.request_line + crlf_bytes;
-  Refusal refusal = split_fields({request.substr(lines, scan.stop - lines), scan.tabs}, limits.fields, head.fields);
+  if (scan.too_many_fields) return refused({431, "too many fields"});
+  Refusal refusal = split_lines(head.fields, request.data() + request.size());
   if (!refusal) refusal = judge_fields(head);
   if (refusal) return refused(refusal);
   return {Status::complete, 0, skipped + scan.stop, 0, ""};

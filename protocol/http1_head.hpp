@@ -1,11 +1,11 @@
 // HTTP/1 request heads: bytes in, one Head out. RFC 9110, 9112.
-// Method     the head is collected whole by the caller, its bytes are checked strictly here, llhttp parses
-//            it in one call, and the rules llhttp does not know (Host, framing, versions, target forms) are
-//            applied after. The answer is the same whichever llhttp is built in.
+// Method     the head is collected whole by the caller; here its bytes are checked strictly and cut into lines, the
+//            lines into names and values, and the rules that join them (Host, framing, versions, target forms) applied.
 // Ownership  every view in Head points into the bytes given; Head owns only its list of fields, which is
 //            reused: no allocation once it has grown.
 // Units      bytes. Limits of 0 mean "no limit of its own"; head_bytes_max() bounds the whole.
-// Errors     bad bytes give Status::refused with an HTTP status and a fault text (a literal). Never throws.
+// Errors     bad bytes give Status::refused with an HTTP status and a fault text (a literal). Throws for want of
+//            memory alone.
 // Threads    none; stateless but for the caller's Head.
 #pragma once
 
@@ -59,6 +59,6 @@ struct HeadFed {
 
 // `bytes` starts where the request starts and holds all that has arrived of it; what follows the head may be
 // there too and is not looked at. Leading CRLFs are skipped (RFC 9112 2.2), a few of them.
-HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) noexcept;
+HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head);
 
 }  // namespace narwhal::protocol

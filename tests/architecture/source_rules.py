@@ -34,7 +34,7 @@ OURS_BY_FILE = {"server/main.cpp": ["core", "worker", "admin"]}
 THIRD_PARTY = {
     "fmt/": ["core", "worker", "server", "admin", "sdk"],
     "spdlog/": ["core!"],
-    "llhttp.h": ["protocol!"],
+    "llhttp.h": ["tests!"],
     "uv.h": ["worker", "admin"],
     "yaml-cpp/": ["server"],
     "CLI/": ["server"],
