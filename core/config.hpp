@@ -45,9 +45,9 @@ struct Config {
 
   // processes
   unsigned workers = 1;
-  unsigned threads = 1;                // handler threads in each worker
-  unsigned worker_connections = 1000;  // connections one worker holds; more wait in the backlog
-  unsigned queue_size = 1000;          // requests that wait for a handler in one worker; more get 503
+  unsigned threads = 1;                  // handler threads in each worker
+  unsigned worker_connections = 10'000;  // connections one worker holds; more wait in the backlog
+  unsigned queue_size = 1000;            // requests that wait for a handler in one worker; more get 503
   unsigned backlog = 2048;
   bool reuse_port = false;
   std::string user, group;  // of template and workers; empty: the master's
@@ -75,6 +75,7 @@ struct Config {
   std::size_t limit_request_fields = 100;
   std::size_t limit_request_field_size = 8190;
   std::size_t limit_request_body = 0;        // 0: unlimited
+  std::size_t min_rate = 100;                // bytes a second, of a body or a response on its way; 0: none
   std::size_t body_buffer_size = 64 * 1024;  // a larger body goes to an unlinked file
   std::string tmp_upload_dir = "/tmp";
   std::size_t response_buffer_size = 256 * 1024;  // what a slow client may leave unsent before a writing handler waits

@@ -74,6 +74,8 @@ const Setting kSettings[] = {
      &Config::limit_request_field_size, "INT", "bytes", "one header field; 0: no limit of its own", 0, 1024 * 1024},
     {"limit_request_body", "--limit-request-body", request_limits, &Config::limit_request_body, "INT", "bytes",
      "a request's body; more gets 413; 0: unlimited", 0, kBytesMax},
+    {"min_rate", "--min-rate", request_limits, &Config::min_rate, "INT", "bytes/s",
+     "a body or response that moves more slowly ends; 0: never", 0, 1024 * 1024},
     {"body_buffer_size", "--body-buffer-size", request_limits, &Config::body_buffer_size, "INT", "bytes",
      "a larger body waits in a file", 0, 1024 * 1024 * 1024},
     {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "", "directory of that file",

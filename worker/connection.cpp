@@ -112,9 +112,10 @@ void Connection::retire(std::uint64_t grace_ms) {
 
 void Connection::expired() {
   if (sending_ != nullptr) {
-    if (const std::uint64_t left = unsent(); std::exchange(sending_->left_at_last_look, left) == left) {
+    if (const std::uint64_t by_now = delivered(); std::exchange(sending_->delivered_at_last_look, by_now) == by_now) {
       return lose("write_timeout");
     }
+    if (takes_too_slowly()) return;
     return due_in(loop_.config().write_timeout);  // slow, but not silent
   }
   switch (state_) {
@@ -210,6 +211,7 @@ void Connection::take_bytes(std::size_t count) {
     if (body_left_ > lingered_bytes_max) close();
     return;
   }
+  if (state_ == State::body && !body_moves(count)) return;
   if (state_ == State::body && in_ == nullptr) {
     std::size_t consumed = 0;
     const std::string_view bytes(loop_.scratch(), count);
@@ -266,18 +268,28 @@ void Connection::process() {
   if (in_ != nullptr && in_->size() == 0 && state_ != State::body) loop_.pool().drop(std::exchange(in_, nullptr));
 }
 
+// Part of a head may wait for the rest for as long as header_timeout: it gets a buffer of its size, so that a thousand
+// slow clients hold a megabyte, not sixteen; a full one gets a larger one.
+void Connection::fit_buffer() {
+  constexpr std::size_t smallest = 512;
+  const std::size_t size = in_->size();
+  const bool full = in_->room() == 0;
+  if (!full && in_->capacity <= std::max(2 * size, smallest)) return;
+  const std::size_t capacity = full ? std::max<std::size_t>(2 * size, BufferPool::usual_capacity) : size + smallest;
+  if (!full && capacity >= in_->capacity) return;
+  Buffer* fitting = BufferPool::make(capacity);
+  std::memcpy(fitting->bytes(), in_->bytes() + in_->begin, size);
+  fitting->end = static_cast<std::uint32_t>(size);
+  loop_.pool().drop(std::exchange(in_, fitting));
+}
+
 bool Connection::process_head() {
   Exchange& exchange = *loop_.new_exchange(*this);
   const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
   if (fed.status == protocol::Status::need_more) {
     scanned_ = static_cast<std::uint32_t>(fed.scanned);
     loop_.retire_exchange(exchange);
-    if (in_->room() == 0) {
-      Buffer* larger = BufferPool::make(std::max<std::size_t>(in_->size() * 2, BufferPool::usual_capacity));
-      std::memcpy(larger->bytes(), in_->bytes() + in_->begin, in_->size());
-      larger->end = static_cast<std::uint32_t>(in_->size());
-      loop_.pool().drop(std::exchange(in_, larger));
-    }
+    fit_buffer();
     return false;
   }
   if (fed.status == protocol::Status::refused) {

@@ -13,6 +13,7 @@
 #include "protocol/http1_chunks.hpp"
 #include "worker/buffers.hpp"
 #include "worker/exchange.hpp"
+#include "worker/pace.hpp"
 #include "worker/peer.hpp"
 #include "worker/relay.hpp"
 #include "worker/wheel.hpp"
@@ -63,10 +64,12 @@ class Connection : public WheelEntry {
   struct Sending {
     uv_write_t request{};
     std::vector<Segment> queue;
-    std::size_t first = 0;                // the segments before it have been sent
-    std::size_t in_write = 0;             // segments that the write under way covers
-    std::vector<char> piece;              // of a file
-    std::uint64_t left_at_last_look = 0;  // unsent() when write_timeout was last looked at
+    std::size_t first = 0;                     // the segments before it have been sent
+    std::size_t in_write = 0;                  // segments that the write under way covers
+    std::vector<char> piece;                   // of a file
+    std::uint64_t handed = 0;                  // bytes given to libuv or the kernel since this was made
+    std::uint64_t delivered_at_last_look = 0;  // when write_timeout was last looked at
+    Pace pace;
   };
 
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
@@ -76,9 +79,11 @@ class Connection : public WheelEntry {
   void take_bytes(std::size_t count);
   void got_end();
   void process();
+  void fit_buffer();
   bool process_head();  // true: there is something to go on with
   bool begin_body();
   bool process_body();
+  bool body_moves(std::size_t count);                                   // false: too slowly, and refused
   bool take_body_bytes(std::string_view bytes, std::size_t& consumed);  // false: refused or complete; see state_
   void body_complete();
   void refuse(int status, std::string_view fault);
@@ -92,9 +97,11 @@ class Connection : public WheelEntry {
   bool send_out(bool more);
   Segment* send_now(Segment* first, Segment* end, bool more);
   bool send_file_now(Segment& segment);
+  void sent_now(std::size_t bytes);
   void account(const Segment& segment, std::uint64_t bytes);
   void queue_rest(Segment* first, Segment* end);
-  std::uint64_t unsent() noexcept;
+  std::uint64_t delivered() noexcept;
+  bool takes_too_slowly();
   void write_rest();
   void wrote_rest(int status);
   void all_sent();

@@ -31,6 +31,8 @@ bool Connection::begin_body() {
     return false;
   }
   state_ = State::body;
+  exchange.body_arrived = 0;
+  exchange.body_pace.start(loop_.now_ms());
   body_left_ = head.content_length;
   contained_ = false;
   if (head.framing == protocol::Framing::chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
@@ -50,6 +52,16 @@ bool Connection::begin_body() {
   }
   process_body();
   if (state_ == State::body && reading_) due_in(loop_.config().body_timeout);
+  return false;
+}
+
+bool Connection::body_moves(std::size_t count) {
+  Exchange& exchange = *exchange_;
+  // A stream's pace is its handler's affair, whose time is bounded by `timeout`.
+  if (exchange.mount != nullptr && exchange.mount->streams_body()) return true;
+  exchange.body_arrived += count;
+  if (!exchange.body_pace.too_slow(loop_.now_ms(), exchange.body_arrived, loop_.config().min_rate)) return true;
+  refuse(408, "the request's body comes at less than min_rate");
   return false;
 }
 

@@ -33,6 +33,11 @@ void Connection::account(const Segment& segment, std::uint64_t bytes) {
   if (segment.counted && exchange_ != nullptr) exchange_->sent(bytes);
 }
 
+void Connection::sent_now(std::size_t bytes) {
+  loop_.count_out(bytes);
+  if (sending_ != nullptr) sending_->handed += bytes;
+}
+
 // Sends what is in out_. False: the connection was lost.
 bool Connection::send_out(bool more) {
   Buffer* buffer = std::exchange(out_, nullptr);
@@ -113,7 +118,7 @@ Segment* Connection::send_now(Segment* first, Segment* end, bool more) {
       lose(std::strerror(errno));
       return nullptr;
     }
-    loop_.count_out(static_cast<std::size_t>(sent));
+    sent_now(static_cast<std::size_t>(sent));
     for (auto left = static_cast<std::uint64_t>(sent); left != 0;) {
       const std::uint64_t taken = std::min(left, first->size);
       first->data += taken;
@@ -139,7 +144,7 @@ bool Connection::send_file_now(Segment& segment) {
       reset();
       return false;
     }
-    loop_.count_out(static_cast<std::size_t>(sent));
+    sent_now(static_cast<std::size_t>(sent));
     account(segment, static_cast<std::uint64_t>(sent));
     segment.offset = offset;
     segment.size -= static_cast<std::uint64_t>(sent);
@@ -151,6 +156,8 @@ void Connection::queue_rest(Segment* first, Segment* end) {
   if (sending_ == nullptr) {
     sending_ = std::make_unique<Sending>();
     sending_->request.data = this;
+    sending_->delivered_at_last_look = delivered();
+    sending_->pace.start(loop_.now_ms(), delivered());
     due_in(loop_.config().write_timeout);
   }
   sending_->queue.insert(sending_->queue.end(), first, end);
@@ -158,11 +165,18 @@ void Connection::queue_rest(Segment* first, Segment* end) {
   if (sending_->in_write == 0) write_rest();
 }
 
-// What libuv and the kernel still hold. The kernel's part moves long before it reports room for more.
-std::uint64_t Connection::unsent() noexcept {
+// What has reached the client, but for a constant: differences count. What the kernel still holds moves long before it
+// reports room for more.
+std::uint64_t Connection::delivered() noexcept {
   int queued = 0;
   if (::ioctl(fd_, SIOCOUTQ, &queued) != 0) queued = 0;
-  return uv_stream_get_write_queue_size(&handle_.stream) + static_cast<std::uint64_t>(queued);
+  return sending_->handed - uv_stream_get_write_queue_size(&handle_.stream) - static_cast<std::uint64_t>(queued);
+}
+
+bool Connection::takes_too_slowly() {
+  if (!sending_->pace.too_slow(loop_.now_ms(), delivered(), loop_.config().min_rate)) return false;
+  lose("the client takes less than min_rate");
+  return true;
 }
 
 // One libuv write of what is next; it calls back when the socket has taken all of it.
@@ -194,17 +208,18 @@ void Connection::write_rest() {
     }
     sending.in_write = count;
   }
+  for (unsigned part = 0; part < count; ++part) sending.handed += parts[part].len;
   const int status = uv_write(&sending.request, &handle_.stream, parts, count, [](uv_write_t* request, int result) {
     static_cast<Connection*>(request->data)->wrote_rest(result);
   });
   if (status != 0) return lose(uv_strerror(status));
-  sending.left_at_last_look = unsent();
 }
 
 void Connection::wrote_rest(int status) {
   if (state_ == State::closing) return;  // the close callback frees what is queued
   Sending& sending = *sending_;
   if (status != 0) return lose(uv_strerror(status));
+  if (takes_too_slowly()) return;
   due_in(loop_.config().write_timeout);
   for (; sending.in_write != 0; --sending.in_write) {
     Segment& segment = sending.queue[sending.first];

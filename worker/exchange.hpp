@@ -21,6 +21,7 @@
 #include "worker/arena.hpp"
 #include "worker/body.hpp"
 #include "worker/buffers.hpp"
+#include "worker/pace.hpp"
 #include "worker/peer.hpp"
 #include "worker/plugin.hpp"
 
@@ -64,6 +65,8 @@ class Exchange {
   bool keep_alive = true;
   std::uint16_t refusal = 0;  // not 0: the host answers with this status, no handler sees it
   Peer peer;
+  std::uint64_t body_arrived = 0;  // bytes since its head, and whether they come quickly enough
+  Pace body_pace;
 
   // ---- where it stands [baton] ----
   bool returned = false;  // handle() has returned

@@ -2,7 +2,10 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "core/app_title.hpp"
 #include "core/log.hpp"
@@ -87,6 +90,20 @@ void ignore_group_signals() {
   for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGTTIN, SIGTTOU}) ::signal(number, SIG_IGN);
 }
 
+// A connection may need a file for its body beside its socket.
+void raise_descriptor_limit(const Seat& seat) {
+  constexpr rlim_t others = 128;
+  const Config& config = seat.generation->config;
+  const rlim_t least = config.worker_connections + others, wanted = least + config.worker_connections;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= least || seat.slot != 0) return;
+  log::warning("worker_connections is {}, but no worker can open more than {} files: raise that limit or lower it",
+               config.worker_connections, limit.rlim_max);
+}
+
 std::string title(const Seat& seat) {
   return fmt::format("narwhal: worker {} [{}] gen {}", seat.slot + 1, app_title(seat.generation->config),
                      seat.generation->number);
@@ -120,6 +137,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers();
+  raise_descriptor_limit(seat);
   Loop loop(seat, std::move(mounts));
   MasterLine line(seat, loop);
   if (Result<Done> booted = boot(line, seat, loop); !booted) {

@@ -1,5 +1,6 @@
 """More than fits: what waits, what is refused with 503, what an idle connection costs, and how evenly work spreads."""
 import collections
+import resource
 import time
 
 import pytest
@@ -119,6 +120,56 @@ def test_an_idle_connection_costs_under_1_kib(serve, record_property):
     print(f"{each:.0f} bytes of user memory for each of {count} idle connections")
     assert SANITIZED or each < 1024
     eventually("all given back", lambda: proc.connection_count(worker) == 0, 20)
+
+
+def test_a_slow_head_costs_under_2_kib(serve, record_property):
+    count = 1000
+    assert raise_descriptor_limit(count + 1000)
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--header-timeout", "600")
+    worker, = server.wait_workers(1)
+    wires = []
+
+    def connect(number):
+        for _ in range(number):
+            wire = server.connect(timeout=40)
+            wires.append(wire)
+            wire.send(b"GET /?size=1 HTTP/1.1\r\nHost: slow\r\nX-Slow: " + b"a" * 300)
+
+    def taken():
+        connect(1)
+        assert server.get("/?size=1").status == 200  # everything before it has been read
+
+    try:
+        connect(200)  # what is allocated once is allocated by now
+        taken()
+        before = proc.rollup(worker, "Private_Dirty")
+        connect(count)
+        taken()
+        each = (proc.rollup(worker, "Private_Dirty") - before) / count
+        for wire in wires[::50]:
+            wire.send(b"\r\n\r\n")
+            assert wire.response().status == 200
+    finally:
+        for wire in wires:
+            wire.close()
+    record_property("bytes_per_slow_head", each)
+    print(f"{each:.0f} bytes of user memory for each of {count} slow heads of 350 bytes")
+    assert SANITIZED or each < 2048
+
+
+def few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def test_more_connections_than_the_soft_limit_of_files_are_held(serve):
+    server = serve(example("echo"), "-w", "1", "--worker-connections", "1500", preexec=few_files)
+    worker, = server.wait_workers(1)
+    assert raise_descriptor_limit(1000)
+    wires = [server.connect() for _ in range(500)]
+    eventually("all held", lambda: proc.connection_count(worker) == 500)
+    assert all(wire.ask("/?size=1").status == 200 for wire in wires[::25])
+    for wire in wires:
+        wire.close()
 
 
 def test_an_idle_server_sleeps(serve):

@@ -330,14 +330,14 @@ def test_20_reloads_leave_the_master_as_it_was(serve, app):
         server.reload()
         eventually("the old template gone", lambda: len(server.processes()) == settled, 20)
 
-    settled = len(server.processes())
+    settled, descriptors = len(server.processes()), len(proc.descriptors(server.pid))
     for number in range(3):  # first times may allocate for good
         reload_once(number)
     before = footprint(server.pid)
     for number in range(20):
         reload_once(number)
     # The last old workers leave when their last connections do.
-    eventually("no descriptor more than before", lambda: len(proc.descriptors(server.pid)) == before["descriptors"], 40)
+    eventually("no descriptor more than at the start", lambda: len(proc.descriptors(server.pid)) <= descriptors, 40)
     after = footprint(server.pid)
     assert after["threads"] == before["threads"] and (SANITIZED or after["threads"] == 1)
     assert SANITIZED or after["mappings"] == before["mappings"]
@@ -346,8 +346,7 @@ def test_20_reloads_leave_the_master_as_it_was(serve, app):
 
 
 def footprint(pid):
-    return {"descriptors": len(proc.descriptors(pid)), "threads": proc.thread_count(pid),
-            "mappings": len(proc.maps(pid)), "rss": proc.rollup(pid, "Rss")}
+    return {"threads": proc.thread_count(pid), "mappings": len(proc.maps(pid)), "rss": proc.rollup(pid, "Rss")}
 
 
 def test_staged_copies_do_not_pile_up(serve, app, tmp_path):
