@@ -90,10 +90,10 @@ TEST_CASE("settings: there is one for every field of Config but its routes") {
   const auto& [bind, routes, preload_app, workers, threads, worker_connections, queue_size, backlog, reuse_port, user,
                group, initgroups, umask, chdir, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
                body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
-               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, body_buffer_size,
-               tmp_upload_dir, response_buffer_size, loglevel, errorlog, accesslog, access_log_format, capture_output,
-               server_header] = Config{};
-  CHECK(settings().size() == 39);
+               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, min_rate,
+               body_buffer_size, tmp_upload_dir, response_buffer_size, loglevel, errorlog, accesslog, access_log_format,
+               capture_output, server_header] = Config{};
+  CHECK(settings().size() == 40);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {
