@@ -75,7 +75,7 @@ const Setting kSettings[] = {
     {"limit_request_body", "--limit-request-body", request_limits, &Config::limit_request_body, "INT", "bytes",
      "a request's body; more gets 413; 0: unlimited", 0, kBytesMax},
     {"min_rate", "--min-rate", request_limits, &Config::min_rate, "INT", "bytes",
-     "a second, of a body or response that moves; 0: any", 0, 1024 * 1024},
+     "a second, of a body or response under way", 0, 1024 * 1024},
     {"body_buffer_size", "--body-buffer-size", request_limits, &Config::body_buffer_size, "INT", "bytes",
      "a larger body waits in a file", 0, 1024 * 1024 * 1024},
     {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "", "directory of that file",
