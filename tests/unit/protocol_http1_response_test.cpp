@@ -115,12 +115,12 @@ TEST_CASE("response: every status has its line") {
 }
 
 TEST_CASE("response: nothing that could forge a line is let through") {
-  CHECK(check_response(200, nullptr, 0) == nullptr);
-  for (const int status : {-1, 0, 100, 199, 600, 1000}) CHECK(check_response(status, nullptr, 0) != nullptr);
-  CHECK(check_response(599, nullptr, 0) == nullptr);
+  CHECK_FALSE(check_response(200, nullptr, 0));
+  for (const int status : {-1, 0, 100, 199, 600, 1000}) CHECK(check_response(status, nullptr, 0));
+  CHECK_FALSE(check_response(599, nullptr, 0));
   const auto accepts = [](std::string_view name, std::string_view value) {
     const Field fields[] = {field("Fine", "x"), field(name, value)};
-    return check_response(200, fields, 2) == nullptr;
+    return !check_response(200, fields, 2);
   };
   CHECK(accepts("X", ""));
   CHECK_FALSE(accepts("", "x"));
