@@ -5,6 +5,8 @@
 //   chunked=1      no length declared, several pieces        write=1  several pieces, length declared
 //   cl=N           declare this length, whatever the body's is
 //   rh=Name:Value  add a response header, as often as wanted
+//   hint=Name:Value     send it ahead, in a 103
+//   trailer=Name:Value  send it behind the body, which is chunked then
 //   sleep=S        wait that many seconds first
 //   noread=1       leave the request's body alone            readn=N  read only its first N bytes
 //   exc=early      throw before the head                     exc=late throw after the first piece
@@ -26,8 +28,8 @@ namespace {
 using narwhal::Request;
 using narwhal::Response;
 
-constexpr std::array features = {"status", "size",  "chunked", "cl",    "rh",    "sleep",
-                                 "noread", "readn", "exc",     "write", "crash", "force"};
+constexpr std::array features = {"status", "size", "chunked", "cl",    "rh",    "sleep", "noread",
+                                 "readn",  "exc",  "write",   "crash", "force", "hint",  "trailer"};
 
 // The query's parameters; a number that is none is answered with 500, through std::invalid_argument.
 class Wishes {
@@ -52,7 +54,15 @@ class Wishes {
     }
     return value;
   }
-  const narwhal::QueryPairs& pairs() const { return pairs_; }
+  // What "Name:Value" says, wherever it was wished for by this name.
+  narwhal::Headers headers(std::string_view name) const {
+    narwhal::Headers headers;
+    for (const auto& [key, value] : pairs_) {
+      const std::size_t colon = value.find(':');
+      if (key == name && colon != value.npos) headers.add(value.substr(0, colon), value.substr(colon + 1));
+    }
+    return headers;
+  }
 
  private:
   narwhal::QueryPairs pairs_;
@@ -114,7 +124,7 @@ std::string describe(const Request& request, const BodyFacts& body) {
          ", \"uri\": " + json_string(request.target()) + ", \"features\": [" + names + "]}\n";
 }
 
-void write_pieces(narwhal::Writer& writer, std::string_view body, bool fail_late) {
+void write_pieces(narwhal::Writer& writer, std::string_view body, bool fail_late, const narwhal::Headers& trailers) {
   constexpr std::size_t pieces = 4, piece_max = 64 * 1024;
   const std::size_t piece = std::clamp<std::size_t>(body.size() / pieces, 1, piece_max);
   do {
@@ -122,19 +132,25 @@ void write_pieces(narwhal::Writer& writer, std::string_view body, bool fail_late
     if (fail_late) throw std::runtime_error("exc=late");
     body.remove_prefix(std::min(piece, body.size()));
   } while (!body.empty());
+  for (const auto& [name, value] : trailers) writer.trailer(name.view(), value.view());
 }
 
 Response answer(const Wishes& wishes, std::string body, narwhal::Text type) {
   const int status = wishes.number("status", 200);
   if ((status < 200 || status == 204 || status == 304) && !wishes.flag("force")) body.clear();
-  const bool late = wishes.text("exc") == "late";
-  if (!late && !wishes.has("cl") && !wishes.flag("chunked") && !wishes.flag("write")) {
+  const bool late = wishes.text("exc") == "late", chunked = wishes.flag("chunked") || wishes.has("trailer");
+  if (!late && !wishes.has("cl") && !chunked && !wishes.flag("write")) {
     return Response::bytes(std::move(body), std::move(type)).status(status);
   }
   const auto size = static_cast<std::int64_t>(body.size());
-  const std::int64_t declared = wishes.number("cl", wishes.flag("chunked") ? std::int64_t{-1} : size);
-  auto pieces = [body = std::move(body), late](narwhal::Writer& writer) { write_pieces(writer, body, late); };
-  return Response::stream(std::move(pieces), std::move(type), declared).status(status);
+  const std::int64_t declared = wishes.number("cl", chunked ? std::int64_t{-1} : size);
+  const auto trailers = std::make_shared<narwhal::Headers>(wishes.headers("trailer"));
+  auto pieces = [body = std::move(body), late, trailers](narwhal::Writer& writer) {
+    write_pieces(writer, body, late, *trailers);
+  };
+  Response response = Response::stream(std::move(pieces), std::move(type), declared).status(status);
+  for (const auto& [name, value] : *trailers) response.header("Trailer", name);
+  return response;
 }
 
 // A sanitizer must not turn this crash into a report of its own.
@@ -149,16 +165,16 @@ Response echo(const Request& request) {
     std::this_thread::sleep_for(std::chrono::duration<double>(wait));
   }
   if (wishes.flag("crash")) crash();
+  for (const auto& [name, value] : wishes.headers("hint")) {
+    narwhal::inform(request, 103, narwhal::Headers().add(name, value));
+  }
   const std::uint64_t most = wishes.flag("noread") ? 0 : wishes.number("readn", ~std::uint64_t{0});
   const BodyFacts body = read_body(request, most);
   if (wishes.text("exc") == "early") throw std::runtime_error("exc=early");
   Response response = wishes.has("size") ? answer(wishes, std::string(wishes.number("size", std::size_t{0}), 'x'),
                                                   "application/octet-stream")
                                          : answer(wishes, describe(request, body), "application/json");
-  for (const auto& [key, value] : wishes.pairs()) {
-    const std::size_t colon = value.find(':');
-    if (key == "rh" && colon != value.npos) response.header(value.substr(0, colon), value.substr(colon + 1));
-  }
+  for (const auto& [name, value] : wishes.headers("rh")) response.header(name, value);
   return response;
 }
 

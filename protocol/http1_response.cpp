@@ -8,7 +8,7 @@
 namespace narwhal::protocol {
 namespace {
 
-constexpr int status_min = 200, status_max = 599;
+constexpr int interim_min = 102, status_min = 200, status_max = 599;
 constexpr int status_count = 600;
 
 struct Reason {
@@ -140,9 +140,15 @@ char* put_length(char* out, const ResponseHead& head) noexcept {
   return out;
 }
 
-char* put_connection(char* out, const ResponseHead& head) noexcept {
-  if (head.keep_alive) return head.minor == 0 ? put(out, "Connection: keep-alive\r\n") : out;
-  return head.minor == 0 ? out : put(out, "Connection: close\r\n");
+// Said only where the version would have it otherwise, and where an Upgrade field needs its name here.
+char* put_connection(char* out, const ResponseHead& head, bool upgrade) noexcept {
+  const bool said = head.keep_alive == (head.minor == 0);
+  if (!said && !upgrade) [[likely]]
+    return out;
+  out = put(out, "Connection: ");
+  if (said) out = put(out, head.keep_alive ? std::string_view("keep-alive") : std::string_view("close"));
+  if (upgrade) out = put(out, said ? std::string_view(", upgrade") : std::string_view("upgrade"));
+  return put(out, "\r\n");
 }
 
 char* put_two_digits(char* out, unsigned number) noexcept {
@@ -202,13 +208,22 @@ std::string_view reason_phrase(int status) noexcept {
   return {line.text + 13, line.size - 15u};
 }
 
-const char* check_response(int status, const Field* fields, std::size_t count) noexcept {
-  if (status < status_min || status > status_max) return "status is not between 200 and 599";
+Fault check_fields(const Field* fields, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    if (fields[i].name.size == 0 || !all(fields[i].name, bytes::token)) return "field name is no token";
-    if (!all(fields[i].value, bytes::value)) return "control byte in a field's value";
+    if (fields[i].name.size == 0 || !all(fields[i].name, bytes::token)) return {"field name is no token", &fields[i]};
+    if (!all(fields[i].value, bytes::value)) return {"control byte in a field's value", &fields[i]};
   }
-  return nullptr;
+  return {};
+}
+
+Fault check_response(int status, const Field* fields, std::size_t count) noexcept {
+  if (status < status_min || status > status_max) return {"status is not between 200 and 599"};
+  return check_fields(fields, count);
+}
+
+Fault check_interim(int status, const Field* fields, std::size_t count) noexcept {
+  if (status < interim_min || status >= status_min) return {"interim status is not between 102 and 199"};
+  return check_fields(fields, count);
 }
 
 bool is_host_field(std::string_view name) noexcept {
@@ -224,9 +239,24 @@ bool is_host_field(std::string_view name) noexcept {
   }
 }
 
+std::int64_t content_length_of(const Field* fields, std::size_t count) noexcept {
+  std::int64_t length = content_length_none;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!same_token(fields[i].name, "content-length")) continue;
+    const std::string_view digits = fields[i].value;
+    // Eighteen digits always fit; nineteen sometimes do, and nobody has so much to send.
+    if (digits.empty() || digits.size() > 18 || !all(digits, bytes::digit)) return content_length_bad;
+    std::int64_t number = 0;
+    for (const char digit : digits) number = number * 10 + (digit - '0');
+    if (length != content_length_none && length != number) return content_length_bad;
+    length = number;
+  }
+  return length;
+}
+
 std::size_t response_head_bound(const ResponseHead& head) noexcept {
   // The lines that need no field: status, Date, Server, Connection, Content-Length or Transfer-Encoding, empty line.
-  constexpr std::size_t fixed = sizeof(StatusLine::text) + 8 + 10 + 24 + 38 + 2;
+  constexpr std::size_t fixed = sizeof(StatusLine::text) + 8 + 10 + 33 + 38 + 2;
   std::size_t bound = fixed + head.date.size() + head.server.size();
   for (std::size_t i = 0; i < head.field_count; ++i) bound += head.fields[i].name.size + head.fields[i].value.size + 4;
   return bound;
@@ -242,10 +272,15 @@ std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
     at = put(at, {head.date.data(), date_bytes});
     at = put(at, "\r\n");
   }
-  bool server_given = false;
+  bool server_given = false, upgrade = false;
   for (std::size_t i = 0; i < head.field_count; ++i) {
     const Field& field = head.fields[i];
-    if (is_host_field(field.name)) continue;
+    if (is_host_field(field.name)) {
+      const bool announces = head.trailers && same_token(field.name, "trailer");
+      const bool offers = head.status == 426 && same_token(field.name, "upgrade");
+      if (!announces && !offers) continue;
+      upgrade |= offers;
+    }
     server_given |= same_token(field.name, "server");
     at = put(at, field.name);
     at = put(at, ": ");
@@ -258,7 +293,7 @@ std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
     at = put(at, "\r\n");
   }
   at = put_length(at, head);
-  at = put_connection(at, head);
+  at = put_connection(at, head, upgrade);
   at = put(at, "\r\n");
   return static_cast<std::size_t>(at - out);
 }

@@ -1,5 +1,5 @@
-// HTTP/1 response heads: values in, bytes out.
-// Errors   check_response() refuses what may not go on the wire; encode trusts that it was asked.
+// HTTP/1 response heads: values in, bytes out. Interim ones (1xx) are heads with Length::absent, no date and no server.
+// Errors   check_response() and check_interim() refuse what may not go on the wire; encode trusts that it was asked.
 // Threads  none. No allocation: the caller gives the room.
 #pragma once
 
@@ -28,14 +28,28 @@ struct ResponseHead {
   bool keep_alive = true;   // 1.1: "Connection: close" when false; 1.0: "Connection: keep-alive" when true
   std::string_view date;    // as encode_date gave it; of any other size: no Date field
   std::string_view server;  // empty: no Server field. Left out when the fields bring their own
+  bool trailers = false;    // will follow the body: a Trailer field that announces them is let through
 };
 
-// What is wrong with status, names and values, or null: a name that is no token, a control byte in a value.
-const char* check_response(int status, const Field* fields, std::size_t count) noexcept;
+// What may not go on the wire, and which field is at fault where one is.
+struct Fault {
+  const char* text = nullptr;  // a literal; null: nothing is wrong
+  const Field* field = nullptr;
+  explicit operator bool() const noexcept { return text != nullptr; }
+};
+// A name that is no token, a control byte in a value.
+Fault check_fields(const Field* fields, std::size_t count) noexcept;
+Fault check_response(int status, const Field* fields, std::size_t count) noexcept;  // 200 to 599
+// 102 to 199: 100 is the server's own to say, and 101 would hand the connection to another protocol.
+Fault check_interim(int status, const Field* fields, std::size_t count) noexcept;
 // True for the fields that the host writes itself or that concern one connection only, which are dropped from an
-// application's response: Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade,
-// Content-Length, Date.
+// application's response: Connection, Keep-Alive, Proxy-Connection, TE, Trailer (but see ResponseHead::trailers),
+// Transfer-Encoding, Upgrade (but in a 426, which has to name it: RFC 9110 15.5.22), Content-Length, Date.
 bool is_host_field(std::string_view name) noexcept;
+// What an application's Content-Length says: content_length_none without one, content_length_bad when it is no number
+// of at most 18 digits or two of them differ.
+constexpr std::int64_t content_length_none = -1, content_length_bad = -2;
+std::int64_t content_length_of(const Field* fields, std::size_t count) noexcept;
 // An upper bound of what encode_response_head writes.
 std::size_t response_head_bound(const ResponseHead& head) noexcept;
 // Writes the head with its empty line at out; returns its size in bytes.

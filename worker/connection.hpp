@@ -98,6 +98,7 @@ class Connection : public WheelEntry {
   Segment* send_now(Segment* first, Segment* end, bool more);
   bool send_file_now(Segment& segment);
   void sent_now(std::size_t bytes);
+  void cut_file(const Segment& segment, int reason);
   void account(const Segment& segment, std::uint64_t bytes);
   void queue_rest(Segment* first, Segment* end);
   std::uint64_t delivered() noexcept;

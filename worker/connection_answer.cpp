@@ -83,8 +83,9 @@ void Connection::take_answer(Exchange& exchange, Push push) {
     exchange.ended = true;
     if (exchange.out != nullptr && !append_out(exchange)) return discard_all(segments);
   } else {
-    exchange.ended = exchange.take_handover(segments) || exchange.ended;
-    answering_ = answering_ || !segments.empty();
+    const Exchange::Taken taken = exchange.take_handover(segments);
+    exchange.ended = taken.ended || exchange.ended;
+    answering_ = taken.begun;
   }
   if (!segments.empty() && out_ != nullptr && push == Push::now && !send_out(true)) return discard_all(segments);
   send_segments(segments, push);

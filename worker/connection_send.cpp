@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/log.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 #include "worker/raw_io.hpp"
@@ -139,9 +140,12 @@ bool Connection::send_file_now(Segment& segment) {
     const ssize_t sent = ::sendfile(fd_, segment.file, &offset, count);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return false;
-    if (sent <= 0) {  // an error, or a file that has become shorter than was promised
-      cut_ = true;
-      reset();
+    if (sent < 0 && errno != EIO && errno != EINVAL) {  // the socket's error: the client has left
+      lose(std::strerror(errno));
+      return false;
+    }
+    if (sent <= 0) {
+      cut_file(segment, sent == 0 ? 0 : errno);
       return false;
     }
     sent_now(static_cast<std::size_t>(sent));
@@ -150,6 +154,14 @@ bool Connection::send_file_now(Segment& segment) {
     segment.size -= static_cast<std::uint64_t>(sent);
   }
   return true;
+}
+
+// A file that has become shorter than was promised, or cannot be read any more: the client must not take what it has
+// for the whole. Its request may have been seen off already, so that the client's address is all there is to name.
+void Connection::cut_file(const Segment& segment, int reason) {
+  log::error("the response to {} is cut off: the file it comes from {}, {} bytes too early", peer_.text(),
+             reason == 0 ? "has ended" : std::strerror(reason), segment.size);
+  reset();
 }
 
 void Connection::queue_rest(Segment* first, Segment* end) {
@@ -188,10 +200,7 @@ void Connection::write_rest() {
   if (next.data == nullptr) {
     sending.piece.resize(std::min<std::uint64_t>(next.size, file_piece_max));
     const ssize_t got = ::pread(next.file, sending.piece.data(), sending.piece.size(), next.offset);
-    if (got <= 0) {
-      cut_ = true;
-      return reset();
-    }
+    if (got <= 0) return cut_file(next, got == 0 ? 0 : errno);
     sending.piece.resize(static_cast<std::size_t>(got));
     parts[count++] = uv_buf_init(sending.piece.data(), static_cast<unsigned>(got));
     next.offset += got;

@@ -83,9 +83,11 @@ class Exchange {
   int whole_body(narwhal_bytes& out_view);
   std::int64_t read_body(char* buffer, std::size_t size);
   int respond(const narwhal_response& response);
+  int inform(int status, const narwhal_field* fields, std::uint32_t count);
   int start(const narwhal_response& response);
   int write(std::string_view bytes, bool may_wait);
   int send_file(int fd, std::int64_t offset, std::int64_t length);
+  int trailers(const narwhal_field* fields, std::uint32_t count);
   int finish();
   int fail(int status, std::string_view reason);
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
@@ -97,8 +99,12 @@ class Exchange {
   void end_for_handler(int result);
   // A short plain answer by the host itself, in the place of a handler's.
   void answer_refusal();
-  // Moves what the answering thread has handed over to `segments`; true when the answer has ended.
-  bool take_handover(std::vector<Segment>& segments);
+  // Moves what the answering thread has handed over to `segments`.
+  struct Taken {
+    bool begun;  // the answer's head is or was among it: interim answers do not count
+    bool ended;
+  };
+  Taken take_handover(std::vector<Segment>& segments);
   // The handler answered with one call and has returned: out and segments() are all there is.
   bool simple() const noexcept { return returned && !deferred && !handed_over_; }
   std::vector<Segment>& segments() noexcept { return segments_; }
@@ -126,6 +132,10 @@ class Exchange {
   enum class Answer : std::uint8_t { none, started, finished };
 
   int begin_answer(const narwhal_response& response, std::int64_t body_size);
+  bool frame_otherwise(int status, const Field* fields, std::size_t count, std::int64_t body_size);
+  int refuse(const protocol::Fault& fault) const;
+  bool takes_trailers() const noexcept;
+  void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
   void append_segment(Segment segment);
   bool reserve(std::size_t bytes);  // room in out
@@ -137,11 +147,13 @@ class Exchange {
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
 
+  static constinit thread_local Exchange* running_;  // whose handle() this thread is in
+
   Loop& loop_;
   void fill_request();
   narwhal_request request_{};
   Answer answer_ = Answer::none;
-  bool bodyless_ = false;     // HEAD, 204, 304: what is written is dropped
+  bool bodyless_ = false;     // HEAD, 204, 205, 304: what is written is dropped
   bool handed_over_ = false;  // some of the answer went to the loop before its end
   bool finished_in_handler_ = false;
   bool cut_ = false;  // the response is not what was promised: the connection must be closed
@@ -150,6 +162,7 @@ class Exchange {
   std::uint64_t left_ = 0;  // of a declared length
   std::uint64_t body_sent_ = 0;
   std::string_view response_head_;
+  std::string trailers_;           // the lines that follow the last chunk
   std::vector<Segment> segments_;  // after out, written by the answering thread
 
   std::atomic<bool> gone_{false};
@@ -158,7 +171,7 @@ class Exchange {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<Segment> handover_;
-  bool handover_ended_ = false;
+  bool handover_ended_ = false, head_handed_over_ = false;
   std::string inbox_;  // of a streamed body
   std::size_t inbox_read_ = 0;
   bool inbox_ended_ = true;

@@ -14,6 +14,7 @@ void Exchange::end_answer() {
 }
 
 void Exchange::move_to_handover() {
+  head_handed_over_ = answer_ != Answer::none;
   const auto move = [this](Segment segment) {
     segment.counted = true;
     unsent_.fetch_add(segment.size, std::memory_order_relaxed);
@@ -48,13 +49,13 @@ void Exchange::hand_over(Push push, Last last) {
   loop.crew().release();
 }
 
-bool Exchange::take_handover(std::vector<Segment>& segments) {
+Exchange::Taken Exchange::take_handover(std::vector<Segment>& segments) {
   const std::lock_guard lock(mutex_);
   const bool handler_done = returned && !deferred;
   if (handler_done) move_to_handover();  // the handler's thread does not touch them any more
   segments.insert(segments.end(), handover_.begin(), handover_.end());
   handover_.clear();
-  return handler_done || handover_ended_;
+  return {.begun = head_handed_over_, .ended = handler_done || handover_ended_};
 }
 
 bool Exchange::answer_ended() {

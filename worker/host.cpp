@@ -74,6 +74,14 @@ int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcep
   return guarded([&] { return exchange_of(handle).fail(status, view(reason)); });
 }
 
+int inform(narwhal_exchange* handle, int32_t status, const narwhal_field* fields, uint32_t count) noexcept {
+  return guarded([&] { return exchange_of(handle).inform(status, fields, count); });
+}
+
+int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t count) noexcept {
+  return guarded([&] { return exchange_of(handle).trailers(fields, count); });
+}
+
 void write_log(int32_t level, narwhal_bytes text) noexcept {
   const int bounded = level < NARWHAL_LOG_DEBUG      ? NARWHAL_LOG_DEBUG
                       : level > NARWHAL_LOG_CRITICAL ? NARWHAL_LOG_CRITICAL
@@ -109,6 +117,8 @@ const narwhal_host host_table = {
     .fail = fail,
     .log = write_log,
     .get_extension = get_extension,
+    .inform = inform,
+    .trailers = trailers,
 };
 
 }  // namespace narwhal::worker

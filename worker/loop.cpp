@@ -311,7 +311,7 @@ void Loop::see_answer(Exchange& exchange, Push push) {
     exchange.connection->take_answer(exchange, push);
     return;
   }
-  exchange.ended = exchange.take_handover(segments_) || exchange.ended;
+  exchange.ended = exchange.take_handover(segments_).ended || exchange.ended;
   for (Segment& segment : segments_) discard(segment);
   segments_.clear();
   if (exchange.ended && exchange.returned) retire_exchange(exchange);

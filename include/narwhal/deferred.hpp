@@ -57,6 +57,8 @@ class Deferred {
   Sent write(std::string_view piece) { return write(piece, 0); }
   // Never waits: Sent::again when the client is too slow to take it now.
   Sent try_write(std::string_view piece) { return write(piece, NARWHAL_NOWAIT); }
+  // A field behind the body, between start() and finish(); see Writer::trailer().
+  Sent trailer(std::string_view name, std::string_view value) noexcept;
   // The body is complete. Ends it.
   Sent finish();
   // Ends it with an error of this status, or cut off visibly when the head is out.

@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 #define NARWHAL_ABI_MAJOR 1
-#define NARWHAL_ABI_MINOR 0
+#define NARWHAL_ABI_MINOR 1
 
 /* True when the struct that `pointer` shows was made by a side that knows `member`. */
 #define NARWHAL_HAS(pointer, type, member) \
@@ -91,15 +91,25 @@ typedef struct narwhal_request {
   int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none */
 } narwhal_request;
 
-/* The head of a response, and the body where it is at hand. */
+/* The head of a response, and the body where it is at hand.
+ *
+ * Fields  are checked and copied at once. A name that is no token, or a control byte in a value (CR, LF and NUL among
+ *         them; HTAB may be there), refuses the whole call: NARWHAL_REFUSED, nothing sent, a line in the log that names
+ *         the field. The host writes Date, Connection, Content-Length, Transfer-Encoding, and Server unless you give one.
+ *         What you give of these, and Keep-Alive, Proxy-Connection, TE, Trailer and Upgrade, is dropped, for they concern
+ *         one connection, which is the host's; but Upgrade is kept in a 426, and Trailer where trailers() will be sent.
+ *         A field that your Connection names stays: leave it out yourself when you pass on somebody else's response.
+ * Length  is the body's, or body_size. A Content-Length field of yours counts only where neither says it: for a start()
+ *         with body_size -1, and as what GET would have got in an answer to HEAD without a body and in a 304. There it
+ *         must be a number (NARWHAL_REFUSED). Elsewhere it is dropped.
+ * Body    none is sent to HEAD and with 204, 205 and 304: what you give or write is dropped. */
 typedef struct narwhal_response {
   size_t struct_size;
   int32_t status; /* 200 to 599 */
   uint32_t field_count;
-  const narwhal_field *fields; /* checked and copied at once. The host writes Date, Connection, */
-                               /* Content-Length, Transfer-Encoding, and Server unless you give one. */
-  narwhal_bytes body;          /* respond() only */
-  int64_t body_size;           /* start() only: the length in bytes, or -1 when it is not known yet */
+  const narwhal_field *fields;
+  narwhal_bytes body; /* respond() only */
+  int64_t body_size;  /* start() only: the length in bytes, or -1 when it is not known yet */
   /* respond() only. NULL: the body is valid during the call and the host copies what it can't send
    * at once. Else the host may keep the pointer and calls release(release_arg) exactly once, [any],
    * also when respond() fails. */
@@ -156,7 +166,9 @@ typedef struct narwhal_host {
   /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT or on an inline plugin
    * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken. */
   int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);
-  /* [any] `length` bytes of a file from `offset`. The host duplicates the descriptor. */
+  /* [any] `length` bytes of a file from `offset`, by sendfile(2). The host duplicates the descriptor. NARWHAL_ERROR,
+   * nothing is taken, when it is no regular file open for reading or has fewer bytes than that. A file that becomes
+   * shorter before it is sent cuts the response off visibly. */
   int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);
   /* [any] The body is complete. Ends a deferred exchange. Fewer bytes than declared: the connection
    * is closed, so that the client sees the truncation, and NARWHAL_STATE is returned. Before start():
@@ -171,6 +183,24 @@ typedef struct narwhal_host {
   void (*log)(int32_t level, narwhal_bytes text);
   /* [any] A table of an optional feature, or NULL when this host lacks it. Never freed. */
   const void *(*get_extension)(const char *id);
+
+  /* ---- since minor 1: ask NARWHAL_HAS(host, narwhal_host, inform) or (..., trailers) before the call ---- */
+  /* [any] An interim response, as often as you like, before the head of the final one: 103 (Early Hints) with Link
+   * fields, 102, any status from 102 to 199. It is sent at once, and does not stop the deadline. Fields are checked as
+   * a response's are, and the same ones dropped; none is added. NARWHAL_OK, and nothing is sent, to a client of
+   * HTTP/1.0, which would take it for the answer (RFC 9110 15.2). Never waits: NARWHAL_AGAIN, nothing sent, while the
+   * client is slow to take what came before. NARWHAL_STATE once the head is out. NARWHAL_REFUSED for another status,
+   * or a field that may not go on the wire; the exchange goes on as if you had not asked. */
+  int (*inform)(narwhal_exchange *, int32_t status, const narwhal_field *fields, uint32_t count);
+  /* [any] Fields behind the body, between start() and finish(); more calls add more. Copied. They are sent when the
+   * response is chunked (start() with body_size -1, HTTP/1.1, a body allowed) and the client's TE says "trailers" (RFC
+   * 9110 10.1.4): everybody else may drop them unseen, so the host does, and returns NARWHAL_OK all the same. Never
+   * put into them what a client must have. Announce their names with a Trailer field in start(): it is passed on
+   * exactly where the trailers will be. NARWHAL_REFUSED, none of them taken, for a field that may not go on the wire or
+   * has no meaning behind a body: those of framing and connection, Host, credentials and cookies, request modifiers and
+   * conditions, Age, Cache-Control, Date, Expires, Location, Retry-After, Vary, Warning, Content-Encoding, -Range and
+   * -Type (RFC 9110 6.5.1). NARWHAL_STATE before start(), and after the end. */
+  int (*trailers)(narwhal_exchange *, const narwhal_field *fields, uint32_t count);
 } narwhal_host;
 
 /* What a plugin is told when it is set up. Valid during the call; `host` for ever. */

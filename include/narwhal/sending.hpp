@@ -1,4 +1,4 @@
-// Sending: how a Response becomes calls on the host. For the line and for Deferred; apps do not need it.
+// Sending: how a Response becomes calls on the host. For the line and for Deferred; of it, apps call inform() alone.
 #pragma once
 
 #include <narwhal/deferred.hpp>
@@ -15,22 +15,23 @@
 namespace narwhal {
 namespace detail {
 
-// The fields of a response as the ABI wants them; on the stack as long as they are few.
+// Headers as the ABI wants them; on the stack as long as they are few.
 class FieldList {
  public:
-  explicit FieldList(const Response& response) {
-    const std::size_t most = response.headers().size() + 1;
+  explicit FieldList(const Headers& headers, std::string_view type = "") {
+    const std::size_t most = headers.size() + 1;
     if (most > few_.size()) {
       many_.resize(most);
       fields_ = many_.data();
     }
-    if (!response.type().empty() && !response.headers().contains("Content-Type")) {
-      fields_[count_++] = {bytes_of("Content-Type"), bytes_of(response.type())};
+    if (!type.empty() && !headers.contains("Content-Type")) {
+      fields_[count_++] = {bytes_of("Content-Type"), bytes_of(type)};
     }
-    for (const auto& [name, value] : response.headers()) {
+    for (const auto& [name, value] : headers) {
       fields_[count_++] = {bytes_of(name.view()), bytes_of(value.view())};
     }
   }
+  explicit FieldList(const Response& response) : FieldList(response.headers(), response.type()) {}
   FieldList(const FieldList&) = delete;
   FieldList& operator=(const FieldList&) = delete;
 
@@ -42,6 +43,8 @@ class FieldList {
     head.fields = fields_;
     return head;
   }
+  const narwhal_field* fields() const noexcept { return fields_; }
+  std::uint32_t count() const noexcept { return count_; }
 
  private:
   std::array<narwhal_field, 8> few_;
@@ -72,6 +75,14 @@ inline int respond_text(const narwhal_host* host, narwhal_exchange* exchange, co
     whole.release = [](void* string) { delete static_cast<std::string*>(string); };
   }
   return host->respond(exchange, &whole);
+}
+
+// A host older than this knows no trailers; whoever gets the response does not need them.
+inline int trailer(const narwhal_host* host, narwhal_exchange* exchange, std::string_view name,
+                   std::string_view value) noexcept {
+  if (!NARWHAL_HAS(host, narwhal_host, trailers)) return NARWHAL_OK;
+  const narwhal_field field = {bytes_of(name), bytes_of(value)};
+  return host->trailers(exchange, &field, 1);
 }
 
 // The exchange is over after this, whatever it says; STATE would read as "not over yet".
@@ -135,6 +146,21 @@ inline std::unique_ptr<Told> take_told(const narwhal_host* host, narwhal_exchang
 
 }  // namespace detail
 
+// Sends an interim response at once, ahead of the real one: 103 with Link fields lets a browser fetch what the page will
+// need. Sent::ok also when nothing was sent, to HTTP/1.0 or by a host that is older than this; Sent::again when the
+// client is slow; Sent::state once the head is out; Sent::refused as plugin.h says. From any thread, for a Deferred too:
+// inform(deferred.request(), 103, Headers().add("Link", "</style.css>; rel=preload; as=style")).
+inline Sent inform(const Request& request, int status, const Headers& headers) {
+  if (!NARWHAL_HAS(request.host(), narwhal_host, inform)) return Sent::ok;
+  const detail::FieldList fields(headers);
+  return static_cast<Sent>(request.host()->inform(request.exchange(), status, fields.fields(), fields.count()));
+}
+
+inline void Writer::trailer(std::string_view name, std::string_view value) {
+  start();
+  check(detail::trailer(host_, exchange_, name, value));
+}
+
 inline void Writer::check(int code) {
   switch (code) {
     case NARWHAL_OK: return;
@@ -184,6 +210,10 @@ inline Sent Deferred::start(const Response& head, std::int64_t size) {
   const Sent sent = static_cast<Sent>(detail::start(host_, exchange_, head, size));
   started_ = started_ || sent == Sent::ok;
   return sent;
+}
+
+inline Sent Deferred::trailer(std::string_view name, std::string_view value) noexcept {
+  return static_cast<Sent>(detail::trailer(host_, exchange_, name, value));
 }
 
 inline Sent Deferred::finish() {

@@ -44,6 +44,9 @@ class Writer {
     start();
     check(host_->send_file(exchange_, fd, offset, size));
   }
+  // A field behind the body, for a stream of unknown size to a client that takes them (plugin.h, trailers()); else it is
+  // dropped. Announce it in the Response: .header("Trailer", name).
+  void trailer(std::string_view name, std::string_view value);
   // Sends the head now, before there is a piece.
   void start() {
     if (started_) return;

@@ -10,7 +10,8 @@ from server import example
 from wire import Truncated, WireError, request_bytes
 
 KEYS = {"method", "path", "query", "headers", "body_len", "body_sha256", "body", "protocol", "uri", "features"}
-FEATURES = {"status", "force", "size", "chunked", "cl", "rh", "sleep", "noread", "readn", "exc", "write", "crash"}
+FEATURES = {"status", "force", "size", "chunked", "cl", "rh", "sleep", "noread", "readn", "exc", "write", "crash",
+            "hint", "trailer"}
 
 
 @pytest.fixture(scope="module")

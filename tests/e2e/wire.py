@@ -38,6 +38,7 @@ class Response:
     body: bytes = b""
     framing: str = "none"  # none, length, chunked or close
     chunks: list = field(default_factory=list)
+    trailers: list = field(default_factory=list)  # [(name, value)] behind the last chunk
     elapsed: float = 0.0
     to_1_0: bool = False  # the request was of HTTP/1.0, where keeping the connection is what has to be said
 
@@ -103,7 +104,7 @@ class Wire:
         self.timeout = timeout
         self.sock = dial(address, timeout, receive_buffer)
         self.buffer = bytearray()
-        self.speaks_1_0 = False
+        self.speaks_1_0 = self.takes_trailers = False
         self.sent_at = time.monotonic()
 
     def __enter__(self):
@@ -117,6 +118,7 @@ class Wire:
         self.sock.settimeout(scaled(self.timeout))
         self.sock.sendall(data)
         self.speaks_1_0 = self.speaks_1_0 or b" HTTP/1.0\r\n" in data
+        self.takes_trailers = self.takes_trailers or b"\r\nTE: trailers\r\n" in data
         self.sent_at = time.monotonic()
 
     def ask(self, target="/", **parts):
@@ -185,12 +187,17 @@ class Wire:
         if not match:
             raise WireError(f"not a status line: {line!r}")
         response = Response(int(match[2]), match[3].decode("latin-1"), match[1].decode(), to_1_0=self.speaks_1_0)
-        while line := self._line(deadline, "header", response):
+        response.headers = self._fields(deadline, "header", response)
+        return response
+
+    def _fields(self, deadline, context, response):
+        fields = []
+        while line := self._line(deadline, context, response):
             match = FIELD_LINE.fullmatch(line)
             if not match:
-                raise WireError(f"not a header line: {line!r}")
-            response.headers.append((match[1].decode(), match[2].decode("latin-1")))
-        return response
+                raise WireError(f"not a {context} line: {line!r}")
+            fields.append((match[1].decode(), match[2].decode("latin-1")))
+        return fields
 
     def response(self, method="GET", timeout=None, interim=False):
         """Reads one whole response. 1xx responses are skipped unless interim is asked for."""
@@ -242,7 +249,8 @@ class Wire:
             response.body += chunk
             if self._exactly(2, deadline, "end of chunk", response) != b"\r\n":
                 raise WireError("chunk data not followed by CRLF")
-        if self._line(deadline, "end of chunks", response) != b"":
+        response.trailers = self._fields(deadline, "trailer", response)
+        if response.trailers and not self.takes_trailers:
             raise WireError("trailers, which nobody asked for")
 
     def chunk(self, timeout=None):

@@ -42,7 +42,8 @@ struct narwhal_exchange {
   std::mutex mutex;
   std::condition_variable ended_changed;
   int status = 0;
-  Pairs headers;
+  Pairs headers, trailers;
+  std::vector<std::pair<int, Pairs>> interim;
   std::string body, reason;
   const char* body_at = nullptr;  // where the plugin's bytes of a respond() were
   bool released = false;          // release was given and called
@@ -96,14 +97,18 @@ inline void end(narwhal_exchange* exchange) {
   exchange->ended = true;
   exchange->ended_changed.notify_all();
 }
+inline bool take_fields(const narwhal_field* fields, std::uint32_t count, Pairs& taken) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    taken.emplace_back(text_of(fields[i].name), text_of(fields[i].value));
+    if (taken.back().second.find_first_of("\r\n") != std::string::npos) return false;
+  }
+  return true;
+}
 inline int take_head(narwhal_exchange* exchange, const narwhal_response* response) {
   if (exchange->started) return NARWHAL_STATE;
   if (response->status < 200 || response->status > 599) return NARWHAL_REFUSED;
   Pairs headers;
-  for (std::uint32_t i = 0; i < response->field_count; ++i) {
-    headers.emplace_back(text_of(response->fields[i].name), text_of(response->fields[i].value));
-    if (headers.back().second.find_first_of("\r\n") != std::string::npos) return NARWHAL_REFUSED;
-  }
+  if (!take_fields(response->fields, response->field_count, headers)) return NARWHAL_REFUSED;
   exchange->headers = std::move(headers);
   exchange->status = response->status;
   exchange->started = true;
@@ -177,29 +182,50 @@ inline void log(std::int32_t, narwhal_bytes text) {
   log_lines.push_back(text_of(text));
 }
 inline const void* get_extension(const char*) { return nullptr; }
+inline int inform(narwhal_exchange* exchange, std::int32_t status, const narwhal_field* fields, std::uint32_t count) {
+  const std::lock_guard lock(exchange->mutex);
+  if (exchange->gone) return NARWHAL_GONE;
+  if (exchange->started) return NARWHAL_STATE;
+  Pairs taken;
+  if (status < 102 || status > 199 || !take_fields(fields, count, taken)) return NARWHAL_REFUSED;
+  exchange->interim.emplace_back(status, std::move(taken));
+  return NARWHAL_OK;
+}
+inline int trailers(narwhal_exchange* exchange, const narwhal_field* fields, std::uint32_t count) {
+  const std::lock_guard lock(exchange->mutex);
+  if (exchange->gone) return NARWHAL_GONE;
+  if (!exchange->started || exchange->ended) return NARWHAL_STATE;
+  Pairs taken;
+  if (!take_fields(fields, count, taken)) return NARWHAL_REFUSED;
+  exchange->trailers.insert(exchange->trailers.end(), taken.begin(), taken.end());
+  return NARWHAL_OK;
+}
 
-inline const narwhal_host host = {sizeof(narwhal_host),
-                                  NARWHAL_ABI_MINOR,
-                                  0,
-                                  {"fake/1", 6},
-                                  request,
-                                  header,
-                                  variable,
-                                  body,
-                                  body_fd,
-                                  read_body,
-                                  alloc,
-                                  set_user,
-                                  user,
-                                  gone,
-                                  respond,
-                                  start,
-                                  write,
-                                  send_file,
-                                  finish,
-                                  fail,
-                                  log,
-                                  get_extension};
+// A host of an earlier minor version says that its table is shorter, whatever lies behind its end.
+inline narwhal_host host = {sizeof(narwhal_host),
+                            NARWHAL_ABI_MINOR,
+                            0,
+                            {"fake/1", 6},
+                            request,
+                            header,
+                            variable,
+                            body,
+                            body_fd,
+                            read_body,
+                            alloc,
+                            set_user,
+                            user,
+                            gone,
+                            respond,
+                            start,
+                            write,
+                            send_file,
+                            finish,
+                            fail,
+                            log,
+                            get_extension,
+                            inform,
+                            trailers};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;
@@ -250,7 +276,8 @@ inline std::unique_ptr<narwhal_exchange> exchange(Ask ask) {
 struct Answer {
   int code = 0;  // what handle() returned
   int status = 0;
-  Pairs headers;
+  Pairs headers, trailers;
+  std::vector<std::pair<int, Pairs>> interim;
   std::string body, reason;
   bool complete = false, cut = false;
   std::string header(std::string_view name) const {
@@ -294,6 +321,8 @@ class Worker {
     return {.code = code,
             .status = host_answers && !exchange.started ? 500 : exchange.status,
             .headers = exchange.headers,
+            .trailers = exchange.trailers,
+            .interim = exchange.interim,
             .body = exchange.body,
             .reason = exchange.reason,
             .complete = exchange.complete,

@@ -74,7 +74,10 @@ AT(narwhal_host, finish, 144, 8);
 AT(narwhal_host, fail, 152, 8);
 AT(narwhal_host, log, 160, 8);
 AT(narwhal_host, get_extension, 168, 8);
-SIZE(narwhal_host, 176);
+// minor 1
+AT(narwhal_host, inform, 176, 8);
+AT(narwhal_host, trailers, 184, 8);
+SIZE(narwhal_host, 192);
 
 AT(narwhal_boot, struct_size, 0, 8);
 AT(narwhal_boot, host, 8, 8);

@@ -115,12 +115,12 @@ TEST_CASE("response: every status has its line") {
 }
 
 TEST_CASE("response: nothing that could forge a line is let through") {
-  CHECK(check_response(200, nullptr, 0) == nullptr);
-  for (const int status : {-1, 0, 100, 199, 600, 1000}) CHECK(check_response(status, nullptr, 0) != nullptr);
-  CHECK(check_response(599, nullptr, 0) == nullptr);
+  CHECK_FALSE(check_response(200, nullptr, 0));
+  for (const int status : {-1, 0, 100, 199, 600, 1000}) CHECK(check_response(status, nullptr, 0));
+  CHECK_FALSE(check_response(599, nullptr, 0));
   const auto accepts = [](std::string_view name, std::string_view value) {
     const Field fields[] = {field("Fine", "x"), field(name, value)};
-    return check_response(200, fields, 2) == nullptr;
+    return !check_response(200, fields, 2);
   };
   CHECK(accepts("X", ""));
   CHECK_FALSE(accepts("", "x"));
@@ -133,6 +133,75 @@ TEST_CASE("response: nothing that could forge a line is let through") {
     const bool token = visible && std::string_view("\"(),/:;<=>?@[\\]{}").find(byte) == std::string_view::npos;
     CHECK(accepts("X" + byte, "a") == token);
   }
+}
+
+TEST_CASE("response: what is wrong names the field that is at fault") {
+  const Field fields[] = {field("Fine", "x"), field("Worse", "a\nb")};
+  CHECK(check_response(200, fields, 2).field == &fields[1]);
+  CHECK(check_response(200, fields, 1).field == nullptr);
+  CHECK(check_response(99, fields, 2).field == nullptr);
+}
+
+TEST_CASE("response: an interim one has a status of its own kind and nothing but its fields") {
+  for (const int status : {102, 103, 104, 199}) CHECK_FALSE(check_interim(status, nullptr, 0));
+  for (const int status : {-1, 0, 99, 100, 101, 200, 204, 600}) CHECK(check_interim(status, nullptr, 0));
+  const Field forged[] = {field("Link", "a\r\nb: c")};
+  CHECK(check_interim(103, forged, 1));
+  const Field fields[] = {field("Link", "</a>"), field("Content-Length", "5"), field("Upgrade", "x"),
+                          field("Date", "x"),    field("Trailer", "x"),        field("Link", "</b>")};
+  ResponseHead head;
+  head.status = 103;
+  head.fields = fields;
+  head.field_count = std::size(fields);
+  head.length = Length::absent;
+  CHECK(encoded(head) == "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n");
+}
+
+TEST_CASE("response: a Trailer field stays where trailers will follow, and there alone") {
+  const Field fields[] = {field("trailer", "X-Sum"), field("TE", "x"), field("Upgrade", "x")};
+  ResponseHead head;
+  head.fields = fields;
+  head.field_count = std::size(fields);
+  head.length = Length::chunked;
+  CHECK(encoded(head) == "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  head.trailers = true;
+  CHECK(encoded(head) == "HTTP/1.1 200 OK\r\ntrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n");
+}
+
+TEST_CASE("response: Upgrade stays in a 426, and Connection names it") {
+  const Field fields[] = {field("UPGRADE", "TLS/1.2"), field("Connection", "x")};
+  ResponseHead head;
+  head.status = 426;
+  head.fields = fields;
+  head.field_count = std::size(fields);
+  head.length = Length::absent;
+  const std::string begin = "HTTP/1.1 426 Upgrade Required\r\nUPGRADE: TLS/1.2\r\nConnection: ";
+  CHECK(encoded(head) == begin + "upgrade\r\n\r\n");
+  head.keep_alive = false;
+  CHECK(encoded(head) == begin + "close, upgrade\r\n\r\n");
+  head.minor = 0;
+  CHECK(encoded(head) == begin + "upgrade\r\n\r\n");
+  head.keep_alive = true;
+  CHECK(encoded(head) == begin + "keep-alive, upgrade\r\n\r\n");
+}
+
+TEST_CASE("response: an application's Content-Length is a number, once") {
+  const auto length_of = [](std::initializer_list<std::string_view> values) {
+    std::vector<Field> fields{field("X", "7")};
+    for (const std::string_view value : values) fields.push_back(field("content-LENGTH", value));
+    return content_length_of(fields.data(), fields.size());
+  };
+  CHECK(length_of({}) == content_length_none);
+  CHECK(length_of({"0"}) == 0);
+  CHECK(length_of({"0012"}) == 12);
+  CHECK(length_of({"999999999999999999"}) == 999999999999999999);
+  CHECK(length_of({"5", "5"}) == 5);
+  for (const std::string_view bad : {"", " 5", "5 ", "+5", "-5", "0x5", "5,5", "1000000000000000000"}) {
+    CAPTURE(bad);
+    CHECK(length_of({bad}) == content_length_bad);
+  }
+  CHECK(length_of({"5", "6"}) == content_length_bad);
+  CHECK(length_of({"5", "x"}) == content_length_bad);
 }
 
 TEST_CASE("date: every day from 1970 to 2100 is the C library's") {

@@ -1,0 +1,367 @@
+// The answering half of an exchange: what a handler, or the host in its place, says becomes bytes.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/log.hpp"
+#include "protocol/http1_chunks.hpp"
+#include "protocol/http1_trailers.hpp"
+#include "worker/exchange.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+const Field* fields_of(const narwhal_field* fields) noexcept { return reinterpret_cast<const Field*>(fields); }
+
+// Memory on its way to become a segment.
+class Memory {
+ public:
+  explicit Memory(std::size_t size) : data_(static_cast<char*>(std::malloc(size))) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(data_); }
+  char* data() noexcept { return data_; }
+  Segment segment(std::size_t size) && noexcept {
+    char* const data = std::exchange(data_, nullptr);
+    return {.data = data, .size = size, .release = std::free, .release_arg = data};
+  }
+
+ private:
+  char* data_;
+};
+
+Segment copy_of(std::string_view bytes) {
+  Memory memory(bytes.size());
+  std::memcpy(memory.data(), bytes.data(), bytes.size());
+  return std::move(memory).segment(bytes.size());
+}
+
+// sendfile(2) is called when the head is long gone: what it would refuse has to be found here.
+Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
+  struct stat facts {};
+  if (::fstat(fd, &facts) != 0) return errno_error("look at the descriptor");
+  if (!S_ISREG(facts.st_mode)) return Error{"not a regular file"};
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || (flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) return Error{"not open for reading"};
+  if (offset < 0 || length < 0 || offset > facts.st_size || length > facts.st_size - offset) {
+    return Error{fmt::format("{} bytes from {} on, of a file of {}", length, offset, facts.st_size)};
+  }
+  return Done{};
+}
+
+}  // namespace
+
+// ---- the answer ----
+
+bool Exchange::reserve(std::size_t bytes) {
+  if (out != nullptr && out->room() >= bytes) return true;
+  if (out != nullptr) return false;
+  // On a thread without the baton the pool is out of reach.
+  out = BufferPool::make(std::max<std::size_t>(bytes, 1024));
+  return true;
+}
+
+void Exchange::append_segment(Segment segment) { segments_.push_back(segment); }
+
+int Exchange::append(std::string_view bytes) {
+  if (bytes.empty()) return NARWHAL_OK;
+  if (segments_.empty() && reserve(bytes.size())) {
+    std::memcpy(out->tail(), bytes.data(), bytes.size());
+    out->end += static_cast<std::uint32_t>(bytes.size());
+  } else {
+    append_segment(copy_of(bytes));
+  }
+  return NARWHAL_OK;
+}
+
+// A status, name or value of the application's that may not go on the wire: whoever wrote it has to find it.
+int Exchange::refuse(const protocol::Fault& fault) const {
+  constexpr std::size_t name_bytes_max = 100;
+  const std::string_view name = fault.field != nullptr ? fault.field->name.view() : std::string_view();
+  log::error("{} {}: refused in an answer: {}{}{}{}", head.method.view(), head.target.view(), fault.text,
+             fault.field != nullptr ? ": '" : "", name.substr(0, name_bytes_max), fault.field != nullptr ? "'" : "");
+  return NARWHAL_REFUSED;
+}
+
+// How the body's end is told, for what does not simply have a body of a known length. False: Content-Length is no number.
+bool Exchange::frame_otherwise(int status, const Field* fields, std::size_t count, std::int64_t body_size) {
+  using Length = protocol::ResponseHead::Length;
+  if (status == 204) {
+    framing_ = Length::absent;
+    return true;
+  }
+  if (status == 205) {  // RFC 9110 15.3.6
+    framing_ = Length::known;
+    left_ = 0;
+    return true;
+  }
+  // In a 304 and to HEAD, Content-Length is what GET would have got (RFC 9110 8.6): an empty body does not say.
+  if (status == 304 || (bodyless_ && body_size == 0)) body_size = -1;
+  if (body_size < 0) body_size = protocol::content_length_of(fields, count);
+  if (body_size == protocol::content_length_bad) return false;
+  left_ = body_size > 0 ? static_cast<std::uint64_t>(body_size) : 0;
+  if (body_size >= 0) {
+    framing_ = Length::known;
+  } else if (bodyless_) {
+    framing_ = Length::absent;
+  } else {
+    framing_ = head.minor == 1 ? Length::chunked : Length::until_close;
+  }
+  return true;
+}
+
+// Checks and writes the head; body_size < 0: not known.
+int Exchange::begin_answer(const narwhal_response& response, std::int64_t body_size) {
+  using Length = protocol::ResponseHead::Length;
+  if (answer_ != Answer::none) return NARWHAL_STATE;
+  const int status = response.status;
+  const Field* const fields = fields_of(response.fields);
+  const std::uint32_t count = response.field_count;
+  if (const protocol::Fault fault = protocol::check_response(status, fields, count)) return refuse(fault);
+
+  protocol::ResponseHead out_head;
+  out_head.status = status;
+  out_head.fields = fields;
+  out_head.field_count = count;
+  out_head.minor = head.minor;
+  out_head.date = loop_.date();
+  out_head.server = loop_.config().server_header;
+  bodyless_ = head.is_head || status == 204 || status == 205 || status == 304;
+  if (body_size >= 0 && !bodyless_) [[likely]] {
+    framing_ = Length::known;
+    left_ = static_cast<std::uint64_t>(body_size);
+  } else if (!frame_otherwise(status, fields, count, body_size)) {
+    return refuse({"Content-Length is no number, or two"});
+  }
+  out_head.content_length = left_;
+  out_head.length = framing_;
+  out_head.trailers = framing_ == Length::chunked && takes_trailers();
+  if (framing_ == Length::until_close || loop_.retiring()) keep_alive = false;
+  out_head.keep_alive = keep_alive;
+
+  const std::size_t bound = protocol::response_head_bound(out_head);
+  if (!reserve(bound)) {  // only a head of unusual size gets here: out holds nothing yet
+    std::free(std::exchange(out, BufferPool::make(bound)));  // the pool is out of reach
+  }
+  const std::size_t size = protocol::encode_response_head(out_head, out->tail());
+  response_head_ = {out->tail(), size};
+  out->end += static_cast<std::uint32_t>(size);
+  status_ = status;
+  answer_ = Answer::started;
+  return NARWHAL_OK;
+}
+
+bool Exchange::takes_trailers() const noexcept {
+  return protocol::takes_trailers(head.fields.data(), head.fields.size());
+}
+
+// Its own bytes, not those in `out`: the final answer still goes there.
+int Exchange::inform(int status, const narwhal_field* fields, std::uint32_t count) {
+  if (gone()) return NARWHAL_GONE;
+  if (answer_ != Answer::none) return NARWHAL_STATE;
+  if (const protocol::Fault fault = protocol::check_interim(status, fields_of(fields), count)) return refuse(fault);
+  if (head.minor == 0) return NARWHAL_OK;  // RFC 9110 15.2: it would take this for the answer
+  if (unsent_.load(std::memory_order_relaxed) >= loop_.config().response_buffer_size) return NARWHAL_AGAIN;
+  protocol::ResponseHead interim;
+  interim.status = status;
+  interim.fields = fields_of(fields);
+  interim.field_count = count;
+  interim.length = protocol::ResponseHead::Length::absent;
+  Memory memory(protocol::response_head_bound(interim));
+  append_segment(std::move(memory).segment(protocol::encode_response_head(interim, memory.data())));
+  hand_over(Push::now, Last::no);
+  return NARWHAL_OK;
+}
+
+int Exchange::respond(const narwhal_response& response) {
+  const std::string_view bytes(response.body.data, response.body.size);
+  const bool lent = NARWHAL_HAS(&response, narwhal_response, release_arg) && response.release != nullptr;
+  int result = gone() ? NARWHAL_GONE : begin_answer(response, static_cast<std::int64_t>(bytes.size()));
+  if (result == NARWHAL_OK) {
+    left_ = 0;
+    if (!bodyless_) {
+      body_sent_ = bytes.size();
+      if (bytes.size() <= out->room() && bytes.size() <= BufferPool::usual_capacity) {
+        append(bytes);
+      } else if (lent) {
+        append_segment({.data = bytes.data(),
+                        .size = bytes.size(),
+                        .release = response.release,
+                        .release_arg = response.release_arg});
+        answer_ = Answer::finished;
+        end_answer();
+        return NARWHAL_OK;  // released when it is sent
+      } else {
+        append_segment(copy_of(bytes));
+      }
+    }
+    answer_ = Answer::finished;
+  }
+  if (lent) response.release(response.release_arg);
+  if (result == NARWHAL_OK || result == NARWHAL_GONE) end_answer();
+  return result;
+}
+
+int Exchange::start(const narwhal_response& response) {
+  if (gone()) return NARWHAL_GONE;
+  const int result = begin_answer(response, response.body_size);
+  if (result != NARWHAL_OK) return result;
+  hand_over(Push::hold, Last::no);
+  return NARWHAL_OK;
+}
+
+int Exchange::write(std::string_view bytes, bool may_wait) {
+  using Length = protocol::ResponseHead::Length;
+  if (gone()) return NARWHAL_GONE;
+  if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (bodyless_) return NARWHAL_OK;
+  if (framing_ == Length::known && bytes.size() > left_) return NARWHAL_STATE;
+  if (const int waited = wait_for_room(may_wait); waited != NARWHAL_OK) return waited;
+  if (bytes.empty()) return NARWHAL_OK;  // as a chunk it would be the last
+  if (framing_ == Length::chunked) {
+    char line[protocol::chunk_line_bytes_max];
+    const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
+    reserve(size + bytes.size() + 2);
+    append({line, size});
+    append(bytes);
+    append("\r\n");
+  } else {
+    append(bytes);
+  }
+  took(bytes.size());
+  hand_over(Push::now, Last::no);
+  return NARWHAL_OK;
+}
+
+// Counted when it is on its way, not before: what fails must be missed at the end.
+void Exchange::took(std::uint64_t body_bytes) noexcept {
+  if (framing_ == protocol::ResponseHead::Length::known) left_ -= body_bytes;
+  body_sent_ += body_bytes;
+}
+
+int Exchange::send_file(int fd, std::int64_t offset, std::int64_t length) {
+  using Length = protocol::ResponseHead::Length;
+  if (gone()) return NARWHAL_GONE;
+  if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (const Result<Done> sendable = check_file(fd, offset, length); !sendable) {
+    log::error("{} {}: send_file: {}", head.method.view(), head.target.view(), sendable.error());
+    return NARWHAL_ERROR;
+  }
+  if (bodyless_) return NARWHAL_OK;
+  const auto size = static_cast<std::uint64_t>(length);
+  if (framing_ == Length::known && size > left_) return NARWHAL_STATE;
+  if (const int waited = wait_for_room(!mount->is_inline()); waited == NARWHAL_GONE) return waited;
+  if (size == 0) return NARWHAL_OK;
+  const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) {
+    log::error("{} {}: send_file: duplicate the descriptor: {}", head.method.view(), head.target.view(),
+               std::strerror(errno));
+    return NARWHAL_ERROR;
+  }
+  if (framing_ == Length::chunked) {
+    char line[protocol::chunk_line_bytes_max];
+    append({line, protocol::encode_chunk_line(size, line)});
+  }
+  append_segment({.size = size, .file = own, .offset = offset});
+  if (framing_ == Length::chunked) append("\r\n");
+  took(size);
+  hand_over(Push::now, Last::no);
+  return NARWHAL_OK;
+}
+
+int Exchange::trailers(const narwhal_field* fields, std::uint32_t count) {
+  if (gone()) return NARWHAL_GONE;
+  if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (const protocol::Fault fault = protocol::check_trailers(fields_of(fields), count)) return refuse(fault);
+  if (framing_ != protocol::ResponseHead::Length::chunked || !takes_trailers()) return NARWHAL_OK;
+  const std::size_t before = trailers_.size();
+  trailers_.resize(before + protocol::trailers_bound(fields_of(fields), count));
+  trailers_.resize(before + protocol::encode_trailers(fields_of(fields), count, trailers_.data() + before));
+  return NARWHAL_OK;
+}
+
+int Exchange::finish() {
+  using Length = protocol::ResponseHead::Length;
+  if (gone()) {
+    end_answer();
+    return NARWHAL_GONE;
+  }
+  if (answer_ != Answer::started) return NARWHAL_STATE;
+  answer_ = Answer::finished;
+  if (framing_ == Length::chunked) append(trailers_.empty() ? "0\r\n\r\n" : "0\r\n" + trailers_ + "\r\n");
+  const bool short_of_length = framing_ == Length::known && left_ != 0 && !bodyless_;
+  if (short_of_length) {
+    cut_ = true;
+    log::error("{} {}: the response is {} bytes short of its declared length: connection closed", head.method.view(),
+               head.target.view(), left_);
+  }
+  end_answer();
+  return short_of_length ? NARWHAL_STATE : NARWHAL_OK;
+}
+
+int Exchange::fail(int status, std::string_view reason) {
+  if (gone()) {
+    end_answer();
+    return NARWHAL_GONE;
+  }
+  if (answer_ == Answer::finished) return NARWHAL_STATE;
+  log::error("{} {}: {}", head.method.view(), head.target.view(), reason);
+  if (answer_ == Answer::started) {
+    answer_ = Answer::finished;
+    cut_ = true;
+    end_answer();
+    return NARWHAL_OK;
+  }
+  if (status < 400 || status > 599) status = 500;
+  const std::string text = std::string(protocol::reason_phrase(status)) + "\n";
+  const narwhal_field type = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = status;
+  response.fields = &type;
+  response.field_count = 1;
+  response.body = {text.data(), text.size()};
+  return respond(response);
+}
+
+void Exchange::end_for_handler(int result) {
+  if (finished_in_handler_ || answer_ == Answer::finished || gone()) return;
+  running_ = this;  // what follows is the handler's own doing: nothing is posted
+  if (answer_ == Answer::none) {
+    fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
+  } else if (result != NARWHAL_OK || framing_ == protocol::ResponseHead::Length::known) {
+    if (result != NARWHAL_OK) {
+      fail(500, "the handler failed after the head was sent: the response is cut off");
+    } else {
+      finish();
+    }
+  } else {
+    finish();
+  }
+  running_ = nullptr;
+}
+
+void Exchange::answer_refusal() {
+  const std::string_view text = refusal == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
+  const narwhal_field fields[] = {{NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")},
+                                  {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = refusal;
+  response.fields = fields;
+  response.field_count = refusal == 503 ? 2 : 1;
+  response.body = {text.data(), text.size()};
+  running_ = this;  // nothing is posted: the loop itself is here
+  respond(response);
+  running_ = nullptr;
+  returned = true;
+}
+
+}  // namespace narwhal::worker
