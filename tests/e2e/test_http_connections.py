@@ -61,6 +61,16 @@ def test_requests_that_arrive_byte_by_byte_are_answered(echo):
     assert [answer["body"] for answer in answers] == ["", "hello", "hello", ""]
 
 
+def test_trailers_of_a_request_never_become_its_fields(echo):
+    with echo.connect() as wire:
+        wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked"), ("Trailer", "X-Late")],
+                                body=b"5\r\nhello\r\n0\r\nX-Late: 1\r\nCookie: a=b\r\n\r\n") + MARKER)
+        answer = json.loads(wire.response().body)
+        assert answer["body"] == "hello"
+        assert [name for name, _ in answer["headers"]] == ["Host", "Transfer-Encoding", "Trailer"]
+        assert path_of(wire.response()) == "/marker"
+
+
 # ---- what is due is never lost ----
 BAD = {"nonsense": b"GARBAGE\r\n\r\n", "a bad field": b"GET / HTTP/1.1\r\nHost : t\r\n\r\n",
        "a large field": b"GET / HTTP/1.1\r\nX: " + b"x" * 9000,

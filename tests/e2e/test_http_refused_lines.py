@@ -113,6 +113,28 @@ def test_a_silent_connection_is_no_request_and_leaves_no_line(logged):
     assert len(logged.lines()) == before
 
 
+@pytest.mark.parametrize("body", [b"Content-Length: 9\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"])
+def test_a_body_that_breaks_off_is_no_request(serve, tmp_path, body):
+    path = tmp_path / "access.log"
+    server = serve(example("echo"), "-w", "1", "--access-logfile", path, "--access-logformat", "%(U)s")
+    with server.connect() as wire:
+        wire.send(request_bytes("/whole") + POST + body)
+        assert wire.response().status == 200
+        wire.shut_down_writing()
+        assert wire.end() == "eof"
+    assert server.get("/last").status == 200
+    eventually("the last line", lambda: path.exists() and "/last" in path.read_text())
+    assert path.read_text() == "/whole\n/last\n"
+
+
+def test_what_nobody_would_read_is_not_asked_for(logged):
+    with logged.connect() as wire:
+        wire.send(request_bytes("/elsewhere", method="POST", headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
+        response = wire.response(interim=True)
+        assert response.status == 404 and response.closes
+        assert wire.rest() == b""
+
+
 def test_a_body_refused_behind_the_answers_head_cuts_that_answer_and_is_logged(serve, tmp_path):
     """A second head would be taken for more of the body."""
     path = tmp_path / "access.log"
