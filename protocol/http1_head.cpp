@@ -1,5 +1,6 @@
 #include "protocol/http1_head.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "protocol/characters.hpp"
@@ -10,8 +11,9 @@ namespace narwhal::protocol {
 namespace {
 
 constexpr std::size_t crlf_bytes = 2;
-constexpr std::size_t empty_lines_max = 2;            // skipped before a request
-constexpr std::size_t unlimited_bytes = 1024 * 1024;  // what a part of the head without a limit may take
+constexpr std::size_t empty_lines_max = 2;           // skipped before a request
+constexpr std::size_t part_bytes_max = 1024 * 1024;  // what the line, or all fields together, may take at most
+constexpr std::size_t fields_max = 32768;
 constexpr std::uint64_t length_max = std::numeric_limits<std::int64_t>::max();
 
 // What the fields say, collected before it is judged. Bits, so that the usual head costs one comparison.
@@ -40,7 +42,7 @@ Refusal note_host(std::string_view value, Facts& facts, Head& head) noexcept {
   if ((facts & has_host) != 0) return {400, "more than one Host"};
   if (!is_authority(value)) return {400, "malformed Host"};
   facts |= has_host;
-  if (head.scheme.data == nullptr && !head.is_connect) head.authority = value;
+  if (head.scheme.data == nullptr) head.authority = value;
   return {};
 }
 
@@ -64,13 +66,15 @@ Refusal note_coding(std::string_view value, Facts& facts) noexcept {
   if ((facts & has_coding) != 0) return {400, "more than one Transfer-Encoding"};
   facts |= has_coding;
   if (same_token(value, "chunked")) return {};
-  unsigned chunked = 0;
+  unsigned chunked = 0, codings = 0;
   bool chunked_last = false;
   for_each_member(value, [&](std::string_view coding) {
     chunked_last = same_token(coding, "chunked");
     chunked += chunked_last ? 1 : 0;
+    ++codings;
   });
   if (!chunked_last || chunked > 1) return {400, "Transfer-Encoding is not chunked once, at its end"};
+  if (codings == 1) return {400, "empty members in Transfer-Encoding"};  // a list that hides the coding from somebody
   facts |= coding_unknown;
   return {};
 }
@@ -150,8 +154,9 @@ ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcep
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
   if (limits.field_size == 0) field_line = unlimited;
+  const bool fields_limited = limits.fields - 1 < fields_max;  // neither 0 nor too many
   return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped,
-          limits.fields != 0 ? limits.fields : unlimited};
+          fields_limited ? limits.fields : fields_max};
 }
 
 }  // namespace
@@ -164,11 +169,11 @@ Bytes Head::field(std::string_view name) const noexcept {
 }
 
 std::size_t head_bytes_max(const HeadLimits& limits) noexcept {
-  const std::size_t line = limits.request_line != 0 ? limits.request_line : unlimited_bytes;
-  std::size_t fields = unlimited_bytes;
+  const std::size_t line = limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max;
+  std::size_t fields = part_bytes_max;
   const bool bounded = limits.fields != 0 && limits.field_size != 0;
-  if (bounded && __builtin_mul_overflow(limits.fields, limits.field_size, &fields)) fields = unlimited_bytes;
-  return (empty_lines_max + 2) * crlf_bytes + line + fields;
+  if (bounded && __builtin_mul_overflow(limits.fields, limits.field_size, &fields)) fields = part_bytes_max;
+  return (empty_lines_max + 2) * crlf_bytes + line + std::min(fields, part_bytes_max);
 }
 
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) {
@@ -196,6 +201,19 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
   if (!refusal) refusal = judge_fields(head);
   if (refusal) return refused(refusal);
   return {Status::complete, 0, skipped + scan.stop, 0, ""};
+}
+
+void decode_request_line(std::string_view bytes, Head& head) noexcept {
+  const std::string_view request = bytes.substr(empty_lines(bytes));
+  const std::string_view line = request.substr(0, request.find("\r\n"));
+  head = {};
+  // A line that was refused for what it asks may still be told; of a malformed one nothing is sure.
+  const bool whole = line.size() != request.size() && all(line, bytes::value);
+  const Refusal refusal = whole ? parse_request_line(line, head) : Refusal{400, ""};
+  if (refusal.http_status == 400 || refusal.http_status == 505) {
+    head = {};
+    head.is_head = request.starts_with("HEAD ");
+  }
 }
 
 }  // namespace narwhal::protocol

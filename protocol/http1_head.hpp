@@ -3,7 +3,7 @@
 //            lines into names and values, and the rules that join them (Host, framing, versions, target forms) applied.
 // Ownership  every view in Head points into the bytes given; Head owns only its list of fields, which is
 //            reused: no allocation once it has grown.
-// Units      bytes. Limits of 0 mean "no limit of its own"; head_bytes_max() bounds the whole.
+// Units      bytes. Limits of 0 mean "no limit of its own"; head_bytes_max() bounds the whole, at 2 MiB and a little.
 // Errors     bad bytes give Status::refused with an HTTP status and a fault text (a literal). Throws for want of
 //            memory alone.
 // Threads    none; stateless but for the caller's Head.
@@ -20,7 +20,7 @@ namespace narwhal::protocol {
 
 struct HeadLimits {
   std::size_t request_line = 4094;  // longer: 414
-  std::size_t fields = 100;         // more: 431
+  std::size_t fields = 100;         // more: 431; 0, and more than 32768: 32768
   std::size_t field_size = 8190;    // one field line with its CRLF; longer: 431
 };
 // No head is longer than this: what a connection has to hold at most before decode_head decides.
@@ -30,10 +30,9 @@ enum class Framing : std::uint8_t { none, length, chunked };
 
 struct Head {
   Bytes method, target;
-  Bytes path;                 // of the target, as sent; "*" for asterisk-form; empty for authority-form; "/" where an
-                              // absolute target has none
+  Bytes path;                 // of the target, as sent; "*" for asterisk-form; "/" where an absolute target has none
   Bytes query;                // after the first '?'
-  Bytes authority;            // of an absolute or authority-form target, else the Host field's value; may be empty
+  Bytes authority;            // of an absolute target, else the Host field's value; may be empty
   Bytes scheme;               // of an absolute target, else empty
   std::vector<Field> fields;  // values without outer white space
   std::uint64_t content_length = 0;  // for Framing::length
@@ -41,7 +40,7 @@ struct Head {
   Framing framing = Framing::none;
   bool keep_alive = true;        // by version and Connection
   bool expect_continue = false;  // Expect: 100-continue, in HTTP/1.1, and a body is to come
-  bool is_head = false, is_connect = false;
+  bool is_head = false;
 
   // Value of the first field of this name (any case); data is null when absent.
   Bytes field(std::string_view name) const noexcept;
@@ -60,5 +59,9 @@ struct HeadFed {
 // `bytes` starts where the request starts and holds all that has arrived of it; what follows the head may be
 // there too and is not looked at. Leading CRLFs are skipped (RFC 9112 2.2), a few of them.
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head);
+
+// Of a head that was refused or never came whole, what can be told of it: its request line, where that is sound. Else
+// method is empty, and so is all the rest but is_head: whatever is wrong with it, HEAD gets no body.
+void decode_request_line(std::string_view bytes, Head& head) noexcept;
 
 }  // namespace narwhal::protocol

@@ -62,20 +62,20 @@ Refusal parse_absolute(std::string_view target, Head& head) noexcept {
   return {};
 }
 
-Refusal parse_connect(std::string_view target, Head& head) noexcept {
+// Behind the head of a CONNECT comes what its sender wants tunnelled, whatever we say: none of it may be taken for a
+// request, so there is no tunnel and no way on. RFC 9110 9.3.6: most origin servers do not implement it.
+Refusal refuse_connect(std::string_view target) noexcept {
   const std::size_t colon = target.rfind(':');
-  // The port is the point of CONNECT: RFC 9110 9.3.6 wants both parts.
+  // The port is the point of CONNECT: both parts are wanted.
   const bool both = colon != std::string_view::npos && colon > 0 && is(target.back(), bytes::digit);
   if (!both || !is_authority(target)) return {400, "CONNECT wants host:port"};
-  head.authority = target;
-  head.path = Bytes(target.data(), 0);
-  return {};
+  return {501, "CONNECT is not implemented"};
 }
 
 Refusal parse_target(std::string_view target, Head& head) noexcept {
   if (target.empty()) return {400, "empty target"};
   if (!split_query(target, head)) return {400, "malformed target"};
-  if (head.is_connect) return parse_connect(target, head);
+  if (head.method.view() == "CONNECT") return refuse_connect(target);
   if (target.front() == '/') [[likely]] {
     return {};
   }
@@ -133,7 +133,6 @@ Refusal parse_request_line(std::string_view line, Head& head) noexcept {
   if (!version_fits) return refuse_version(line.substr(method.size() + 1));
   head.method = method;
   head.is_head = method == "HEAD";
-  head.is_connect = method == "CONNECT";
   head.minor = static_cast<std::uint8_t>(end[-1] - '0');
   head.target = Bytes(target, static_cast<std::size_t>(end - version_bytes - target));
   head.query = head.authority = head.scheme = Bytes{};

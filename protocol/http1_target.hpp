@@ -8,13 +8,13 @@
 
 namespace narwhal::protocol {
 
-// Sets method, target, path, query, authority, scheme, minor, is_head and is_connect of `head`, as views into `line`,
-// which comes without its CRLF and free of control bytes but HTAB.
+// Sets method, target, path, query, authority, scheme, minor and is_head of `head`, as views into `line`, which comes
+// without its CRLF and free of control bytes but HTAB.
 // Methods    any token of upper-case letters, digits and marks of at most 32 bytes reaches the application, known or
 //            not. A token with a lower-case letter, or a longer one, is no method that anyone registered: 501.
 // Versions   HTTP/1.0 and HTTP/1.1. Another HTTP/d.d: 505. Anything else: 400.
 // Targets    origin-form; absolute-form with http or https (its empty path becomes "/", or "*" for OPTIONS);
-//            authority-form for CONNECT alone; asterisk-form for OPTIONS alone.
+//            asterisk-form for OPTIONS alone; authority-form for CONNECT alone, which is 501: there is no tunnel here.
 Refusal parse_request_line(std::string_view line, Head& head) noexcept;
 
 // uri-host [ ":" port ], without user information. An empty host is none of this function's business: true.

@@ -59,7 +59,12 @@ Fault whole_number(const Setting& setting, std::string_view text, int base, std:
     const std::string of = setting.unit.empty() ? "" : " of " + std::string(setting.unit);
     return fmt::format("'{}' is not {} number{}", text, octal ? "an octal" : "a whole", of);
   }
-  const bool fits = number.fits && number.value <= setting.max / factor && number.value * factor >= setting.min;
+  const bool above = !number.fits || number.value > setting.max / factor;
+  if (above && !negative && setting.above == Setting::Above::cut) {
+    out = setting.max;
+    return std::nullopt;
+  }
+  const bool fits = !above && number.value * factor >= setting.min;
   if (!fits || (negative && number.value > 0)) {
     if (base == 8) return fmt::format("{} is out of range: {:o} to {:o}", text, setting.min, setting.max);
     return fmt::format("{} is out of range: {} to {}", text, setting.min, setting.max);

@@ -9,6 +9,7 @@ namespace {
 using enum Group;
 using Text = Setting::Text;
 using Change = Setting::Change;
+using Above = Setting::Above;
 
 // A day: longer limits are typing errors. Sizes stop where an int64 of the ABI would.
 constexpr std::uint64_t kSecondsMax = 24 * 60 * 60;
@@ -67,11 +68,12 @@ const Setting kSettings[] = {
      "a reload that crash-loops is rolled back", 0, kSecondsMax},
 
     {"limit_request_line", "--limit-request-line", request_limits, &Config::limit_request_line, "INT", "bytes",
-     "request line; 0: no limit of its own", 0, 1024 * 1024},
+     "request line; 0: 1 MiB", 0, 8190, Text::plain, Change::reload, Above::cut},
     {"limit_request_fields", "--limit-request-fields", request_limits, &Config::limit_request_fields, "INT", "",
-     "number of header fields; 0: no limit of its own", 0, 32768},
+     "number of header fields; 0: 32768", 0, 32768, Text::plain, Change::reload, Above::cut},
     {"limit_request_field_size", "--limit-request-field_size,--limit-request-field-size", request_limits,
-     &Config::limit_request_field_size, "INT", "bytes", "one header field; 0: no limit of its own", 0, 1024 * 1024},
+     &Config::limit_request_field_size, "INT", "bytes", "one header field; 0: no limit of its own", 0, 1024 * 1024,
+     Text::plain, Change::reload, Above::cut},
     {"limit_request_body", "--limit-request-body", request_limits, &Config::limit_request_body, "INT", "bytes",
      "a request's body; more gets 413; 0: unlimited", 0, kBytesMax},
     {"min_rate", "--min-rate", request_limits, &Config::min_rate, "INT", "bytes",

@@ -27,6 +27,8 @@ struct Setting {
   enum class Text { plain, path, log_target };
   // Whether SIGHUP can apply a new value.
   enum class Change { reload, restart };
+  // What becomes of a number above max: an error, or max in its place, as Gunicorn has it for limits of a request.
+  enum class Above { refused, cut };
 
   std::string_view name;   // Gunicorn's, where it has one; the key in narwhal.yaml
   std::string_view flags;  // "-w,--workers", short first, aliases last
@@ -38,6 +40,7 @@ struct Setting {
   std::uint64_t min = 0, max = 0;  // whole numbers only
   Text text = Text::plain;
   Change change = Change::reload;
+  Above above = Above::refused;
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
   bool is_list() const { return member.index() >= 7; }  // bind and raw_env: may be given several times

@@ -131,7 +131,8 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uin
 
 void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
   const protocol::Head& head = exchange.head;
-  const std::string_view protocol = head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
+  // Without a method nothing of a refused request was understood.
+  const std::string_view protocol = head.method.size == 0 ? "-" : head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
   const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;
   const auto out = std::back_inserter(lines_);
   switch (piece.atom) {
@@ -140,6 +141,7 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
     case 'u': return add_escaped(basic_user(head.field("authorization")));
     case 't': return add_time();
     case 'r':
+      if (head.method.size == 0) return add_escaped({});
       add_escaped(head.method);
       lines_ += ' ';
       add_escaped(head.target);

@@ -122,10 +122,7 @@ void Connection::expired() {
     case State::head:
       if (in_ == nullptr) return close();
       return refuse(408, "the request's head took too long");
-    case State::body:
-      if (exchange_ != nullptr && exchange_->mount != nullptr && exchange_->mount->streams_body())
-        return lose("body_timeout");
-      return refuse(408, "the request's body stopped coming");
+    case State::body: return refuse(408, "the request's body stopped coming");
     case State::lingering: return close();
     case State::handling:
     case State::closing: return;
@@ -310,7 +307,6 @@ bool Connection::process_head() {
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
   exchange.mount = loop_.route(exchange.head);
   exchange_ = &exchange;
-  answering_ = false;
   Wheel::clear(*this);
   return begin_body();
 }

@@ -87,6 +87,8 @@ class Connection : public WheelEntry {
   bool take_body_bytes(std::string_view bytes, std::size_t& consumed);  // false: refused or complete; see state_
   void body_complete();
   void refuse(int status, std::string_view fault);
+  void begin_refused();
+  void log_refusal(int status, std::uint64_t body_bytes);
   void answer_plain(int status, std::string_view text);
   void end_exchange(Exchange& exchange);
   void next_request();
@@ -138,7 +140,7 @@ class Connection : public WheelEntry {
   Buffer* in_ = nullptr;   // bytes not yet understood
   Buffer* out_ = nullptr;  // bytes not yet sent
   Exchange* exchange_ = nullptr;
-  std::uint64_t body_left_ = 0;
+  std::uint64_t body_left_ = 0;  // of the length announced; of a chunked body, what limit_request_body leaves
   std::unique_ptr<protocol::ChunkDecoder> chunks_;
   std::unique_ptr<Sending> sending_;
 };

@@ -14,18 +14,37 @@ constexpr std::uint64_t linger_ms = 2'000;  // for the client to read our last w
 }  // namespace
 
 void Connection::refuse(int status, std::string_view fault) {
-  if (answering_) return reset();  // a second head would be taken for more of the body
   if (status != 404 && status != 503) {
     log::warning("Invalid request from ip={}: {}", peer_.text(), fault);
     loop_.count_refused();
   }
+  if (answering_) {  // a second head would be taken for more of the body
+    log_refusal(status, 0);
+    return reset();
+  }
+  if (exchange_ == nullptr) begin_refused();
   answer_plain(status, fault);
 }
 
-// A short plain answer, the last one on this connection.
+// What is refused before it is a request has an exchange all the same: the logs tell of it what can be told.
+void Connection::begin_refused() {
+  exchange_ = loop_.new_exchange(*this);
+  exchange_->peer = peer_;
+  exchange_->started_ns = loop_.turn_ns();
+  protocol::decode_request_line(in_ != nullptr ? in_->view() : std::string_view(), exchange_->head);
+}
+
+// Its answer is the host's own, whatever a handler may still be making of the exchange.
+void Connection::log_refusal(int status, std::uint64_t body_bytes) {
+  const std::uint64_t now = loop_.turn_ns();
+  loop_.count_answer(status, exchange_->started_ns, now);
+  loop_.log_access(*exchange_, {.status = status, .body_bytes = body_bytes, .own = false}, now);
+}
+
+// A short plain answer to the exchange in hand, the last one on this connection.
 void Connection::answer_plain(int status, std::string_view text) {
   using Length = protocol::ResponseHead::Length;
-  const bool is_head = exchange_ != nullptr && exchange_->head.is_head;
+  const bool is_head = exchange_->head.is_head;
   const Field fields[] = {{std::string_view("Content-Type"), std::string_view("text/plain")},
                           {std::string_view("Retry-After"), std::string_view("1")}};
   protocol::ResponseHead head;
@@ -45,12 +64,9 @@ void Connection::answer_plain(int status, std::string_view text) {
     *out_->tail() = '\n';
     ++out_->end;
   }
-  loop_.count_answer(status, exchange_ != nullptr ? exchange_->started_ns : loop_.turn_ns(), loop_.turn_ns());
-  if (exchange_ != nullptr) {
-    loop_.log_access(*exchange_, {.status = status, .body_bytes = text.size() + 1, .own = false}, loop_.turn_ns());
-    Exchange& exchange = *std::exchange(exchange_, nullptr);
-    loop_.abandon(exchange);
-  }
+  log_refusal(status, is_head ? 0 : text.size() + 1);
+  Exchange& exchange = *std::exchange(exchange_, nullptr);
+  loop_.abandon(exchange);
   chunks_.reset();
   state_ = State::handling;
   close_after_ = true;
@@ -60,7 +76,10 @@ void Connection::answer_plain(int status, std::string_view text) {
 
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) {
   if (exchange_ != &exchange) return;
-  if (answering_) return reset();  // its head is out: all that is left is to make the cut visible
+  if (answering_) {  // its head is out: all that is left is to make the cut visible
+    log_refusal(status, 0);
+    return reset();
+  }
   answer_plain(status, text);
 }
 
@@ -123,6 +142,7 @@ void Connection::end_exchange(Exchange& exchange) {
   const bool cut = exchange.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
   exchange_ = nullptr;
+  answering_ = false;
   exchange.ended = true;
   exchange.connection = nullptr;
   loop_.retire_exchange(exchange);

@@ -14,8 +14,10 @@ bool Connection::begin_body() {
   const protocol::Head& head = exchange.head;
   if (exchange.mount == nullptr) {
     exchange.refusal = 404;
-    // A small body is read and dropped; for a larger one that nobody wants the connection ends with the answer.
-    const bool small = head.framing == protocol::Framing::length && head.content_length <= in_->capacity - in_->begin;
+    // A small body is read and dropped; for a larger one that nobody wants, or one that waits for our leave, the
+    // connection ends with the answer.
+    const bool small = head.framing == protocol::Framing::length && !head.expect_continue &&
+                       head.content_length <= in_->capacity - in_->begin;
     if (head.framing != protocol::Framing::none && !small) {
       refuse(404, "no application is mounted there");
       return false;
@@ -25,17 +27,18 @@ bool Connection::begin_body() {
     body_complete();
     return false;
   }
-  const std::size_t limit = loop_.config().limit_request_body;
-  if (limit != 0 && head.framing == protocol::Framing::length && head.content_length > limit) {
+  const bool chunked = head.framing == protocol::Framing::chunked;
+  const std::uint64_t limit = loop_.config().limit_request_body != 0 ? loop_.config().limit_request_body : UINT64_MAX;
+  if (!chunked && head.content_length > limit) {
     refuse(413, "the request's body is larger than limit_request_body");
     return false;
   }
   state_ = State::body;
   exchange.body_arrived = 0;
   exchange.body_pace.start(loop_.now_ms());
-  body_left_ = head.content_length;
+  body_left_ = chunked ? limit : head.content_length;
   contained_ = false;
-  if (head.framing == protocol::Framing::chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
+  if (chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
   if (head.expect_continue && in_->size() == 0) {
     static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     if (!reserve_out(go_on.size())) return false;
@@ -48,7 +51,7 @@ bool Connection::begin_body() {
     exchange.expect_body();
     loop_.make_ready(exchange);
   } else {
-    contained_ = head.framing == protocol::Framing::length && body_left_ <= in_->capacity - in_->begin;
+    contained_ = !chunked && body_left_ <= in_->capacity - in_->begin;
   }
   process_body();
   if (state_ == State::body && reading_) due_in(loop_.config().body_timeout);
@@ -103,6 +106,11 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
       }
       piece = fed.data;
       last = fed.status == protocol::Status::complete;
+      if (piece.size() > body_left_) {
+        refuse(413, "the request's body is larger than limit_request_body");
+        return false;
+      }
+      body_left_ -= piece.size();
     } else {
       piece = bytes.substr(consumed, static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size())));
       consumed += piece.size();
@@ -114,10 +122,6 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
     } else if (Result<Done> kept = exchange.body.append(piece, config.body_buffer_size, config.tmp_upload_dir); !kept) {
       log::error("{} {}: {}", exchange.head.method.view(), exchange.head.target.view(), kept.error());
       refuse(503, "no room for the request's body");
-      return false;
-    }
-    if (!streams && config.limit_request_body != 0 && exchange.body.size() > config.limit_request_body) {
-      refuse(413, "the request's body is larger than limit_request_body");
       return false;
     }
     if (last) {

@@ -168,7 +168,7 @@ class Router {
   }
 
   Response operator()(const Request& request) const {
-    if (!request.path().starts_with('/')) return not_found(request);  // "*", or CONNECT's authority
+    if (!request.path().starts_with('/')) return not_found(request);  // "*"
     const detail::SplitPath path = detail::split_path(request);
     const Found found = find(path, request.method());
     if (found.route != nullptr) return call(*found.route, path, request);

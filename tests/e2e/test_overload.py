@@ -12,8 +12,9 @@ from server import SANITIZED, example, raise_descriptor_limit
 from wire import request_bytes
 
 
-def test_requests_over_the_queue_bound_get_503_with_retry_after(serve):
-    server = serve(example("echo"), "-w", "1", "--threads", "1", "--queue-size", "2")
+def test_requests_over_the_queue_bound_get_503_with_retry_after_and_are_logged(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--queue-size", "2", "--access-logfile", "-",
+                   "--access-logformat", "%(s)s %(r)s")
     wires = [server.connect(timeout=30) for _ in range(10)]
     try:
         for wire in wires:
@@ -33,6 +34,7 @@ def test_requests_over_the_queue_bound_get_503_with_retry_after(serve):
         for wire in wires:
             wire.close()
     assert server.get("/").status == 200
+    eventually("a line for each 503", lambda: server.stdout().count("503 GET /?size=1 HTTP/1.1\n") == 7)
 
 
 def test_connections_over_worker_connections_wait_and_are_served(serve):

@@ -68,6 +68,20 @@ void check_against_others(std::string_view stream, const HeadFed& fed, const Hea
   }
 }
 
+// What is told of a head that was not accepted is sound; and it is what is told of one that was.
+void check_request_line(std::string_view bytes, const HeadFed& fed, const Head& head) {
+  Head told;
+  decode_request_line(bytes, told);
+  if (fed.status == Status::complete) {
+    must(told.method.view() == head.method.view() && told.target.view() == head.target.view(), "the line is told");
+  }
+  for (const Bytes part : {told.method, told.target}) {
+    const bool inside =
+        part.size == 0 || (part.data >= bytes.data() && part.data + part.size <= bytes.data() + bytes.size());
+    must(inside && part.view().find_first_of("\r\n") == std::string_view::npos, "no more than a line is told");
+  }
+}
+
 // One side of the connection: what has arrived and is not used up yet, in a block of exactly its size.
 class Connection {
  public:
@@ -89,6 +103,7 @@ class Connection {
     const wire::ExactCopy copy(pending_);
     const HeadFed fed = decode_head(copy.view(), scanned_, limits, head_);
     must(fed.consumed <= pending_.size() && fed.scanned <= pending_.size(), "nothing consumed that is not there");
+    check_request_line(copy.view(), fed, head_);
     if (fed.status != Status::need_more) check_against_others(pending_, fed, head_);
     scanned_ = fed.scanned;
     if (fed.status == Status::need_more) return true;

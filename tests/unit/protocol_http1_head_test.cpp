@@ -158,8 +158,11 @@ TEST_CASE("heads: there may be as many fields as the limit and no more") {
   CHECK(meaning_at_once(head_with_fields(10), limits).starts_with("GET"));
   CHECK(meaning_at_once(head_with_fields(11), limits) == "431");
   CHECK(meaning_in_pieces(head_with_fields(11), 1, 1, limits) == "431");
-  limits.fields = 0;
-  CHECK(meaning_at_once(head_with_fields(5000), limits).starts_with("GET"));
+  for (const std::size_t unlimited : {std::size_t{0}, std::size_t{40'000}, SIZE_MAX}) {
+    limits.fields = unlimited;
+    CHECK(meaning_at_once(head_with_fields(32'768), limits).starts_with("GET"));
+    CHECK(meaning_at_once(head_with_fields(32'769), limits) == "431");
+  }
 }
 
 TEST_CASE("heads: no head is longer than head_bytes_max says") {
@@ -177,8 +180,42 @@ TEST_CASE("heads: no head is longer than head_bytes_max says") {
   CHECK(meaning_in_pieces(many, 1, 1, limits) == "431");
   CHECK(meaning_at_once(many, limits) == "431");
   CHECK(head_bytes_max(HeadLimits{}) == 4094 + 100 * 8190 + 8);
-  CHECK(head_bytes_max(HeadLimits{0, 0, 0}) < 4 * 1024 * 1024);
-  CHECK(head_bytes_max(HeadLimits{1, SIZE_MAX, SIZE_MAX}) < 4 * 1024 * 1024);
+  constexpr std::size_t most = 2 * 1024 * 1024 + 8;
+  CHECK(head_bytes_max(HeadLimits{0, 0, 0}) == most);
+  CHECK(head_bytes_max(HeadLimits{SIZE_MAX, 32'768, 8190}) == most);
+  CHECK(head_bytes_max(HeadLimits{1, SIZE_MAX, SIZE_MAX}) < most);
+}
+
+// "METHOD target path 1.minor", with "HEAD!" before it when there is to be no body; "-" when nothing is told.
+std::string told(std::string_view bytes) {
+  const ExactCopy copy(bytes);
+  Head head;
+  REQUIRE(decode_head("PUT http://b/x?y HTTP/1.0\r\nContent-Length: 3\r\n\r\n", 0, {}, head).status ==
+          Status::complete);
+  decode_request_line(copy.view(), head);
+  CHECK(head.fields.empty());
+  CHECK(head.content_length == 0);
+  if (head.method.size == 0) {
+    for (const Bytes part : {head.target, head.path, head.query, head.authority, head.scheme}) CHECK(part.size == 0);
+    return head.is_head ? "HEAD!-" : "-";
+  }
+  return std::string(head.is_head ? "HEAD!" : "") + std::string(head.method.view()) + " " +
+         std::string(head.target.view()) + " " + std::string(head.path.view()) + " 1." + std::to_string(head.minor);
+}
+
+TEST_CASE("heads: of a refused or unfinished one its request line is told, where that is sound") {
+  CHECK(told("GET /a?b HTTP/1.1\r\n") == "GET /a?b /a 1.1");
+  CHECK(told("\r\nHEAD / HTTP/1.0\r\nX") == "HEAD!HEAD / / 1.0");
+  CHECK(told("GET / HTTP/1.1\r\nHost: a\nb") == "GET / / 1.1");
+  CHECK(told("get / HTTP/1.1\r\n") == "get / / 1.1");
+  CHECK(told("CONNECT a:443 HTTP/1.1\r\n") == "CONNECT a:443 a:443 1.1");
+  for (const char* nothing :
+       {"", "\r\n", "GET / HTTP/1.1", "GET / HTTP/1.1\r", "GET / HTTP/2.0\r\n", "GET /\r\n", "GET * HTTP/1.1\r\n",
+        "GET /\x01 HTTP/1.1\r\n", "GET /a\nb HTTP/1.1\r\n", "\r\n\r\n\r\n"}) {
+    CAPTURE(nothing);
+    CHECK(told(nothing) == "-");
+  }
+  for (const char* head : {"HEAD /a#b HTTP/1.1\r\n", "HEAD /", "HEAD / HTTP/2.0\r\n"}) CHECK(told(head) == "HEAD!-");
 }
 
 TEST_CASE("heads: every view points into the bytes given") {

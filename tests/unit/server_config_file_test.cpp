@@ -115,7 +115,7 @@ TEST_CASE("config file: numbers out of their range are told with the range") {
         "narwhal.yaml:1:10: timeout: 18446744073709551616 is out of range: 0 to 86400");
   CHECK(fault("limit_request_body: 18446744073709551615G").find("is out of range") != std::string::npos);
   for (const narwhal::server::Setting& setting : narwhal::server::settings()) {
-    if (setting.max == 0) continue;
+    if (setting.max == 0 || setting.above == narwhal::server::Setting::Above::cut) continue;
     const std::string key(setting.name);
     const bool octal = key == "umask";
     const auto text = [&](std::uint64_t number) {
@@ -128,6 +128,17 @@ TEST_CASE("config file: numbers out of their range are told with the range") {
     fault(text(setting.max + 1));
     if (setting.min > 0) fault(text(setting.min - 1));
   }
+}
+
+TEST_CASE("config file: limits of a request above what there is are cut, as Gunicorn does") {
+  CHECK(good("limit_request_line: 8190").limit_request_line == 8190);
+  CHECK(good("limit_request_line: 8191").limit_request_line == 8190);
+  CHECK(good("limit_request_line: 1G").limit_request_line == 8190);
+  CHECK(good("limit_request_line: 0").limit_request_line == 0);
+  CHECK(good("limit_request_fields: 99999999999999999999").limit_request_fields == 32'768);
+  CHECK(good("limit_request_field_size: 2M").limit_request_field_size == 1024 * 1024);
+  CHECK(fault("limit_request_line: -1").find("is out of range") != std::string::npos);
+  CHECK(fault("limit_request_line: -99999").find("is out of range") != std::string::npos);
 }
 
 TEST_CASE("config file: an unknown key is told with the nearest known one") {

@@ -239,6 +239,14 @@ TEST_CASE("access log: a head without a mount has no variables") {
   CHECK(lines("%({PATH_INFO}e)s", answered.exchange(), {404, 10}) == "-\n");
 }
 
+TEST_CASE("access log: a request of which nothing was understood has a peer, a status and a size") {
+  Exchange refused(idle_loop());
+  const Answered host{.status = 400, .body_bytes = 21, .own = false};
+  CHECK(lines("%(h)s %(l)s %(u)s \"%(r)s\" %(s)s %(b)s \"%(f)s\" \"%(a)s\"", refused, host) ==
+        " - - \"-\" 400 21 \"-\" \"-\"\n");
+  CHECK(lines("%(m)s|%(U)s|%(q)s|%(H)s|%({host}i)s|%({x}o)s|%({PATH_INFO}e)s", refused, host) == "-|-||-|-|-|-\n");
+}
+
 TEST_CASE("access log: a clock that seems to go back is no time at all") {
   Answered_exchange answered(get("/"));
   Exchange& exchange = answered.exchange();
