@@ -65,7 +65,7 @@ struct Config {
   seconds body_timeout = 30s;       // silence while a body is coming
   seconds write_timeout = 30s;      // silence while a response is leaving
   seconds keepalive = 75s;          // idle on a kept-alive connection; 0: one request a connection
-  seconds timeout = 30s;            // one request in its handler
+  seconds timeout = 30s;            // one request in its handler, its waiting for the client aside
   seconds graceful_timeout = 30s;   // a retired worker's last requests
   seconds heartbeat_timeout = 30s;  // a worker whose loop stands still this long is killed
   seconds probation = 30s;          // a new generation that crash-loops within it is rolled back

@@ -97,6 +97,7 @@ void Connection::due_in(seconds limit) {
 }
 
 void Connection::wait_for_request() {
+  untaken_ = 0;
   if (retired_) {
     loop_.wheel().set(*this, loop_.now_ms() + Loop::retired_grace_ms);
   } else {
@@ -120,10 +121,10 @@ void Connection::expired() {
   }
   switch (state_) {
     case State::head:
-      if (in_ == nullptr) return close();
+      if (in_ == nullptr) return close_when_taken();
       return refuse(408, "the request's head took too long");
     case State::body: return refuse(408, "the request's body stopped coming");
-    case State::lingering: return close();
+    case State::lingering: return close_when_taken();
     case State::handling:
     case State::closing: return;
   }
@@ -132,7 +133,24 @@ void Connection::expired() {
 // The client is gone, or as good as gone.
 void Connection::lose(const char* why) {
   if (log::enabled(LogLevel::debug)) log::debug("Closing connection: {}", why);
+  // What was sent of an answer must not look like the whole of it; nor shall the kernel hold it for who takes nothing.
+  if (sending_ != nullptr || answering_) return reset();
   close();
+}
+
+// Nothing is left to do, but the kernel may hold some of the last answer: whoever still takes it gets the rest, and
+// whoever does not shall not keep it there.
+void Connection::close_when_taken() {
+  const std::size_t left = kernel_holds();
+  const seconds patience = loop_.config().write_timeout;
+  if (left == 0 || retired_ || patience.count() == 0) return close();
+  const std::size_t before = std::exchange(untaken_, left);
+  const std::size_t due = loop_.config().min_rate * static_cast<std::size_t>(patience.count());
+  if (before != 0 && before - left < std::max<std::size_t>(due, 1)) {
+    log::debug("Closing connection: the client does not take the answer");
+    return reset();
+  }
+  due_in(patience);
 }
 
 // ---- reading ----

@@ -104,6 +104,7 @@ class Connection : public WheelEntry {
   void account(const Segment& segment, std::uint64_t bytes);
   void queue_rest(Segment* first, Segment* end);
   std::uint64_t delivered() noexcept;
+  std::size_t kernel_holds() noexcept;
   bool takes_too_slowly();
   void write_rest();
   void wrote_rest(int status);
@@ -111,6 +112,7 @@ class Connection : public WheelEntry {
   void part();
   void reset();
   void wait_for_request();
+  void close_when_taken();
   void due_in(seconds limit);
   void lose(const char* why);
   void pause_reading();
@@ -136,6 +138,7 @@ class Connection : public WheelEntry {
   bool answering_ = false;  // bytes of the answer in the making are out
   bool contained_ = false;  // the body is collected in in_
   std::uint32_t scanned_ = 0;
+  std::size_t untaken_ = 0;  // kernel_holds() when an idle connection was last looked at
   Peer peer_;
   Buffer* in_ = nullptr;   // bytes not yet understood
   Buffer* out_ = nullptr;  // bytes not yet sent

@@ -191,6 +191,7 @@ void Connection::part() {
   ::shutdown(fd_, SHUT_WR);
   state_ = State::lingering;
   body_left_ = 0;
+  untaken_ = 0;
   if (in_ != nullptr) loop_.pool().drop(std::exchange(in_, nullptr));
   loop_.wheel().set(*this, loop_.now_ms() + linger_ms);
   resume_reading();

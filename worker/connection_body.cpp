@@ -35,7 +35,7 @@ bool Connection::begin_body() {
   }
   state_ = State::body;
   exchange.body_arrived = 0;
-  exchange.body_pace.start(loop_.now_ms());
+  exchange.body_pace.start(exchange.mount != nullptr && exchange.mount->streams_body() ? 0 : loop_.now_ms());
   body_left_ = chunked ? limit : head.content_length;
   contained_ = false;
   if (chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
@@ -60,9 +60,13 @@ bool Connection::begin_body() {
 
 bool Connection::body_moves(std::size_t count) {
   Exchange& exchange = *exchange_;
-  // A stream's pace is its handler's affair, whose time is bounded by `timeout`.
-  if (exchange.mount != nullptr && exchange.mount->streams_body()) return true;
   exchange.body_arrived += count;
+  if (exchange.mount != nullptr && exchange.mount->streams_body()) {  // its handler may be what is slow
+    const std::uint64_t waited_ms = exchange.client_wait.total_ns(loop_.turn_ns()) / 1'000'000;
+    if (!exchange.body_pace.too_slow(waited_ms, exchange.body_arrived, loop_.config().min_rate)) return true;
+    lose("the request's body comes at less than min_rate");
+    return false;
+  }
   if (!exchange.body_pace.too_slow(loop_.now_ms(), exchange.body_arrived, loop_.config().min_rate)) return true;
   refuse(408, "the request's body comes at less than min_rate");
   return false;

@@ -180,9 +180,12 @@ void Connection::queue_rest(Segment* first, Segment* end) {
 // What has reached the client, but for a constant: differences count. What the kernel still holds moves long before it
 // reports room for more.
 std::uint64_t Connection::delivered() noexcept {
+  return sending_->handed - uv_stream_get_write_queue_size(&handle_.stream) - kernel_holds();
+}
+
+std::size_t Connection::kernel_holds() noexcept {
   int queued = 0;
-  if (::ioctl(fd_, SIOCOUTQ, &queued) != 0) queued = 0;
-  return sending_->handed - uv_stream_get_write_queue_size(&handle_.stream) - static_cast<std::uint64_t>(queued);
+  return ::ioctl(fd_, SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
 }
 
 bool Connection::takes_too_slowly() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
@@ -91,7 +92,9 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
     lock.unlock();
     loop_.crew().before_waiting();
     lock.lock();
+    client_wait.begin(now_ns());
     changed_.wait(lock, [this] { return inbox_read_ != inbox_.size() || inbox_ended_ || gone(); });
+    client_wait.end(now_ns());
   }
   if (inbox_read_ == inbox_.size()) return inbox_ended_ ? 0 : NARWHAL_GONE;
   const std::size_t count = std::min(size, inbox_.size() - inbox_read_);
@@ -146,6 +149,7 @@ void Exchange::reset() noexcept {
   head_handed_over_ = false;
   gone_.store(false, std::memory_order_relaxed);
   unsent_.store(0, std::memory_order_relaxed);
+  client_wait.reset();
   inbox_.clear();
   inbox_read_ = 0;
   inbox_ended_ = true;

@@ -21,6 +21,7 @@
 #include "worker/arena.hpp"
 #include "worker/body.hpp"
 #include "worker/buffers.hpp"
+#include "worker/client_wait.hpp"
 #include "worker/pace.hpp"
 #include "worker/peer.hpp"
 #include "worker/plugin.hpp"
@@ -67,6 +68,7 @@ class Exchange {
   Peer peer;
   std::uint64_t body_arrived = 0;  // bytes since its head, and whether they come quickly enough
   Pace body_pace;
+  ClientWait client_wait;  // of its handler
 
   // ---- where it stands [baton] ----
   bool returned = false;  // handle() has returned

@@ -1,4 +1,5 @@
 // Between the threads: how an answer gets from the thread that makes it to the loop, and how that thread waits.
+#include "core/clock.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 
@@ -77,7 +78,9 @@ int Exchange::wait_for_room(bool may_wait) {
   if (!may_wait || mount->is_inline()) return NARWHAL_AGAIN;
   if (on_handler_thread()) loop_.crew().before_waiting();
   std::unique_lock lock(mutex_);
+  client_wait.begin(now_ns());
   changed_.wait(lock, [&] { return unsent_.load(std::memory_order_relaxed) < bound || gone(); });
+  client_wait.end(now_ns());
   return gone() ? NARWHAL_GONE : NARWHAL_OK;
 }
 

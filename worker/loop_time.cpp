@@ -53,6 +53,7 @@ void Loop::check_deadlines(std::uint64_t now) {
     Exchange* exchange = current_[member].load(std::memory_order_acquire);
     const std::uint64_t started = slot_.running[member].started_ns.load(relaxed);
     if (exchange == nullptr || started == 0 || started + limit > now || exchange->timed_out) continue;
+    if (started + limit + exchange->client_wait.total_ns(now) > now) continue;
     pass_deadline(*exchange, now);
     dump_thread(slot_.running[member].thread_id.load(relaxed));
     if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);

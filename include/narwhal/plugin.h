@@ -88,7 +88,8 @@ typedef struct narwhal_request {
   const narwhal_field *fields; /* in order of arrival, names as sent, values without outer white space */
   int64_t body_size;           /* bytes; -1 while a streamed body of unknown length is still coming */
   int64_t started_ns;          /* CLOCK_MONOTONIC when the head was complete */
-  int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none */
+  int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none.
+                                  Waiting in read_body or write for the client moves it on */
 } narwhal_request;
 
 /* The head of a response, and the body where it is at hand.

@@ -192,6 +192,12 @@ class Server:
     def connect(self, timeout=15.0, **named):
         return wire.Wire(self.address, timeout, **named)
 
+    def wait_for_gone(self, wire, timeout=20.0):
+        """Until the kernel holds nothing any more of the server's end of a connection."""
+        remote = wire.sock.getsockname()[1]
+        eventually("the server's end of the connection gone",
+                   lambda: not any(row[:2] == (self.port, remote) for row in proc.tcp_table()), timeout)
+
     def get(self, target="/", **parts):
         return wire.fetch(self.address, target, **parts)
 

@@ -128,6 +128,39 @@ def test_a_slow_reader_that_keeps_taking_is_served_whole(serve):
         assert len(wire.response().body) == 6000000
 
 
+def test_an_answer_without_length_is_not_taken_for_whole_when_its_client_is_dropped(serve):
+    server = serve(example("echo"), "-w", "1", "--write-timeout", "1")
+    with server.connect(receive_buffer=8192, timeout=30) as wire:
+        wire.send(request_bytes("/?size=50000000&chunked=1", version="1.0"))
+        server.wait_for_gone(wire)
+        with pytest.raises(Truncated) as end:  # only a reset tells: the end of the connection is the end of the body
+            wire.response()
+        assert end.value.reset
+
+
+def test_an_answer_that_only_the_kernel_still_holds_is_not_held_for_a_client_that_takes_nothing(serve):
+    """It fits the socket's buffers: to the server it has been sent long ago."""
+    server = serve(example("echo"), "-w", "1", "--keep-alive", "1", "--write-timeout", "1")
+    with server.connect(receive_buffer=8192, timeout=30) as wire:
+        wire.send(request_bytes("/?size=300000"))
+        server.wait_for_gone(wire)
+        with pytest.raises(Truncated):
+            wire.response()
+
+
+def test_an_answer_that_only_the_kernel_still_holds_is_taken_whole_by_a_slow_client(serve):
+    server = serve(example("echo"), "-w", "1", "--keep-alive", "1", "--write-timeout", "1")
+    with server.connect(receive_buffer=8192, timeout=30) as wire:
+        wire.send(request_bytes("/?size=300000"))
+        end = time.monotonic() + scaled(4)
+        while time.monotonic() < end:
+            wire.buffer += wire.sock.recv(2000)
+            time.sleep(0.05)
+        assert len(wire.buffer) < 300_000, "it was not slow enough"
+        assert len(wire.response().body) == 300_000
+        assert wire.end() == "eof"
+
+
 # ---- the loop goes on while the only handler is busy ----
 @pytest.fixture
 def busy(serve):

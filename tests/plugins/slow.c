@@ -1,4 +1,5 @@
-/* ?ms=N sleeps in the handler. Answers "begun done" as the worker has counted them, this request included. */
+/* ?ms=N sleeps in the handler. Answers "begun done" as the worker has counted them, this request included; with begin=1
+ * half an answer before, and the rest after. */
 #include <stdatomic.h>
 #include <time.h>
 
@@ -9,8 +10,17 @@ static atomic_long begun, done;
 static int handle(void *instance, narwhal_exchange *exchange) {
   (void)instance;
   const long ms = query_number(exchange, "ms", 0);
+  const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
   atomic_fetch_add(&begun, 1);
-  nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+  if (query_number(exchange, "begin", 0) == 1) {
+    const narwhal_response head = {.struct_size = sizeof head, .status = 200, .body_size = 8};
+    host->start(exchange, &head);
+    host->write(exchange, NARWHAL_LITERAL("half"), 0);
+    nanosleep(&time, NULL);
+    host->write(exchange, NARWHAL_LITERAL("full"), 0);
+    return host->finish(exchange);
+  }
+  nanosleep(&time, NULL);
   const long now = atomic_fetch_add(&done, 1) + 1;
   return answer(exchange, "%ld %ld", atomic_load(&begun), now);
 }
