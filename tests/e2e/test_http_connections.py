@@ -1,5 +1,5 @@
-"""A connection as a whole: pipelines of thousands, requests byte by byte, answers that are due before something bad, and
-what comes behind Upgrade and CONNECT."""
+"""A connection as a whole: pipelines of thousands, requests byte by byte, answers that are due before something bad,
+and what comes behind Upgrade and CONNECT."""
 import json
 import threading
 
@@ -43,7 +43,8 @@ def test_a_pipeline_of_thousands_is_answered_in_order(echo, cut):
 
 
 def test_a_pipeline_of_slow_and_quick_whole_and_streamed_answers_is_answered_in_order(echo):
-    targets = [f"/{number}?" + ["", "sleep=0.01", "chunked=1", "sleep=0.005&chunked=1"][number % 4] for number in range(200)]
+    wishes = ["", "sleep=0.01", "chunked=1", "sleep=0.005&chunked=1"]
+    targets = [f"/{number}?{wishes[number % 4]}" for number in range(200)]
     with echo.connect(timeout=40) as wire:
         wire.send(b"".join(map(request_bytes, targets)))
         assert [path_of(wire.response()) for _ in targets] == [target.partition("?")[0] for target in targets]
@@ -149,7 +150,8 @@ def test_an_application_cannot_switch_protocols(echo):
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_what_comes_behind_connect_is_never_a_request(echo, behind, version):
     with echo.connect() as wire:
-        wire.send(request_bytes("/first") + request_bytes("t:443", method="CONNECT", version=version, host="t:443") + behind)
+        connect = request_bytes("t:443", method="CONNECT", version=version, host="t:443")
+        wire.send(request_bytes("/first") + connect + behind)
         assert path_of(wire.response()) == "/first"
         response = wire.response()
         assert response.status == 501 and response.closes

@@ -1,6 +1,7 @@
-"""Every row of the wire tables, against the real server: behind nothing, behind a quick answer and behind a slow streamed
-one, and always with one more request after it. That one is answered when the row is accepted and lets the connection live;
-when the row is refused, nothing behind it is ever taken for a request; and what was due before it always arrives."""
+"""Every row of the wire tables, against the real server: behind nothing, behind a quick answer and behind a slow
+streamed one, and always with one more request after it. That one is answered when the row is accepted and lets the
+connection live; when the row is refused, nothing behind it is ever taken for a request; and what was due before it
+always arrives."""
 import json
 
 import pytest

@@ -49,9 +49,9 @@ def rows_of(header):
     text = (WIRE / header).read_text()
     rows = []
     for table in re.finditer(r"^constexpr Row (\w+)\[\] = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE):
-        found = [Row(table[1], unescaped(row[1]), unescaped(row[2]).decode("latin-1")) for row in ROW.finditer(table[2])]
+        found = list(ROW.finditer(table[2]))
         assert len(found) == table[2].count('"sv,'), f"{header}: {table[1]} has rows that are not understood here"
-        rows += found
+        rows += [Row(table[1], unescaped(row[1]), unescaped(row[2]).decode("latin-1")) for row in found]
     return rows
 
 

@@ -117,6 +117,42 @@ TEST_CASE(
   CHECK(eventually([&] { return server.slot().refused == 2 && server.slot().status_class[4] == 2; }));
 }
 
+TEST_CASE("conversation: whoever is refused is counted, as refused and by status") {
+  Watchdog dog("counted refusals", 60s);
+  Config config = config_of(1);
+  config.limit_request_body = 10;
+  InProcess server({{"", [](narwhal_exchange* exchange) { return respond(exchange, "fine"); }}}, config);
+  const std::string head = " HTTP/1.1\r\nHost: x\r\n", post = "POST /" + head,
+                    chunked = "Transfer-Encoding: chunked\r\n\r\n";
+  const std::pair<std::string, int> refused[] = {
+      {"nonsense\r\n", 400},
+      {"GET / HTTP/1.1\r\n\r\n", 400},
+      {"GET /" + std::string(5000, 'a'), 414},
+      {"GET /" + head + "X: " + std::string(9000, 'a'), 431},
+      {post + "Content-Length: 11\r\n\r\n", 413},
+      {post + chunked + "b\r\n12345678901", 413},
+      {post + chunked + "nonsense", 400},
+      {post + "Expect: tea\r\n\r\n", 417},
+      {post + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
+      {"CONNECT x:1" + head + "\r\n", 501},
+      {"GET / HTTP/2.0\r\n", 505},
+  };
+  std::uint64_t by_class[6]{};
+  for (const auto& [bytes, status] : refused) {
+    CAPTURE(bytes);
+    Client client(server);
+    client.send(get("/") + bytes);
+    CHECK(client.answer().status == 200);
+    CHECK(client.answer().status == status);
+    CHECK(client.rest().empty());
+    ++by_class[2];
+    ++by_class[static_cast<std::size_t>(status / 100)];
+  }
+  CHECK(server.slot().refused == std::size(refused));
+  CHECK(server.slot().requests == 2 * std::size(refused));
+  for (std::size_t hundred = 0; hundred < 6; ++hundred) CHECK(server.slot().status_class[hundred] == by_class[hundred]);
+}
+
 TEST_CASE("conversation: a slow client is waited for as long as it takes something, a silent one is dropped") {
   Watchdog dog("write_timeout", 60s);
   Config config = config_of(2);
