@@ -329,13 +329,6 @@ bool Connection::process_head() {
     refuse(fed.http_status, fed.fault);
     return false;
   }
-  if (loop_.front().concerns(exchange.head)) [[unlikely]] {
-    if (const protocol::Refusal refusal = loop_.front().apply(exchange.head, peer_, exchange.client)) {
-      loop_.retire_exchange(exchange);
-      refuse(refusal.http_status, refusal.fault);
-      return false;
-    }
-  }
   scanned_ = 0;
   in_->begin += static_cast<std::uint32_t>(fed.consumed);
   ++in_->references;
@@ -350,6 +343,12 @@ bool Connection::process_head() {
   exchange.mount = loop_.route(exchange.head);
   exchange_ = &exchange;
   Wheel::clear(*this);
+  if (loop_.front().concerns(exchange.head)) [[unlikely]] {
+    if (const protocol::Refusal refusal = loop_.front().apply(exchange.head, peer_, exchange.client)) {
+      refuse(refusal.http_status, refusal.fault);
+      return false;
+    }
+  }
   return begin_body();
 }
 
