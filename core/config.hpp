@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/ip_ranges.hpp"
+
 namespace narwhal {
 
 using std::chrono::seconds;
@@ -36,6 +38,12 @@ struct Route {
 };
 
 enum class LogLevel { debug, info, warning, error, critical };
+
+// What becomes of a request's field whose name holds an underscore: a CGI-style map cannot tell it from one with a hyphen.
+enum class HeaderMap { drop, refuse, dangerous };
+
+// Which versions of a PROXY header a connection may open with.
+enum class ProxyProtocol { off, v1, v2, either };
 
 struct Config {
   // what is served
@@ -79,6 +87,17 @@ struct Config {
   std::size_t body_buffer_size = 64 * 1024;  // a larger body goes to an unlinked file
   std::string tmp_upload_dir = "/tmp";
   std::size_t response_buffer_size = 256 * 1024;  // what a slow client may leave unsent before a writing handler waits
+
+  // behind a proxy; a peer on a Unix socket is trusted in both lists
+  IpRanges forwarded_allow_ips{"127.0.0.1,::1"};  // whose word about its client is believed
+  Options secure_scheme_headers{                  // field and value that mean https, from such a peer
+                                {"X-FORWARDED-PROTOCOL", "ssl"},
+                                {"X-FORWARDED-PROTO", "https"},
+                                {"X-FORWARDED-SSL", "on"}};
+  HeaderMap header_map = HeaderMap::drop;
+  std::vector<std::string> forwarder_headers{"SCRIPT_NAME", "PATH_INFO"};  // kept from such a peer; "*": all
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  IpRanges proxy_allow_ips{"127.0.0.1,::1"};  // who has to send a PROXY header
 
   // logs
   LogLevel loglevel = LogLevel::info;

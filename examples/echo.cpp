@@ -121,6 +121,8 @@ std::string describe(const Request& request, const BodyFacts& body) {
          ", \"query\": " + json_string(request.query()) + ", \"headers\": [" + headers +
          "], \"body_len\": " + std::to_string(body.size) + ", \"body_sha256\": " + json_string(body.sha256) +
          ", \"body\": " + json_string(body.start) + ", \"protocol\": " + json_string(request.protocol()) +
+         ", \"scheme\": " + json_string(request.scheme()) + ", \"peer\": " + json_string(request.peer()) +
+         ", \"peer_port\": " + std::to_string(request.peer_port()) + ", \"client\": " + json_string(request.client()) +
          ", \"uri\": " + json_string(request.target()) + ", \"features\": [" + names + "]}\n";
 }
 

@@ -128,11 +128,14 @@ Refusal judge(Facts facts, Head& head) noexcept {
 
 Refusal judge_fields(Head& head) noexcept {
   Facts facts = 0;
+  std::uint64_t name_lengths = 0;
   head.content_length = 0;
   head.framing = Framing::none;
   for (const Field& field : head.fields) {
+    name_lengths |= Head::length_bit(field.name.size);
     if (const Refusal refusal = note_field(field, facts, head)) return refusal;
   }
+  head.name_lengths = name_lengths;
   if (facts == has_host && head.minor == 1) [[likely]] {
     head.keep_alive = true;
     head.expect_continue = false;
@@ -197,7 +200,7 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
     return {Status::need_more, 0, 0, skipped + scan.stop, ""};
   }
   if (scan.too_many_fields) return refused({431, "too many fields"});
-  Refusal refusal = split_lines(head.fields, request.data() + request.size());
+  Refusal refusal = split_lines(head.fields, request.data() + request.size(), head.has_underscore);
   if (!refusal) refusal = judge_fields(head);
   if (refusal) return refused(refusal);
   return {Status::complete, 0, skipped + scan.stop, 0, ""};

@@ -35,12 +35,19 @@ struct Head {
   Bytes authority;            // of an absolute target, else the Host field's value; may be empty
   Bytes scheme;               // of an absolute target, else empty
   std::vector<Field> fields;  // values without outer white space
+  // One bit for each length, modulo 64, that a field's name has: a name of a length that is not there is no field's.
+  std::uint64_t name_lengths = 0;
   std::uint64_t content_length = 0;  // for Framing::length
   std::uint8_t minor = 1;            // HTTP/1.minor
   Framing framing = Framing::none;
   bool keep_alive = true;        // by version and Connection
   bool expect_continue = false;  // Expect: 100-continue, in HTTP/1.1, and a body is to come
   bool is_head = false;
+  bool has_underscore = false;  // in the name of a field
+
+  static constexpr std::uint64_t length_bit(std::size_t name_bytes) noexcept {
+    return std::uint64_t{1} << name_bytes % 64;
+  }
 
   // Value of the first field of this name (any case); data is null when absent.
   Bytes field(std::string_view name) const noexcept;

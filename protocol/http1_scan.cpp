@@ -49,8 +49,9 @@ inline const char* find_control(const char* at, const char* end, [[maybe_unused]
   return at;
 }
 
-// The first byte that belongs to no name; a line's CR at the latest.
-inline const char* name_end(const char* at, [[maybe_unused]] const char* end) noexcept {
+// The first byte that belongs to no name; a line's CR at the latest. Only names with an unusual byte, and those within
+// sixteen bytes of the end, are looked at byte by byte: that is where an underscore is noticed.
+inline const char* name_end(const char* at, [[maybe_unused]] const char* end, bool& has_underscore) noexcept {
 #ifdef __SSE2__
   for (; end - at >= 16; at += 16) {
     if (const unsigned unusual = unusual_in_name(at)) {
@@ -59,7 +60,7 @@ inline const char* name_end(const char* at, [[maybe_unused]] const char* end) no
     }
   }
 #endif
-  while (is(*at, bytes::token)) ++at;
+  for (; is(*at, bytes::token); ++at) has_underscore |= *at == '_';
   return at;
 }
 
@@ -124,11 +125,12 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& l
   return scan;
 }
 
-Refusal split_lines(std::vector<Field>& lines, const char* end) noexcept {
+Refusal split_lines(std::vector<Field>& lines, const char* end, bool& has_underscore) noexcept {
+  bool underscore = false;
   for (Field& field : lines) {
     const char* const line = field.name.data;
     const char* last = line + field.name.size;
-    const char* at = name_end(line, end);
+    const char* at = name_end(line, end, underscore);
     if (*at != ':') return {400, "malformed field line"};
     if (at == line) return {400, "empty field name"};
     field.name.size = static_cast<std::size_t>(at - line);
@@ -137,6 +139,7 @@ Refusal split_lines(std::vector<Field>& lines, const char* end) noexcept {
     while (at != last && is_blank(last[-1])) --last;
     field.value = {at, static_cast<std::size_t>(last - at)};
   }
+  has_underscore = underscore;
   return {};
 }
 

@@ -35,6 +35,7 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& l
 Refusal scan_refusal(std::string_view bytes, const HeadScan& scan, const ScanLimits& limits) noexcept;
 
 // Cuts each scanned line into its name and its value, without outer white space. `end` is that of readable memory.
-Refusal split_lines(std::vector<Field>& lines, const char* end) noexcept;
+// has_underscore: whether any of the names holds one.
+Refusal split_lines(std::vector<Field>& lines, const char* end, bool& has_underscore) noexcept;
 
 }  // namespace narwhal::protocol

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/known_names.hpp"
+#include "server/setting_values.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -44,6 +45,20 @@ std::vector<std::string> part_empty_values(std::vector<std::string> words) {
   return result;
 }
 
+// "--proxy-protocol" to "--proxy-protocol auto", unless the next word is a value that the setting takes: an APP is none.
+std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
+  for (const Setting& setting : settings()) {
+    if (setting.bare.empty()) continue;
+    const auto end = std::find(words.begin(), words.end(), "--");
+    const auto flag = std::find(words.begin(), end, long_flag(setting));
+    if (flag == end) continue;
+    Config unused;
+    const bool has_value = flag + 1 != end && !set_value(setting, flag[1], unused);
+    if (!has_value) words.emplace(flag + 1, setting.bare);
+  }
+  return words;
+}
+
 // CLI11 says "--workers: 1 required  missing".
 std::string missing_value_text(const std::string& theirs) {
   return theirs.substr(0, theirs.find(':')) + ": needs a value";
@@ -64,7 +79,7 @@ class Parser {
   }
 
   CommandLine parse(std::vector<std::string> words) {
-    words = part_empty_values(std::move(words));
+    words = part_empty_values(fill_bare_flags(std::move(words)));
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
     try {
       app_.parse(std::move(words));

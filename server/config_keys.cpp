@@ -86,7 +86,7 @@ class KeyReader {
         read_items(value, name, assignment);
         break;
       case Kind::map:
-        if (setting.name != "raw_env") return fault(value, name, "is a map, not one value");
+        if (!setting.is_map()) return fault(value, name, "is a map, not one value");
         read_variables(value, name, assignment);
         break;
     }
@@ -104,7 +104,7 @@ class KeyReader {
     }
   }
 
-  // raw_env as a map: {NAME: VALUE}.
+  // Pairs as a map: {NAME: VALUE}.
   void read_variables(const YamlNode& map, const std::string& name, Assignment& assignment) {
     for (const auto& [variable, text] : read_options(map, name)) {
       assignment.values.push_back({variable + "=" + text, where(map, name)});

@@ -1,6 +1,7 @@
 #include "server/config_text.hpp"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
@@ -13,7 +14,7 @@ namespace narwhal::server {
 namespace {
 
 constexpr std::size_t kFlagsWidth = 38;
-constexpr std::size_t kDefaultBytesMax = 20;
+constexpr std::size_t kDefaultBytesMax = 24;
 constexpr std::size_t kOriginColumn = 50;
 
 constexpr const char* kUsage = R"(Usage: narwhal [OPTION]... [APP]
@@ -35,7 +36,8 @@ constexpr std::pair<const char*, const char*> kProgramFlags[] = {
 };
 
 constexpr const char* kClosing = R"(
--b and -e may be repeated. A switch is turned off with --flag=false. Bytes may end in K, M or G.
+-b, -e and the lists for proxies may be repeated. A switch is turned off with --flag=false.
+Bytes may end in K, M or G.
 A flag wins over NARWHAL_CMD_ARGS, that over narwhal.yaml, that over the default.
 See narwhal(1) and narwhal.yaml(5).
 )";
@@ -53,9 +55,10 @@ std::string default_text(const Setting& setting) {
   static const Config defaults;
   const std::vector<std::string> texts = value_texts(setting, defaults);
   if (setting.is_switch()) return texts[0] == "true" ? "[on]" : "[off]";
-  if (texts.empty() || texts[0].empty()) return "[none]";
-  if (texts[0].size() > kDefaultBytesMax) return "[Gunicorn's]";
-  return "[" + texts[0] + (setting.unit.empty() ? "" : " " + std::string(setting.unit)) + "]";
+  const std::string all = fmt::format("{}", fmt::join(texts, ","));
+  if (all.empty()) return "[none]";
+  if (all.size() > kDefaultBytesMax) return "[Gunicorn's]";
+  return "[" + all + (setting.unit.empty() ? "" : " " + std::string(setting.unit)) + "]";
 }
 
 bool is_plain_word(const std::string& text) {

@@ -39,6 +39,9 @@ Layer environment_layer(const Environment& environment) {
   if (const std::string count = variable(environment, "WEB_CONCURRENCY"); !count.empty()) {
     assign("WEB_CONCURRENCY", "workers", count);
   }
+  if (const std::string ips = variable(environment, "FORWARDED_ALLOW_IPS"); !ips.empty()) {
+    assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", ips);
+  }
   return layer;
 }
 

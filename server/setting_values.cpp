@@ -1,11 +1,13 @@
 #include "server/setting_values.hpp"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
+#include <span>
 
 #include "server/bind_address.hpp"
 #include "server/nearest_name.hpp"
@@ -17,6 +19,8 @@ namespace {
 using Fault = std::optional<std::string>;
 
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warning", "error", "critical"};
+constexpr std::array<std::string_view, 3> kHeaderMaps{"drop", "refuse", "dangerous"};
+constexpr std::array<std::string_view, 4> kProxyProtocols{"off", "v1", "v2", "auto"};
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -83,16 +87,29 @@ Fault read_switch(std::string_view text, bool& out) {
   return std::nullopt;
 }
 
-Fault read_level(std::string_view text, LogLevel& out) {
+// One of a few words, in any case: the enumerator that stands at its place. `what`: "a level", for the fault.
+template <class Enum>
+Fault read_word(std::string_view text, std::span<const std::string_view> words, const char* what, Enum& out) {
   const std::string word = lower(text);
-  const auto found = std::find(kLevels.begin(), kLevels.end(), word);
-  if (found != kLevels.end()) {
-    out = static_cast<LogLevel>(found - kLevels.begin());
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found != words.end()) {
+    out = static_cast<Enum>(found - words.begin());
     return std::nullopt;
   }
-  const std::string_view near = nearest_name(word, kLevels);
-  if (!near.empty()) return fmt::format("'{}' is not a level: did you mean '{}'?", text, near);
-  return fmt::format("'{}' is not a level: debug, info, warning, error or critical", text);
+  const std::string_view near = nearest_name(word, words);
+  if (!near.empty()) return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
+  const std::string first = fmt::format("{}", fmt::join(words.first(words.size() - 1), ", "));
+  return fmt::format("'{}' is not {}: {} or {}", text, what, first, words.back());
+}
+
+// Gunicorn's was a switch once.
+Fault read_proxy_protocol(std::string_view text, ProxyProtocol& out) {
+  bool on = false;
+  if (lower(text) != "off" && !read_switch(text, on)) {
+    out = on ? ProxyProtocol::either : ProxyProtocol::off;
+    return std::nullopt;
+  }
+  return read_word(text, kProxyProtocols, "a mode", out);
 }
 
 // The umask, as a shell has it: octal, with or without its leading zero or 0o.
@@ -109,6 +126,44 @@ Fault read_variable(std::string_view text, Options& out) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) return fmt::format("'{}' is not NAME=VALUE", text);
   if (text.find('\0') != std::string_view::npos) return "holds a NUL";
+  out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  return std::nullopt;
+}
+
+Fault read_ranges(std::string_view text, IpRanges& out) {
+  const Result<Done> added = out.add(text);
+  return added ? std::nullopt : Fault(added.error());
+}
+
+bool is_field_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+// "SCRIPT_NAME,PATH_INFO", or "*".
+Fault read_field_names(std::string_view text, std::vector<std::string>& out) {
+  std::vector<std::string> names;
+  for (bool more = !text.empty(); more;) {
+    const std::size_t comma = text.find(',');
+    std::string_view name = text.substr(0, comma);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (name != "*" && !is_field_name(name)) return fmt::format("'{}' is not the name of a header field", name);
+    names.emplace_back(name);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  out.insert(out.end(), names.begin(), names.end());
+  return std::nullopt;
+}
+
+// A field and its value.
+Fault read_field(std::string_view text, Options& out) {
+  const std::size_t equals = text.find('=');
+  const bool well_formed = equals != std::string_view::npos && is_field_name(text.substr(0, equals)) &&
+                           equals + 1 != text.size() && is_printable(text);
+  if (!well_formed) return fmt::format("'{}' is not the NAME=VALUE of a header field", text);
   out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   return std::nullopt;
 }
@@ -141,7 +196,11 @@ struct Reader {
     return std::nullopt;
   }
   Fault operator()(std::string Config::*member) const { return read_text(text, config.*member); }
-  Fault operator()(LogLevel Config::*member) const { return read_level(text, config.*member); }
+  Fault operator()(LogLevel Config::*member) const { return read_word(text, kLevels, "a level", config.*member); }
+  Fault operator()(HeaderMap Config::*member) const {
+    return read_word(text, kHeaderMaps, "a way to treat them", config.*member);
+  }
+  Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
   Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
@@ -151,7 +210,12 @@ struct Reader {
     binds.push_back(*std::move(bind));
     return std::nullopt;
   }
-  Fault operator()(Options Config::*member) const { return read_variable(text, config.*member); }
+  Fault operator()(Options Config::*member) const {
+    return setting.text == Setting::Text::field ? read_field(text, config.*member)
+                                                : read_variable(text, config.*member);
+  }
+  Fault operator()(IpRanges Config::*member) const { return read_ranges(text, config.*member); }
+  Fault operator()(std::vector<std::string> Config::*member) const { return read_field_names(text, config.*member); }
 };
 
 struct Writer {
@@ -167,6 +231,12 @@ struct Writer {
   Texts operator()(LogLevel Config::*member) const {
     return {std::string(kLevels[static_cast<std::size_t>(config.*member)])};
   }
+  Texts operator()(HeaderMap Config::*member) const {
+    return {std::string(kHeaderMaps[static_cast<std::size_t>(config.*member)])};
+  }
+  Texts operator()(ProxyProtocol Config::*member) const {
+    return {std::string(kProxyProtocols[static_cast<std::size_t>(config.*member)])};
+  }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;
     for (const Bind& bind : config.*member) texts.push_back(bind_text(bind));
@@ -177,6 +247,8 @@ struct Writer {
     for (const auto& [name, value] : config.*member) texts.push_back(name + "=" + value);
     return texts;
   }
+  Texts operator()(IpRanges Config::*member) const { return (config.*member).texts(); }
+  Texts operator()(std::vector<std::string> Config::*member) const { return config.*member; }
 };
 
 }  // namespace
@@ -186,8 +258,8 @@ std::optional<std::string> set_value(const Setting& setting, std::string_view te
 }
 
 void clear_list(const Setting& setting, Config& config) {
-  if (const auto* binds = std::get_if<std::vector<Bind> Config::*>(&setting.member)) (config.**binds).clear();
-  if (const auto* variables = std::get_if<Options Config::*>(&setting.member)) (config.**variables).clear();
+  if (!setting.is_list()) return;
+  std::visit([&](auto member) { config.*member = {}; }, setting.member);
 }
 
 std::vector<std::string> value_texts(const Setting& setting, const Config& config) {

@@ -85,6 +85,19 @@ const Setting kSettings[] = {
     {"response_buffer_size", "--response-buffer-size", request_limits, &Config::response_buffer_size, "INT", "bytes",
      "unsent before a writing handler waits", 1, 1024 * 1024 * 1024},
 
+    {"forwarded_allow_ips", "--forwarded-allow-ips", proxy, &Config::forwarded_allow_ips, "IPS", "",
+     "whose word about its client is believed"},
+    {"secure_scheme_headers", "--secure-scheme-headers", proxy, &Config::secure_scheme_headers, "NAME=VALUE", "",
+     "a field and its value that mean https", 0, 0, Text::field},
+    {"header_map", "--header-map", proxy, &Config::header_map, "WORD", "",
+     "fields named with '_': drop, refuse or dangerous"},
+    {"forwarder_headers", "--forwarder-headers", proxy, &Config::forwarder_headers, "NAMES", "",
+     "those a trusted proxy may send", 0, 0, Text::field},
+    {"proxy_protocol", "--proxy-protocol", proxy, &Config::proxy_protocol, "[MODE]", "",
+     "PROXY headers: off, v1, v2 or auto", 0, 0, Text::plain, Change::reload, Above::refused, "auto"},
+    {"proxy_allow_ips", "--proxy-allow-from", proxy, &Config::proxy_allow_ips, "IPS", "",
+     "who has to send a PROXY header"},
+
     {"loglevel", "--log-level", logs, &Config::loglevel, "LEVEL", "", "debug, info, warning, error or critical"},
     {"errorlog", "--error-logfile,--log-file", logs, &Config::errorlog, "FILE", "", "error log; '-': stderr", 0, 0,
      Text::log_target},
@@ -101,8 +114,9 @@ const Setting kSettings[] = {
 }  // namespace
 
 std::string_view group_title(Group group) {
-  static constexpr std::array<std::string_view, 5> titles{
-      "What is served", "Processes", "Time limits (0 switches one off)", "Limits of a request", "Logs"};
+  static constexpr std::array<std::string_view, 6> titles{
+      "What is served",      "Processes",      "Time limits (0 switches one off)",
+      "Limits of a request", "Behind a proxy", "Logs"};
   return titles[static_cast<std::size_t>(group)];
 }
 

@@ -16,15 +16,18 @@
 
 namespace narwhal::server {
 
-enum class Group { served, processes, time_limits, request_limits, logs };
+enum class Group { served, processes, time_limits, request_limits, proxy, logs };
 std::string_view group_title(Group group);
 
 struct Setting {
-  using Member = std::variant<bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*,
-                              std::chrono::seconds Config::*, std::string Config::*, LogLevel Config::*,
-                              std::vector<Bind> Config::*, Options Config::*>;
-  // What a text means: as it stands, a path, or a path where "-" is a standard stream.
-  enum class Text { plain, path, log_target };
+  using Member = std::variant<
+      bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*, std::chrono::seconds Config::*,
+      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ProxyProtocol Config::*,
+      // lists
+      std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*, std::vector<std::string> Config::*>;
+  // What a text means: as it stands, a path, a path where "-" is a standard stream, or the name of a header field, for
+  // Options with its value.
+  enum class Text { plain, path, log_target, field };
   // Whether SIGHUP can apply a new value.
   enum class Change { reload, restart };
   // What becomes of a number above max: an error, or max in its place, as Gunicorn has it for limits of a request.
@@ -41,9 +44,11 @@ struct Setting {
   Text text = Text::plain;
   Change change = Change::reload;
   Above above = Above::refused;
+  std::string_view bare = {};  // what the flag alone stands for; empty: it needs a value
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
-  bool is_list() const { return member.index() >= 7; }  // bind and raw_env: may be given several times
+  bool is_list() const { return member.index() >= 9; }  // may be given several times
+  bool is_map() const { return std::holds_alternative<Options Config::*>(member); }
 };
 
 std::span<const Setting> settings();

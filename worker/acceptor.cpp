@@ -159,7 +159,9 @@ bool Acceptor::accept_one(int listener) {
     return false;
   }
   // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.
-  loop_.new_connection(Peer::of(from))->open(fd);
+  Connection* connection = loop_.new_connection(Peer::of(from));
+  if (loop_.front().reads_proxy_headers()) connection->expect_proxy_header();
+  connection->open(fd);
   return true;
 }
 

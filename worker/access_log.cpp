@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom, before it is escaped
 constexpr std::size_t batch_bytes_max = 64 * 1024;
-constexpr std::string_view known_atoms = "hlutrmUqHsBbfaTDMLp";
+constexpr std::string_view known_atoms = "hclutrmUqHsBbfaTDMLp";
 
 // User name of "Basic dXNlcjpwYXNz".
 std::string basic_user(std::string_view authorization) {
@@ -137,6 +137,7 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
   const auto out = std::back_inserter(lines_);
   switch (piece.atom) {
     case 'h': lines_ += exchange.peer.text(); return;
+    case 'c': return add_escaped(exchange.client_address());
     case 'l': lines_ += '-'; return;
     case 'u': return add_escaped(basic_user(head.field("authorization")));
     case 't': return add_time();

@@ -277,10 +277,27 @@ void Connection::got_end() {
 
 // Takes as many requests off the buffer as can be begun now.
 void Connection::process() {
+  if (proxy_header_due_ && !take_proxy_header()) [[unlikely]]
+    return;
   while (state_ == State::head && in_ != nullptr && in_->size() != 0) {
     if (!process_head()) break;
   }
   if (in_ != nullptr && in_->size() == 0 && state_ != State::body) loop_.pool().drop(std::exchange(in_, nullptr));
+}
+
+bool Connection::take_proxy_header() {
+  const Front::Opening opening = loop_.front().open(in_->view(), peer_);
+  if (opening.status == protocol::Status::need_more) {
+    fit_buffer();
+    return false;
+  }
+  proxy_header_due_ = false;
+  if (opening.status == protocol::Status::refused) {
+    refuse(opening.refusal.http_status, opening.refusal.fault);
+    return false;
+  }
+  in_->begin += static_cast<std::uint32_t>(opening.consumed);
+  return true;
 }
 
 // Part of a head may wait for the rest for as long as header_timeout: it gets a buffer of its size, so that a thousand
@@ -326,6 +343,12 @@ bool Connection::process_head() {
   exchange.mount = loop_.route(exchange.head);
   exchange_ = &exchange;
   Wheel::clear(*this);
+  if (loop_.front().concerns(exchange.head)) [[unlikely]] {
+    if (const protocol::Refusal refusal = loop_.front().apply(exchange.head, peer_, exchange.client)) {
+      refuse(refusal.http_status, refusal.fault);
+      return false;
+    }
+  }
   return begin_body();
 }
 

@@ -28,6 +28,7 @@ class Connection : public WheelEntry {
 
   // Takes the descriptor over, whatever happens. False: it was closed, and this object goes away by itself.
   bool open(int fd);
+  void expect_proxy_header() noexcept { proxy_header_due_ = true; }  // before the first request
   // Goes on with what a sibling has read and not answered; takes the buffer over.
   void go_on_with(Buffer* bytes);
   // The request in hand waits for a handler: gives it away, with the socket. False: it stays.
@@ -79,6 +80,7 @@ class Connection : public WheelEntry {
   void take_bytes(std::size_t count);
   void got_end();
   void process();
+  bool take_proxy_header();  // false: not whole yet, or refused
   void fit_buffer();
   bool process_head();  // true: there is something to go on with
   bool begin_body();
@@ -137,6 +139,7 @@ class Connection : public WheelEntry {
   bool cut_ = false;        // part by a reset: the answer is not whole
   bool answering_ = false;  // bytes of the answer in the making are out
   bool contained_ = false;  // the body is collected in in_
+  bool proxy_header_due_ = false;
   std::uint32_t scanned_ = 0;
   std::size_t untaken_ = 0;  // kernel_holds() when an idle connection was last looked at
   Peer peer_;

@@ -55,6 +55,7 @@ void Exchange::fill_request() {
   request_.protocol = head.minor == 1 ? NARWHAL_LITERAL("HTTP/1.1") : NARWHAL_LITERAL("HTTP/1.0");
   request_.peer = {peer.address, peer.text_size};
   request_.peer_port = peer.port;
+  request_.client = abi(client_address());
   request_.field_count = static_cast<std::uint32_t>(head.fields.size());
   request_.fields = reinterpret_cast<const narwhal_field*>(head.fields.data());
   request_.body_size = static_cast<std::int64_t>(body.size());
@@ -138,6 +139,7 @@ void Exchange::reset() noexcept {
   connection = nullptr;
   mount = nullptr;
   refusal = 0;
+  client = {};
   user = nullptr;
   answer_ = Answer::none;
   queued = handled = returned = deferred = ended = timed_out = retired = false;

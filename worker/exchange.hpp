@@ -66,6 +66,7 @@ class Exchange {
   bool keep_alive = true;
   std::uint16_t refusal = 0;  // not 0: the host answers with this status, no handler sees it
   Peer peer;
+  std::string_view client;         // as the proxies in front name it; empty: the peer is the client
   std::uint64_t body_arrived = 0;  // bytes since its head, and whether they come quickly enough
   Pace body_pace;
   ClientWait client_wait;  // of its handler
@@ -81,6 +82,7 @@ class Exchange {
 
   // ---- the host table's functions ----
   const narwhal_request& request() const noexcept { return request_; }
+  std::string_view client_address() const noexcept { return client.empty() ? peer.text() : client; }
   narwhal_bytes variable(std::string_view name);  // variables.cpp
   int whole_body(narwhal_bytes& out_view);
   std::int64_t read_body(char* buffer, std::size_t size);

@@ -20,6 +20,7 @@
 #include "worker/buffers.hpp"
 #include "worker/crew.hpp"
 #include "worker/exchange.hpp"
+#include "worker/front.hpp"
 #include "worker/plugin.hpp"
 #include "worker/wheel.hpp"
 
@@ -53,6 +54,7 @@ class Loop final : public Crew::Work {
   void* stuck_context = nullptr;
 
   // ---- for connections ----
+  Front& front() noexcept { return front_; }
   BufferPool& pool() noexcept { return pool_; }
   Wheel& wheel() noexcept { return wheel_; }
   std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time
@@ -132,6 +134,7 @@ class Loop final : public Crew::Work {
   uv_timer_t relief_{};
   Wheel wheel_;
   BufferPool pool_;
+  Front front_;
   Acceptor acceptor_;
   AccessLog access_log_;
   std::unique_ptr<char[]> scratch_;

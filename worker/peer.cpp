@@ -29,4 +29,12 @@ Peer Peer::of(const sockaddr_storage& from) noexcept {
   return peer;
 }
 
+void Peer::become(const IpAddress& source, std::uint16_t source_port) noexcept {
+  const bool v4 = source.is_v4();
+  ::inet_ntop(v4 ? AF_INET : AF_INET6, source.bytes.data() + (v4 ? 12 : 0), address, text_bytes_max);
+  text_size = static_cast<std::uint8_t>(std::strlen(address));
+  port = source_port;
+  trust = Trust::not_asked;
+}
+
 }  // namespace narwhal::worker

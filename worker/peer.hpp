@@ -1,4 +1,4 @@
-// Peer: a client's address in the few bytes that each connection keeps of it.
+// Peer: who sends a connection's bytes: an address, in the few bytes that each connection keeps of it.
 #pragma once
 
 #include <sys/socket.h>
@@ -7,17 +7,23 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/ip_ranges.hpp"
+
 namespace narwhal::worker {
 
 struct Peer {
   static constexpr std::size_t text_bytes_max = 46;  // INET6_ADDRSTRLEN
   enum class Family : std::uint8_t { local, v4, v6 };
-  Family family = Family::local;
+  enum class Trust : std::uint8_t { not_asked, yes, no };
+  Family family = Family::local;   // of the socket itself, whatever a PROXY header says
+  Trust trust = Trust::not_asked;  // whether its word about its client is believed; Front's to say
   std::uint8_t text_size = 0;
   std::uint16_t port = 0;
   char address[text_bytes_max];  // as text, made once: every request shows it to somebody
 
   static Peer of(const sockaddr_storage& from) noexcept;
+  // What a PROXY header has named takes the place of the socket's own address.
+  void become(const IpAddress& source, std::uint16_t source_port) noexcept;
   // Without the port; empty for a Unix socket.
   std::string_view text() const noexcept { return {address, text_size}; }
 };

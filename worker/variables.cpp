@@ -12,14 +12,14 @@ namespace {
 
 narwhal_bytes bytes_of(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
-// "HTTP_ACCEPT_LANGUAGE" names the field "accept-language". An underscore in a field's own name never matches:
-// it would let a client pass off one field as another.
+// "HTTP_ACCEPT_LANGUAGE" names the field "accept-language". A field with an underscore of its own is here only where
+// header_map and forwarder_headers let it in.
 bool names_field(std::string_view variable, std::string_view field) noexcept {
   if (variable.size() != field.size()) return false;
   for (std::size_t at = 0; at < field.size(); ++at) {
     const char c = field[at];
     const char upper = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c == '-' ? '_' : c;
-    if (c == '_' || upper != variable[at]) return false;
+    if (upper != variable[at]) return false;
   }
   return true;
 }
@@ -73,6 +73,7 @@ narwhal_bytes Exchange::variable(std::string_view name) {
   if (name == "REQUEST_URI") return view.target;
   if (name == "SERVER_PROTOCOL") return view.protocol;
   if (name == "REMOTE_ADDR") return view.peer;
+  if (name == "CLIENT_ADDR") return view.client;
   if (name == "REMOTE_PORT") return number_variable(arena, view.peer_port);
   if (name == "REQUEST_SCHEME") return view.scheme;
   if (name == "SERVER_SOFTWARE") return bytes_of("narwhal");

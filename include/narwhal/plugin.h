@@ -81,7 +81,7 @@ typedef struct narwhal_request {
   narwhal_bytes scheme;    /* "http" or "https" */
   narwhal_bytes authority; /* the Host field, or the authority of an absolute target */
   narwhal_bytes protocol;  /* "HTTP/1.1" */
-  narwhal_bytes peer;      /* the client's address as text, without the port; empty on a Unix socket */
+  narwhal_bytes peer;      /* who sent it: the address as text, without the port; empty on a Unix socket */
   uint16_t peer_port;      /* 0 on a Unix socket */
   uint16_t reserved_0;
   uint32_t field_count;
@@ -90,6 +90,8 @@ typedef struct narwhal_request {
   int64_t started_ns;          /* CLOCK_MONOTONIC when the head was complete */
   int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none.
                                   Waiting in read_body or write for the client moves it on */
+  /* Since minor 1. */
+  narwhal_bytes client; /* who asked: what the trusted proxies in front say (X-Forwarded-For, Forwarded), else `peer` */
 } narwhal_request;
 
 /* The head of a response, and the body where it is at hand.

@@ -68,6 +68,10 @@ class Request {
   std::string_view protocol() const noexcept { return view_of(head_->protocol); }
   std::string_view peer() const noexcept { return view_of(head_->peer); }  // empty on a Unix socket
   std::uint16_t peer_port() const noexcept { return head_->peer_port; }
+  // Who asked, as trusted proxies in front of the server say; else the peer.
+  std::string_view client() const noexcept {
+    return NARWHAL_HAS(head_, narwhal_request, client) ? view_of(head_->client) : peer();
+  }
 
   std::string_view query() const noexcept { return view_of(head_->query); }  // raw
   // The first parameter of this name, decoded.

@@ -17,7 +17,7 @@ OURS = {
     "include": [],
     "core": [],
     # Values only: no descriptor, clock or log may leak into the codecs.
-    "protocol": ["core/bytes.hpp", "core/result.hpp", "core/check.hpp", "core/config.hpp"],
+    "protocol": ["core/bytes.hpp", "core/result.hpp", "core/check.hpp", "core/config.hpp", "core/ip_ranges.hpp"],
     "worker": ["core", "protocol", "include"],
     "server": ["core"],
     "admin": ["core", "protocol", "worker/loop*", "worker/connection*"],

@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -34,10 +36,10 @@ http {{
 """
 
 
-def shipped(upstream, front):
+def shipped(upstream, listen):
     """The shipped file with other addresses: a replacement that finds nothing to replace is an error."""
     text = (ROOT / "conf/nginx/narwhal.conf").read_text()
-    replaced = {"listen 80;": f"listen {front};"}
+    replaced = {"listen 80;": f"listen {listen};"}
     if upstream.startswith("unix:"):
         replaced["    server 127.0.0.1:8000;"] = ""
         replaced["#server unix:/run/narwhal/narwhal.sock;"] = f"server {upstream};"
@@ -51,14 +53,16 @@ def shipped(upstream, front):
 
 @pytest.fixture
 def nginx(tmp_path):
-    """Starts nginx in front of `upstream`; returns the path of the Unix socket it listens on."""
+    """Starts nginx in front of `upstream`; returns the address it listens on: a Unix socket's path, or with `tcp` (host,
+    port). `tls`: what a listen directive and its server need beside the address."""
     folder = tmp_path / "nginx"
     folder.mkdir()
     running = []
 
-    def start(upstream):
-        front = str(folder / "front.sock")
-        (folder / "narwhal.conf").write_text(shipped(upstream, f"unix:{front}"))
+    def start(upstream, tcp=False, tls=""):
+        front = free_address() if tcp else str(folder / "front.sock")
+        listen = f"{front[0]}:{front[1]}{tls}" if tcp else f"unix:{front}"
+        (folder / "narwhal.conf").write_text(shipped(upstream, listen))
         (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
         command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
         checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=20)
@@ -73,11 +77,17 @@ def nginx(tmp_path):
         process.wait(20)
 
 
-def can_connect(path):
-    if not os.path.exists(path):
+def free_address():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()
+
+
+def can_connect(address):
+    if isinstance(address, str) and not os.path.exists(address):
         return False
     try:
-        wire.Wire(path, 5).close()
+        wire.Wire(address, 5).close()
     except OSError:
         return False
     return True
@@ -92,6 +102,12 @@ def behind_nginx(request, serve, nginx, tmp_path):
         return server, nginx(bind)
     server = serve(example("echo"))
     return server, nginx(f"127.0.0.1:{server.port}")
+
+
+# What a client may say of itself; nothing of it may be believed.
+CLAIMS = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"),
+          ("Forwarded", "for=6.6.6.6;proto=https"), ("X-Forwarded-Ssl", "on"), ("SCRIPT_NAME", "/evil"),
+          ("X_Real_IP", "6.6.6.6")]
 
 
 def fields_of(response):
@@ -110,11 +126,37 @@ def test_a_request_arrives_through_nginx_as_the_client_sent_it(behind_nginx):
 
 def test_nginx_says_who_asks_and_what_a_client_claims_is_dropped(behind_nginx):
     _, front = behind_nginx
-    claims = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example")]
-    fields = fields_of(wire.fetch(front, "/", host="shop.example", headers=claims))
+    response = wire.fetch(front, "/", host="shop.example", headers=CLAIMS)
+    fields = fields_of(response)
     assert fields["x-forwarded-proto"] == "http"
     assert fields["x-forwarded-host"] == "shop.example"
     assert "6.6.6.6" not in fields.get("x-forwarded-for", "")
+    assert not {"forwarded", "x-forwarded-ssl", "script_name", "x_real_ip"} & set(fields)
+    assert json.loads(response.body)["scheme"] == "http"
+
+
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+def test_the_server_knows_the_client_that_nginx_saw(serve, nginx, tmp_path, over):
+    server = serve(example("echo"), bind="127.0.0.1:0" if over == "tcp" else f"unix:{tmp_path}/n.sock")
+    front = nginx(f"127.0.0.1:{server.port}" if over == "tcp" else f"unix:{tmp_path}/n.sock", tcp=True)
+    with wire.Wire(front, source="127.0.0.9") as client:
+        for headers in ([], CLAIMS):
+            seen = json.loads(client.ask("/", headers=headers).body)
+            assert (seen["client"], seen["scheme"]) == ("127.0.0.9", "http")
+            assert seen["peer"] == ("127.0.0.1" if over == "tcp" else "")
+
+
+def test_the_server_knows_that_the_client_came_over_tls(serve, nginx, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=t", "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
+    server = serve(example("echo"))
+    front = nginx(f"127.0.0.1:{server.port}", tcp=True,
+                  tls=f" ssl; ssl_certificate {certificate}; ssl_certificate_key {key}")
+    with wire.Wire(front) as client:
+        client.sock = ssl._create_unverified_context().wrap_socket(client.sock)
+        seen = json.loads(client.ask("/").body)
+    assert (seen["scheme"], seen["client"]) == ("https", "127.0.0.1")
 
 
 def test_nginx_keeps_its_connection_to_the_server(behind_nginx):

@@ -9,7 +9,8 @@ from clock import eventually, scaled
 from server import example
 from wire import Truncated, WireError, request_bytes
 
-KEYS = {"method", "path", "query", "headers", "body_len", "body_sha256", "body", "protocol", "uri", "features"}
+KEYS = {"method", "path", "query", "headers", "body_len", "body_sha256", "body", "protocol", "scheme", "peer",
+        "peer_port", "client", "uri", "features"}
 FEATURES = {"status", "force", "size", "chunked", "cl", "rh", "sleep", "noread", "readn", "exc", "write", "crash",
             "hint", "trailer"}
 

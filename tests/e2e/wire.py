@@ -62,14 +62,17 @@ class Response:
         return "close" in tokens
 
 
-def dial(address, timeout=15.0, receive_buffer=None):
-    """A connected socket to (host, port) or to a Unix socket's path. The timeout is scaled."""
+def dial(address, timeout=15.0, receive_buffer=None, source=None):
+    """A connected socket to (host, port) or to a Unix socket's path, from the address `source` if one is named. The
+    timeout is scaled."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(scaled(timeout))
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            sock.bind((source, 0))
         sock.connect(address)
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -100,9 +103,9 @@ def chunked(*pieces, extension=b"", trailers=b""):
 class Wire:
     """One connection. Every wait is bounded by the timeout given (scaled by NARWHAL_TEST_SCALE)."""
 
-    def __init__(self, address, timeout=15.0, receive_buffer=None):
+    def __init__(self, address, timeout=15.0, receive_buffer=None, source=None):
         self.timeout = timeout
-        self.sock = dial(address, timeout, receive_buffer)
+        self.sock = dial(address, timeout, receive_buffer, source)
         self.buffer = bytearray()
         self.speaks_1_0 = self.takes_trailers = False
         self.sent_at = time.monotonic()

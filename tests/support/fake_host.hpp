@@ -267,6 +267,7 @@ inline std::unique_ptr<narwhal_exchange> exchange(Ask ask) {
   request.fields = made->fields.data();
   request.body_size = asked.streamed ? -1 : static_cast<std::int64_t>(asked.body.size());
   request.deadline_ns = asked.deadline_ns;
+  request.client = {"203.0.113.9", 11};
   return made;
 }
 

@@ -102,6 +102,7 @@ TEST_CASE("request: what the client sent, as it was sent") {
         CHECK(request.header("Accept-Language") == std::nullopt);
         CHECK(request.headers().size() == 2);
         CHECK(request.peer() == "192.0.2.1");
+        CHECK(request.client() == "203.0.113.9");
         CHECK(request.scheme() == "http");
         CHECK(request.variable("REQUEST_METHOD") == "POST");
         CHECK(request.variable("NONE").empty());
@@ -120,6 +121,12 @@ TEST_CASE("request: what the client sent, as it was sent") {
        .deadline_ns = 5});
   CHECK(answer.status == 204);
   CHECK(answer.headers.empty());
+}
+
+TEST_CASE("request: under a server that does not know it, the client is the peer") {
+  const auto exchange = fake::exchange({});
+  exchange->request.struct_size = offsetof(narwhal_request, client);
+  CHECK(Request(&fake::host, exchange.get()).client() == "192.0.2.1");
 }
 
 TEST_CASE("request: a streamed body is read in pieces, and asking for it whole is an error") {

@@ -40,7 +40,8 @@ AT(narwhal_request, fields, 160, 8);
 AT(narwhal_request, body_size, 168, 8);
 AT(narwhal_request, started_ns, 176, 8);
 AT(narwhal_request, deadline_ns, 184, 8);
-SIZE(narwhal_request, 192);
+AT(narwhal_request, client, 192, 16);
+SIZE(narwhal_request, 208);
 
 AT(narwhal_response, struct_size, 0, 8);
 AT(narwhal_response, status, 8, 4);

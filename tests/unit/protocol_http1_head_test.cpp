@@ -256,3 +256,31 @@ TEST_CASE("heads: a field is found whatever its case, the first of its name, and
   CHECK(head.field("empty").size == 0);
   CHECK(head.field("x").data == nullptr);
 }
+
+TEST_CASE("head: the lengths of its fields' names, and whether one has an underscore, are told") {
+  const auto decode = [](const std::string& fields) {
+    Head head;
+    head.has_underscore = true;
+    const std::string bytes = "GET /a_b HTTP/1.1\r\nHost: a_b\r\n" + fields + "\r\n";
+    REQUIRE(decode_head(bytes, 0, {}, head).status == Status::complete);
+    return head;
+  };
+  constexpr std::uint64_t host = Head::length_bit(4);
+  CHECK(decode("").name_lengths == host);
+  CHECK(decode("Accept: */*\r\n").name_lengths == (host | Head::length_bit(6)));
+  CHECK(decode("X-Forwarded-For: 1\r\nAccept: */*\r\n").name_lengths ==
+        (host | Head::length_bit(6) | Head::length_bit(15)));
+  CHECK(decode(std::string(68, 'n') + ": 1\r\n").name_lengths == host);  // modulo 64
+  for (const char* name : {"a-b", "a.b", "X1", "a", "a-very-long-name-indeed-much-longer-than-sixteen-bytes"}) {
+    CAPTURE(name);
+    CHECK_FALSE(decode(std::string(name) + ": a_b\r\n").has_underscore);
+  }
+  for (const char* name : {"_", "a_b", "_a", "a_", "1_", "a-very-long-name-indeed_much-longer-than-sixteen-bytes",
+                           "sixteen-bytes-ab_c", "fifteen-bytes_a"}) {
+    for (const char* after : {"", "Accept: */*\r\n", "X-Padding: ppppppppppppppppppppppppppppppppppppp\r\n"}) {
+      CAPTURE(name);
+      CHECK(decode(std::string(name) + ":\r\n" + after).has_underscore);
+      CHECK(decode(std::string(after) + name + ": 1\r\n").has_underscore);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+#include "worker/front.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/log.hpp"
+#include "protocol/characters.hpp"
+#include "protocol/forwarded.hpp"
+#include "protocol/proxy_header.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+using protocol::Head;
+using protocol::Refusal;
+using protocol::same_ignoring_case;
+using protocol::Status;
+
+constexpr std::uint64_t client_lengths = Head::length_bit(std::string_view("X-Forwarded-For").size()) |
+                                         Head::length_bit(std::string_view("Forwarded").size());
+
+bool has_underscore(std::string_view name) noexcept { return name.find('_') != std::string_view::npos; }
+
+}  // namespace
+
+Front::Front(const Config& config) : config_(config) {
+  for (const auto& [name, value] : config.secure_scheme_headers) scheme_lengths_ |= Head::length_bit(name.size());
+  lengths_ = scheme_lengths_ | client_lengths;
+}
+
+bool Front::trusts(Peer& peer) const noexcept {
+  if (peer.trust == Peer::Trust::not_asked) {
+    const bool trusted = peer.text_size == 0 || config_.forwarded_allow_ips.contains(peer.text());
+    peer.trust = trusted ? Peer::Trust::yes : Peer::Trust::no;
+  }
+  return peer.trust == Peer::Trust::yes;
+}
+
+Front::Opening Front::open(std::string_view bytes, Peer& peer) const noexcept {
+  if (peer.text_size != 0 && !config_.proxy_allow_ips.contains(peer.text())) {
+    switch (protocol::like_proxy_header(bytes)) {
+      case protocol::Likeness::maybe: return {Status::need_more, 0, {}};
+      case protocol::Likeness::no: return {Status::complete, 0, {}};
+      case protocol::Likeness::yes: break;
+    }
+    return {Status::refused, 0, {403, "PROXY header from a peer that is not in proxy_allow_ips"}};
+  }
+  const protocol::ProxyVersions accepted{.v1 = config_.proxy_protocol != ProxyProtocol::v2,
+                                         .v2 = config_.proxy_protocol != ProxyProtocol::v1};
+  const protocol::ProxyFed fed = protocol::decode_proxy_header(bytes, accepted);
+  if (fed.status == Status::refused) return {fed.status, 0, {400, fed.fault}};
+  if (fed.status == Status::complete && fed.names_source) peer.become(fed.source, fed.port);
+  return {fed.status, fed.consumed, {}};
+}
+
+Refusal Front::apply(Head& head, Peer& peer, std::string_view& client) {
+  const bool trusted = trusts(peer);
+  if (trusted) {
+    if (const Refusal refusal = take_scheme(head)) return refusal;
+    if ((head.name_lengths & client_lengths) != 0) {
+      const protocol::Client found = protocol::resolve_client(head.fields, {}, config_.forwarded_allow_ips);
+      if (found.refusal) return found.refusal;
+      client = found.address;
+    }
+  } else if (same_ignoring_case(head.scheme, "https")) {
+    // RFC 9110 7.4: only a trusted gateway may pass on what came over a secured connection.
+    return {421, "target with https on a connection that is not secured"};
+  }
+  return head.has_underscore ? map_fields(head, trusted) : Refusal{};
+}
+
+// As in Gunicorn: any other value says http, and two that differ contradict each other.
+Refusal Front::take_scheme(Head& head) const noexcept {
+  if ((head.name_lengths & scheme_lengths_) == 0) return {};
+  bool said = false, secure = false;
+  for (const Field& field : head.fields) {
+    if ((Head::length_bit(field.name.size) & scheme_lengths_) == 0) continue;
+    for (const auto& [name, value] : config_.secure_scheme_headers) {
+      if (!same_ignoring_case(field.name, name)) continue;
+      const bool says_secure = same_ignoring_case(field.value, value);
+      if (std::exchange(said, true) && says_secure != secure) return {400, "contradicting scheme headers"};
+      secure = says_secure;
+    }
+  }
+  if (said) head.scheme = std::string_view(secure ? "https" : "http");
+  return {};
+}
+
+bool Front::may_forward(std::string_view name) const noexcept {
+  return std::any_of(
+      config_.forwarder_headers.begin(), config_.forwarder_headers.end(),
+      [name](const std::string& allowed) { return allowed == "*" || same_ignoring_case(allowed, name); });
+}
+
+Refusal Front::map_fields(Head& head, bool trusted) {
+  if (config_.header_map == HeaderMap::dangerous) return {};
+  const auto is_unwanted = [&](const Field& field) {
+    return has_underscore(field.name) && !(trusted && may_forward(field.name));
+  };
+  const auto first = std::find_if(head.fields.begin(), head.fields.end(), is_unwanted);
+  if (first == head.fields.end()) return {};
+  if (config_.header_map == HeaderMap::refuse) return {400, "field name with an underscore"};
+  if (!std::exchange(told_of_drop_, true)) {
+    log::warning("Dropped the request field {}, for the underscore in its name (header_map: drop); said once a worker",
+                 first->name.view());
+  }
+  std::erase_if(head.fields, is_unwanted);
+  return {};
+}
+
+}  // namespace narwhal::worker
