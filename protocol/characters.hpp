@@ -87,11 +87,32 @@ inline bool same_token(std::string_view name, const char (&lower)[Size]) noexcep
   return true;
 }
 
+// Eight bytes with A to Z in lower case: in each, the top bit of a sum tells whether it passes a bound.
+constexpr std::uint64_t lower_word(std::uint64_t word) noexcept {
+  constexpr std::uint64_t each = 0x0101010101010101, top = 0x80 * each;
+  const std::uint64_t low = word & ~top;
+  const std::uint64_t from_a = low + (0x80 - 'A') * each, past_z = low + (0x7f - 'Z') * each;
+  return word | ((from_a & ~past_z & ~word & top) >> 2);
+}
+
 inline bool same_ignoring_case(std::string_view one, std::string_view other) noexcept {
   const auto folded = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  if (one.size() != other.size()) return false;
-  for (std::size_t i = 0; i < one.size(); ++i) {
-    if (folded(one[i]) != folded(other[i])) return false;
+  const auto differs = [&](std::size_t at) {
+    std::uint64_t left, right;
+    std::memcpy(&left, one.data() + at, 8);
+    std::memcpy(&right, other.data() + at, 8);
+    return left != right && lower_word(left) != lower_word(right);
+  };
+  const std::size_t size = one.size();
+  if (size != other.size()) return false;
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 <= size; at += 8) {
+      if (differs(at)) return false;
+    }
+    return !differs(size - 8);  // the last eight may overlap what was compared already
+  }
+  for (std::size_t at = 0; at < size; ++at) {
+    if (one[at] != other[at] && folded(one[at]) != folded(other[at])) return false;
   }
   return true;
 }
