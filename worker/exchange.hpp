@@ -139,6 +139,7 @@ class Exchange {
   bool frame_otherwise(int status, const Field* fields, std::size_t count, std::int64_t body_size);
   int refuse(const protocol::Fault& fault) const;
   bool takes_trailers() const noexcept;
+  bool body_still_coming();  // of a streamed one
   void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
   void append_segment(Segment segment);

@@ -158,6 +158,12 @@ int Exchange::begin_answer(const narwhal_response& response, std::int64_t body_s
   return NARWHAL_OK;
 }
 
+bool Exchange::body_still_coming() {
+  if (mount == nullptr || !mount->streams_body()) return false;
+  const std::lock_guard lock(mutex_);
+  return !inbox_ended_;
+}
+
 bool Exchange::takes_trailers() const noexcept {
   return protocol::takes_trailers(head.fields.data(), head.fields.size());
 }
@@ -183,6 +189,8 @@ int Exchange::inform(int status, const narwhal_field* fields, std::uint32_t coun
 int Exchange::respond(const narwhal_response& response) {
   const std::string_view bytes(response.body.data, response.body.size);
   const bool lent = NARWHAL_HAS(&response, narwhal_response, release_arg) && response.release != nullptr;
+  // Nobody will read the rest, so the connection ends behind the answer: RFC 9112 9.6 wants the client to be told.
+  if (body_still_coming()) keep_alive = false;
   int result = gone() ? NARWHAL_GONE : begin_answer(response, static_cast<std::int64_t>(bytes.size()));
   if (result == NARWHAL_OK) {
     left_ = 0;
