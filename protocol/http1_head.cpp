@@ -128,14 +128,14 @@ Refusal judge(Facts facts, Head& head) noexcept {
 
 Refusal judge_fields(Head& head) noexcept {
   Facts facts = 0;
-  std::uint64_t name_lengths = 0;
+  std::uint64_t name_bits = 0;
   head.content_length = 0;
   head.framing = Framing::none;
   for (const Field& field : head.fields) {
-    name_lengths |= Head::length_bit(field.name.size);
+    name_bits |= Head::name_bit(field.name);
     if (const Refusal refusal = note_field(field, facts, head)) return refusal;
   }
-  head.name_lengths = name_lengths;
+  head.name_bits = name_bits;
   if (facts == has_host && head.minor == 1) [[likely]] {
     head.keep_alive = true;
     head.expect_continue = false;

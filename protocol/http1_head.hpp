@@ -35,8 +35,8 @@ struct Head {
   Bytes authority;            // of an absolute target, else the Host field's value; may be empty
   Bytes scheme;               // of an absolute target, else empty
   std::vector<Field> fields;  // values without outer white space
-  // One bit for each length, modulo 64, that a field's name has: a name of a length that is not there is no field's.
-  std::uint64_t name_lengths = 0;
+  // One bit for each kind of name among the fields: a name whose bit is not there is no field's.
+  std::uint64_t name_bits = 0;
   std::uint64_t content_length = 0;  // for Framing::length
   std::uint8_t minor = 1;            // HTTP/1.minor
   Framing framing = Framing::none;
@@ -45,8 +45,9 @@ struct Head {
   bool is_head = false;
   bool has_underscore = false;  // in the name of a field
 
-  static constexpr std::uint64_t length_bit(std::size_t name_bytes) noexcept {
-    return std::uint64_t{1} << name_bytes % 64;
+  // By the first letter, of either case, and whether the length is odd: it tells most names apart that matter.
+  static constexpr std::uint64_t name_bit(std::string_view name) noexcept {
+    return name.empty() ? 0 : std::uint64_t{1} << ((name.front() & 31) << 1 | (name.size() & 1));
   }
 
   // Value of the first field of this name (any case); data is null when absent.

@@ -17,16 +17,15 @@ using protocol::Refusal;
 using protocol::same_ignoring_case;
 using protocol::Status;
 
-constexpr std::uint64_t client_lengths = Head::length_bit(std::string_view("X-Forwarded-For").size()) |
-                                         Head::length_bit(std::string_view("Forwarded").size());
+constexpr std::uint64_t client_bits = Head::name_bit("X-Forwarded-For") | Head::name_bit("Forwarded");
 
 bool has_underscore(std::string_view name) noexcept { return name.find('_') != std::string_view::npos; }
 
 }  // namespace
 
 Front::Front(const Config& config) : config_(config) {
-  for (const auto& [name, value] : config.secure_scheme_headers) scheme_lengths_ |= Head::length_bit(name.size());
-  lengths_ = scheme_lengths_ | client_lengths;
+  for (const auto& [name, value] : config.secure_scheme_headers) scheme_bits_ |= Head::name_bit(name);
+  bits_ = scheme_bits_ | client_bits;
 }
 
 bool Front::trusts(Peer& peer) const noexcept {
@@ -58,7 +57,7 @@ Refusal Front::apply(Head& head, Peer& peer, std::string_view& client) {
   const bool trusted = trusts(peer);
   if (trusted) {
     if (const Refusal refusal = take_scheme(head)) return refusal;
-    if ((head.name_lengths & client_lengths) != 0) {
+    if ((head.name_bits & client_bits) != 0) {
       const protocol::Client found = protocol::resolve_client(head.fields, {}, config_.forwarded_allow_ips);
       if (found.refusal) return found.refusal;
       client = found.address;
@@ -72,10 +71,10 @@ Refusal Front::apply(Head& head, Peer& peer, std::string_view& client) {
 
 // As in Gunicorn: any other value says http, and two that differ contradict each other.
 Refusal Front::take_scheme(Head& head) const noexcept {
-  if ((head.name_lengths & scheme_lengths_) == 0) return {};
+  if ((head.name_bits & scheme_bits_) == 0) return {};
   bool said = false, secure = false;
   for (const Field& field : head.fields) {
-    if ((Head::length_bit(field.name.size) & scheme_lengths_) == 0) continue;
+    if ((Head::name_bit(field.name) & scheme_bits_) == 0) continue;
     for (const auto& [name, value] : config_.secure_scheme_headers) {
       if (!same_ignoring_case(field.name, name)) continue;
       const bool says_secure = same_ignoring_case(field.value, value);

@@ -32,7 +32,7 @@ class Front {
   // ---- heads ----
   // False for most: then apply() would change nothing.
   bool concerns(const protocol::Head& head) const noexcept {
-    return (head.name_lengths & lengths_) != 0 || head.has_underscore || head.scheme.data != nullptr;
+    return (head.name_bits & bits_) != 0 || head.has_underscore || head.scheme.data != nullptr;
   }
   // What the peer says of its client: sets the head's scheme and, where the fields name it, `client` (a view into them);
   // then takes out fields as header_map says.
@@ -45,8 +45,8 @@ class Front {
   bool may_forward(std::string_view name) const noexcept;
 
   const Config& config_;
-  std::uint64_t scheme_lengths_ = 0;  // of the names in secure_scheme_headers
-  std::uint64_t lengths_;             // and of those that name a client
+  std::uint64_t scheme_bits_ = 0;  // of the names in secure_scheme_headers
+  std::uint64_t bits_;             // and of those that name a client
   bool told_of_drop_ = false;
 };
 

@@ -58,13 +58,13 @@ void check_against_others(std::string_view stream, const HeadFed& fed, const Hea
       must((*fields)[i].first == head.fields[i].name.view(), "the same name");
       must((*fields)[i].second == head.fields[i].value.view(), "the same value");
     }
-    std::uint64_t lengths = 0;
+    std::uint64_t bits = 0;
     bool underscore = false;
     for (const auto& [name, value] : *fields) {
-      lengths |= Head::length_bit(name.size());
+      bits |= Head::name_bit(name);
       underscore = underscore || name.find('_') != std::string_view::npos;
     }
-    must(head.name_lengths == lengths && head.has_underscore == underscore, "what is told of the names is true");
+    must(head.name_bits == bits && head.has_underscore == underscore, "what is told of the names is true");
     const std::size_t lines = stream.find("\r\n") + 2;
     must(wire::llhttp_fields(stream.substr(lines, stream.find("\r\n\r\n") + 4 - lines)) == fields, "llhttp agrees");
   } else if (std::string_view(fed.fault) == "malformed field line") {

@@ -257,7 +257,7 @@ TEST_CASE("heads: a field is found whatever its case, the first of its name, and
   CHECK(head.field("x").data == nullptr);
 }
 
-TEST_CASE("head: the lengths of its fields' names, and whether one has an underscore, are told") {
+TEST_CASE("head: which kinds of names its fields have, and whether one has an underscore, is told") {
   const auto decode = [](const std::string& fields) {
     Head head;
     head.has_underscore = true;
@@ -265,12 +265,15 @@ TEST_CASE("head: the lengths of its fields' names, and whether one has an unders
     REQUIRE(decode_head(bytes, 0, {}, head).status == Status::complete);
     return head;
   };
-  constexpr std::uint64_t host = Head::length_bit(4);
-  CHECK(decode("").name_lengths == host);
-  CHECK(decode("Accept: */*\r\n").name_lengths == (host | Head::length_bit(6)));
-  CHECK(decode("X-Forwarded-For: 1\r\nAccept: */*\r\n").name_lengths ==
-        (host | Head::length_bit(6) | Head::length_bit(15)));
-  CHECK(decode(std::string(68, 'n') + ": 1\r\n").name_lengths == host);  // modulo 64
+  constexpr std::uint64_t host = Head::name_bit("host");
+  CHECK(decode("").name_bits == host);
+  CHECK(decode("Accept: */*\r\n").name_bits == (host | Head::name_bit("aCCEPT")));
+  const std::uint64_t forwarded = decode("X-Forwarded-For: 1\r\nAccept: */*\r\n").name_bits;
+  CHECK(forwarded == (host | Head::name_bit("accept") | Head::name_bit("x-forwarded-for")));
+  for (const char* usual : {"Host", "Accept", "Accept-Encoding", "Accept-Language", "Cookie", "User-Agent"}) {
+    CHECK((Head::name_bit(usual) & (Head::name_bit("X-Forwarded-For") | Head::name_bit("Forwarded"))) == 0);
+  }
+  CHECK(Head::name_bit("") == 0);
   for (const char* name : {"a-b", "a.b", "X1", "a", "a-very-long-name-indeed-much-longer-than-sixteen-bytes"}) {
     CAPTURE(name);
     CHECK_FALSE(decode(std::string(name) + ": a_b\r\n").has_underscore);
