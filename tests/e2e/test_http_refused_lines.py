@@ -130,12 +130,14 @@ def test_a_body_that_breaks_off_is_no_request(serve, tmp_path, body):
 
 
 def test_what_nobody_would_read_is_not_asked_for(logged):
+    before = len(logged.lines())
     with logged.connect() as wire:
         wire.send(request_bytes("/elsewhere", method="POST",
                                 headers=[("Expect", "100-continue"), ("Content-Length", "5")]))
         response = wire.response(interim=True)
         assert response.status == 404 and response.closes
         assert wire.rest() == b""
+    assert logged.new_line(before).split("|")[2] == "404"
 
 
 def test_a_body_refused_behind_the_answers_head_cuts_that_answer_and_is_logged(serve, tmp_path):
