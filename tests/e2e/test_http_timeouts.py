@@ -155,7 +155,7 @@ def test_an_answer_that_only_the_kernel_still_holds_is_taken_whole_by_a_slow_cli
         end = time.monotonic() + scaled(4)
         while time.monotonic() < end:
             wire.buffer += wire.sock.recv(2000)
-            time.sleep(0.05)
+            time.sleep(0.05 * SCALE)
         assert len(wire.buffer) < 300_000, "it was not slow enough"
         assert len(wire.response().body) == 300_000
         assert wire.end() == "eof"

@@ -53,7 +53,7 @@ def test_connections_over_worker_connections_wait_and_are_served(serve):
 
 
 def test_worker_connections_bounds_what_a_worker_holds(serve):
-    server = serve(example("echo"), "-w", "2", "--worker-connections", "10")
+    server = serve(example("echo"), "-w", "2", "--worker-connections", "10", "--header-timeout", "600")
     workers = server.wait_workers(2)
     wires = [server.connect() for _ in range(40)]
     eventually("both full", lambda: [proc.connection_count(pid) for pid in workers] == [10, 10])
