@@ -185,7 +185,7 @@ def test_a_client_that_half_closes_behind_a_request_in_hand_is_answered_and_let_
 def test_hundreds_that_break_off_in_a_large_response_do_not_stop_the_worker(echo, how):
     """Closed while others were waiting to be read, some once took the others with them."""
     def visitor(number):
-        for visit in range(80 // SCALE):
+        for visit in range(int(80 / SCALE)):
             wire = echo.connect(receive_buffer=8192)
             wire.send(request_bytes(f"/?size=20000000{how}") + request_bytes("/"))
             time.sleep(0.01 if visit % 3 else 0)
