@@ -163,6 +163,27 @@ def test_a_deferred_stream_is_cancelled_when_its_client_goes(serve):
     assert server.worker_pids() == [worker], "a deferred exchange keeps no thread: no reason to replace the worker"
 
 
+def test_a_deferred_exchange_that_says_nothing_gets_504_and_is_cancelled(serve):
+    server = serve(test_plugin("defers"), "-w", "1", "--timeout", "1")
+    worker, = server.wait_workers(1)
+    with server.connect(timeout=20) as wire:
+        wire.send(request_bytes("/silent", method="PUT"))
+        assert wire.response("PUT").status == 504
+    server.wait_for(r"CRITICAL.*PUT /silent is still in .*defers\.so after")
+    assert server.get("/stats").text == "1 1"
+    assert server.worker_pids() == [worker], "no thread is stuck in it"
+
+
+@pytest.mark.parametrize("way", ["half-close", "close", "reset"])
+def test_a_deferred_exchange_is_cancelled_when_its_client_leaves(serve, way):
+    server = serve(test_plugin("defers"), "-w", "1")
+    with server.connect() as wire:
+        wire.send(request_bytes("/"))
+        eventually("deferred", lambda: server.get("/stats").text == "1 0")
+        {"half-close": wire.shut_down_writing, "close": wire.close, "reset": wire.reset}[way]()
+        eventually("cancelled", lambda: server.get("/stats").text == "1 1")
+
+
 # ---- threads ----
 def test_with_one_thread_it_is_always_the_main_thread(serve):
     server = serve(test_plugin("counts"), "-w", "1", "--threads", "1")
