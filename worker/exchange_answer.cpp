@@ -181,7 +181,8 @@ int Exchange::inform(int status, const narwhal_field* fields, std::uint32_t coun
   interim.field_count = count;
   interim.length = protocol::ResponseHead::Length::absent;
   Memory memory(protocol::response_head_bound(interim));
-  append_segment(std::move(memory).segment(protocol::encode_response_head(interim, memory.data())));
+  const std::size_t size = protocol::encode_response_head(interim, memory.data());
+  append_segment(std::move(memory).segment(size));
   hand_over(Push::now, Last::no);
   return NARWHAL_OK;
 }
