@@ -11,6 +11,9 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
+// YAML has no key of more than 1,024 bytes on a line, and escaped for print one may be four times as long.
+constexpr std::size_t kNameBytesMax = 200;
+
 const char* kind_text(const YamlNode& node) {
   switch (node.kind) {
     case Kind::null: return "nothing";
@@ -131,6 +134,10 @@ class KeyReader {
       const bool has_nul = item.kind == Kind::scalar && (key.text + item.text).find('\0') != std::string::npos;
       if (has_nul) {
         fault(item, name, "holds a NUL");
+      } else if (key.text.size() > kNameBytesMax) {
+        fault(key, name,
+              "holds a name of " + std::to_string(key.text.size()) + " bytes: " + std::to_string(kNameBytesMax) +
+                  " is the most");
       } else if (item.kind == Kind::scalar) {
         options.emplace_back(key.text, item.text);
       } else if (item.kind != Kind::null) {

@@ -203,6 +203,10 @@ TEST_CASE("config file: what no path, name or variable can hold is refused even 
   CHECK(fault("app: a\noptions: {x: \"\\0\"}") == "narwhal.yaml:2:14: options: holds a NUL");
   CHECK(fault("raw_env: [\"A=\\0\"]") == "narwhal.yaml:1:11: raw_env: holds a NUL");
   CHECK(fault("bind: \"unix:/a\\n\"").ends_with("the path holds a control character"));
+  const std::string name(200, 'n');
+  CHECK(good("app: a\noptions:\n  " + name + ": 1").routes.front().options == narwhal::Options{{name, "1"}});
+  CHECK(fault("app: a\noptions:\n  " + name + "n: 1") ==
+        "narwhal.yaml:3:3: options: holds a name of 201 bytes: 200 is the most");
   CHECK(good("app: a\noptions: {x: \"a\\nb\"}").routes.front().options == narwhal::Options{{"x", "a\nb"}});
 }
 
