@@ -55,9 +55,10 @@ class Connection : public WheelEntry {
   bool idle() const noexcept {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }
-  // Places in the loop's lists: answers held back, and sockets with something to read.
-  Connection *next_unflushed = nullptr, *next_readable = nullptr;
-  bool unflushed = false, readable = false, closed = false;
+  void watch();  // what open() has put off
+  // Places in the loop's lists: answers held back, sockets with something to read, and those it does not watch yet.
+  Connection *next_unflushed = nullptr, *next_readable = nullptr, *next_unwatched = nullptr;
+  bool unflushed = false, readable = false, unwatched = false, closed = false;
 
  private:
   enum class State : std::uint8_t { head, body, handling, lingering, closing };

@@ -137,7 +137,7 @@ void Loop::connection_gone() noexcept {
 // out of there comes back.
 void Loop::free_connection(Connection* connection) noexcept {
   connection->closed = true;
-  if (connection->readable || connection->unflushed) return;
+  if (connection->readable || connection->unflushed || connection->unwatched) return;
   connection->~Connection();
   if (spare_connections_.size() < spare_connections_max) {
     spare_connections_.push_back(connection);
@@ -215,6 +215,11 @@ void Loop::make_ready(Exchange& exchange) {
 void Loop::unflushed(Connection& connection) {
   if (std::exchange(connection.unflushed, true)) return;
   connection.next_unflushed = std::exchange(unflushed_, &connection);
+}
+
+void Loop::unwatched(Connection& connection) {
+  if (std::exchange(connection.unwatched, true)) return;
+  connection.next_unwatched = std::exchange(unwatched_, &connection);
 }
 
 void Loop::readable(Connection& connection) {
@@ -326,6 +331,15 @@ void Loop::settle() {
       free_connection(connection);
     } else {
       connection->flush_held();
+    }
+  }
+  while (unwatched_ != nullptr) {
+    Connection* connection = std::exchange(unwatched_, unwatched_->next_unwatched);
+    connection->unwatched = false;
+    if (connection->closed) {
+      free_connection(connection);
+    } else {
+      connection->watch();
     }
   }
   if (access_log_.enabled()) access_log_.flush();

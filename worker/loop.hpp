@@ -81,6 +81,7 @@ class Loop final : public Crew::Work {
   void retire_exchange(Exchange& exchange);  // back to the pool, once nobody can touch it any more
   void unflushed(Connection& connection);
   void readable(Connection& connection);
+  void unwatched(Connection& connection);
   Connection* new_connection(const struct Peer& peer);
   void free_connection(Connection* connection) noexcept;
   void connection_gone() noexcept;
@@ -146,7 +147,7 @@ class Loop final : public Crew::Work {
   std::vector<std::atomic<Exchange*>> current_;       // by crew member: what its handler is at
   Exchange *ready_first_ = nullptr, *ready_last_ = nullptr;
   unsigned ready_count_ = 0;
-  Connection* unflushed_ = nullptr;
+  Connection *unflushed_ = nullptr, *unwatched_ = nullptr;
   Connection *readable_first_ = nullptr, *readable_last_ = nullptr;
 
   std::atomic<bool> any_posts_{false};
