@@ -4,17 +4,10 @@
 #include <utility>
 
 #include "protocol/characters.hpp"
+#include "protocol/field_values.hpp"
 
 namespace narwhal::protocol {
 namespace {
-
-constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // One entry that is an address; nothing when it is none.
 struct Hop {

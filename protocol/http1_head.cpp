@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "protocol/characters.hpp"
+#include "protocol/field_values.hpp"
 #include "protocol/http1_scan.hpp"
 #include "protocol/http1_target.hpp"
 
@@ -22,21 +23,6 @@ constexpr Facts has_host = 1, has_length = 2, has_coding = 4;
 constexpr Facts says_close = 8, says_keep_alive = 16;
 constexpr Facts expects_continue = 32;
 constexpr Facts coding_unknown = 64, expectation_unknown = 128;
-
-constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
-
-// Calls `visit` for each member of a comma-separated list, without its white space; empty members are skipped.
-template <class Visit>
-void for_each_member(std::string_view list, Visit visit) noexcept {
-  while (!list.empty()) {
-    const std::size_t comma = list.find(',');
-    std::string_view member = list.substr(0, comma);
-    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
-    while (!member.empty() && is_blank(member.front())) member.remove_prefix(1);
-    while (!member.empty() && is_blank(member.back())) member.remove_suffix(1);
-    if (!member.empty()) visit(member);
-  }
-}
 
 Refusal note_host(std::string_view value, Facts& facts, Head& head) noexcept {
   if ((facts & has_host) != 0) return {400, "more than one Host"};

@@ -262,6 +262,13 @@ std::size_t response_head_bound(const ResponseHead& head) noexcept {
   return bound;
 }
 
+char* encode_field(const Field& field, char* out) noexcept {
+  out = put(out, field.name);
+  out = put(out, ": ");
+  out = put(out, field.value);
+  return put(out, "\r\n");
+}
+
 std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
   const StatusLine& line = status_lines[static_cast<std::size_t>(has_line(head.status) ? head.status - 100 : 400)];
   // All the room of a line, for a copy of a constant size is a few moves; response_head_bound() counts it all.
@@ -282,10 +289,7 @@ std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
       upgrade |= offers;
     }
     server_given |= same_token(field.name, "server");
-    at = put(at, field.name);
-    at = put(at, ": ");
-    at = put(at, field.value);
-    at = put(at, "\r\n");
+    at = encode_field(field, at);
   }
   if (!head.server.empty() && !server_given) {
     at = put(at, "Server: ");

@@ -50,6 +50,8 @@ bool is_host_field(std::string_view name) noexcept;
 // of at most 18 digits or two of them differ.
 constexpr std::int64_t content_length_none = -1, content_length_bad = -2;
 std::int64_t content_length_of(const Field* fields, std::size_t count) noexcept;
+// Writes one field line with its CRLF, of name and value and four bytes; returns its end.
+char* encode_field(const Field& field, char* out) noexcept;
 // An upper bound of what encode_response_head writes.
 std::size_t response_head_bound(const ResponseHead& head) noexcept;
 // Writes the head with its empty line at out; returns its size in bytes.

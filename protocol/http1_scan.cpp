@@ -10,6 +10,7 @@
 #endif
 
 #include "protocol/characters.hpp"
+#include "protocol/field_values.hpp"
 
 namespace narwhal::protocol {
 namespace {
@@ -63,8 +64,6 @@ inline const char* name_end(const char* at, [[maybe_unused]] const char* end, bo
   for (; is(*at, bytes::token); ++at) has_underscore |= *at == '_';
   return at;
 }
-
-constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
 inline bool is_crlf(const char* at) noexcept { return at[0] == '\r' && at[1] == '\n'; }
 

@@ -1,9 +1,8 @@
 #include "protocol/http1_target.hpp"
 
-#include <arpa/inet.h>
-
 #include <cstring>
 
+#include "core/ip_ranges.hpp"
 #include "protocol/characters.hpp"
 
 namespace narwhal::protocol {
@@ -87,12 +86,7 @@ Refusal parse_target(std::string_view target, Head& head) noexcept {
 }
 
 bool is_ipv6(std::string_view text) noexcept {
-  char terminated[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof terminated) return false;
-  std::memcpy(terminated, text.data(), text.size());
-  terminated[text.size()] = '\0';
-  in6_addr ignored{};
-  return ::inet_pton(AF_INET6, terminated, &ignored) == 1;
+  return text.find(':') != std::string_view::npos && IpAddress::parse(text).has_value();
 }
 
 }  // namespace

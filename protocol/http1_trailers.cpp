@@ -1,8 +1,7 @@
 #include "protocol/http1_trailers.hpp"
 
-#include <cstring>
-
 #include "protocol/characters.hpp"
+#include "protocol/field_values.hpp"
 
 namespace narwhal::protocol {
 namespace {
@@ -22,30 +21,16 @@ constexpr std::string_view forbidden[] = {
     // how to read its body
     "content-encoding", "content-range", "content-type"};
 
-std::string_view without_blanks(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-char* put(char* out, std::string_view text) noexcept {
-  if (!text.empty()) std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
 }  // namespace
 
 bool takes_trailers(const Field* request_fields, std::size_t count) noexcept {
+  bool takes = false;
   for (std::size_t i = 0; i < count; ++i) {
     if (!same_token(request_fields[i].name, "te")) continue;
-    std::string_view codings = request_fields[i].value;
-    while (!codings.empty()) {
-      const std::string_view one = codings.substr(0, codings.find(','));
-      if (same_ignoring_case(without_blanks(one), "trailers")) return true;
-      codings.remove_prefix(one.size() == codings.size() ? one.size() : one.size() + 1);
-    }
+    for_each_member(request_fields[i].value,
+                    [&](std::string_view coding) { takes |= same_ignoring_case(coding, "trailers"); });
   }
-  return false;
+  return takes;
 }
 
 bool is_forbidden_trailer(std::string_view name) noexcept {
@@ -71,12 +56,7 @@ std::size_t trailers_bound(const Field* fields, std::size_t count) noexcept {
 
 std::size_t encode_trailers(const Field* fields, std::size_t count, char* out) noexcept {
   char* at = out;
-  for (std::size_t i = 0; i < count; ++i) {
-    at = put(at, fields[i].name);
-    at = put(at, ": ");
-    at = put(at, fields[i].value);
-    at = put(at, "\r\n");
-  }
+  for (std::size_t i = 0; i < count; ++i) at = encode_field(fields[i], at);
   return static_cast<std::size_t>(at - out);
 }
 

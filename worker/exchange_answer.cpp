@@ -345,12 +345,8 @@ void Exchange::end_for_handler(int result) {
   running_ = this;  // what follows is the handler's own doing: nothing is posted
   if (answer_ == Answer::none) {
     fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
-  } else if (result != NARWHAL_OK || framing_ == protocol::ResponseHead::Length::known) {
-    if (result != NARWHAL_OK) {
-      fail(500, "the handler failed after the head was sent: the response is cut off");
-    } else {
-      finish();
-    }
+  } else if (result != NARWHAL_OK) {
+    fail(500, "the handler failed after the head was sent: the response is cut off");
   } else {
     finish();
   }

@@ -92,11 +92,18 @@ def test_200_kept_connections_spread_over_4_workers(serve, way, record_property)
     assert spread[0] >= 0.5 * sum(spread) / 4, spread
 
 
+def cost_of_each(worker, connect, count):
+    """Bytes of user memory for each of `count` connections."""
+    connect(200)  # what is allocated once is allocated by now
+    before = proc.rollup(worker, "Private_Dirty")
+    connect(count)
+    return (proc.rollup(worker, "Private_Dirty") - before) / count
+
+
 def test_an_idle_connection_costs_under_1_kib(serve, record_property):
     count = 5000
     assert raise_descriptor_limit(count + 1000)
-    server = serve(example("echo"), "-w", "1", "--threads", "1", "--worker-connections", str(count + 500),
-                   "--keep-alive", "600")
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--keep-alive", "600")
     worker, = server.wait_workers(1)
     wires = []
 
@@ -107,10 +114,7 @@ def test_an_idle_connection_costs_under_1_kib(serve, record_property):
             assert wire.ask("/?size=1").status == 200
 
     try:
-        connect(200)  # what is allocated once is allocated by now
-        before = proc.rollup(worker, "Private_Dirty")
-        connect(count)
-        each = (proc.rollup(worker, "Private_Dirty") - before) / count
+        each = cost_of_each(worker, connect, count)
         with server.load(clients=16, pause=0.01) as load:
             load.wait_for_more(500)
         load.assert_clean(500)
@@ -136,18 +140,10 @@ def test_a_slow_head_costs_under_2_kib(serve, record_property):
             wire = server.connect(timeout=40)
             wires.append(wire)
             wire.send(b"GET /?size=1 HTTP/1.1\r\nHost: slow\r\nX-Slow: " + b"a" * 300)
-
-    def taken():
-        connect(1)
         assert server.get("/?size=1").status == 200  # everything before it has been read
 
     try:
-        connect(200)  # what is allocated once is allocated by now
-        taken()
-        before = proc.rollup(worker, "Private_Dirty")
-        connect(count)
-        taken()
-        each = (proc.rollup(worker, "Private_Dirty") - before) / count
+        each = cost_of_each(worker, connect, count)
         for wire in wires[::50]:
             wire.send(b"\r\n\r\n")
             assert wire.response().status == 200
