@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 #define NARWHAL_ABI_MAJOR 1
-#define NARWHAL_ABI_MINOR 1
+#define NARWHAL_ABI_MINOR 2
 
 /* True when the struct that `pointer` shows was made by a side that knows `member`. */
 #define NARWHAL_HAS(pointer, type, member) \
@@ -54,6 +54,8 @@ extern "C" {
 #define NARWHAL_AGAIN (-3)   /* would have to wait, and you asked not to */
 #define NARWHAL_STATE (-4)   /* not now: answered already, head already sent, more than was declared */
 #define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
+#define NARWHAL_NO_APP (-6)  /* from preload() and worker_init() only, since minor 2: what the options name was loaded,
+                                but has no application in it. The server's exit code at its first boot is 4, not 3 */
 
 typedef struct narwhal_bytes {
   const char *data;
@@ -92,6 +94,9 @@ typedef struct narwhal_request {
                                   Waiting in read_body or write for the client moves it on */
   /* Since minor 1. */
   narwhal_bytes client; /* who asked: what the trusted proxies in front say (X-Forwarded-For, Forwarded), else `peer` */
+  /* Since minor 2. */
+  narwhal_bytes listener; /* the address it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
+  narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
 } narwhal_request;
 
 /* The head of a response, and the body where it is at hand.
@@ -204,6 +209,18 @@ typedef struct narwhal_host {
    * conditions, Age, Cache-Control, Date, Expires, Location, Retry-After, Vary, Warning, Content-Encoding, -Range and
    * -Type (RFC 9110 6.5.1). NARWHAL_STATE before start(), and after the end. */
   int (*trailers)(narwhal_exchange *, const narwhal_field *fields, uint32_t count);
+
+  /* ---- since minor 2 ---- */
+  /* [any] A line as log() writes it, and right behind it a text of several lines as it is, such as a traceback: in one
+   * piece, ended with a newline where it has none. An empty line: the text alone, whatever the level (what an
+   * application itself writes into the log). */
+  void (*log_text)(int32_t level, narwhal_bytes line, narwhal_bytes text);
+  /* [any] The error log's descriptor, for what has to write when nothing else may be called any more: a handler of
+   * SIGSEGV. The number stays the same for the life of the process, also when the log is reopened. */
+  int (*log_descriptor)(void);
+  /* [any] The application was made from this file (an absolute path): under the setting `reload`, a change to it
+   * reloads the server. NARWHAL_STATE when that setting is off: you need not go on naming files. */
+  int (*watch)(narwhal_bytes path);
 } narwhal_host;
 
 /* What a plugin is told when it is set up. Valid during the call; `host` for ever. */
@@ -220,6 +237,9 @@ typedef struct narwhal_boot {
   narwhal_bytes (*option)(const struct narwhal_boot *, const char *key);
   /* [template, boot] Remembers why set-up fails; return NARWHAL_ERROR after it. */
   void (*fail)(const struct narwhal_boot *, narwhal_bytes reason);
+  /* Since minor 2. */
+  uint32_t workers; /* as configured: processes that run this plugin side by side; during a reload there are more */
+  uint32_t reserved_1;
 } narwhal_boot;
 
 /* An option the plugin knows. The list ends with a key of NULL. A key in the configuration that is
@@ -267,6 +287,16 @@ typedef struct narwhal_plugin {
   void (*drain)(void *instance);
   /* [boot] The last call, on the main thread, after the last request. */
   void (*worker_exit)(void *instance);
+
+  /* ---- since minor 2 ---- */
+  /* [template] Around each fork of a worker, only where preload() ran: before it, and after it in the template. The
+   * worker's own side of the fork begins with worker_init(). A plugin that has before_fork() knows what forking does to
+   * threads: those that its preload() leaves running are no error any more. They are not in the worker. */
+  void (*before_fork)(void *instance);
+  void (*after_fork)(void *instance);
+  /* [loop] This exchange is past its deadline while its handler is at it, and its client has been told 504: say in the
+   * log what the handler is doing. Once for each; must not wait for the handler. */
+  void (*stuck)(void *instance, narwhal_exchange *);
 } narwhal_plugin;
 
 /* What a plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */
