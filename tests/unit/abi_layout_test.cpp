@@ -54,7 +54,9 @@ AT(narwhal_response, body, 24, 16);
 AT(narwhal_response, body_size, 40, 8);
 AT(narwhal_response, release, 48, 8);
 AT(narwhal_response, release_arg, 56, 8);
-SIZE(narwhal_response, 64);
+// minor 2
+AT(narwhal_response, reason, 64, 16);
+SIZE(narwhal_response, 80);
 
 AT(narwhal_host, struct_size, 0, 8);
 AT(narwhal_host, abi_minor, 8, 4);
