@@ -17,8 +17,10 @@ namespace fs = std::filesystem;
 
 std::optional<std::string> installed_path(const std::string& name, const std::vector<std::string>& directories) {
   for (const std::string& directory : directories) {
-    std::string path = directory + "/" + name + ".so";
-    if (::access(path.c_str(), F_OK) == 0) return path;
+    for (const std::string& folder : {directory, directory + "/" + name}) {
+      std::string path = folder + "/" + name + ".so";
+      if (::access(path.c_str(), F_OK) == 0) return path;
+    }
   }
   return std::nullopt;
 }
