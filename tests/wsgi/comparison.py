@@ -124,12 +124,13 @@ class Pair:
         self.ours, self.theirs = Side(narwhal, keeps=True), Side(gunicorn, keeps=False)
         self.browses = False
 
-    def same(self, target="/", differs=None, hide=(), **parts):
-        """Narwhal's response, when it is Gunicorn's too. Parts: those of wire.request_bytes, and `form`."""
+    def same(self, target="/", differs=None, hide=(), each=None, **parts):
+        """Narwhal's response, when it is Gunicorn's too. Parts: those of wire.request_bytes, and `form`; more of them
+        come from each(side), where a request holds what that server said before."""
         method = "POST" if parts.get("form") is not None else parts.get("method", "GET")
-        theirs = self.theirs.answer(self.theirs.request(target, **parts), method)
-        ours = self.ours.answer(self.ours.request(target, **parts), method)
-        return self._compared(f"{method} {target}", theirs, ours, differs, hide)
+        answers = [side.answer(side.request(target, **parts, **(each(side) if each else {})), method)
+                   for side in (self.theirs, self.ours)]
+        return self._compared(f"{method} {target}", *answers, differs, hide)
 
     def same_bytes(self, data, method="GET", differs=None, hide=()):
         theirs, ours = (side.answer(data, method) for side in (self.theirs, self.ours))
