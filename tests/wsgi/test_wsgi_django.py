@@ -18,10 +18,11 @@ NOISE = random.Random(4).randbytes(1 << 20)
 VISITOR = [(r"(csrftoken|sessionid)=[\w-]+", r"\1=RANDOM"), (r"expires=[^;]+", "expires=THEN"),
            (r'(name="csrfmiddlewaretoken" value=)"\w+"', r'\1"RANDOM"'),
            (r"^Expires: .*", "Expires: NOW"), (r'^ETag: "[0-9a-f]{32}"', "ETag: OF-RANDOM")]
-PAGES = ["/", "/about/", "/about/?x=1&x=2&y=%C3%A9", "/about", "/about?x=1", "/moved/", "/nope", "/nope/", "/caf%C3%A9/", "/stream/", "/download/",
-         "/download/?name=r%C3%A4um.txt", "/download/?from=299990", "/refused/", "/boom/", "/odd/", "/admin", "/message", "/files/blob.bin",
-         "/files/nope", "/files/", "/files/../x", "/static/admin/css/base.css", "/static/admin/js/core.js",
-         "/static/admin/img/icon-yes.svg", "/static/nope.css", "/static/admin/"]
+PAGES = ["/", "/about/", "/about/?x=1&x=2&y=%C3%A9", "/about", "/about?x=1", "/moved/", "/nope", "/nope/", "/caf%C3%A9/",
+         "/stream/", "/download/", "/download/?name=r%C3%A4um.txt", "/download/?from=299990", "/refused/", "/boom/",
+         "/odd/", "/admin", "/message", "/files/blob.bin", "/files/nope", "/files/", "/files/../x",
+         "/static/admin/css/base.css", "/static/admin/js/core.js", "/static/admin/img/icon-yes.svg", "/static/nope.css",
+         "/static/admin/"]
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +62,16 @@ def test_a_page(site, target):
 
 
 def test_fields_reach_the_application(site):
-    site.same("/about/", headers=[("X-Forwarded-Proto", "https"), ("X-One", "1"), ("X-One", "2"), ("Accept-Language", "fr, en;q=0.5"),
-                                  ("Cookie", "a=1")], host="shop.example:8080")
+    site.same("/about/", headers=[("X-Forwarded-Proto", "https"), ("X-One", "1"), ("X-One", "2"),
+                                  ("Accept-Language", "fr, en;q=0.5"), ("Cookie", "a=1")], host="shop.example:8080")
     site.same("/about/", host="no such host!")
 
 
 def test_the_admin_sites_pages(admin):
     for target in ("/admin/", "/admin/auth/user/", "/admin/auth/user/?q=user01", "/admin/auth/user/?p=1&o=-1",
-                   "/admin/auth/user/?is_staff__exact=1", "/admin/auth/group/", "/admin/auth/group/1/change/", "/admin/auth/user/5/change/",
-                   "/admin/auth/user/99999/change/", "/admin/password_change/", "/admin/jsi18n/", "/admin/auth/user/add/"):
+                   "/admin/auth/user/?is_staff__exact=1", "/admin/auth/group/", "/admin/auth/group/1/change/",
+                   "/admin/auth/user/5/change/", "/admin/auth/user/99999/change/", "/admin/password_change/",
+                   "/admin/jsi18n/", "/admin/auth/user/add/"):
         admin.same(target, hide=VISITOR)
     assert b"121 users" in admin.same("/admin/auth/user/", hide=VISITOR).body
 
@@ -77,7 +79,8 @@ def test_the_admin_sites_pages(admin):
 def test_a_group_is_made_changed_and_deleted(admin):
     add = "/admin/auth/group/add/"
     admin.same(add, hide=VISITOR)
-    assert b"This field is required" in admin.same(add, form={"csrfmiddlewaretoken": token_of, "name": ""}, hide=VISITOR).body
+    assert b"This field is required" in admin.same(add, form={"csrfmiddlewaretoken": token_of, "name": ""},
+                                                   hide=VISITOR).body
     made = admin.same(add, form={"csrfmiddlewaretoken": token_of, "name": "Rédaction", "_continue": "1"}, hide=VISITOR)
     change = made.header("Location")
     assert re.fullmatch(r"/admin/auth/group/\d+/change/", change)
@@ -94,7 +97,8 @@ def test_the_admin_site_lets_nobody_in_without_password_or_token(site):
     visitor = site.browser()
     login = "/admin/login/?next=/admin/"
     visitor.same(login, hide=VISITOR)
-    said = visitor.same(login, hide=VISITOR, form={"csrfmiddlewaretoken": token_of, "username": "admin", "password": "wrong"})
+    said = visitor.same(login, hide=VISITOR, form={"csrfmiddlewaretoken": token_of, "username": "admin",
+                                                   "password": "wrong"})
     assert said.status == 200 and b"correct username and password" in said.body
     assert visitor.same(login, hide=VISITOR, form={"username": "admin", "password": "secret"}).status == 403
     assert site.same(login, hide=VISITOR, form={"csrfmiddlewaretoken": "x" * 64, "username": "admin"}).status == 403
@@ -130,7 +134,8 @@ def test_a_file_is_uploaded_by_a_form_with_its_token(site, size, kind):
 def test_a_form_that_is_not_valid_and_one_without_token(site):
     visitor = site.browser()
     visitor.same("/message/", hide=VISITOR)
-    assert b"This field is required" in visitor.same("/message/", form={"csrfmiddlewaretoken": token_of, "name": ""}, hide=VISITOR).body
+    assert b"This field is required" in visitor.same("/message/", form={"csrfmiddlewaretoken": token_of, "name": ""},
+                                                     hide=VISITOR).body
     assert visitor.same("/message/", form={"name": "x"}, hide=VISITOR).status == 403
 
 
@@ -145,7 +150,8 @@ def test_bodies(site):
 def test_a_chunked_body_arrives(site):
     """Under Gunicorn it does not: Django goes by CONTENT_LENGTH, which is missing there (its issue 2947)."""
     with site.narwhal.connect() as wire:
-        response = wire.ask("/echo/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"in ", b"chunks"))
+        response = wire.ask("/echo/", method="POST", headers=[("Transfer-Encoding", "chunked")],
+                            body=chunked(b"in ", b"chunks"))
     assert '"length": 9' in response.text
 
 

@@ -62,7 +62,8 @@ REQUESTS = {
     "HTTP/1.0": request_bytes("/", version="1.0"),
     "HTTP/1.0 without Host": request_bytes("/", version="1.0", host=None),
     "a port in Host": request_bytes("/", host="example.org:8080"),
-    "fields": request_bytes("/", headers=[("Accept", "*/*"), ("X-Mixed-Case", "A b  c"), ("x-lower", "1"), ("X-Empty", "")]),
+    "fields": request_bytes("/", headers=[("Accept", "*/*"), ("X-Mixed-Case", "A b  c"), ("x-lower", "1"),
+                                          ("X-Empty", "")]),
     "white space around values": request_bytes("/").replace(b"\r\n\r\n", b"\r\nX-Space: \t a \r\nX-Tab:\tb\r\n\r\n"),
     "Latin-1 values": request_bytes("/", headers=[("X-Latin", "caf\xe9 \xff")]),
     "duplicates": request_bytes("/", headers=[("X-Two", "a"), ("X-Other", "o"), ("x-two", "b, c"), ("X-TWO", "")]),
@@ -77,7 +78,8 @@ REQUESTS = {
     "an unusual method": request_bytes("/", method="PROPFIND", headers=[("Depth", "1")]),
     "a session in hop-by-hop fields": request_bytes("/", headers=[
         ("TE", "trailers"), ("Upgrade", "h2c"), ("Connection", "keep-alive"), ("Proxy-Authorization", "Basic x")]),
-    "credentials": request_bytes("/", headers=[("Authorization", "Basic dXNlcjpwYXNz"), ("Referer", "/x"), ("If-None-Match", '"a"')]),
+    "credentials": request_bytes("/", headers=[("Authorization", "Basic dXNlcjpwYXNz"), ("Referer", "/x"),
+                                               ("If-None-Match", '"a"')]),
     "a scheme that the trusted peer says": request_bytes("/", headers=[("X-Forwarded-Proto", "https")]),
     "a trusted peer's other words": request_bytes("/", headers=[
         ("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Host", "public.example"), ("X-Forwarded-Port", "443")]),
@@ -122,7 +124,7 @@ def test_a_chunked_body_has_a_length_here(plain):
 
 
 def test_names_with_an_underscore_do_not_arrive(plain):
-    """X_Two and X-Two are one key: who may say X_Two can forge what a proxy says with X-Two. Gunicorn drops them since 22."""
+    """X_Two and X-Two are one key: who says X_Two forges what a proxy says with X-Two. Gunicorn drops them since 22."""
     theirs, ours = environs(plain, request_bytes("/", headers=[("X_Two", "forged"), ("X-One", "1")]))
     assert theirs.pop("HTTP_X_TWO") == "forged"
     assert ours == theirs
@@ -169,9 +171,11 @@ def mounted(both):
 
 
 def test_a_mount_is_the_script_name(serve_module):
-    config = f"chdir: {APPS}\nroutes:\n  - {{prefix: '', app: 'plain:checked'}}\n  - {{prefix: /shop, app: 'plain:checked'}}\n"
+    config = (f"chdir: {APPS}\nroutes:\n  - {{prefix: '', app: 'plain:checked'}}\n"
+              "  - {prefix: /shop, app: 'plain:checked'}\n")
     server = serve_module(config=config, env={"TRIAL_FOLDER": "/"})
-    for target, script_name, path_info in (("/shop", "/shop", ""), ("/shop/a%20b", "/shop", "/a b"), ("/shopping", "", "/shopping")):
+    for target, script_name, path_info in (("/shop", "/shop", ""), ("/shop/a%20b", "/shop", "/a b"),
+                                           ("/shopping", "", "/shopping")):
         environ = dict(ast.literal_eval(server.get(target).text))
         assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info), target
 

@@ -11,11 +11,11 @@ from wire import chunked
 pytest.importorskip("flask", reason="the package python3-flask is not installed")
 
 NOISE = random.Random(9).randbytes(2 << 20)
-PAGES = ["/", "/hbnb", "/hbnb/", "/c/is_fun", "/c/caf%C3%A9", "/c/a%2Fb", "/python", "/python/", "/python/is_magic", "/number/89", "/number/x",
-         "/states_list", "/states_list/", "/strict", "/strict/", "/strict?a=b", "/nope", "/nope/", "/api/v1/status",
-         "/api/v1/states", "/api/v1/states/", "/api/v1/states/421a55f1", "/api/v1/states/nope", "/stream?x=%C3%A9", "/events",
-         "/etag", "/nothing", "/teapot", "/login", "/profile", "/logout", "/cookies", "/form?a=1&a=2&b=", "/echo", "/echo?x=1&y=%20",
-         "//c/x", "/download"]
+PAGES = ["/", "/hbnb", "/hbnb/", "/c/is_fun", "/c/caf%C3%A9", "/c/a%2Fb", "/python", "/python/", "/python/is_magic",
+         "/number/89", "/number/x", "/states_list", "/states_list/", "/strict", "/strict/", "/strict?a=b", "/nope",
+         "/nope/", "/api/v1/status", "/api/v1/states", "/api/v1/states/", "/api/v1/states/421a55f1", "/api/v1/states/nope",
+         "/stream?x=%C3%A9", "/events", "/etag", "/nothing", "/teapot", "/login", "/profile", "/logout", "/cookies",
+         "/form?a=1&a=2&b=", "/echo", "/echo?x=1&y=%20", "//c/x", "/download"]
 STATIC = "/static/style.css"
 
 
@@ -46,9 +46,10 @@ def test_other_methods(site, target, method):
 def test_a_static_file_and_the_conditions_on_it(site):
     whole = site.same(STATIC)
     tag, modified = whole.header("ETag"), whole.header("Last-Modified")
-    for fields in ([("If-None-Match", tag)], [("If-None-Match", '"other"')], [("If-None-Match", f'"x", {tag}')], [("If-None-Match", "*")],
-                   [("If-Modified-Since", modified)], [("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")],
-                   [("If-Match", '"other"')], [("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")]):
+    for fields in ([("If-None-Match", tag)], [("If-None-Match", '"other"')], [("If-None-Match", f'"x", {tag}')],
+                   [("If-None-Match", "*")], [("If-Modified-Since", modified)],
+                   [("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")], [("If-Match", '"other"')],
+                   [("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")]):
         site.same(STATIC, headers=fields)
         site.same(STATIC, headers=fields, method="HEAD")
     assert site.same(STATIC, headers=[("If-None-Match", tag)]).status == 304
@@ -56,20 +57,21 @@ def test_a_static_file_and_the_conditions_on_it(site):
 
 @pytest.mark.parametrize("target", [STATIC, "/files/blob.bin", "/download"])
 def test_ranges_of_a_file(site, target):
-    for wanted in ("bytes=0-9", "bytes=10-", "bytes=-5", "bytes=0-0", "bytes=5-100000000", "bytes=900000000-", "bytes=0-1,3-4",
-                   "lines=1-2", "bytes=9-3"):
+    for wanted in ("bytes=0-9", "bytes=10-", "bytes=-5", "bytes=0-0", "bytes=5-100000000", "bytes=900000000-",
+                   "bytes=0-1,3-4", "lines=1-2", "bytes=9-3"):
         site.same(target, headers=[("Range", wanted)])
     assert site.same(target, headers=[("Range", "bytes=2-5")]).status == 206
 
 
-@pytest.mark.parametrize("target", ["/static/nope.css", "/static/", "/static/../__init__.py", "/static/..%2F__init__.py", "/static/style.css/",
-                                    "/static/%2e%2e/__init__.py", "/static//style.css", "/static/style.css%00"])
+@pytest.mark.parametrize("target", ["/static/nope.css", "/static/", "/static/../__init__.py", "/static/..%2F__init__.py",
+                                    "/static/style.css/", "/static/%2e%2e/__init__.py", "/static//style.css",
+                                    "/static/style.css%00"])
 def test_what_is_no_static_file(site, target):
     assert b"Flask" not in site.same(target).body
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 422, 423,
-                                  424, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 599])
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 422,
+                                  423, 424, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 599])
 def test_abort(site, code):
     site.same(f"/abort/{code}")
 
@@ -115,7 +117,8 @@ def test_forms(site):
 @pytest.mark.parametrize("size", [0, 1, 1000, 70_000, 600_000])
 def test_files_uploaded(site, size):
     kind, body = multipart("bound", ("title", "A title é"), ("file", "a b.bin", "application/octet-stream", NOISE[:size]),
-                           ("file", "../../two.txt", "text/plain", b"--bound is not the end\r\n"), ("other", "", "text/plain", b""))
+                           ("file", "../../two.txt", "text/plain", b"--bound is not the end\r\n"),
+                           ("other", "", "text/plain", b""))
     told = site.same("/upload", method="POST", headers=[kind], body=body).body
     assert json.loads(told)["files"][0][3] == size
 
@@ -139,7 +142,8 @@ def test_the_stream_of_a_body(site, size, framing):
 
 def test_a_form_in_chunks(site):
     """Flask reads it because of wsgi.input_terminated; the length in the answer is known only here."""
-    site.same("/form", method="POST", headers=[("Transfer-Encoding", "chunked"), ("Content-Type", "application/x-www-form-urlencoded")],
+    site.same("/form", method="POST", headers=[("Transfer-Encoding", "chunked"),
+                                               ("Content-Type", "application/x-www-form-urlencoded")],
               body=chunked(b"a=1&b", b"=2"), hide=[(r'"length":(null|7)', '"length":KNOWN')])
 
 

@@ -21,7 +21,8 @@ BODIES = {
 }
 WAYS = ["read:5", "read:0", "readline", "readline,readline,readline,readline,read:3", "readline:3,readline:3,readline:100",
         "readline:0,read:2", "iterate", "next,next,read:7,readline" , "readlines", "read:2,readlines", "readline,iterate",
-        "all:1", "all:3", "all:1024", "all:100000", "read:100000000,read:5,readline,readlines", "readline:-1", "read:-1,read:5"]
+        "all:1", "all:3", "all:1024", "all:100000", "read:100000000,read:5,readline,readlines", "readline:-1",
+        "read:-1,read:5"]
 BEYOND_THE_VALIDATOR = ["read", "read,read", "none,readline", "read:3,read,readline"]
 
 

@@ -5,11 +5,12 @@ from clock import eventually
 from comparison import LENGTH_KNOWN, NO_LENGTH
 from wire import Wire, request_bytes
 
-BODIES = ["/several", "/measured", "/nothing", "/generator", "/late_start", "/tuple_of_two", "/written", "/written_measured",
-          "/big?size=1000000", "/big?size=1000000&measured", "/big?size=10", "/many_fields", "/latin", "/closing"]
-FILES = ["/file", "/file?length=4096", "/file?offset=1000", "/file?offset=1000&length=100", "/file?length=0", "/file?size=0",
-         "/file?size=1048576", "/file?size=1048576&length=1048576", "/named_file", "/not_a_file", "/memory_file",
-         "/iterated_file", "/closes_file"]
+BODIES = ["/several", "/measured", "/nothing", "/generator", "/late_start", "/tuple_of_two", "/written",
+          "/written_measured", "/big?size=1000000", "/big?size=1000000&measured", "/big?size=10", "/many_fields", "/latin",
+          "/closing"]
+FILES = ["/file", "/file?length=4096", "/file?offset=1000", "/file?offset=1000&length=100", "/file?length=0",
+         "/file?size=0", "/file?size=1048576", "/file?size=1048576&length=1048576", "/named_file", "/not_a_file",
+         "/memory_file", "/iterated_file", "/closes_file"]
 FAILURES = ["/fails", "/fails_after_start", "/fails_in_first_item", "/returns_none", "/starts_twice", "/not_str"]
 # Gunicorn blames the client (400) for bad fields, sends the head before it looks at an item's type, and writes "None" for
 # a status that nobody gave.
@@ -78,8 +79,9 @@ def test_less_than_the_length_is_seen_as_cut_off(bare):
 
 # ---- status and fields ----
 
-@pytest.mark.parametrize("status", ["200 OK", "200 Fine", "299 Something Of Our Own", "404 NOT FOUND", "418 I'M A TEAPOT", "499 Gone Fishing",
-                                    "500 Internal Server Error", "599 Last", "201 ", "302 Found  Twice"])
+@pytest.mark.parametrize("status", ["200 OK", "200 Fine", "299 Something Of Our Own", "404 NOT FOUND", "418 I'M A TEAPOT",
+                                    "499 Gone Fishing", "500 Internal Server Error", "599 Last", "201 ",
+                                    "302 Found  Twice"])
 def test_a_status_and_its_reason(bare, status):
     bare.same("/status?" + f"is={status.replace(' ', '%20')}&body=b&fields=Content-Length:1")
 
@@ -126,7 +128,8 @@ def test_an_error_is_told_with_its_traceback(bare):
     mark = bare.narwhal.mark()
     assert bare.narwhal.get("/fails?secret=1").status == 500
     bare.narwhal.wait_for(r"\[ERROR\] Error handling request /fails\?secret=1\nTraceback \(most recent call last\):\n"
-                          r'(  .*\n)*  File ".*plain.py", line \d+, in fails\n(  .*\n)*ValueError: before anything$', after=mark)
+                          r'(  .*\n)*  File ".*plain.py", line \d+, in fails\n(  .*\n)*ValueError: before anything$',
+                          after=mark)
 
 
 @pytest.mark.parametrize("target", ["/fails_in_second_item", "/recovers_too_late"])

@@ -51,8 +51,9 @@ def files_of(site):
         site.same("/files/blob.bin", headers=[("If-Modified-Since", modified)])
 
 
-@pytest.mark.parametrize("target", ["/", "/hello/caf%C3%A9", "/hello/a%2Fb", "/number/7?a=1&b=%C3%A9", "/number/x", "/nope", "/about?x=1", "/cookies",
-                                    "/open", "/stream", "/empty", "/moved", "/odd", "/teapot", "/raised", "/boom"])
+@pytest.mark.parametrize("target", ["/", "/hello/caf%C3%A9", "/hello/a%2Fb", "/number/7?a=1&b=%C3%A9", "/number/x", "/nope",
+                                    "/about?x=1", "/cookies", "/open", "/stream", "/empty", "/moved", "/odd", "/teapot",
+                                    "/raised", "/boom"])
 def test_bottle(bottle, target):
     bottle.same(target)
     bottle.same(target, method="HEAD")
@@ -88,9 +89,9 @@ def test_bottles_errors(bottle):
     bottle.same("/nothing")
 
 
-@pytest.mark.parametrize("target", ["/things", "/things/1", "/things/9", "/things/x", "/about?a=1&a=2", "/stream", "/stream?length=true", "/stream?file=true",
-                                    "/sink/any/where", "/nope", "/errors/boom", "/errors/limit", "/errors/auth", "/errors/range",
-                                    "/errors/moved", "/errors/status"])
+@pytest.mark.parametrize("target", ["/things", "/things/1", "/things/9", "/things/x", "/about?a=1&a=2", "/stream",
+                                    "/stream?length=true", "/stream?file=true", "/sink/any/where", "/nope", "/errors/boom",
+                                    "/errors/limit", "/errors/auth", "/errors/range", "/errors/moved", "/errors/status"])
 def test_falcon(falcon, target):
     falcon.same(target)
     falcon.same(target, method="HEAD")
@@ -111,12 +112,14 @@ def test_falcons_methods_and_media(falcon):
         falcon.same("/body?bounded=true", method="POST", body=NOISE[:size])
         falcon.same("/body", method="POST", body=NOISE[:size])
     falcon.same("/body", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(NOISE[:9000], b"end"))
-    falcon.same("/about", headers=[("Forwarded", "proto=https;host=x"), ("X-Forwarded-Proto", "https"), ("Cookie", "a=1; b=2")])
+    falcon.same("/about", headers=[("Forwarded", "proto=https;host=x"), ("X-Forwarded-Proto", "https"),
+                                   ("Cookie", "a=1; b=2")])
     assert falcon.same("/errors/late").body == b"begun"
 
 
-@pytest.mark.parametrize("target", ["/", "/hello/caf%C3%A9?x=%20y", "/hello/a%2Fb", "/about", "/nope", "/nope/", "/stream", "/download", "/iter", "/conditional",
-                                    "/fails/moved", "/fails/forbidden", "/fails/odd", "/fails/nothing"])
+@pytest.mark.parametrize("target", ["/", "/hello/caf%C3%A9?x=%20y", "/hello/a%2Fb", "/about", "/nope", "/nope/", "/stream",
+                                    "/download", "/iter", "/conditional", "/fails/moved", "/fails/forbidden", "/fails/odd",
+                                    "/fails/nothing"])
 def test_pyramid(pyramid, target):
     pyramid.same(target)
     pyramid.same(target, method="HEAD")

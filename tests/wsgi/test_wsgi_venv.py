@@ -19,8 +19,9 @@ def app(environ, start_response):
     except ImportError:
         bottle = None
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"file": only_here.__file__, "prefix": sys.prefix, "base": sys.base_prefix, "executable": sys.executable,
-                        "first": sys.path[0], "bottle": bottle, "pth": "pth" in sys.modules}).encode()]
+    return [json.dumps({"file": only_here.__file__, "prefix": sys.prefix, "base": sys.base_prefix,
+                        "executable": sys.executable, "first": sys.path[0], "bottle": bottle,
+                        "pth": "pth" in sys.modules}).encode()]
 """
 
 
@@ -87,12 +88,14 @@ def test_by_a_link_found_on_the_path(serve, venv, site):
 
 def test_the_flag_goes_before_the_environment(serve, venv, site, tmp_path):
     make_venv(tmp_path / "other")
-    assert_of(venv, site, told(serve("app:app", "--chdir", site, "--venv", venv, env={"VIRTUAL_ENV": str(tmp_path / "other")})))
+    assert_of(venv, site, told(serve("app:app", "--chdir", site, "--venv", venv,
+                                     env={"VIRTUAL_ENV": str(tmp_path / "other")})))
 
 
 def test_each_app_may_say_in_which_one_it_lives_but_there_is_one_python(serve, venv, site):
     """Two mounts, one interpreter: the environment is the same for both."""
-    config = f"chdir: {site}\nvenv: {venv}\nroutes:\n  - {{prefix: /a, app: 'app:app'}}\n  - {{prefix: /b, app: 'app:app'}}\n"
+    config = (f"chdir: {site}\nvenv: {venv}\nroutes:\n  - {{prefix: /a, app: 'app:app'}}\n"
+              "  - {prefix: /b, app: 'app:app'}\n")
     server = serve(config=config)
     for target in ("/a", "/b"):
         assert_of(venv, site, json.loads(server.get(target).body))

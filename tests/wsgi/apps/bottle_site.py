@@ -27,7 +27,8 @@ def number(number):
 @app.route("/form", method=["GET", "POST"])
 def form():
     return {"forms": sorted(request.forms.allitems()), "files": [
-        [item.name, item.filename, len(item.file.read())] for item in request.files.values()], "length": request.content_length}
+        [item.name, item.filename, len(item.file.read())] for item in request.files.values()],
+        "length": request.content_length}
 
 
 @app.post("/json")

@@ -22,7 +22,8 @@ settings.configure(
                 "django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
                 "django.contrib.auth.middleware.AuthenticationMiddleware",
                 "django.contrib.messages.middleware.MessageMiddleware",
-                "django.middleware.clickjacking.XFrameOptionsMiddleware", "django.middleware.http.ConditionalGetMiddleware"],
+                "django.middleware.clickjacking.XFrameOptionsMiddleware",
+                "django.middleware.http.ConditionalGetMiddleware"],
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {
         "context_processors": ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
                                "django.contrib.messages.context_processors.messages"]}}],
@@ -68,15 +69,17 @@ def message(request):
     form = Message(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
-        told = [file.name, file.size, hashlib.sha256(b"".join(file.chunks())).hexdigest(), type(file).__name__] if file else None
+        told = [file.name, file.size, hashlib.sha256(b"".join(file.chunks())).hexdigest(),
+                type(file).__name__] if file else None
         return JsonResponse({"name": form.cleaned_data["name"], "file": told}, status=201)
     return HttpResponse(engines["django"].from_string(PAGE).render({"title": "Message", "form": form}, request))
 
 
 def about(request):
-    return JsonResponse({"method": request.method, "path": request.path, "info": request.path_info, "query": request.META["QUERY_STRING"],
-                         "uri": request.build_absolute_uri(), "secure": request.is_secure(), "host": request.get_host(),
-                         "get": dict(request.GET.lists()), "headers": dict(request.headers)})
+    return JsonResponse({"method": request.method, "path": request.path, "info": request.path_info,
+                         "query": request.META["QUERY_STRING"], "uri": request.build_absolute_uri(),
+                         "secure": request.is_secure(), "host": request.get_host(), "get": dict(request.GET.lists()),
+                         "headers": dict(request.headers)})
 
 
 @csrf_exempt

@@ -32,9 +32,10 @@ class Things:
 
 class About:
     def on_get(self, req, resp):
-        resp.media = {"uri": req.uri, "path": req.path, "root": req.root_path, "params": req.params, "host": req.host, "port": None,
-                      "scheme": req.scheme, "forwarded": req.forwarded_scheme, "remote": req.remote_addr, "headers": req.headers,
-                      "accept": req.accept, "cookies": req.cookies, "route": req.access_route, "prefix": req.prefix}
+        resp.media = {"uri": req.uri, "path": req.path, "root": req.root_path, "params": req.params, "host": req.host,
+                      "port": None, "scheme": req.scheme, "forwarded": req.forwarded_scheme, "remote": req.remote_addr,
+                      "headers": req.headers, "accept": req.accept, "cookies": req.cookies, "route": req.access_route,
+                      "prefix": req.prefix}
         resp.set_cookie("seen", "1", max_age=60, secure=False)
         resp.append_header("X-Two", "1")
         resp.append_header("X-Two", "2")
@@ -68,8 +69,9 @@ class Errors:
         if kind == "late":
             resp.stream = self.late()
             return
-        raise {"limit": falcon.HTTPTooManyRequests(retry_after=7), "auth": falcon.HTTPUnauthorized(challenges=["Basic realm=x"]),
-               "range": falcon.HTTPRangeNotSatisfiable(9), "moved": falcon.HTTPMovedPermanently("/things"),
+        raise {"limit": falcon.HTTPTooManyRequests(retry_after=7),
+               "auth": falcon.HTTPUnauthorized(challenges=["Basic realm=x"]), "range": falcon.HTTPRangeNotSatisfiable(9),
+               "moved": falcon.HTTPMovedPermanently("/things"),
                "status": falcon.HTTPStatus("299 Quite Odd", text="odd")}[kind]
 
     def late(self):

@@ -54,7 +54,8 @@ def done(_):
 
 @app.get("/accounts")
 def accounts():
-    return jsonify([{"id": each.id, "name": each.name, "balance": each.balance} for each in session.query(Account).order_by(Account.id)])
+    return jsonify([{"id": each.id, "name": each.name, "balance": each.balance}
+                    for each in session.query(Account).order_by(Account.id)])
 
 
 @app.get("/accounts/<int:number>")
@@ -81,7 +82,8 @@ def transfer():
 
 @app.get("/sum")
 def total():
-    return jsonify({"sum": session.query(func.sum(Account.balance)).scalar(), "entries": session.query(func.sum(Entry.amount)).scalar()})
+    return jsonify({"sum": session.query(func.sum(Account.balance)).scalar(),
+                    "entries": session.query(func.sum(Entry.amount)).scalar()})
 
 
 @app.post("/forget")

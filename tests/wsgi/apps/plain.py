@@ -27,7 +27,7 @@ checked = validator(bare)
 
 
 def options(environ):
-    return {key: values[0] for key, values in urllib.parse.parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
+    return dict(urllib.parse.parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
 
 
 def note(text):
@@ -272,7 +272,7 @@ def pushes(environ, start_response):
 @page
 def status(environ, start_response):
     asked = options(environ)
-    fields = [(name, value) for name, _, value in (field.partition(":") for field in asked.get("fields", "").split("|")) if name]
+    fields = [tuple(field.split(":", 1)) for field in asked.get("fields", "").split("|") if field]
     start_response(asked["is"], fields)
     return [asked.get("body", "").encode()] if "body" in asked else []
 
@@ -290,8 +290,9 @@ def many_fields(environ, start_response):
 
 @page
 def hop_by_hop(environ, start_response):
-    return text(start_response, b"hops", fields=[("Connection", "X-Named"), ("X-Named", "stays"), ("Keep-Alive", "timeout=7"),
-                                                 ("Server", "the application's"), ("Upgrade", "h2c")])
+    return text(start_response, b"hops", fields=[("Connection", "X-Named"), ("X-Named", "stays"),
+                                                 ("Keep-Alive", "timeout=7"), ("Server", "the application's"),
+                                                 ("Upgrade", "h2c")])
 
 
 # ---- errors ----

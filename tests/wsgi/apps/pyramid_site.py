@@ -19,8 +19,8 @@ def hello(request):
 
 
 def about(request):
-    return {"url": request.url, "path": request.path, "host": request.host, "method": request.method, "client": request.client_addr,
-            "headers": sorted(request.headers.items()), "charset": request.charset}
+    return {"url": request.url, "path": request.path, "host": request.host, "method": request.method,
+            "client": request.client_addr, "headers": sorted(request.headers.items()), "charset": request.charset}
 
 
 def form(request):
@@ -47,7 +47,8 @@ def download(request):
 
 
 def file_iter(request):
-    return Response(app_iter=FileIter(open(os.path.join(SHARED, "blob.bin"), "rb")), content_type="application/octet-stream")
+    return Response(app_iter=FileIter(open(os.path.join(SHARED, "blob.bin"), "rb")),
+                    content_type="application/octet-stream")
 
 
 def conditional(request):
@@ -78,8 +79,9 @@ def make(global_config=None):
     for name, pattern, view, renderer in (
             ("index", "/", index, None), ("hello", "/hello/{name}", hello, "json"), ("about", "/about", about, "json"),
             ("form", "/form", form, "json"), ("raw", "/raw", raw, "json"), ("session", "/session", session, None),
-            ("stream", "/stream", stream, None), ("download", "/download", download, None), ("iter", "/iter", file_iter, None),
-            ("conditional", "/conditional", conditional, None), ("fails", "/fails/{kind}", fails, None)):
+            ("stream", "/stream", stream, None), ("download", "/download", download, None),
+            ("iter", "/iter", file_iter, None), ("conditional", "/conditional", conditional, None),
+            ("fails", "/fails/{kind}", fails, None)):
         config.add_route(name, pattern)
         config.add_view(view, route_name=name, renderer=renderer)
     config.add_notfound_view(not_found, append_slash=True)

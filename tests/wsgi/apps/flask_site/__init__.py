@@ -109,8 +109,8 @@ def logout():
 def cookies():
     response = make_response(jsonify(dict(request.cookies)))
     response.set_cookie("plain", "value")
-    response.set_cookie("full", "with space; and more", max_age=60, path="/cookies", secure=True, httponly=True, samesite="Lax",
-                        expires=0)
+    response.set_cookie("full", "with space; and more", max_age=60, path="/cookies", secure=True, httponly=True,
+                        samesite="Lax", expires=0)
     response.delete_cookie("gone")
     return response
 
@@ -179,8 +179,8 @@ def etag():
 
 @app.route("/echo", methods=["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def echo():
-    return Response(f"{request.method} {request.full_path} {request.url} {request.host} {request.scheme} {request.remote_addr} "
-                    f"{sorted(request.headers.items())}", mimetype="text/plain")
+    return Response(f"{request.method} {request.full_path} {request.url} {request.host} {request.scheme} "
+                    f"{request.remote_addr} {sorted(request.headers.items())}", mimetype="text/plain")
 
 
 # ---- errors ----
