@@ -151,4 +151,22 @@ void write(LogLevel level, std::string_view text) noexcept try {
   // Out of memory. Losing a line must not take the process down.
 }
 
+void write(LogLevel level, std::string_view line, std::string_view text) noexcept try {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  std::string piece;
+  piece.reserve(line.size() + text.size() + 16);
+  if (!line.empty()) {
+    if (!append_escaped(piece, line, text_bytes_max)) piece += " [cut]";
+    piece += '\n';
+  }
+  piece += text;
+  if (line.empty()) {
+    piece += '\n';
+    return write_whole(target_fd.load(std::memory_order_relaxed), piece.data(), piece.size());
+  }
+  logger().log(to_spdlog(level), spdlog::string_view_t(piece.data(), piece.size()));
+} catch (...) {
+  // As above.
+}
+
 }  // namespace narwhal::log

@@ -1,5 +1,6 @@
 // The error log: "[2026-11-20 08:25:41 +0000] [PID] [LEVEL] text", one write(2) a line.
-// Threads  any. Control bytes in the text are escaped here, so no caller can forge a line.
+// Threads  any. Control bytes in a line are escaped here, so no caller can forge one; what is said to be a text of
+//          several lines is its caller's business.
 // Fork     safe to use on both sides: no thread, no buffer left behind.
 #pragma once
 
@@ -21,6 +22,8 @@ Result<Done> reopen();
 int descriptor() noexcept;
 bool enabled(LogLevel level) noexcept;
 void write(LogLevel level, std::string_view text) noexcept;
+// A line, and right behind it a text of several lines as it is, in one piece; an empty line: the text alone.
+void write(LogLevel level, std::string_view line, std::string_view text) noexcept;
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -109,6 +109,11 @@ constexpr std::array<StatusLine, status_count - 100> status_lines = [] {
   return lines;
 }();
 
+constexpr std::size_t phrase_at = 13;
+constexpr std::string_view phrase_of(const StatusLine& line) noexcept {
+  return {line.text + phrase_at, line.size - phrase_at - 2};
+}
+
 constexpr bool has_line(int status) noexcept { return status >= 100 && status < status_count; }
 
 inline char* put(char* out, std::string_view text) noexcept {
@@ -205,7 +210,7 @@ void encode_date(std::int64_t unix_seconds, char* out) noexcept {
 std::string_view reason_phrase(int status) noexcept {
   if (!has_line(status)) return unknown_reason;
   const StatusLine& line = status_lines[static_cast<std::size_t>(status - 100)];
-  return {line.text + 13, line.size - 15u};
+  return phrase_of(line);
 }
 
 Fault check_fields(const Field* fields, std::size_t count) noexcept {
@@ -219,6 +224,11 @@ Fault check_fields(const Field* fields, std::size_t count) noexcept {
 Fault check_response(int status, const Field* fields, std::size_t count) noexcept {
   if (status < status_min || status > status_max) return {"status is not between 200 and 599"};
   return check_fields(fields, count);
+}
+
+Fault check_reason(std::string_view reason) noexcept {
+  if (!all({reason.data(), reason.size()}, bytes::value)) return {"control byte in the words behind the status"};
+  return {};
 }
 
 Fault check_interim(int status, const Field* fields, std::size_t count) noexcept {
@@ -257,7 +267,7 @@ std::int64_t content_length_of(const Field* fields, std::size_t count) noexcept 
 std::size_t response_head_bound(const ResponseHead& head) noexcept {
   // The lines that need no field: status, Date, Server, Connection, Content-Length or Transfer-Encoding, empty line.
   constexpr std::size_t fixed = sizeof(StatusLine::text) + 8 + 10 + 33 + 38 + 2;
-  std::size_t bound = fixed + head.date.size() + head.server.size();
+  std::size_t bound = fixed + head.reason.size() + head.date.size() + head.server.size();
   for (std::size_t i = 0; i < head.field_count; ++i) bound += head.fields[i].name.size + head.fields[i].value.size + 4;
   return bound;
 }
@@ -274,6 +284,10 @@ std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
   // All the room of a line, for a copy of a constant size is a few moves; response_head_bound() counts it all.
   std::memcpy(out, line.text, sizeof line.text);
   char* at = out + line.size;
+  if (!head.reason.empty() && head.reason != phrase_of(line)) {
+    at = put(out + phrase_at, head.reason);
+    at = put(at, "\r\n");
+  }
   if (head.date.size() == date_bytes) [[likely]] {
     at = put(at, "Date: ");
     at = put(at, {head.date.data(), date_bytes});

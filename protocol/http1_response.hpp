@@ -19,6 +19,7 @@ std::string_view reason_phrase(int status) noexcept;  // "OK"; "Unknown" for tho
 
 struct ResponseHead {
   int status = 200;
+  std::string_view reason;  // empty: the usual words
   const Field* fields = nullptr;
   std::size_t field_count = 0;
   enum class Length : std::uint8_t { known, chunked, until_close, absent };  // absent: 1xx, 204, 304 without one
@@ -42,6 +43,8 @@ Fault check_fields(const Field* fields, std::size_t count) noexcept;
 Fault check_response(int status, const Field* fields, std::size_t count) noexcept;  // 200 to 599
 // 102 to 199: 100 is the server's own to say, and 101 would hand the connection to another protocol.
 Fault check_interim(int status, const Field* fields, std::size_t count) noexcept;
+// What an application says behind its status: HTAB, SP and what is visible (RFC 9112 4).
+Fault check_reason(std::string_view reason) noexcept;
 // True for the fields that the host writes itself or that concern one connection only, which are dropped from an
 // application's response: Connection, Keep-Alive, Proxy-Connection, TE, Trailer (but see ResponseHead::trailers),
 // Transfer-Encoding, Upgrade (but in a 426, which has to name it: RFC 9110 15.5.22), Content-Length, Date.

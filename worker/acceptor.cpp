@@ -20,10 +20,22 @@ constexpr unsigned batch_alone = 64;  // accepted at a time when there is no sib
 constexpr unsigned batch_shared = 4;
 constexpr unsigned spread_slack = 4;  // connections more than the poorest sibling, and an eighth
 constexpr std::uint64_t moment_ms = 5;
+
+Entrance entrance_of(int listener) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(listener, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return {};
+  const Peer address = Peer::of(bound);
+  if (address.text_size == 0) return {};
+  return {std::string(address.text()), std::to_string(address.port)};
+}
 }  // namespace
 
-Acceptor::Acceptor(Loop& loop, const Seat& seat) noexcept
-    : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {}
+Acceptor::Acceptor(Loop& loop, const Seat& seat)
+    : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {
+  for (const Listener* listener : seat.listeners) entrances_.push_back(entrance_of(listener->fd.get()));
+  if (entrances_.empty()) entrances_.emplace_back();  // what does not come by a listener comes by none with an address
+}
 
 Result<Done> Acceptor::open(const Seat& seat) {
   set_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
@@ -63,10 +75,10 @@ void Acceptor::end(bool sweep) {
   uv_timer_stop(&moment_);
   set_ = Fd();
   // What the kernel has completed already would be reset: it is served, even if that is more than worker_connections.
-  for (const int listener : listeners_) {
-    for (unsigned taken = 0; sweep && taken < loop_.config().backlog && accept_one(listener); ++taken) {
+  for (std::size_t index = 0; index < listeners_.size(); ++index) {
+    for (unsigned taken = 0; sweep && taken < loop_.config().backlog && accept_one(index); ++taken) {
     }
-    ::close(listener);  // this process's copy: with the last one, new clients are refused at once
+    ::close(listeners_[index]);  // this process's copy: with the last one, new clients are refused at once
   }
   listeners_.clear();
 }
@@ -120,8 +132,8 @@ void Acceptor::on_readable(uv_poll_t* handle, int, int) noexcept {
 
 void Acceptor::accept_some(unsigned count) {
   take_relayed();
-  for (const int listener : listeners_) {
-    for (unsigned taken = 0; taken < count && accept_one(listener); ++taken) {
+  for (std::size_t index = 0; index < listeners_.size(); ++index) {
+    for (unsigned taken = 0; taken < count && accept_one(index); ++taken) {
       if (loop_.connections() >= loop_.config().worker_connections) return reconsider();
     }
   }
@@ -144,7 +156,8 @@ bool Acceptor::take_relayed() {
   return any;
 }
 
-bool Acceptor::accept_one(int listener) {
+bool Acceptor::accept_one(std::size_t index) {
+  const int listener = listeners_[index];
   sockaddr_storage from{};
   socklen_t size = sizeof from;
   const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -159,7 +172,9 @@ bool Acceptor::accept_one(int listener) {
     return false;
   }
   // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.
-  Connection* connection = loop_.new_connection(Peer::of(from));
+  Peer peer = Peer::of(from);
+  peer.listener = static_cast<std::uint8_t>(index);
+  Connection* connection = loop_.new_connection(peer);
   if (loop_.front().reads_proxy_headers()) connection->expect_proxy_header();
   connection->open(fd);
   return true;

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include <string>
 #include <vector>
 
 #include "core/seat.hpp"
@@ -20,9 +21,14 @@ namespace narwhal::worker {
 
 class Loop;
 
+// The address a listener is bound to, as text; both empty for a Unix socket.
+struct Entrance {
+  std::string address, port;
+};
+
 class Acceptor {
  public:
-  Acceptor(Loop& loop, const Seat& seat) noexcept;
+  Acceptor(Loop& loop, const Seat& seat);
   Result<Done> open(const Seat& seat);
   void begin();
   // Stops for good. `sweep`: first takes what waits.
@@ -31,6 +37,8 @@ class Acceptor {
   void reconsider();
   // Requests that siblings have given away: those nobody has taken yet. True when there was one.
   bool take_relayed();
+  // Of the listener at this place in the seat; valid for good, any thread.
+  const Entrance& entrance(std::size_t listener) const noexcept { return entrances_[listener]; }
   const Relay& relay() const noexcept { return relay_; }
   const Siblings& siblings() const noexcept { return siblings_; }
 
@@ -40,11 +48,12 @@ class Acceptor {
   static void on_moment(uv_timer_t* handle) noexcept;
   Verdict judge() const;
   void accept_some(unsigned count);
-  bool accept_one(int listener);
+  bool accept_one(std::size_t index);  // of listeners_
   void listen(bool on);
 
   Loop& loop_;
   std::vector<int> listeners_;
+  std::vector<Entrance> entrances_;
   Fd set_;
   uv_poll_t poll_{};
   uv_timer_t moment_{};

@@ -127,6 +127,10 @@ int Exchange::begin_answer(const narwhal_response& response, std::int64_t body_s
   if (const protocol::Fault fault = protocol::check_response(status, fields, count)) return refuse(fault);
 
   protocol::ResponseHead out_head;
+  if (NARWHAL_HAS(&response, narwhal_response, reason) && response.reason.size != 0) {
+    out_head.reason = {response.reason.data, response.reason.size};
+    if (const protocol::Fault fault = protocol::check_reason(out_head.reason)) return refuse(fault);
+  }
   out_head.status = status;
   out_head.fields = fields;
   out_head.field_count = count;

@@ -1,5 +1,5 @@
 // The table of functions that plugins call: each finds its Exchange and lets no exception out.
-#include <cstring>
+#include <algorithm>
 #include <new>
 
 #include "core/log.hpp"
@@ -82,13 +82,19 @@ int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t cou
   return guarded([&] { return exchange_of(handle).trailers(fields, count); });
 }
 
-void write_log(int32_t level, narwhal_bytes text) noexcept {
-  const int bounded = level < NARWHAL_LOG_DEBUG      ? NARWHAL_LOG_DEBUG
-                      : level > NARWHAL_LOG_CRITICAL ? NARWHAL_LOG_CRITICAL
-                                                     : level;
-  const auto known = static_cast<LogLevel>(bounded);
-  if (log::enabled(known)) log::write(known, view(text));
+LogLevel known_level(int32_t level) noexcept {
+  return static_cast<LogLevel>(std::clamp(level, NARWHAL_LOG_DEBUG, NARWHAL_LOG_CRITICAL));
 }
+
+void write_log(int32_t level, narwhal_bytes text) noexcept {
+  if (log::enabled(known_level(level))) log::write(known_level(level), view(text));
+}
+
+void write_log_text(int32_t level, narwhal_bytes line, narwhal_bytes text) noexcept {
+  if (line.size == 0 || log::enabled(known_level(level))) log::write(known_level(level), view(line), view(text));
+}
+
+int watch(narwhal_bytes) noexcept { return NARWHAL_STATE; }
 
 const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet
 
@@ -119,6 +125,9 @@ const narwhal_host host_table = {
     .get_extension = get_extension,
     .inform = inform,
     .trailers = trailers,
+    .log_text = write_log_text,
+    .log_descriptor = log::descriptor,
+    .watch = watch,
 };
 
 }  // namespace narwhal::worker

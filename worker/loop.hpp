@@ -55,6 +55,7 @@ class Loop final : public Crew::Work {
 
   // ---- for connections ----
   Front& front() noexcept { return front_; }
+  const Entrance& entrance(std::size_t listener) const noexcept { return acceptor_.entrance(listener); }  // any thread
   BufferPool& pool() noexcept { return pool_; }
   Wheel& wheel() noexcept { return wheel_; }
   std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time

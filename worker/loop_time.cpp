@@ -56,6 +56,8 @@ void Loop::check_deadlines(std::uint64_t now) {
     if (started + limit + exchange->client_wait.total_ns(now) > now) continue;
     pass_deadline(*exchange, now);
     dump_thread(slot_.running[member].thread_id.load(relaxed));
+    const Mount& mount = *exchange->mount;
+    if (mount.plugin.stuck != nullptr) mount.plugin.stuck(mount.instance, handle_of(*exchange));
     if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);
   }
   for (const auto& exchange : exchanges_) {

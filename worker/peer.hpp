@@ -18,6 +18,7 @@ struct Peer {
   Family family = Family::local;   // of the socket itself, whatever a PROXY header says
   Trust trust = Trust::not_asked;  // whether its word about its client is believed; Front's to say
   std::uint8_t text_size = 0;
+  std::uint8_t listener = 0;  // by which of the worker's listeners it came
   std::uint16_t port = 0;
   char address[text_bytes_max];  // as text, made once: every request shows it to somebody
 

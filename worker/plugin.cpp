@@ -120,6 +120,7 @@ Result<Done> run_hook(const Mount& mount, const BootInfo& info, const char* name
   boot.reserved_0 = &context;
   boot.option = boot_option;
   boot.fail = boot_fail;
+  boot.workers = info.workers;
   if (hook(&boot) == NARWHAL_OK) return Done{};
   return Error{std::string(name) + " of " + mount.source + ": " +
                (context.reason.empty() ? "the plugin gave no reason" : context.reason)};

@@ -36,6 +36,7 @@ struct Mount {
 struct BootInfo {
   std::int32_t worker = -1;
   std::uint32_t threads = 1;
+  std::uint32_t workers = 1;
   std::uint64_t generation = 0;
 };
 

@@ -111,7 +111,7 @@ std::string title(const Seat& seat) {
 
 Result<Done> boot(MasterLine& line, const Seat& seat, Loop& loop) {
   const Config& config = seat.generation->config;
-  const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, seat.generation->number};
+  const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
   for (const auto& mount : loop.mounts()) {
     line.say(Report::step, "worker_init of " + mount->source);
     if (Result<Done> done = worker_init(*mount, info); !done) return done;

@@ -49,7 +49,8 @@ class Template {
     for (const auto& mount : mounts_) {
       if (!config.preload_app) break;
       say(Report::step, "preload of " + mount->source);
-      if (Result<Done> done = preload(*mount, {-1, config.threads, seat_.generation->number}); !done) return done;
+      if (Result<Done> done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number}); !done)
+        return done;
     }
     // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
     if (count_threads() > threads_before) {

@@ -123,6 +123,8 @@ typedef struct narwhal_response {
    * also when respond() fails. */
   void (*release)(void *release_arg);
   void *release_arg;
+  /* Since minor 2. */
+  narwhal_bytes reason; /* what follows the status on the wire; empty: the usual words. No control bytes: NARWHAL_REFUSED */
 } narwhal_response;
 
 /* Flags of write(). */

@@ -201,6 +201,10 @@ inline int trailers(narwhal_exchange* exchange, const narwhal_field* fields, std
   return NARWHAL_OK;
 }
 
+inline void log_text(std::int32_t level, narwhal_bytes line, narwhal_bytes) { log(level, line); }
+inline int log_descriptor() { return 2; }
+inline int watch(narwhal_bytes) { return NARWHAL_STATE; }
+
 // A host of an earlier minor version says that its table is shorter, whatever lies behind its end.
 inline narwhal_host host = {sizeof(narwhal_host),
                             NARWHAL_ABI_MINOR,
@@ -225,7 +229,10 @@ inline narwhal_host host = {sizeof(narwhal_host),
                             log,
                             get_extension,
                             inform,
-                            trailers};
+                            trailers,
+                            log_text,
+                            log_descriptor,
+                            watch};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;

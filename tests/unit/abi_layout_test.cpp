@@ -41,7 +41,10 @@ AT(narwhal_request, body_size, 168, 8);
 AT(narwhal_request, started_ns, 176, 8);
 AT(narwhal_request, deadline_ns, 184, 8);
 AT(narwhal_request, client, 192, 16);
-SIZE(narwhal_request, 208);
+// minor 2
+AT(narwhal_request, listener, 208, 16);
+AT(narwhal_request, listener_port, 224, 16);
+SIZE(narwhal_request, 240);
 
 AT(narwhal_response, struct_size, 0, 8);
 AT(narwhal_response, status, 8, 4);
@@ -51,7 +54,9 @@ AT(narwhal_response, body, 24, 16);
 AT(narwhal_response, body_size, 40, 8);
 AT(narwhal_response, release, 48, 8);
 AT(narwhal_response, release_arg, 56, 8);
-SIZE(narwhal_response, 64);
+// minor 2
+AT(narwhal_response, reason, 64, 16);
+SIZE(narwhal_response, 80);
 
 AT(narwhal_host, struct_size, 0, 8);
 AT(narwhal_host, abi_minor, 8, 4);
@@ -78,7 +83,11 @@ AT(narwhal_host, get_extension, 168, 8);
 // minor 1
 AT(narwhal_host, inform, 176, 8);
 AT(narwhal_host, trailers, 184, 8);
-SIZE(narwhal_host, 192);
+// minor 2
+AT(narwhal_host, log_text, 192, 8);
+AT(narwhal_host, log_descriptor, 200, 8);
+AT(narwhal_host, watch, 208, 8);
+SIZE(narwhal_host, 216);
 
 AT(narwhal_boot, struct_size, 0, 8);
 AT(narwhal_boot, host, 8, 8);
@@ -89,7 +98,9 @@ AT(narwhal_boot, generation, 40, 8);
 AT(narwhal_boot, reserved_0, 48, 8);
 AT(narwhal_boot, option, 56, 8);
 AT(narwhal_boot, fail, 64, 8);
-SIZE(narwhal_boot, 72);
+// minor 2
+AT(narwhal_boot, workers, 72, 4);
+SIZE(narwhal_boot, 80);
 
 AT(narwhal_option, key, 0, 8);
 AT(narwhal_option, type, 8, 8);
@@ -112,7 +123,11 @@ AT(narwhal_plugin, handle, 80, 8);
 AT(narwhal_plugin, cancel, 88, 8);
 AT(narwhal_plugin, drain, 96, 8);
 AT(narwhal_plugin, worker_exit, 104, 8);
-SIZE(narwhal_plugin, 112);
+// minor 2
+AT(narwhal_plugin, before_fork, 112, 8);
+AT(narwhal_plugin, after_fork, 120, 8);
+AT(narwhal_plugin, stuck, 128, 8);
+SIZE(narwhal_plugin, 136);
 
 TEST_CASE("abi: codes, flags and levels keep their numbers") {
   CHECK(NARWHAL_ABI_MAJOR == 1);
@@ -123,6 +138,7 @@ TEST_CASE("abi: codes, flags and levels keep their numbers") {
   CHECK(NARWHAL_AGAIN == -3);
   CHECK(NARWHAL_STATE == -4);
   CHECK(NARWHAL_REFUSED == -5);
+  CHECK(NARWHAL_NO_APP == -6);
   CHECK(NARWHAL_NOWAIT == 1u);
   CHECK(NARWHAL_INLINE == 1u);
   CHECK(NARWHAL_STREAM_BODY == 2u);

@@ -120,6 +120,18 @@ TEST_CASE("log: a line longer than 32 KiB is cut, and says so") {
   CHECK(text_of(file.lines().at(0)) == std::string(32768, 'x') + " [cut]");
 }
 
+TEST_CASE("log: a text of several lines follows its line as it is, and alone has no head") {
+  const LogFile file;
+  log::write(LogLevel::error, "it \nfailed", "Traceback:\n  \"a.py\", line 1\n\n");
+  log::write(LogLevel::debug, "", "printed\n");
+  const auto lines = file.lines();
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[0].ends_with("[ERROR] it \\nfailed"));
+  CHECK(lines[1] == "Traceback:");
+  CHECK(lines[2] == "  \"a.py\", line 1");
+  CHECK(lines[3] == "printed");
+}
+
 TEST_CASE("log: two processes that write 64 KiB lines into one file never mix them") {
   const LogFile file;
   constexpr int each = 200;

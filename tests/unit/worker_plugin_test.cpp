@@ -160,12 +160,12 @@ TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the pl
   site.mount("/b", plugin_file("ready_check_fails"), "b.so");
   site.mount("/c", plugin_file("preloads"), "c.so");
   auto mounts = or_throw(site.load());
-  const BootInfo info{3, 2, 7};
+  const BootInfo info{3, 2, 4, 7};
   CHECK(worker_init(*mounts[0], info).error() == "worker_init of a.so: init fails on purpose");
   CHECK(worker_init(*mounts[1], info));
   CHECK(ready_check(*mounts[1], info).error() == "ready_check of b.so: the self-check fails on purpose");
   CHECK(preload(*mounts[2], info).error() == "preload of c.so: preload outside of the template");
-  CHECK(preload(*mounts[2], {-1, 2, 7}));
+  CHECK(preload(*mounts[2], {-1, 2, 4, 7}));
   CHECK(mounts[2]->instance != nullptr);
   CHECK(worker_init(*mounts[2], info));  // finds what preload left
   CHECK(ready_check(*mounts[2], info));  // it has none: that is fine
@@ -195,7 +195,7 @@ TEST_CASE("plugin: what a hook is told of its mount and its worker") {
     boot->fail(boot, {reason, sizeof reason - 1});
     return NARWHAL_ERROR;
   };
-  const Result<Done> done = worker_init(mount, {3, 2, 7});
+  const Result<Done> done = worker_init(mount, {3, 2, 4, 7});
   CHECK(seen == "/shop 3 2 7 of the file,17,(null),(null)");
   REQUIRE_FALSE(done);
   CHECK(done.error() == std::string("worker_init of shop.so: with a\0NUL", 34));

@@ -1,0 +1,238 @@
+#include "plugins/wsgi/answer.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+namespace narwhal::wsgi {
+
+namespace {
+
+constexpr std::size_t worth_lending = 16 * 1024;  // below, the server's copy costs less than the way back
+
+// Bytes on loan to the server. Given back, they wait on a stack for a thread that holds the GIL.
+struct Loan {
+  PyObject* bytes;
+  Loan* next;
+};
+std::atomic<Loan*> returned{nullptr};
+
+void give_back(void* argument) noexcept {
+  auto* const loan = static_cast<Loan*>(argument);
+  loan->next = returned.load(std::memory_order_relaxed);
+  while (!returned.compare_exchange_weak(loan->next, loan, std::memory_order_release, std::memory_order_relaxed)) {
+  }
+}
+
+// "404 Not Found": the number; 0 and an exception when it is none.
+int status_number(std::string_view status) noexcept {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool good = status.size() >= 3 && std::all_of(status.begin(), status.begin() + 3, is_digit) &&
+                    (status.size() == 3 || status[3] == ' ');
+  if (good) return (status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0');
+  PyErr_Format(PyExc_ValueError, "status must be like '200 OK', not '%.100s'",
+               std::string(status.substr(0, 100)).c_str());
+  return 0;
+}
+
+bool raise_again(PyObject* exc_info) noexcept {
+  if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+    PyErr_SetString(PyExc_TypeError, "exc_info must be the tuple of sys.exc_info()");
+    return false;
+  }
+  const auto part = [&](Py_ssize_t index) {
+    PyObject* const object = PyTuple_GET_ITEM(exc_info, index);
+    return object == Py_None ? nullptr : Py_NewRef(object);
+  };
+  PyErr_Restore(part(0), part(1), part(2));
+  return false;
+}
+
+}  // namespace
+
+void free_returned_bytes() noexcept {
+  if (returned.load(std::memory_order_relaxed) == nullptr) return;
+  Loan* loan = returned.exchange(nullptr, std::memory_order_acquire);
+  while (loan != nullptr) {
+    Loan* const next = loan->next;
+    Py_DECREF(loan->bytes);
+    std::free(loan);
+    loan = next;
+  }
+}
+
+void Answer::begin(narwhal_exchange* exchange) noexcept {
+  exchange_ = exchange;
+  state_ = State::nothing;
+  status_ = 0;
+  left_ = -1;
+}
+
+void Answer::end() noexcept {
+  headers_.clear();
+  status_text_.reset();
+}
+
+bool Answer::start_response(PyObject* status, PyObject* headers, PyObject* exc_info) noexcept {
+  if (exc_info != nullptr && exc_info != Py_None) {
+    if (head_sent()) return raise_again(exc_info);
+  } else if (state_ != State::nothing) {
+    PyErr_SetString(PyExc_AssertionError, "Response headers already set!");
+    return false;
+  }
+  if (!PyUnicode_Check(status) || PyUnicode_READY(status) != 0 || latin1_view(status).data() == nullptr) {
+    return PyErr_Format(PyExc_TypeError, "status must be a str of latin-1 characters, not %R", status) != nullptr;
+  }
+  const int number = status_number(latin1_view(status));
+  if (number == 0 || !headers_.take(headers)) return false;
+  status_ = number;
+  status_text_ = Ref::to(status);
+  state_ = State::head_kept;
+  return true;
+}
+
+// What a call of the server's says. Gone is no exception: the caller asks gone().
+bool Answer::accepted(int result) noexcept {
+  if (result == NARWHAL_OK) return true;
+  if (result == NARWHAL_REFUSED) {
+    PyErr_SetString(PyExc_ValueError, "a status or header that may not go on the wire; the line above names it");
+  } else if (result != NARWHAL_GONE) {
+    PyErr_Format(PyExc_OSError, "the response could not be sent (%d)", result);
+  }
+  return false;
+}
+
+bool Answer::need_head() noexcept {
+  if (state_ != State::nothing) return true;
+  PyErr_SetString(PyExc_RuntimeError, "the application returned without having called start_response()");
+  return false;
+}
+
+narwhal_response Answer::head(std::int64_t body_size) const noexcept {
+  const std::string_view status = latin1_view(status_text_.get());
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = status_;
+  response.reason = bytes_of(status.size() > 4 ? status.substr(4) : std::string_view());
+  response.fields = headers_.data();
+  response.field_count = headers_.count();
+  response.body_size = body_size;
+  return response;
+}
+
+bool Answer::send_head(std::int64_t body_size) noexcept {
+  const narwhal_response response = head(body_size);
+  left_ = body_size;
+  const bool good = accepted(host->start(exchange_, &response));
+  if (good) state_ = State::head_sent;
+  return good;
+}
+
+// Head and body in one call: one write on the wire.
+bool Answer::respond(PyObject* bytes) noexcept {
+  const std::string_view body = bytes != nullptr ? view_of_bytes(bytes) : std::string_view();
+  narwhal_response response = head(0);
+  response.body = bytes_of(body);
+  if (body.size() >= worth_lending) {
+    if (auto* const loan = static_cast<Loan*>(std::malloc(sizeof(Loan)))) {
+      loan->bytes = Py_NewRef(bytes);
+      response.release = give_back;
+      response.release_arg = loan;
+    }
+  }
+  const int result = host->respond(exchange_, &response);
+  if (result == NARWHAL_OK || result == NARWHAL_GONE) state_ = State::ended;
+  return accepted(result);
+}
+
+bool Answer::send(std::string_view bytes) noexcept {
+  if (left_ >= 0) {
+    bytes = bytes.substr(0, static_cast<std::size_t>(left_));  // never more than was promised
+    left_ -= static_cast<std::int64_t>(bytes.size());
+  }
+  if (bytes.empty()) return true;
+  int result = host->write(exchange_, bytes_of(bytes), NARWHAL_NOWAIT);
+  if (result == NARWHAL_AGAIN) {
+    const WithoutGil others_may_run;
+    result = host->write(exchange_, bytes_of(bytes), 0);
+  }
+  return accepted(result);
+}
+
+bool Answer::write(PyObject* bytes) noexcept {
+  if (!PyBytes_Check(bytes)) {
+    return PyErr_Format(PyExc_TypeError, "a part of the body must be bytes, not %s", Py_TYPE(bytes)->tp_name) !=
+           nullptr;
+  }
+  if (!need_head()) return false;
+  const std::string_view view = view_of_bytes(bytes);
+  if (view.empty() || ended()) return true;
+  if (state_ == State::head_kept) {
+    const std::int64_t promised = headers_.content_length();
+    if (promised == static_cast<std::int64_t>(view.size())) return respond(bytes);
+    if (!send_head(promised)) return false;
+  }
+  return send(view);
+}
+
+bool Answer::write_all(PyObject* parts) noexcept {
+  const Py_ssize_t count = PySequence_Fast_GET_SIZE(parts);
+  if (!need_head()) return false;
+  std::int64_t total = 0;
+  for (Py_ssize_t index = 0; index < count; ++index) {
+    PyObject* const part = PySequence_Fast_GET_ITEM(parts, index);
+    if (!PyBytes_Check(part)) return write(part);  // which says what is wrong
+    total += PyBytes_GET_SIZE(part);
+  }
+  const std::int64_t promised = headers_.content_length();
+  if (state_ == State::head_kept && promised < 0) {
+    if (count == 1) return respond(PySequence_Fast_GET_ITEM(parts, 0));
+    if (total != 0 && !send_head(total)) return false;
+  }
+  for (Py_ssize_t index = 0; index < count && !gone(); ++index) {
+    const Ref part = Ref::to(PySequence_Fast_GET_ITEM(parts, index));
+    if (!write(part.get())) return false;
+    if (PySequence_Fast_GET_SIZE(parts) != count)
+      break;  // the application changes its list while a client is waited for
+  }
+  return true;
+}
+
+bool Answer::send_file(PyObject* file, bool& sent) noexcept {
+  sent = false;
+  const int descriptor = PyObject_AsFileDescriptor(file);
+  struct stat facts {};
+  const off_t offset = descriptor < 0 ? -1 : ::lseek(descriptor, 0, SEEK_CUR);
+  if (offset < 0 || ::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    PyErr_Clear();
+    return true;  // read like any other then
+  }
+  if (!need_head()) return false;
+  const std::int64_t there = std::max<std::int64_t>(facts.st_size - offset, 0), promised = headers_.content_length();
+  sent = true;
+  if (state_ == State::head_kept && !send_head(promised >= 0 ? promised : there)) return false;
+  const std::int64_t length = left_ >= 0 ? std::min(left_, there) : there;
+  if (left_ >= 0) left_ -= length;
+  const WithoutGil others_may_run;
+  const int result = length == 0 ? NARWHAL_OK : host->send_file(exchange_, descriptor, offset, length);
+  return result == NARWHAL_OK || result == NARWHAL_GONE;
+}
+
+bool Answer::finish() noexcept {
+  if (ended()) return true;
+  if (!need_head()) return false;
+  // Nothing was written. A promised length is then what GET would have had, or a broken promise.
+  if (state_ == State::head_kept) {
+    if (headers_.content_length() <= 0) return respond(nullptr);
+    if (!send_head(headers_.content_length())) return false;
+  }
+  state_ = State::ended;
+  const int result = host->finish(exchange_);
+  return result == NARWHAL_OK || result == NARWHAL_GONE || result == NARWHAL_STATE;
+}
+
+}  // namespace narwhal::wsgi

@@ -1,0 +1,112 @@
+#include "plugins/wsgi/application.hpp"
+
+#include <set>
+
+namespace narwhal::wsgi {
+
+namespace {
+
+// Runs once, at boot. Returns the application, or a text that says why what was imported holds none.
+constexpr const char* loader_source = R"py(
+import ast
+import importlib
+import os
+
+
+def arguments_of(call):
+    try:
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        return positional, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except ValueError:
+        return None
+
+
+def import_module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if name.endswith(".py") and os.path.exists(name):
+            raise ImportError(f"no module {name!r}: did you mean '{name[:-3]}:app'?") from None
+        raise
+
+
+def find(name):
+    module_name, _, expression = name.partition(":")
+    module = import_module(module_name)
+    expression = expression or "application"
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return f"Failed to parse {expression!r} as an attribute name or function call."
+    call = tree if isinstance(tree, ast.Call) else None
+    target = tree.func if call else tree
+    if not isinstance(target, ast.Name):
+        return f"{'Function reference' if call else 'Attribute name or function call'} expected: {expression!r}"
+    try:
+        found = getattr(module, target.id)
+    except AttributeError:
+        return f"Failed to find attribute {target.id!r} in {module_name!r}."
+    if call:
+        arguments = arguments_of(call)
+        if arguments is None:
+            return f"Failed to parse arguments as literal values: {expression!r}"
+        found = found(*arguments[0], **arguments[1])
+    if found is None:
+        return f"Failed to find application object: {expression!r}"
+    if not callable(found):
+        return "Application object must be callable."
+    return found
+)py";
+
+PyObject* call_loader(const std::string& name) {
+  const Ref code(Py_CompileString(loader_source, "<narwhal: load the application>", Py_file_input));
+  const Ref globals(PyDict_New());
+  if (!code || !globals) return nullptr;
+  if (PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) != 0) return nullptr;
+  const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
+  if (!done) return nullptr;
+  return PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
+}
+
+}  // namespace
+
+Loaded load_application(const std::string& name) {
+  Ref found(call_loader(name));
+  if (!found) {
+    std::string reason = "import " + name.substr(0, name.find(':')) + ": " + exception_line();
+    log_exception(NARWHAL_LOG_ERROR, "Exception in worker process");
+    return {Ref(), std::move(reason), false};
+  }
+  if (PyUnicode_Check(found.get())) {
+    const char* text = PyUnicode_AsUTF8(found.get());
+    return {Ref(), text != nullptr ? text : "no application found", true};
+  }
+  return {std::move(found), {}, true};
+}
+
+void watch_modules() noexcept try {
+  static bool watching = true;
+  static Py_ssize_t seen = 0;
+  static std::set<std::string> told;
+  if (!watching) return;
+  PyObject* const modules = PyImport_GetModuleDict();
+  if (modules == nullptr || PyDict_Size(modules) == seen) return;
+  seen = PyDict_Size(modules);
+  PyObject *key = nullptr, *module = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(modules, &at, &key, &module) != 0;) {
+    if (!PyModule_Check(module)) continue;
+    PyObject* const file = PyDict_GetItemString(PyModule_GetDict(module), "__file__");
+    const char* const path = file != nullptr && PyUnicode_Check(file) ? PyUnicode_AsUTF8(file) : nullptr;
+    if (path == nullptr) {
+      PyErr_Clear();
+    } else if (told.insert(path).second && host->watch(bytes_of(path)) == NARWHAL_STATE) {
+      watching = false;
+      told.clear();
+      return;
+    }
+  }
+} catch (...) {
+  // Out of memory while only looking: the next look may do better.
+}
+
+}  // namespace narwhal::wsgi

@@ -1,0 +1,181 @@
+#include "plugins/wsgi/call.hpp"
+
+#include "plugins/wsgi/answer.hpp"
+#include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/input.hpp"
+
+namespace narwhal::wsgi {
+
+namespace {
+
+// start_response, and the write() that it returns: one object, for hardly anybody asks for write(), and the number of
+// arguments tells them apart. It outlives its request only where the application keeps it; then it answers to nothing.
+struct StartResponse {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Answer* answer;
+};
+
+StartResponse* as_start_response(PyObject* object) noexcept { return reinterpret_cast<StartResponse*>(object); }
+
+PyObject* call_start_response(PyObject* callable, PyObject* const* arguments, std::size_t flagged,
+                              PyObject* names) noexcept {
+  Answer* const answer = as_start_response(callable)->answer;
+  if (answer == nullptr) return PyErr_SetString(PyExc_RuntimeError, "this request is over"), nullptr;
+  const Py_ssize_t count = PyVectorcall_NARGS(flagged);
+  const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  if (count == 1 && named == 0) return answer->write(arguments[0]) ? Py_NewRef(Py_None) : nullptr;
+  PyObject* parts[3] = {nullptr, nullptr, nullptr};
+  static constexpr const char* part_names[] = {"status", "headers", "exc_info"};
+  bool known = count + named >= 2 && count + named <= 3;
+  for (Py_ssize_t index = 0; known && index < count; ++index) parts[index] = arguments[index];
+  for (Py_ssize_t index = 0; known && index < named; ++index) {
+    PyObject* const name = PyTuple_GET_ITEM(names, index);
+    std::size_t part = 0;
+    while (part < 3 && PyUnicode_CompareWithASCIIString(name, part_names[part]) != 0) ++part;
+    // Gunicorn's second parameter is called headers, wsgiref's response_headers.
+    if (part == 3 && PyUnicode_CompareWithASCIIString(name, "response_headers") == 0) part = 1;
+    known = part < 3 && parts[part] == nullptr;
+    if (known) parts[part] = arguments[count + index];
+  }
+  if (!known || parts[0] == nullptr || parts[1] == nullptr) {
+    return PyErr_SetString(PyExc_TypeError, "start_response(status, headers, exc_info=None)"), nullptr;
+  }
+  return answer->start_response(parts[0], parts[1], parts[2]) ? Py_NewRef(callable) : nullptr;
+}
+
+PyTypeObject type = [] {
+  PyTypeObject type = plain_type("narwhal.StartResponse", sizeof(StartResponse),
+                                 "start_response(status, headers, exc_info=None), and write(bytes).");
+  type.tp_vectorcall_offset = offsetof(StartResponse, vectorcall);
+  type.tp_call = PyVectorcall_Call;
+  type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+  return type;
+}();
+
+// What a handler's thread uses again for each of its requests.
+struct Reused {
+  Answer answer;
+  StartResponse* start_response = nullptr;
+};
+thread_local Reused reused;
+
+StartResponse* make_start_response() noexcept {
+  if (reused.start_response == nullptr) {
+    reused.start_response = PyObject_New(StartResponse, &type);
+    if (reused.start_response == nullptr) return nullptr;
+    reused.start_response->vectorcall = call_start_response;
+  }
+  reused.start_response->answer = &reused.answer;
+  return reused.start_response;
+}
+
+void part_with_start_response() noexcept {
+  reused.start_response->answer = nullptr;
+  if (Py_REFCNT(reused.start_response) != 1) Py_CLEAR(reused.start_response);  // somebody keeps it: let them
+}
+
+// The application's iterable, part by part.
+bool write_parts(Answer& answer, PyObject* result) noexcept {
+  const Ref iterator(PyObject_GetIter(result));
+  if (!iterator) return false;
+  while (!answer.gone()) {
+    const Ref part(PyIter_Next(iterator.get()));
+    if (!part) return PyErr_Occurred() == nullptr;
+    if (!answer.write(part.get())) return false;
+  }
+  return false;
+}
+
+bool write_result(Answer& answer, PyObject* result) noexcept {
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return answer.write_all(result);
+  if (PyObject* const file = wrapped_file(result)) {
+    bool sent = false;
+    if (!answer.send_file(file, sent)) return false;
+    if (sent) return true;
+  }
+  return write_parts(answer, result);
+}
+
+// The interned name of a method that most iterables have, and lists do not.
+bool close_result(PyObject* result) noexcept {
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
+  static PyObject* const name = PyUnicode_InternFromString("close");
+  Ref close;
+  PyObject* found = nullptr;
+  if (_PyObject_LookupAttr(result, name, &found) < 0) return false;
+  if (found == nullptr) return true;
+  close.reset(found);
+  const Ref closed(PyObject_CallNoArgs(close.get()));
+  return static_cast<bool>(closed);
+}
+
+void log_failure(narwhal_exchange* exchange, const char* what) noexcept try {
+  const std::string_view path = view_of(host->request(exchange)->target);
+  log_exception(NARWHAL_LOG_ERROR, std::string(what) + std::string(path.substr(0, 1000)));
+} catch (...) {
+  log_exception(NARWHAL_LOG_ERROR, what);
+}
+
+// The application raised. Its client gets 500, or sees the response cut off.
+int fail(Answer& answer, narwhal_exchange* exchange) noexcept {
+  if (answer.gone() && PyErr_Occurred() == nullptr) return NARWHAL_GONE;
+  if (PyErr_Occurred() != nullptr) log_failure(exchange, "Error handling request ");
+  if (answer.ended()) return NARWHAL_OK;
+  if (answer.head_sent()) {
+    host->fail(exchange, 500,
+               NARWHAL_LITERAL("the application failed after the head was sent: the response is cut off"));
+    return NARWHAL_OK;
+  }
+  static const narwhal_field plain = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = 500;
+  response.fields = &plain;
+  response.field_count = 1;
+  response.body = NARWHAL_LITERAL("Internal Server Error\n");
+  return host->respond(exchange, &response) == NARWHAL_GONE ? NARWHAL_GONE : NARWHAL_OK;
+}
+
+int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) noexcept {
+  Answer& answer = reused.answer;
+  StartResponse* const start_response = make_start_response();
+  if (start_response == nullptr) return fail(answer, exchange);
+  PyObject* const arguments[] = {nullptr, environ, reinterpret_cast<PyObject*>(start_response)};
+  const Ref result(PyObject_Vectorcall(application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  int outcome = NARWHAL_OK;
+  if (!result || !write_result(answer, result.get()) || !answer.finish()) outcome = fail(answer, exchange);
+  // Whatever has happened: PEP 3333 promises it.
+  if (result && !close_result(result.get())) log_failure(exchange, "Error closing the response of ");
+  part_with_start_response();
+  return outcome;
+}
+
+}  // namespace
+
+bool prepare_call_types() noexcept { return PyType_Ready(&type) == 0; }
+
+int call_application(PyObject* application, const Environ& environ, narwhal_exchange* exchange) noexcept {
+  free_returned_bytes();
+  const narwhal_request& request = *host->request(exchange);
+  reused.answer.begin(exchange);
+  set_current_exchange(exchange);
+  const Ref input(make_input(exchange, request.body_size));
+  const char* refused = nullptr;
+  const Ref made(input ? environ.make(request, input.get(), refused) : nullptr);
+  int outcome = NARWHAL_OK;
+  if (made) {
+    outcome = run(application, made.get(), exchange);
+  } else if (refused != nullptr) {
+    host->fail(exchange, 400, bytes_of(refused));
+  } else {
+    outcome = fail(reused.answer, exchange);
+  }
+  if (input) close_input(input.get());
+  set_current_exchange(nullptr);
+  reused.answer.end();
+  return outcome;
+}
+
+void forget_thread() noexcept { Py_CLEAR(reused.start_response); }
+
+}  // namespace narwhal::wsgi

@@ -1,0 +1,17 @@
+// One call of the application: from the server's request to the end of its response.
+#pragma once
+
+#include "plugins/wsgi/environ.hpp"
+#include "plugins/wsgi/python.hpp"
+
+namespace narwhal::wsgi {
+
+bool prepare_call_types() noexcept;  // once in a process
+
+// On a handler's thread, with the GIL. Returns what handle() is to return; no exception is left set.
+int call_application(PyObject* application, const Environ& environ, narwhal_exchange* exchange) noexcept;
+
+// This thread will call no more.
+void forget_thread() noexcept;
+
+}  // namespace narwhal::wsgi

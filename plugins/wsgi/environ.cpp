@@ -1,0 +1,225 @@
+#include "plugins/wsgi/environ.hpp"
+
+#include <charconv>
+
+#include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/texts.hpp"
+
+namespace narwhal::wsgi {
+
+namespace {
+
+// Keys that every environ has, in its order.
+enum Key {
+  request_method,
+  query_string,
+  raw_uri,
+  server_protocol,
+  url_scheme,
+  remote_addr,
+  remote_port,
+  server_name,
+  server_port,
+  path_info,
+  script_name,
+  wsgi_input,
+  keys_count
+};
+constexpr const char* key_names[keys_count] = {"REQUEST_METHOD",  "QUERY_STRING", "RAW_URI",     "SERVER_PROTOCOL",
+                                               "wsgi.url_scheme", "REMOTE_ADDR",  "REMOTE_PORT", "SERVER_NAME",
+                                               "SERVER_PORT",     "PATH_INFO",    "SCRIPT_NAME", "wsgi.input"};
+PyObject* keys[keys_count];
+LastText last[keys_count];
+
+// Ports of clients differ from request to request, and few are in use at a time.
+constexpr std::size_t ports_kept = 256;
+struct PortText {
+  std::uint16_t port = 0;
+  PyObject* text = nullptr;
+};
+PortText port_texts[ports_kept];
+
+PyObject* port_text(std::uint16_t port) noexcept {
+  PortText& kept = port_texts[port % ports_kept];
+  if (kept.text == nullptr || kept.port != port) {
+    PyObject* const fresh = PyUnicode_FromFormat("%u", static_cast<unsigned>(port));
+    if (fresh == nullptr) return nullptr;
+    Py_XSETREF(kept.text, fresh);
+    kept.port = port;
+  }
+  return Py_NewRef(kept.text);
+}
+
+// Takes `value` over.
+bool set(PyObject* environ, PyObject* key, PyObject* value) noexcept {
+  const Ref owned(value);
+  return owned && PyDict_SetItem(environ, key, value) == 0;
+}
+bool set(PyObject* environ, Key key, PyObject* value) noexcept { return set(environ, keys[key], value); }
+bool set(PyObject* environ, Key key, std::string_view value) noexcept { return set(environ, key, last[key].of(value)); }
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// As urllib does it: a '%' that begins no escape stays.
+PyObject* unquoted(std::string_view path) noexcept try {
+  std::string decoded;
+  decoded.reserve(path.size());
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    const int high = path[at] == '%' && at + 2 < path.size() ? hex_digit(path[at + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(path[at + 2]) : -1;
+    if (low >= 0) at += 2;
+    decoded.push_back(low >= 0 ? static_cast<char>(high * 16 + low) : path[at]);
+  }
+  return last[path_info].of(decoded);
+} catch (...) {
+  return PyErr_NoMemory();
+}
+
+// The halves of a Host field; without a port, the scheme's.
+void set_server(std::string_view authority, std::string_view scheme, std::string_view& name,
+                std::string_view& port) noexcept {
+  const auto colon = authority.rfind(':');
+  const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  name = has_port ? authority.substr(0, colon) : authority;
+  port = has_port ? authority.substr(colon + 1) : scheme == "https" ? "443" : "80";
+}
+
+// Fields of one name: joined in order, Cookie as RFC 6265 5.4 has it, others as RFC 9110 5.3.
+PyObject* joined(const narwhal_request& request, PyObject* key) noexcept try {
+  std::string text;
+  bool first = true;
+  const bool is_cookie = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0;
+  for (std::uint32_t index = 0; index < request.field_count; ++index) {
+    const HeaderKey found = header_key(view_of(request.fields[index].name));
+    if (found.key == nullptr) return nullptr;
+    const int same = found.key == key ? 1 : PyUnicode_Compare(found.key, key) == 0;
+    if (!found.kept) Py_DECREF(found.key);
+    if (same == 0) continue;
+    if (!first) text += is_cookie ? "; " : ",";
+    first = false;
+    text += view_of(request.fields[index].value);
+  }
+  return latin1_text(text);
+} catch (...) {
+  return PyErr_NoMemory();
+}
+
+// A header or fields of the same name before it: environ grows by one, or not at all.
+bool set_field(PyObject* environ, const HeaderKey& key, const narwhal_request& request, narwhal_bytes value) noexcept {
+  const Py_ssize_t before = PyDict_GET_SIZE(environ);
+  if (!set(environ, key.key, key.last != nullptr ? key.last->of(view_of(value)) : latin1_text(view_of(value))))
+    return false;
+  return PyDict_GET_SIZE(environ) != before || set(environ, key.key, joined(request, key.key));
+}
+
+// Text of the field that names the mount in the place of the configuration; null: there is none.
+const narwhal_field* script_name_field(const narwhal_request& request) noexcept {
+  for (std::uint32_t index = 0; index < request.field_count; ++index) {
+    const std::string_view name = view_of(request.fields[index].name);
+    if (name.size() == 11 && name[6] == '_' && header_key(name).kind == HeaderKey::Kind::script_name) {
+      return &request.fields[index];
+    }
+  }
+  return nullptr;
+}
+
+bool set_new(PyObject* dictionary, const char* key, PyObject* value) noexcept {
+  const Ref owned(value);
+  return owned && PyDict_SetItemString(dictionary, key, value) == 0;
+}
+
+}  // namespace
+
+bool prepare_environ_texts() noexcept {
+  for (std::size_t key = 0; key < keys_count; ++key) {
+    if (keys[key] == nullptr) keys[key] = PyUnicode_InternFromString(key_names[key]);
+    if (keys[key] == nullptr) return false;
+  }
+  return true;
+}
+
+void clear_environ_texts() noexcept {
+  for (std::size_t key = 0; key < keys_count; ++key) {
+    Py_CLEAR(keys[key]);
+    last[key].clear();
+  }
+  for (PortText& kept : port_texts) Py_CLEAR(kept.text);
+  clear_header_keys();
+}
+
+bool Environ::prepare(const EnvironFacts& facts) noexcept {
+  script_name_ = facts.script_name;
+  template_.reset(PyDict_New());
+  PyObject* const made = template_.get();
+  if (made == nullptr) return false;
+  bool good = true;
+  // All keys that every request has are there from the start: a copy then has room for its header fields.
+  for (PyObject* const key : keys) good = good && PyDict_SetItem(made, key, Py_None) == 0;
+  return good && set_new(made, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
+         set_new(made, "wsgi.errors", make_errors()) &&
+         set_new(made, "wsgi.multithread", PyBool_FromLong(facts.multithread)) &&
+         set_new(made, "wsgi.multiprocess", PyBool_FromLong(facts.multiprocess)) &&
+         set_new(made, "wsgi.run_once", PyBool_FromLong(0)) &&
+         set_new(made, "wsgi.file_wrapper", Py_NewRef(file_wrapper_type())) &&
+         set_new(made, "wsgi.input_terminated", PyBool_FromLong(1)) &&
+         set_new(made, "wsgi.early_hints", make_early_hints()) &&
+         set_new(made, "SERVER_SOFTWARE", latin1_text(view_of(host->server)));
+}
+
+void Environ::clear() noexcept { template_.reset(); }
+
+bool Environ::set_path(PyObject* environ, const narwhal_request& request, const char*& refused) const noexcept {
+  std::string_view path = view_of(request.path), script = script_name_;
+  if (const narwhal_field* const field = script_name_field(request)) {
+    script = view_of(field->value);
+    if (!path.starts_with(script)) {
+      refused = "SCRIPT_NAME is no prefix of the path";
+      return false;
+    }
+  }
+  if (path.starts_with(script)) path.remove_prefix(script.size());
+  return set(environ, script_name, script) &&
+         (path.find('%') == std::string_view::npos ? set(environ, path_info, path)
+                                                   : set(environ, path_info, unquoted(path)));
+}
+
+bool Environ::set_fields(PyObject* environ, const narwhal_request& request) const noexcept {
+  bool has_length = false;
+  for (std::uint32_t index = 0; index < request.field_count; ++index) {
+    const narwhal_field& field = request.fields[index];
+    const HeaderKey key = header_key(view_of(field.name));
+    if (key.key == nullptr) return false;
+    has_length |= key.kind == HeaderKey::Kind::content_length;
+    const bool good = key.kind == HeaderKey::Kind::script_name || set_field(environ, key, request, field.value);
+    if (!key.kept) Py_DECREF(key.key);
+    if (!good) return false;
+  }
+  // A chunked body is whole by now: applications that go by its length alone find it, too.
+  if (has_length || request.body_size <= 0) return true;
+  return set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
+}
+
+PyObject* Environ::make(const narwhal_request& request, PyObject* input, const char*& refused) const noexcept {
+  Ref made(PyDict_Copy(template_.get()));
+  PyObject* const environ = made.get();
+  if (environ == nullptr) return nullptr;
+  const std::string_view scheme = view_of(request.scheme);
+  std::string_view name = view_of(request.listener), port = view_of(request.listener_port);
+  if (name.empty()) set_server(view_of(request.authority), scheme, name, port);
+  const bool has_port = request.peer.size != 0;
+  const bool good =
+      set(environ, request_method, view_of(request.method)) && set(environ, query_string, view_of(request.query)) &&
+      set(environ, raw_uri, view_of(request.target)) && set(environ, server_protocol, view_of(request.protocol)) &&
+      set(environ, url_scheme, scheme) && set(environ, remote_addr, view_of(request.peer)) &&
+      (has_port ? set(environ, remote_port, port_text(request.peer_port))
+                : PyDict_DelItem(environ, keys[remote_port]) == 0) &&
+      set(environ, server_name, name) && set(environ, server_port, port) && set_path(environ, request, refused) &&
+      set(environ, wsgi_input, Py_NewRef(input)) && set_fields(environ, request);
+  return good ? made.release() : nullptr;
+}
+
+}  // namespace narwhal::wsgi

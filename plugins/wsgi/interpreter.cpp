@@ -1,0 +1,231 @@
+#include "plugins/wsgi/interpreter.hpp"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+
+namespace narwhal::wsgi {
+
+namespace {
+
+// The interpreter that this plugin was built for, and the program that goes with its library.
+#define NARWHAL_TEXT_OF(number) #number
+#define NARWHAL_TEXT(number) NARWHAL_TEXT_OF(number)
+constexpr std::string_view built_for = NARWHAL_TEXT(PY_MAJOR_VERSION) "." NARWHAL_TEXT(PY_MINOR_VERSION);
+
+PyThreadState* main_state = nullptr;              // the main thread's, while it does not hold the GIL
+bool forking = false;                             // before_fork() was called for the fork under way
+thread_local PyThreadState* own_state = nullptr;  // this thread's
+thread_local unsigned attached = 0;               // by so many mounts
+std::atomic<unsigned> inside{0};                  // handlers that hold or await the GIL
+int stacks_file = -1;                             // where faulthandler writes them
+
+int stacks_signal() noexcept { return SIGRTMIN + 4; }
+
+// Debian's extension modules do not name libpython: they find its symbols because the program python3 exports them.
+// Here they are a plugin's dependency, local to it, until the library is opened once more for everybody.
+std::string promote_library() {
+  Dl_info facts{};
+  if (::dladdr(reinterpret_cast<void*>(&Py_IsInitialized), &facts) == 0) return "find libpython";
+  if (::dlopen(facts.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD) == nullptr) return ::dlerror();
+  return {};
+}
+
+std::string value_in(const std::string& file, std::string_view key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    const auto equals = line.find('=');
+    if (equals == std::string::npos) continue;
+    std::string name = line.substr(0, equals), value = line.substr(equals + 1);
+    while (name.ends_with(' ')) name.pop_back();
+    value.erase(0, value.find_first_not_of(' '));
+    if (name == key) return value;
+  }
+  return {};
+}
+
+// The program of a virtual environment, by whose path Python finds everything else. Empty `fault`: it is fit.
+std::string venv_program(const std::string& venv, std::string& fault) {
+  const std::string file = venv + "/pyvenv.cfg";
+  if (::access(file.c_str(), R_OK) != 0) {
+    fault = "virtual environment " + venv +
+            ": it has no pyvenv.cfg that can be read: make it with " NARWHAL_PYTHON " -m venv " + venv;
+    return {};
+  }
+  std::string version = value_in(file, "version");
+  if (version.empty()) version = value_in(file, "version_info");  // virtualenv's word for it
+  const std::string made_for = version.substr(0, version.find('.', version.find('.') + 1));
+  if (!made_for.empty() && made_for != built_for) {
+    fault = "virtual environment " + venv + " is for Python " + made_for + ", and this plugin runs Python " +
+            std::string(built_for) + ": make it anew with " NARWHAL_PYTHON " -m venv " + venv;
+    return {};
+  }
+  return venv + "/bin/python";
+}
+
+std::string check(PyStatus status, const char* step) {
+  if (!PyStatus_Exception(status)) return {};
+  return std::string(step) + ": " + (status.err_msg != nullptr ? status.err_msg : "Python gave no reason");
+}
+
+std::string initialize(const std::string& program) {
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  const std::unique_ptr<PyConfig, void (*)(PyConfig*)> clear(&config, PyConfig_Clear);
+  config.parse_argv = 0;
+  config.install_signal_handlers = 0;  // signals are the server's
+  std::string fault = check(PyConfig_SetBytesString(&config, &config.program_name, program.c_str()), "program name");
+  char name[] = "narwhal";
+  char* arguments[] = {name};
+  if (fault.empty()) fault = check(PyConfig_SetBytesArgv(&config, 1, arguments), "arguments");
+  if (fault.empty()) fault = check(Py_InitializeFromConfig(&config), "start Python");
+  return fault;
+}
+
+bool put_in_front(PyObject* path, const std::string& folder) {
+  const Ref text(PyUnicode_DecodeFSDefault(folder.c_str()));
+  const int there = text ? PySequence_Contains(path, text.get()) : -1;
+  return there == 1 || (there == 0 && PyList_Insert(path, 0, text.get()) == 0);
+}
+
+// As in Gunicorn: the working directory first, and before it what pythonpath names, the last one foremost.
+bool extend_path(const std::string& pythonpath) {
+  PyObject* const path = PySys_GetObject("path");
+  const std::unique_ptr<char, void (*)(void*)> here(::getcwd(nullptr, 0), std::free);
+  if (path == nullptr || (here != nullptr && !put_in_front(path, here.get()))) return false;
+  std::string_view rest = pythonpath;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    const std::string folder(rest.substr(0, comma));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    if (folder.empty()) continue;
+    const std::unique_ptr<char, void (*)(void*)> whole(::realpath(folder.c_str(), nullptr), std::free);
+    if (!put_in_front(path, whole != nullptr ? whole.get() : folder)) return false;
+  }
+  return true;
+}
+
+// After a crash, Python's stack stands in the log above the native one; and log_all_stacks() has its signal. Each
+// process has a file of its own for it.
+bool enable_fault_handler() {
+  const Ref module(PyImport_ImportModule("faulthandler"));
+  if (!module) return false;
+  if (stacks_file >= 0) ::close(stacks_file);
+  stacks_file = ::memfd_create("narwhal-stacks", MFD_CLOEXEC);
+  if (stacks_file < 0) return PyErr_SetFromErrno(PyExc_OSError) != nullptr;
+  const Ref enabled(PyObject_CallMethod(module.get(), "enable", "i", host->log_descriptor()));
+  const Ref registered(enabled ? PyObject_CallMethod(module.get(), "register", "ii", stacks_signal(), stacks_file)
+                               : nullptr);
+  return static_cast<bool>(registered);
+}
+
+// Gives the GIL back, having put what is wrong into words.
+std::string failure_of(const char* step) {
+  std::string fault = std::string(step) + ": " + exception_line();
+  PyErr_Clear();
+  leave_interpreter();
+  return fault;
+}
+
+std::string start(const InterpreterOptions& options) {
+  if (std::string fault = promote_library(); !fault.empty())
+    return "make libpython known to extension modules: " + fault;
+  const char* active = std::getenv("VIRTUAL_ENV");
+  const std::string venv = !options.venv.empty() ? options.venv : active != nullptr ? active : "";
+  std::string fault, program = NARWHAL_PYTHON;
+  if (!venv.empty()) program = venv_program(venv, fault);
+  if (!fault.empty()) return fault;
+  fault = initialize(program);
+  if (!fault.empty()) return fault;
+  if (!extend_path(options.pythonpath) || !enable_fault_handler()) fault = failure_of("set Python up");
+  return fault;
+}
+
+}  // namespace
+
+std::string enter_interpreter(const InterpreterOptions& options) {
+  if (!Py_IsInitialized()) return start(options);
+  if (forking) {  // the template's fork ends here: this thread is the only one, and holds the GIL
+    forking = false;
+    PyOS_AfterFork_Child();
+    return enable_fault_handler() ? std::string() : failure_of("set Python up in the worker");
+  }
+  PyEval_RestoreThread(std::exchange(main_state, nullptr));
+  return extend_path(options.pythonpath) ? std::string() : failure_of("set sys.path up");
+}
+
+void leave_interpreter() noexcept { main_state = PyEval_SaveThread(); }
+
+void before_fork() noexcept {
+  if (forking || main_state == nullptr) return;
+  forking = true;
+  PyEval_RestoreThread(std::exchange(main_state, nullptr));
+  PyOS_BeforeFork();
+}
+
+void after_fork_in_template() noexcept {
+  if (!forking) return;
+  forking = false;
+  PyOS_AfterFork_Parent();
+  main_state = PyEval_SaveThread();
+}
+
+bool attach_thread() noexcept {
+  if (attached++ != 0) return true;
+  own_state = ::gettid() == ::getpid() ? main_state : PyThreadState_New(PyInterpreterState_Main());
+  return own_state != nullptr;
+}
+
+void detach_thread() noexcept {
+  if (--attached != 0 || ::gettid() == ::getpid()) return;
+  PyEval_RestoreThread(own_state);
+  PyThreadState_Clear(own_state);
+  PyThreadState_DeleteCurrent();
+}
+
+Gil::Gil() noexcept {
+  inside.fetch_add(1, std::memory_order_relaxed);
+  PyEval_RestoreThread(own_state);
+}
+Gil::~Gil() {
+  PyEval_SaveThread();
+  inside.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void log_all_stacks(std::string_view line) noexcept {
+  if (stacks_file < 0 || ::ftruncate(stacks_file, 0) != 0 || ::lseek(stacks_file, 0, SEEK_SET) != 0) return;
+  ::raise(stacks_signal());  // its handler has run when this returns
+  struct stat facts {};
+  if (::fstat(stacks_file, &facts) != 0 || facts.st_size <= 0) return;
+  const auto size = static_cast<std::size_t>(facts.st_size);
+  const std::unique_ptr<char, void (*)(void*)> text(static_cast<char*>(std::malloc(size)), std::free);
+  if (text == nullptr || ::pread(stacks_file, text.get(), size, 0) != static_cast<ssize_t>(size)) return;
+  host->log_text(NARWHAL_LOG_CRITICAL, bytes_of(line), {text.get(), size});
+}
+
+void freeze_collector() noexcept {
+  const Ref module(PyImport_ImportModule("gc"));
+  for (const char* step : {"collect", "freeze"}) {
+    const Ref done(module ? PyObject_CallMethod(module.get(), step, nullptr) : nullptr);
+  }
+  PyErr_Clear();
+}
+
+bool enter_for_the_end() noexcept {
+  // A thread that comes back to a Python that is gone is ended by it, and the process with it, in the middle of things.
+  if (main_state == nullptr || inside.load(std::memory_order_relaxed) != 0) return false;
+  PyEval_RestoreThread(std::exchange(main_state, nullptr));
+  return true;
+}
+
+void end_interpreter() noexcept { Py_FinalizeEx(); }
+
+}  // namespace narwhal::wsgi

@@ -1,0 +1,182 @@
+// The WSGI plugin: runs PEP 3333 applications in an embedded CPython. What the server calls is here.
+#include <cstdlib>
+#include <memory>
+
+#include "plugins/wsgi/application.hpp"
+#include "plugins/wsgi/call.hpp"
+#include "plugins/wsgi/environ.hpp"
+#include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/input.hpp"
+#include "plugins/wsgi/interpreter.hpp"
+#include "plugins/wsgi/python.hpp"
+
+namespace narwhal::wsgi {
+
+const narwhal_host* host = nullptr;
+
+namespace {
+
+// One mounted application.
+struct Instance {
+  std::string name;
+  Ref application;
+  Environ environ;
+};
+
+unsigned mounts = 0;  // that have an interpreter
+
+Instance& instance_of(void* instance) noexcept { return *static_cast<Instance*>(instance); }
+
+std::string option(const narwhal_boot* boot, const char* key) {
+  const narwhal_bytes value = boot->option(boot, key);
+  return {value.data, value.size};
+}
+
+int refuse(const narwhal_boot* boot, std::string_view reason, int code = NARWHAL_ERROR) noexcept {
+  boot->fail(boot, bytes_of(reason));
+  return code;
+}
+
+bool prepare_types() noexcept {
+  return prepare_input_type() && prepare_extra_types() && prepare_call_types() && prepare_environ_texts();
+}
+
+std::string script_name(const narwhal_boot* boot) {
+  const char* const from_environment = std::getenv("SCRIPT_NAME");
+  if (boot->prefix.size != 0 || from_environment == nullptr) return std::string(view_of(boot->prefix));
+  return from_environment;
+}
+
+// With the GIL. The reason in words, and whether there was a module, when it cannot be.
+int load(const narwhal_boot* boot, Instance& instance) {
+  if (!prepare_types()) {
+    const std::string reason = exception_line();
+    PyErr_Clear();
+    return refuse(boot, "set up: " + reason);
+  }
+  Loaded loaded = load_application(instance.name);
+  watch_modules();
+  if (!loaded.application) return refuse(boot, loaded.reason, loaded.was_imported ? NARWHAL_NO_APP : NARWHAL_ERROR);
+  instance.application = std::move(loaded.application);
+  return NARWHAL_OK;
+}
+
+bool prepare_environ(const narwhal_boot* boot, Instance& instance) {
+  if (instance.environ.prepare({script_name(boot), boot->threads > 1, boot->workers > 1})) return true;
+  refuse(boot, "environ: " + exception_line());
+  PyErr_Clear();
+  return false;
+}
+
+int enter(const narwhal_boot* boot) {
+  const std::string fault = enter_interpreter({option(boot, "venv"), option(boot, "pythonpath")});
+  return fault.empty() ? NARWHAL_OK : refuse(boot, fault);
+}
+
+// In the template: what is loaded here is what every worker inherits.
+int preload(const narwhal_boot* boot, void** out) noexcept try {
+  host = boot->host;
+  auto instance = std::make_unique<Instance>();
+  instance->name = option(boot, "app");
+  if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
+  const int loaded = load(boot, *instance);
+  if (loaded == NARWHAL_OK) {
+    freeze_collector();
+    *out = instance.release();
+  }
+  leave_interpreter();
+  return loaded;
+} catch (const std::exception& error) {
+  return refuse(boot, error.what());
+}
+
+int worker_init(const narwhal_boot* boot, void** out) noexcept try {
+  host = boot->host;
+  std::unique_ptr<Instance> instance(static_cast<Instance*>(*out));
+  *out = nullptr;
+  if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
+  int loaded = NARWHAL_OK;
+  if (instance == nullptr) {
+    instance = std::make_unique<Instance>();
+    instance->name = option(boot, "app");
+    loaded = load(boot, *instance);
+  }
+  if (loaded == NARWHAL_OK && !prepare_environ(boot, *instance)) loaded = NARWHAL_ERROR;
+  leave_interpreter();
+  if (loaded != NARWHAL_OK) return loaded;
+  ++mounts;
+  *out = instance.release();
+  return NARWHAL_OK;
+} catch (const std::exception& error) {
+  return refuse(boot, error.what());
+}
+
+int thread_init(void*) noexcept { return attach_thread() ? NARWHAL_OK : NARWHAL_ERROR; }
+
+void thread_exit(void*) noexcept {
+  {
+    const Gil gil;
+    forget_thread();
+  }
+  detach_thread();
+}
+
+int handle(void* instance, narwhal_exchange* exchange) noexcept {
+  const Gil gil;
+  const Instance& mount = instance_of(instance);
+  const int outcome = call_application(mount.application.get(), mount.environ, exchange);
+  watch_modules();
+  return outcome;
+}
+
+void stuck(void*, narwhal_exchange* exchange) noexcept try {
+  const narwhal_request& request = *host->request(exchange);
+  log_all_stacks("Python stacks, with " + std::string(view_of(request.method)) + " " +
+                 std::string(view_of(request.target).substr(0, 1000)) + " past its deadline");
+} catch (...) {
+  log_all_stacks("Python stacks");
+}
+
+void fork_begins(void*) noexcept { before_fork(); }
+void fork_is_over(void*) noexcept { after_fork_in_template(); }
+
+void worker_exit(void* pointer) noexcept {
+  if (!enter_for_the_end()) return;
+  delete static_cast<Instance*>(pointer);
+  if (--mounts != 0) return leave_interpreter();
+  clear_environ_texts();
+  end_interpreter();
+}
+
+constexpr narwhal_option options[] = {
+    {"app", "string", "", "module:attribute, module:factory(arguments), or module alone for its `application`"},
+    {"venv", "string", "", "folder of a virtual environment; empty: $VIRTUAL_ENV, else none"},
+    {"pythonpath", "string", "", "folders for the front of sys.path, with commas between them"},
+    {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
+    {nullptr, nullptr, nullptr, nullptr}};
+
+}  // namespace
+}  // namespace narwhal::wsgi
+
+using namespace narwhal::wsgi;
+
+NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
+    .struct_size = sizeof(narwhal_plugin),
+    .abi_minor = NARWHAL_ABI_MINOR,
+    .flags = 0,
+    .name = "wsgi",
+    .version = NARWHAL_VERSION,
+    .options = options,
+    .preload = preload,
+    .worker_init = worker_init,
+    .ready_check = nullptr,
+    .thread_init = thread_init,
+    .thread_exit = thread_exit,
+    .handle = handle,
+    .cancel = nullptr,
+    .drain = nullptr,
+    .worker_exit = worker_exit,
+    .before_fork = fork_begins,
+    .after_fork = fork_is_over,
+    .stuck = stuck,
+};

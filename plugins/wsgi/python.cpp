@@ -1,0 +1,76 @@
+#include "plugins/wsgi/python.hpp"
+
+namespace narwhal::wsgi {
+
+namespace {
+
+struct Exception {
+  Ref type, value, traceback;
+};
+
+// The exception that is set, which then is set no more.
+Exception take_exception() noexcept {
+  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr && value != nullptr) PyException_SetTraceback(value, traceback);
+  return {Ref(type), Ref(value), Ref(traceback)};
+}
+
+PyObject* or_none(const Ref& ref) noexcept { return ref ? ref.get() : Py_None; }
+
+// What `function` of the module traceback makes of it, joined. Empty when even that fails.
+std::string formatted(const Exception& exception, const char* function, bool with_traceback) noexcept {
+  const Ref module(PyImport_ImportModule("traceback"));
+  Ref lines;
+  if (module && with_traceback) {
+    lines.reset(PyObject_CallMethod(module.get(), function, "OOO", or_none(exception.type), or_none(exception.value),
+                                    or_none(exception.traceback)));
+  } else if (module) {
+    lines.reset(PyObject_CallMethod(module.get(), function, "OO", or_none(exception.type), or_none(exception.value)));
+  }
+  const Ref nothing(PyUnicode_FromString(""));
+  const Ref text(lines && nothing ? PyUnicode_Join(nothing.get(), lines.get()) : nullptr);
+  // A message may hold what is no Unicode text: surrogates that stand for bytes.
+  const Ref bytes(text ? PyUnicode_AsEncodedString(text.get(), "utf-8", "backslashreplace") : nullptr);
+  PyErr_Clear();
+  return bytes ? std::string(view_of_bytes(bytes.get())) : std::string();
+}
+
+}  // namespace
+
+PyTypeObject plain_type(const char* name, Py_ssize_t size, const char* doc) noexcept {
+  PyTypeObject type{};
+  Py_SET_REFCNT(reinterpret_cast<PyObject*>(&type), 1);
+  type.tp_name = name;
+  type.tp_basicsize = size;
+  type.tp_dealloc = [](PyObject* self) { PyObject_Free(self); };
+  type.tp_flags = Py_TPFLAGS_DEFAULT;
+  type.tp_doc = doc;
+  return type;
+}
+
+void log_line(int level, std::string_view line) noexcept { host->log(level, bytes_of(line)); }
+
+void log_exception(int level, std::string_view line) noexcept {
+  const Exception exception = take_exception();
+  const std::string text = formatted(exception, "format_exception", true);
+  if (text.empty()) return host->log(level, bytes_of(line));
+  host->log_text(level, bytes_of(line), bytes_of(text));
+}
+
+std::string exception_line() {
+  Exception exception = take_exception();
+  std::string text = formatted(exception, "format_exception_only", false);
+  PyErr_Restore(exception.type.release(), exception.value.release(), exception.traceback.release());
+  while (text.ends_with('\n')) text.pop_back();
+  // A SyntaxError has several: the file and the line come first, what it is comes last.
+  if (const auto last = text.rfind('\n'); last != std::string::npos) {
+    const auto first_end = text.find('\n');
+    const auto begin = text.find_first_not_of(' ');
+    text = text.substr(last + 1) + " (" + text.substr(begin, first_end - begin) + ")";
+  }
+  return text;
+}
+
+}  // namespace narwhal::wsgi
