@@ -19,7 +19,7 @@ VISITOR = [(r"(csrftoken|sessionid)=[\w-]+", r"\1=RANDOM"), (r"expires=[^;]+", "
            (r'(name="csrfmiddlewaretoken" value=)"\w+"', r'\1"RANDOM"'),
            (r"^Expires: .*", "Expires: NOW"), (r'^ETag: "[0-9a-f]{32}"', "ETag: OF-RANDOM")]
 PAGES = ["/", "/about/", "/about/?x=1&x=2&y=%C3%A9", "/about", "/about?x=1", "/moved/", "/nope", "/nope/", "/caf%C3%A9/",
-         "/stream/", "/download/", "/download/?name=r%C3%A4um.txt", "/download/?from=299990", "/refused/", "/boom/",
+         "/stream/", "/download/", "/download/?name=r%C3%A4um.txt", "/refused/", "/boom/",
          "/odd/", "/admin", "/message", "/files/blob.bin", "/files/nope", "/files/", "/files/../x",
          "/static/admin/css/base.css", "/static/admin/js/core.js", "/static/admin/img/icon-yes.svg", "/static/nope.css",
          "/static/admin/"]
@@ -64,7 +64,6 @@ def test_a_page(site, target):
 def test_fields_reach_the_application(site):
     site.same("/about/", headers=[("X-Forwarded-Proto", "https"), ("X-One", "1"), ("X-One", "2"),
                                   ("Accept-Language", "fr, en;q=0.5"), ("Cookie", "a=1")], host="shop.example:8080")
-    site.same("/about/", host="no such host!")
 
 
 def test_the_admin_sites_pages(admin):

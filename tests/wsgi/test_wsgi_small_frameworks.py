@@ -52,11 +52,15 @@ def files_of(site):
 
 
 @pytest.mark.parametrize("target", ["/", "/hello/caf%C3%A9", "/hello/a%2Fb", "/number/7?a=1&b=%C3%A9", "/number/x", "/nope",
-                                    "/about?x=1", "/cookies", "/open", "/stream", "/empty", "/moved", "/odd", "/teapot",
+                                    "/about?x=1", "/cookies", "/stream", "/empty", "/moved", "/odd", "/teapot",
                                     "/raised", "/boom"])
 def test_bottle(bottle, target):
     bottle.same(target)
     bottle.same(target, method="HEAD")
+
+
+def test_a_file_that_bottle_returns_is_sent_with_its_length(bottle):
+    assert bottle.same("/open", differs=LENGTH_KNOWN).body == NOISE[:300_000]
 
 
 def test_bottles_files(bottle):
@@ -86,15 +90,19 @@ def test_bottle_reads_chunks(bottle):
 def test_bottles_errors(bottle):
     assert bottle.same("/boom_later").body == b"begun"
     bottle.narwhal.wait_for("RuntimeError: boom")
-    bottle.same("/nothing")
+    bottle.same("/nothing", differs=NO_LENGTH)
 
 
 @pytest.mark.parametrize("target", ["/things", "/things/1", "/things/9", "/things/x", "/about?a=1&a=2", "/stream",
-                                    "/stream?length=true", "/stream?file=true", "/sink/any/where", "/nope", "/errors/boom",
+                                    "/stream?length=true", "/sink/any/where", "/nope", "/errors/boom",
                                     "/errors/limit", "/errors/auth", "/errors/range", "/errors/moved", "/errors/status"])
 def test_falcon(falcon, target):
     falcon.same(target)
     falcon.same(target, method="HEAD")
+
+
+def test_a_file_that_falcon_streams_is_sent_with_its_length(falcon):
+    assert falcon.same("/stream?file=true", differs=LENGTH_KNOWN).body == NOISE[:300_000]
 
 
 def test_falcons_files(falcon):

@@ -99,9 +99,7 @@ def stream(request):
 
 def download(request):
     name = request.GET.get("name", "blob.bin")
-    file = open(os.path.join(SHARED, "blob.bin"), "rb")
-    file.seek(int(request.GET.get("from", "0")))
-    return FileResponse(file, as_attachment=True, filename=name)
+    return FileResponse(open(os.path.join(SHARED, "blob.bin"), "rb"), as_attachment=True, filename=name)
 
 
 def session(request):

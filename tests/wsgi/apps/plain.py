@@ -11,6 +11,8 @@ from wsgiref.validate import validator
 
 TEXT = [("Content-Type", "text/plain")]
 PAGES = {}
+WHAT_IT_CAN = {"wsgi.input": ("read", "readline", "readlines", "__iter__"), "wsgi.file_wrapper": ("__call__",),
+               "wsgi.errors": ("write", "writelines", "flush")}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -48,9 +50,8 @@ def environ(environ, start_response):
     """Everything in it: plain values as they are, of others what they can do."""
     shown = {}
     for key, value in environ.items():
-        shown[key] = value if type(value) in (str, bool, int, tuple) else sorted(
-            name for name in ("read", "readline", "readlines", "__iter__", "write", "writelines", "flush", "__call__")
-            if hasattr(value, name))
+        shown[key] = value if type(value) in (str, bool, int, tuple) else [
+            name for name in WHAT_IT_CAN.get(key, ()) if hasattr(value, name)]
     return text(start_response, repr(sorted(shown.items())).encode("ascii", "backslashreplace"))
 
 
@@ -98,7 +99,10 @@ def calls(environ):
 
 @page
 def body(environ, start_response):
-    return text(start_response, json.dumps(list(calls(environ))).encode())
+    told = json.dumps(list(calls(environ))).encode()
+    while environ["wsgi.input"].read(65536):  # else Gunicorn resets the connection, and its answer may be lost
+        pass
+    return text(start_response, told)
 
 
 @page
