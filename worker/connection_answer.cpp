@@ -75,8 +75,8 @@ void Connection::answer_plain(int status, std::string_view text) {
 }
 
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) {
-  if (exchange_ != &exchange) return;
-  if (answering_) {  // its head is out: all that is left is to make the cut visible
+  if (exchange_ != &exchange || exchange.ended) return;  // ended: it is on its way, whatever its handler still does
+  if (answering_) {                                      // its head is out: all that is left is to make the cut visible
     log_refusal(status, 0);
     return reset();
   }

@@ -94,6 +94,7 @@ class Exchange {
   int trailers(const narwhal_field* fields, std::uint32_t count);
   int finish();
   int fail(int status, std::string_view reason);
+  void flush();
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
   // ---- for the loop [baton] ----

@@ -14,6 +14,12 @@ void Exchange::end_answer() {
   hand_over(Push::now, Last::yes);
 }
 
+// Its connection stays with it until handle() has returned.
+void Exchange::flush() {
+  const bool anything = (out != nullptr && out->size() != 0) || !segments_.empty();
+  if (on_handler_thread() && anything) hand_over(Push::now, answer_ == Answer::finished ? Last::yes : Last::no);
+}
+
 void Exchange::move_to_handover() {
   head_handed_over_ = answer_ != Answer::none;
   const auto move = [this](Segment segment) {

@@ -82,6 +82,10 @@ int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t cou
   return guarded([&] { return exchange_of(handle).trailers(fields, count); });
 }
 
+void flush(narwhal_exchange* handle) noexcept {
+  guarded([&] { return exchange_of(handle).flush(), NARWHAL_OK; });
+}
+
 LogLevel known_level(int32_t level) noexcept {
   return static_cast<LogLevel>(std::clamp(level, NARWHAL_LOG_DEBUG, NARWHAL_LOG_CRITICAL));
 }
@@ -128,6 +132,7 @@ const narwhal_host host_table = {
     .log_text = write_log_text,
     .log_descriptor = log::descriptor,
     .watch = watch,
+    .flush = flush,
 };
 
 }  // namespace narwhal::worker

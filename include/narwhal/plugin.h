@@ -223,6 +223,9 @@ typedef struct narwhal_host {
   /* [any] The application was made from this file (an absolute path): under the setting `reload`, a change to it
    * reloads the server. NARWHAL_STATE when that setting is off: you need not go on naming files. */
   int (*watch)(narwhal_bytes path);
+  /* [handler] What has been answered so far leaves now, and the handler goes on: for what it still has to do when its
+   * client need not wait for it. Without it an answer made inside handle() leaves when that returns. */
+  void (*flush)(narwhal_exchange *);
 } narwhal_host;
 
 /* What a plugin is told when it is set up. Valid during the call; `host` for ever. */

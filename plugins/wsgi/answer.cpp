@@ -222,6 +222,8 @@ bool Answer::send_file(PyObject* file, bool& sent) noexcept {
   return result == NARWHAL_OK || result == NARWHAL_GONE;
 }
 
+void Answer::flush() noexcept { host->flush(exchange_); }
+
 bool Answer::finish() noexcept {
   if (ended()) return true;
   if (!need_head()) return false;

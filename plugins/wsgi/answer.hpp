@@ -24,6 +24,8 @@ class Answer {
   // The rest of a regular file from where it stands now. `sent`: whether it was one.
   bool send_file(PyObject* file, bool& sent) noexcept;
   bool finish() noexcept;
+  // The client need not wait for what the application still does.
+  void flush() noexcept;
 
   bool head_sent() const noexcept { return state_ >= State::head_sent; }
   bool ended() const noexcept { return state_ == State::ended; }

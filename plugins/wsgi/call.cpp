@@ -82,6 +82,7 @@ bool write_parts(Answer& answer, PyObject* result) noexcept {
     const Ref part(PyIter_Next(iterator.get()));
     if (!part) return PyErr_Occurred() == nullptr;
     if (!answer.write(part.get())) return false;
+    if (answer.ended()) answer.flush();
   }
   return false;
 }
@@ -97,13 +98,14 @@ bool write_result(Answer& answer, PyObject* result) noexcept {
 }
 
 // The interned name of a method that most iterables have, and lists do not.
-bool close_result(PyObject* result) noexcept {
+bool close_result(Answer& answer, PyObject* result) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
   static PyObject* const name = PyUnicode_InternFromString("close");
   Ref close;
   PyObject* found = nullptr;
   if (_PyObject_LookupAttr(result, name, &found) < 0) return false;
   if (found == nullptr) return true;
+  answer.flush();
   close.reset(found);
   const Ref closed(PyObject_CallNoArgs(close.get()));
   return static_cast<bool>(closed);
@@ -145,7 +147,7 @@ int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) no
   int outcome = NARWHAL_OK;
   if (!result || !write_result(answer, result.get()) || !answer.finish()) outcome = fail(answer, exchange);
   // Whatever has happened: PEP 3333 promises it.
-  if (result && !close_result(result.get())) log_failure(exchange, "Error closing the response of ");
+  if (result && !close_result(answer, result.get())) log_failure(exchange, "Error closing the response of ");
   part_with_start_response();
   return outcome;
 }

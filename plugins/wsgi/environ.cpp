@@ -188,19 +188,21 @@ bool Environ::set_path(PyObject* environ, const narwhal_request& request, const 
 }
 
 bool Environ::set_fields(PyObject* environ, const narwhal_request& request) const noexcept {
-  bool has_length = false;
+  bool was_chunked = false;
   for (std::uint32_t index = 0; index < request.field_count; ++index) {
     const narwhal_field& field = request.fields[index];
     const HeaderKey key = header_key(view_of(field.name));
     if (key.key == nullptr) return false;
-    has_length |= key.kind == HeaderKey::Kind::content_length;
-    const bool good = key.kind == HeaderKey::Kind::script_name || set_field(environ, key, request, field.value);
+    was_chunked |= key.kind == HeaderKey::Kind::transfer_encoding;
+    const bool good = key.kind == HeaderKey::Kind::script_name || key.kind == HeaderKey::Kind::transfer_encoding ||
+                      set_field(environ, key, request, field.value);
     if (!key.kept) Py_DECREF(key.key);
     if (!good) return false;
   }
-  // A chunked body is whole by now: applications that go by its length alone find it, too.
-  if (has_length || request.body_size <= 0) return true;
-  return set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
+  // A chunked body is whole by now, and chunked no more: its length takes the place of its coding, so that those who go
+  // by the length find it (Django), and nobody tries to decode it again (Bottle).
+  return !was_chunked ||
+         set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }
 
 PyObject* Environ::make(const narwhal_request& request, PyObject* input, const char*& refused) const noexcept {

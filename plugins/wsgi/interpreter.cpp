@@ -22,6 +22,7 @@ namespace {
 constexpr std::string_view built_for = NARWHAL_TEXT(PY_MAJOR_VERSION) "." NARWHAL_TEXT(PY_MINOR_VERSION);
 
 PyThreadState* main_state = nullptr;              // the main thread's, while it does not hold the GIL
+bool inherited = false;                           // the template's preload() started it
 bool forking = false;                             // before_fork() was called for the fork under way
 thread_local PyThreadState* own_state = nullptr;  // this thread's
 thread_local unsigned attached = 0;               // by so many mounts
@@ -155,6 +156,7 @@ std::string enter_interpreter(const InterpreterOptions& options) {
   if (!Py_IsInitialized()) return start(options);
   if (forking) {  // the template's fork ends here: this thread is the only one, and holds the GIL
     forking = false;
+    inherited = true;
     PyOS_AfterFork_Child();
     return enable_fault_handler() ? std::string() : failure_of("set Python up in the worker");
   }
@@ -226,6 +228,23 @@ bool enter_for_the_end() noexcept {
   return true;
 }
 
-void end_interpreter() noexcept { Py_FinalizeEx(); }
+void end_interpreter() noexcept {
+  if (!inherited) {
+    Py_FinalizeEx();
+    return;
+  }
+  // Freeing what all workers share would copy it, page by page, for each of them: only what can be noticed is done.
+  constexpr const char* steps[][2] = {{"threading", "_shutdown"}, {"atexit", "_run_exitfuncs"}};
+  for (const auto& [module_name, function] : steps) {
+    const Ref module(PyImport_ImportModule(module_name));
+    const Ref done(module ? PyObject_CallMethod(module.get(), function, nullptr) : nullptr);
+    if (!done) log_exception(NARWHAL_LOG_ERROR, "At the worker's end");
+  }
+  for (const char* stream : {"stdout", "stderr"}) {
+    PyObject* const object = PySys_GetObject(stream);
+    const Ref done(object != nullptr ? PyObject_CallMethod(object, "flush", nullptr) : nullptr);
+  }
+  PyErr_Clear();
+}
 
 }  // namespace narwhal::wsgi

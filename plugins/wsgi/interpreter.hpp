@@ -46,7 +46,7 @@ void freeze_collector() noexcept;
 
 // At the worker's end: takes the GIL. False: a handler is still inside, and nothing may be taken from under it.
 bool enter_for_the_end() noexcept;
-// With the GIL: runs atexit handlers, flushes, tears down.
+// With the GIL: waits for threads that are no daemons, runs atexit handlers, flushes, and tears down what is not shared.
 void end_interpreter() noexcept;
 
 }  // namespace narwhal::wsgi

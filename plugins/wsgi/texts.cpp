@@ -45,6 +45,7 @@ HeaderKey make_key(std::string_view name) noexcept {
   // With an underscore of its own, which only a trusted proxy's may have: the name of a variable, not of a field.
   if (bare == "SCRIPT_NAME" && name.find('-') == std::string_view::npos) made.kind = HeaderKey::Kind::script_name;
   if (bare == "CONTENT_TYPE") made.kind = HeaderKey::Kind::content_type;
+  if (bare == "TRANSFER_ENCODING") made.kind = HeaderKey::Kind::transfer_encoding;
   if (bare == "CONTENT_LENGTH") made.kind = HeaderKey::Kind::content_length;
   if (made.kind == HeaderKey::Kind::content_type || made.kind == HeaderKey::Kind::content_length) {
     key.reset(PyUnicode_FromStringAndSize(bare.data(), static_cast<Py_ssize_t>(bare.size())));

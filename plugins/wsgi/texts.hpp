@@ -27,7 +27,7 @@ class LastText {
 
 // What environ calls a header field of this name.
 struct HeaderKey {
-  enum class Kind : std::uint8_t { http, content_type, content_length, script_name };
+  enum class Kind : std::uint8_t { http, content_type, content_length, transfer_encoding, script_name };
   PyObject* key = nullptr;  // "HTTP_ACCEPT", interned; "CONTENT_TYPE"
   Kind kind = Kind::http;
   bool kept = false;         // in the table; else the caller gives the key back

@@ -204,6 +204,7 @@ inline int trailers(narwhal_exchange* exchange, const narwhal_field* fields, std
 inline void log_text(std::int32_t level, narwhal_bytes line, narwhal_bytes) { log(level, line); }
 inline int log_descriptor() { return 2; }
 inline int watch(narwhal_bytes) { return NARWHAL_STATE; }
+inline void flush(narwhal_exchange*) {}
 
 // A host of an earlier minor version says that its table is shorter, whatever lies behind its end.
 inline narwhal_host host = {sizeof(narwhal_host),
@@ -232,7 +233,8 @@ inline narwhal_host host = {sizeof(narwhal_host),
                             trailers,
                             log_text,
                             log_descriptor,
-                            watch};
+                            watch,
+                            flush};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;

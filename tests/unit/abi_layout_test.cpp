@@ -87,7 +87,8 @@ AT(narwhal_host, trailers, 184, 8);
 AT(narwhal_host, log_text, 192, 8);
 AT(narwhal_host, log_descriptor, 200, 8);
 AT(narwhal_host, watch, 208, 8);
-SIZE(narwhal_host, 216);
+AT(narwhal_host, flush, 216, 8);
+SIZE(narwhal_host, 224);
 
 AT(narwhal_boot, struct_size, 0, 8);
 AT(narwhal_boot, host, 8, 8);
