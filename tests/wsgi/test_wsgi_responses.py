@@ -54,7 +54,7 @@ def test_the_same_through_the_validator(checked, target):
 
 @pytest.mark.parametrize("target, body", [
     ("/file?offset=1000", bytes(range(256)) * 16), ("/file?offset=1000&length=100", bytes(range(256)) * 16),
-    ("/file?size=0", b"")])
+    ("/file?size=0", b"")], ids=["to its end", "a part", "an empty one"])
 def test_a_file_is_sent_from_where_it_stands(bare, target, body):
     """Gunicorn 20 sends it from its first byte on, and of an empty one the end of the chunks twice."""
     with bare.narwhal.connect() as wire:
