@@ -1,4 +1,5 @@
-// What process titles and log lines call the application: proc_name, else the first app's file name without ".so".
+// What process titles and log lines call the application: proc_name, else the first app's file name without ".so"; a
+// Python app as it is written, as Gunicorn does.
 #pragma once
 
 #include <string>
@@ -11,6 +12,7 @@ inline std::string app_title(const Config& config) {
   if (!config.proc_name.empty()) return config.proc_name;
   if (config.routes.empty()) return "narwhal";
   std::string name = config.routes.front().app;
+  if (!config.routes.front().plugin.empty()) return name;
   name.erase(0, name.rfind('/') + 1);  // npos + 1 is 0
   if (name.size() > 3 && name.ends_with(".so")) name.resize(name.size() - 3);
   return name;

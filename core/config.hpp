@@ -32,8 +32,9 @@ using Options = std::vector<std::pair<std::string, std::string>>;  // a plugin's
 // One application: a plugin mounted under a prefix.
 struct Route {
   std::string prefix;  // "" for the root, else "/shop": starts with a slash, ends without one
-  std::string app;     // path of the .so; absolute, as every path of a loaded Config
+  std::string app;  // path of the .so, absolute as every path of a loaded Config; or a Python app: "web_flask.app:app"
   Options options;
+  std::string plugin{};  // of a Python app: path of the plugin that runs it; else empty
   bool operator==(const Route&) const = default;
 };
 
@@ -45,11 +46,21 @@ enum class HeaderMap { drop, refuse, dangerous };
 // Which versions of a PROXY header a connection may open with.
 enum class ProxyProtocol { off, v1, v2, either };
 
+// How a changed file is noticed.
+enum class ReloadEngine { automatic, poll, inotify };
+
 struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
   std::vector<Route> routes;  // longest prefix first once checked; no two alike
   bool preload_app = false;   // run the plugins' preload hook once, in the template
+  bool reload = false;        // when a file that the running generation was made from has changed
+  ReloadEngine reload_engine = ReloadEngine::automatic;
+  std::vector<std::string> reload_extra_files;  // paths, or patterns of such
+  std::vector<std::string> pythonpath;          // folders, in front of Python's own
+  std::string venv;                             // a Python virtual environment's folder; empty: the plugin looks
+  std::string hooks_file;                       // Python file whose hook functions are to run; empty: none
+  std::vector<std::string> sources;             // files that all this was read from
 
   // processes
   unsigned workers = 1;

@@ -25,6 +25,7 @@ enum class Report : std::uint32_t {
   failed,       // template or worker: cannot boot; text says step and reason; `code` is the exit code to come
   stuck,        // worker: a request passed its deadline; replace me, then I leave
   fork_failed,  // template: slot in `slot`, errno text in text
+  watch,        // template or worker, under `reload`: the application was made from the file in text
 };
 
 // Master to child.

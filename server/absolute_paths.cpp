@@ -22,8 +22,12 @@ std::vector<std::string> make_paths_absolute(const std::string& start_directory,
   config.chdir = absolute_path(start_directory, config.chdir);
   const std::string base = config.chdir.empty() ? start_directory : config.chdir;
   for (const Setting& setting : settings()) {
+    if (setting.text == Setting::Text::plain || setting.text == Setting::Text::field) continue;
+    if (const auto* list = std::get_if<std::vector<std::string> Config::*>(&setting.member)) {
+      for (std::string& path : config.**list) path = absolute_path(base, path);
+    }
     const auto* member = std::get_if<std::string Config::*>(&setting.member);
-    if (member == nullptr || setting.text == Setting::Text::plain) continue;
+    if (member == nullptr) continue;
     std::string& path = config.**member;
     if (setting.text == Setting::Text::log_target && path == "-") continue;
     path = absolute_path(base, path);

@@ -67,7 +67,7 @@ class KeyReader {
 
   void read_key(const YamlNode& key, const YamlNode& value) {
     if (key.text == "routes") return read_routes(value);
-    if (key.text == "app") return read_app(value);
+    if (key.text == "app" || key.text == "wsgi_app") return read_app(key, value);
     if (key.text == "options") {
       layer_.options = Located{"", where(key, "options")};
       layer_.root_options = read_options(value, "options");
@@ -114,11 +114,13 @@ class KeyReader {
     }
   }
 
-  void read_app(const YamlNode& value) {
+  // `wsgi_app` is Gunicorn's word for it.
+  void read_app(const YamlNode& key, const YamlNode& value) {
     if (value.kind == Kind::null) return;
-    std::string app = read_text(value, "app");
+    std::string app = read_text(value, key.text);
     if (app.empty()) return;
-    layer_.app = Located{std::move(app), where(value, "app")};
+    if (layer_.app) return fault(key, "", "'app' and 'wsgi_app' are the same setting: one of them is enough");
+    layer_.app = Located{std::move(app), where(value, key.text)};
     layer_.origin = origin(value);
   }
 

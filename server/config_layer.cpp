@@ -86,6 +86,7 @@ Draft merge_layers(const std::vector<Layer>& layers) {
     draft.faults.insert(draft.faults.end(), layer.faults.begin(), layer.faults.end());
     for (const Assignment& assignment : layer.assignments) apply(assignment, draft);
     routes.add_all(layer);
+    draft.config.sources.insert(draft.config.sources.end(), layer.files.begin(), layer.files.end());
     if (draft.faults.size() > faults_before) draft.exit_code = std::max(draft.exit_code, layer.exit_code);
   }
   routes.finish();

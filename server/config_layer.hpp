@@ -36,6 +36,7 @@ struct Layer {
   Options root_options;
   std::vector<LocatedRoute> routes;  // as written
   std::string origin;                // of app
+  std::vector<std::string> files;    // read for it; absolute
   std::vector<std::string> faults;
   int exit_code = 1;  // narwhal's, when something is wrong in this layer
 };

@@ -19,11 +19,13 @@ constexpr std::size_t kOriginColumn = 50;
 
 constexpr const char* kUsage = R"(Usage: narwhal [OPTION]... [APP]
 
-Serve APP through forked workers. APP is the path of a plugin (.so) or an installed one's name.
+Serve APP through forked workers. APP is the path of a plugin (.so), an installed one's name, or a
+Python application (module:callable).
 
 Examples:
   narwhal ./hello.so                            on http://127.0.0.1:8000, one worker
   narwhal -w 4 -b 0.0.0.0:80 -b unix:/run/hello.sock ./hello.so
+  narwhal -w 4 --venv /srv/shop/venv shop.web:app
   narwhal -c /etc/narwhal.yaml --check-config   is all well? exit 0 if so
 )";
 

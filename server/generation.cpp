@@ -91,7 +91,7 @@ bool LiveGeneration::reaped(pid_t pid, int status, std::uint64_t now) {
 
 void LiveGeneration::template_ended(std::uint64_t now) {
   if (phase_ == Phase::leaving) return;
-  if (phase_ == Phase::booting) return fail_boot("load", template_.reason(), exit_app_failed);
+  if (phase_ == Phase::booting) return fail_boot("load", template_.reason(), template_.boot_exit_code());
   const bool young = now - template_.started_ns() < Backoff::long_life_ns;
   if (!young) template_backoff_.recovered();
   const std::uint64_t delay = young ? template_backoff_.failed(dice()) : 0;
@@ -109,6 +109,7 @@ void LiveGeneration::restart_template(std::uint64_t now) {
 }
 
 void LiveGeneration::settle(std::uint64_t now) {
+  pass_on_watched();
   check_time(now);
   for (WorkerProcess& worker : workers_) {
     if (phase_ == Phase::serving && worker.life() == Life::ready) worker.happen(Event::admit, now);
@@ -119,6 +120,16 @@ void LiveGeneration::settle(std::uint64_t now) {
   relieve_stuck(now);
   adjust_places(now);
   fill_vacancies(now);
+}
+
+void LiveGeneration::pass_on_watched() {
+  const auto add = [this](const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number());
+    }
+  };
+  add(template_.take_watched());
+  for (WorkerProcess& worker : workers_) add(worker.take_watched());
 }
 
 void LiveGeneration::check_time(std::uint64_t now) {

@@ -26,7 +26,6 @@ const Absent kAbsent[] = {
     {"config", "", kFlagOnly},
     {"check_config", "", kFlagOnly},
     {"print_config", "", kFlagOnly},
-    {"wsgi_app", "", "here the key is 'app'"},
     {"worker_class", "-k,--worker-class", "there is one kind of worker: set 'threads'"},
     {"max_requests", "--max-requests", ""},
     {"max_requests_jitter", "--max-requests-jitter", ""},
@@ -34,14 +33,10 @@ const Absent kAbsent[] = {
     {"asgi_lifespan", "--asgi-lifespan", kPython},
     {"asgi_disconnect_grace_period", "--asgi-disconnect-grace-period", kPython},
     {"http_parser", "--http-parser", "there is one parser"},
-    {"reload", "--reload", ""},
-    {"reload_engine", "--reload-engine", ""},
-    {"reload_extra_files", "--reload-extra-file", ""},
     {"spew", "--spew", kPython},
     {"sendfile", "--no-sendfile", ""},
     {"daemon", "-D,--daemon", ""},
     {"worker_tmp_dir", "--worker-tmp-dir", "the heartbeat needs no file here"},
-    {"pythonpath", "--pythonpath", ""},
     {"paste", "--paste,--paster", kPython},
     {"raw_paste_global_conf", "--paste-global", kPython},
     {"protocol", "--protocol", "a bind names its wire, once there are several"},
@@ -144,7 +139,7 @@ std::string unknown_key_text(std::string_view key) {
   for (const Absent& absent : kAbsent) {
     if (absent.name == key) return absent_text(key, absent);
   }
-  std::vector<std::string_view> known{"app", "options", "routes"};
+  std::vector<std::string_view> known{"app", "options", "routes", "wsgi_app"};
   for (const Setting& setting : settings()) known.push_back(setting.name);
   // A flag's spelling ("access-logfile", "log_level") is the commonest wrong key.
   std::string flag = "--" + std::string(key);

@@ -12,7 +12,7 @@
 #include "server/config_file.hpp"
 #include "server/config_keys.hpp"
 #include "server/config_text.hpp"
-#include "server/routes.hpp"
+#include "server/python_app.hpp"
 #include "server/setting_values.hpp"
 #include "server/settings.hpp"
 #include "server/shell_words.hpp"
@@ -29,8 +29,9 @@ std::string variable(const Environment& environment, const std::string& name) {
   return found == environment.variables.end() ? "" : found->second;
 }
 
-// The defaults that Gunicorn, too, takes from the environment. An empty variable is none.
-Layer environment_layer(const Environment& environment) {
+// The defaults that Gunicorn, too, takes from the environment, the virtual environment that a program lies in among
+// them. An empty variable is none.
+Layer environment_layer(const std::string& program, const Environment& environment) {
   Layer layer;
   const auto assign = [&](const char* name, const char* setting, const std::string& text) {
     layer.assignments.push_back({find_setting(setting), {{text, name}}, name});
@@ -42,6 +43,8 @@ Layer environment_layer(const Environment& environment) {
   if (const std::string ips = variable(environment, "FORWARDED_ALLOW_IPS"); !ips.empty()) {
     assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", ips);
   }
+  const std::string venv = venv_of_program(program, variable(environment, "PATH"), environment.start_directory);
+  if (!venv.empty()) assign("beside the program", "venv", venv);
   return layer;
 }
 
@@ -77,7 +80,8 @@ Layer file_layer(const std::optional<std::string>& named, const Environment& env
   if (!file) {
     layer.faults.push_back(file.error());
   } else if (file->found) {
-    return text_layer(file->text, file_name);
+    layer = text_layer(file->text, file_name);
+    layer.files = {absolute_path(environment.start_directory, file_name)};
   } else if (named) {
     layer.faults.push_back(file_name + ": there is no such file");
   }
@@ -134,28 +138,6 @@ std::vector<std::string> plugin_directories() {
   return directories;
 }
 
-// "hello" to "/usr/lib/narwhal/hello.so". A plugin that is nowhere gets the last place's path, for the message that
-// it is not there.
-std::string installed_path(const std::string& name, const std::vector<std::string>& directories) {
-  std::string path = name;
-  for (const std::string& directory : directories) {
-    path = directory + "/" + name + ".so";
-    if (::access(path.c_str(), F_OK) == 0) break;
-  }
-  return path;
-}
-
-void find_plugins(const Environment& environment, Draft& draft) {
-  for (Route& route : draft.config.routes) {
-    if (is_plugin_path(route.app)) continue;
-    if (route.app.find(':') == std::string::npos) {
-      route.app = installed_path(route.app, environment.plugin_directories);
-    } else {
-      draft.faults.push_back("app: '" + route.app + "': the WSGI plugin is not in this version of narwhal");
-    }
-  }
-}
-
 LoadedConfig finish(Draft draft, Mode mode) {
   LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, ""};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
@@ -186,12 +168,14 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   if (mode == Mode::help) return LoadedConfig{{}, {}, mode, help_text()};
   if (mode == Mode::version) return LoadedConfig{{}, {}, mode, "narwhal (version " + environment.version + ")\n"};
 
+  const std::string program = argc > 0 ? argv[0] : "";
   const std::optional<std::string> file = line.config ? line.config : from_variable.config;
-  Draft draft = merge_layers({environment_layer(environment), file_layer(file, environment),
+  Draft draft = merge_layers({environment_layer(program, environment), file_layer(file, environment),
                               std::move(from_variable.layer), std::move(line.layer)});
   const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
-  find_plugins(environment, draft);
+  const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
+  draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   if (draft.faults.empty() && draft.config.routes.empty() && mode != Mode::print) {
     draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
   }

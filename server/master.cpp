@@ -79,16 +79,27 @@ void Master::turn() {
   // Words before deaths: what a child said last explains why it died.
   for (LiveGeneration* generation : succession_.all()) generation->hear(readable_, now_);
   serve_signals();
+  look_at_files();
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.look_at(succession_);
 }
 
+void Master::look_at_files() {
+  site_.file_watch.hear(now_);
+  const std::vector<std::string> changed = site_.file_watch.changed(now_);
+  if (changed.empty()) return;
+  const std::string others = changed.size() == 1 ? "" : fmt::format(" and {} more", changed.size() - 1);
+  log::info("Reloading: {}{} modified", changed.front(), others);
+  succession_.request_reload();
+}
+
 void Master::wait() {
   watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
+  if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   for (const LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const std::uint64_t before = now_ns();
-  const std::uint64_t deadline = succession_.next_deadline(before);
+  const std::uint64_t deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
   // EINTR and the like: nothing is readable then, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = now_ns();
@@ -134,6 +145,7 @@ void Master::on_quit() {
 
 void Master::stop(Stop how) {
   if (stop_ == Stop::none) announcer_.stopping();
+  site_.file_watch.end();
   stop_ = how;
   if (how == Stop::graceful) return succession_.retire_all(now_);
   succession_.quit_all(now_);

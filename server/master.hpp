@@ -35,6 +35,7 @@ class Master : private Succession::Witness {
 
   void start();
   void turn();
+  void look_at_files();
   void wait();
   void serve_signals();
   void on_signal(int signo);

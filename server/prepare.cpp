@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/python_app.hpp"
 #include "server/staging.hpp"
 
 namespace narwhal::server {
@@ -12,6 +13,15 @@ std::string without_prefix(std::string text, std::string_view prefix) {
   return text;
 }
 
+// Whatever is said of a Python app names it, and not the plugin that runs them all.
+Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
+  if (route.plugin.empty()) return stage_plugin(route.app, area);
+  auto staged = stage_plugin(route.plugin, area);
+  if (!staged) return Error{"stage " + route.app + ": " + without_prefix(staged.error(), "stage ")};
+  staged->source = route.app;
+  return staged;
+}
+
 Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners, StageArea& area) {
   if (!listeners) return Refusal{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
@@ -19,10 +29,11 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
   auto generation = std::make_shared<Generation>();
   generation->number = number;
   generation->config = config;
-  for (const Route& route : config.routes) {
-    auto staged = stage_plugin(route.app, area);
+  for (Route& route : generation->config.routes) {
+    auto staged = stage_route(route, area);
     if (!staged) return Refusal{"stage", without_prefix(staged.error(), "stage ")};
     generation->plugins.push_back(*std::move(staged));
+    if (!route.plugin.empty()) route.options = python_options(config, route);
   }
   return Plan{std::move(generation), *std::move(listeners), *std::move(identity)};
 }

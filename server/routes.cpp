@@ -34,6 +34,10 @@ void sort_routes(std::vector<Route>& routes) {
                    [](const Route& left, const Route& right) { return left.prefix.size() > right.prefix.size(); });
 }
 
-bool is_plugin_path(std::string_view app) { return app.find('/') != std::string_view::npos || app.ends_with(".so"); }
+bool is_python_app(std::string_view app) { return app.find(':') < app.find('/'); }
+
+bool is_plugin_path(std::string_view app) {
+  return !is_python_app(app) && (app.find('/') != std::string_view::npos || app.ends_with(".so"));
+}
 
 }  // namespace narwhal::server

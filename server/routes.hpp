@@ -14,7 +14,10 @@ namespace narwhal::server {
 Result<std::string> normal_prefix(std::string_view text);
 // Longest prefix first, so that the first one that fits is the right one; else as written.
 void sort_routes(std::vector<Route>& routes);
-// True for what names a file: it holds a slash or ends in ".so". All else is the name of an installed plugin.
+// True for "module:callable": a ':' with no '/' before it. `callable` may be a call with any text in it.
+bool is_python_app(std::string_view app);
+// True for what else names a file: it holds a slash or ends in ".so". All others are the name of an installed plugin or,
+// where there is none, of a Python module.
 bool is_plugin_path(std::string_view app);
 
 }  // namespace narwhal::server

@@ -21,6 +21,7 @@ using Fault = std::optional<std::string>;
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warning", "error", "critical"};
 constexpr std::array<std::string_view, 3> kHeaderMaps{"drop", "refuse", "dangerous"};
 constexpr std::array<std::string_view, 4> kProxyProtocols{"off", "v1", "v2", "auto"};
+constexpr std::array<std::string_view, 3> kReloadEngines{"auto", "poll", "inotify"};
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -175,6 +176,17 @@ Fault read_text(std::string_view text, std::string& out) {
   return std::nullopt;
 }
 
+// One path, or several with `separator` between them; text itself holds no NUL. Empty ones are none, as in Gunicorn.
+Fault read_paths(std::string_view text, char separator, std::vector<std::string>& out) {
+  if (!is_printable(text)) return "holds a control character";
+  while (true) {
+    const std::size_t end = text.find(separator);
+    if (end != 0 && !text.empty()) out.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(end + 1);
+  }
+}
+
 struct Reader {
   const Setting& setting;
   std::string_view text;
@@ -201,6 +213,9 @@ struct Reader {
     return read_word(text, kHeaderMaps, "a way to treat them", config.*member);
   }
   Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
+  Fault operator()(ReloadEngine Config::*member) const {
+    return read_word(text, kReloadEngines, "an engine", config.*member);
+  }
   Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
@@ -215,7 +230,10 @@ struct Reader {
                                                 : read_variable(text, config.*member);
   }
   Fault operator()(IpRanges Config::*member) const { return read_ranges(text, config.*member); }
-  Fault operator()(std::vector<std::string> Config::*member) const { return read_field_names(text, config.*member); }
+  Fault operator()(std::vector<std::string> Config::*member) const {
+    if (setting.text == Setting::Text::field) return read_field_names(text, config.*member);
+    return read_paths(text, setting.text == Setting::Text::paths ? ',' : '\0', config.*member);
+  }
 };
 
 struct Writer {
@@ -236,6 +254,9 @@ struct Writer {
   }
   Texts operator()(ProxyProtocol Config::*member) const {
     return {std::string(kProxyProtocols[static_cast<std::size_t>(config.*member)])};
+  }
+  Texts operator()(ReloadEngine Config::*member) const {
+    return {std::string(kReloadEngines[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;

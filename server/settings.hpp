@@ -22,12 +22,12 @@ std::string_view group_title(Group group);
 struct Setting {
   using Member = std::variant<
       bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*, std::chrono::seconds Config::*,
-      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ProxyProtocol Config::*,
+      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ProxyProtocol Config::*, ReloadEngine Config::*,
       // lists
       std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*, std::vector<std::string> Config::*>;
-  // What a text means: as it stands, a path, a path where "-" is a standard stream, or the name of a header field, for
-  // Options with its value.
-  enum class Text { plain, path, log_target, field };
+  // What a text means: as it stands, a path, paths with commas between them, a path where "-" is a standard stream, or
+  // the name of a header field, for Options with its value.
+  enum class Text { plain, path, paths, log_target, field };
   // Whether SIGHUP can apply a new value.
   enum class Change { reload, restart };
   // What becomes of a number above max: an error, or max in its place, as Gunicorn has it for limits of a request.
@@ -47,7 +47,7 @@ struct Setting {
   std::string_view bare = {};  // what the flag alone stands for; empty: it needs a value
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
-  bool is_list() const { return member.index() >= 9; }  // may be given several times
+  bool is_list() const { return member.index() >= 10; }  // may be given several times
   bool is_map() const { return std::holds_alternative<Options Config::*>(member); }
 };
 

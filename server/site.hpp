@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "core/scoreboard.hpp"
+#include "server/file_watch.hpp"
 #include "server/plan.hpp"
 #include "server/stage_area.hpp"
 
@@ -38,6 +39,7 @@ struct Site {
   StageArea stage_area;
   TemplateBody body;
   SlotPool slots{};
+  FileWatch file_watch{};  // on where the newest generation has the setting `reload`
 };
 
 }  // namespace narwhal::server

@@ -1,9 +1,11 @@
 #include "server/succession.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "core/log.hpp"
+#include "server/path_pattern.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -76,8 +78,38 @@ void Succession::begin_rollback(std::uint64_t now) {
 
 void Succession::begin_next(Prepared prepared, std::uint64_t now) {
   if (const auto* refusal = std::get_if<Refusal>(&prepared)) return give_up(*refusal);
+  watch_sources(std::get<Plan>(prepared), now);
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
   list_all();
+}
+
+void Succession::watch_sources(const Plan& plan, std::uint64_t now) {
+  const Config& config = plan.config();
+  FileWatch& files = site_.file_watch;
+  if (!config.reload) return;
+  if (!files.is_on()) {
+    log::warning("Reloader is on. Use in development only!");
+    files.begin(config.reload_engine, now);
+  }
+  for (const std::string& source : config.sources) files.add(source, plan.number());
+  for (const Route& route : config.routes) files.add(route.plugin.empty() ? route.app : route.plugin, plan.number());
+  for (const std::string& extra : config.reload_extra_files) {
+    std::error_code absent;
+    const bool is_folder = std::filesystem::is_directory(extra, absent);
+    if (is_folder || is_pattern(extra)) {
+      files.add_pattern(is_folder ? extra + "/*" : extra, plan.number());
+    } else {
+      files.add(extra, plan.number());
+    }
+  }
+}
+
+// What served until now may have been made of other files, or watched in another way.
+void Succession::watch_only(const LiveGeneration& generation, std::uint64_t now) {
+  const Config& config = generation.plan().config();
+  FileWatch& files = site_.file_watch;
+  if (!config.reload) return files.end();
+  files.forget_before(generation.number(), config.reload_engine, now);
 }
 
 void Succession::next_failed(std::uint64_t now) {
@@ -105,6 +137,7 @@ void Succession::take_over(std::uint64_t now) {
       fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(), next_->target(),
                   plural(next_->target()), seconds_of(now - next_->started_ns()));
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
+  watch_only(*current_, now);
   const Config config = current_->plan().config();
   if (former == nullptr) {
     log::info("{}", now_ready);

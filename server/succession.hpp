@@ -61,6 +61,8 @@ class Succession {
   void begin_reload(std::uint64_t now);
   void begin_rollback(std::uint64_t now);
   void begin_next(Prepared prepared, std::uint64_t now);
+  void watch_sources(const Plan& plan, std::uint64_t now);
+  void watch_only(const LiveGeneration& generation, std::uint64_t now);
   void next_failed(std::uint64_t now);
   void give_up(const Refusal& refusal);
   void take_over(std::uint64_t now);

@@ -37,6 +37,7 @@ Result<Done> TemplateProcess::start(std::uint64_t now) {
   started_ns_ = now;
   deadline_ns_ = deadline_after(now, plan_.config().boot_timeout);
   last_step_ = failure_ = late_ = end_ = "";
+  failure_code_ = 0;
   return Done{};
 }
 
@@ -80,7 +81,9 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
     switch (static_cast<Report>(received.record.kind)) {
       case Report::step: last_step_ = text; break;
       case Report::failed:
-        if (failure_.empty()) failure_ = text;
+        if (!failure_.empty()) break;
+        failure_ = text;
+        failure_code_ = received.record.code;
         break;
       case Report::loaded:
         if (state_ != State::loading) break;
@@ -88,6 +91,7 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
         deadline_ns_ = never_ns;
         break;
       case Report::fork_failed: failures.push_back({received.record.slot, text}); break;
+      case Report::watch: watched_.push_back(text); break;
       case Report::hello:
       case Report::ready:
       case Report::stuck: break;  // a worker's words

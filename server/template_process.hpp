@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/child.hpp"
@@ -45,8 +46,12 @@ class TemplateProcess {
   pid_t pid() const { return child_ ? child_->pid() : 0; }
   std::uint64_t started_ns() const { return started_ns_; }
   std::uint64_t deadline_ns() const { return deadline_ns_; }
+  // Files that its plugins have named since the last call.
+  std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
   // Why it ended before it had loaded or at all, in one line. Valid once it is absent.
   std::string reason() const;
+  // What the server's is to be if this ends the first boot.
+  int boot_exit_code() const { return failure_code_ == exit_boot_failed ? exit_boot_failed : exit_app_failed; }
 
  private:
   int run_in_child(Fd socket) const;
@@ -61,6 +66,8 @@ class TemplateProcess {
   std::uint64_t started_ns_ = 0;
   std::uint64_t deadline_ns_ = never_ns;
   std::string last_step_, failure_, late_, end_;
+  int failure_code_ = 0;
+  std::vector<std::string> watched_;
 };
 
 }  // namespace narwhal::server

@@ -51,6 +51,7 @@ void WorkerProcess::take(const Received& received, std::uint64_t now) {
       failure_ = received.record.text;
       failure_code_ = received.record.code;
       return;
+    case Report::watch: watched_.emplace_back(received.record.text); return;
     case Report::ready: return happen(Event::ready, now);
     case Report::stuck: return happen(Event::stuck, now);
     case Report::loaded:

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/config.hpp"
 #include "core/fd.hpp"
@@ -54,6 +56,8 @@ class WorkerProcess {
   std::uint64_t served_ns(std::uint64_t now) const { return serving_since_ns_ == 0 ? 0 : now - serving_since_ns_; }
   bool killed_by_master() const { return killed_by_master_; }
   std::optional<int> exit_status() const { return exit_status_; }
+  // Files that its plugins have named since the last call.
+  std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
   // Why it could not boot or died, in one line. `failed` words of its own win.
   std::string reason() const;
   // What the server's exit code is to be if this ends the first boot.
@@ -85,6 +89,7 @@ class WorkerProcess {
   std::string failure_;
   std::string late_;  // what it was late with, once it was killed for it
   int failure_code_ = 0;
+  std::vector<std::string> watched_;
   std::optional<int> exit_status_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/log.hpp"
 #include "worker/exchange.hpp"
+#include "worker/watched_files.hpp"
 
 #ifndef NARWHAL_VERSION
 #define NARWHAL_VERSION "0"
@@ -98,7 +99,9 @@ void write_log_text(int32_t level, narwhal_bytes line, narwhal_bytes text) noexc
   if (line.size == 0 || log::enabled(known_level(level))) log::write(known_level(level), view(line), view(text));
 }
 
-int watch(narwhal_bytes) noexcept { return NARWHAL_STATE; }
+int watch(narwhal_bytes path) noexcept {
+  return guarded([&] { return watch_file(view(path)); });
+}
 
 const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet
 

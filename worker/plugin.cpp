@@ -108,7 +108,7 @@ void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
 
 // Runs one set-up hook with its narwhal_boot.
 template <class Hook>
-Result<Done> run_hook(const Mount& mount, const BootInfo& info, const char* name, Hook&& hook) {
+HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, Hook&& hook) {
   BootContext context{&mount, {}};
   narwhal_boot boot{};
   boot.struct_size = sizeof boot;
@@ -117,13 +117,16 @@ Result<Done> run_hook(const Mount& mount, const BootInfo& info, const char* name
   boot.worker = info.worker;
   boot.threads = info.threads;
   boot.generation = info.generation;
+  boot.workers = info.workers;
   boot.reserved_0 = &context;
   boot.option = boot_option;
   boot.fail = boot_fail;
-  boot.workers = info.workers;
-  if (hook(&boot) == NARWHAL_OK) return Done{};
-  return Error{std::string(name) + " of " + mount.source + ": " +
-               (context.reason.empty() ? "the plugin gave no reason" : context.reason)};
+  const int answer = hook(&boot);
+  if (answer == NARWHAL_OK) return Done{};
+  HookResult failed = Error{std::string(name) + " of " + mount.source + ": " +
+                            (context.reason.empty() ? "the plugin gave no reason" : context.reason)};
+  if (answer == NARWHAL_NO_APP) failed.exit_code = exit_app_failed;
+  return failed;
 }
 
 }  // namespace
@@ -154,19 +157,20 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
   return mounts;
 }
 
-Result<Done> preload(Mount& mount, const BootInfo& info) {
+HookResult preload(Mount& mount, const BootInfo& info) {
   if (mount.plugin.preload == nullptr) return Done{};
+  mount.preloaded = true;
   return run_hook(mount, info, "preload",
                   [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
 }
 
-Result<Done> worker_init(Mount& mount, const BootInfo& info) {
+HookResult worker_init(Mount& mount, const BootInfo& info) {
   if (mount.plugin.worker_init == nullptr) return Done{};
   return run_hook(mount, info, "worker_init",
                   [&](const narwhal_boot* boot) { return mount.plugin.worker_init(boot, &mount.instance); });
 }
 
-Result<Done> ready_check(Mount& mount, const BootInfo& info) {
+HookResult ready_check(Mount& mount, const BootInfo& info) {
   if (mount.plugin.ready_check == nullptr) return Done{};
   return run_hook(mount, info, "ready_check",
                   [&](const narwhal_boot* boot) { return mount.plugin.ready_check(boot, mount.instance); });

@@ -23,6 +23,7 @@ struct Mount {
   narwhal_plugin plugin;  // as much of the plugin's own table as both sides know; the rest is zero
   Options options;
   void* instance = nullptr;
+  bool preloaded = false;  // its preload() ran in the template
   std::uint16_t route = 0;
 
   // How long its handlers took lately, each cut to slow_cut; the crew's hint. [baton]
@@ -45,9 +46,13 @@ struct BootInfo {
 using AboutTo = void (*)(void* context, std::string_view step);
 Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to, void* context);
 
-// The hooks; the text of an Error is the plugin's own reason where it gave one.
-Result<Done> preload(Mount& mount, const BootInfo& info);
-Result<Done> worker_init(Mount& mount, const BootInfo& info);
-Result<Done> ready_check(Mount& mount, const BootInfo& info);
+// What a hook has come to; the text of an Error is the plugin's own reason where it gave one.
+struct HookResult : Result<Done> {
+  using Result<Done>::Result;
+  int exit_code = exit_boot_failed;  // where it has failed: of the server, at its first boot
+};
+HookResult preload(Mount& mount, const BootInfo& info);
+HookResult worker_init(Mount& mount, const BootInfo& info);
+HookResult ready_check(Mount& mount, const BootInfo& info);
 
 }  // namespace narwhal::worker

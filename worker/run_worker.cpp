@@ -12,6 +12,7 @@
 #include "core/process_title.hpp"
 #include "worker/crash.hpp"
 #include "worker/loop.hpp"
+#include "worker/watched_files.hpp"
 
 namespace narwhal::worker {
 
@@ -109,18 +110,18 @@ std::string title(const Seat& seat) {
                      seat.generation->number);
 }
 
-Result<Done> boot(MasterLine& line, const Seat& seat, Loop& loop) {
+HookResult boot(MasterLine& line, const Seat& seat, Loop& loop) {
   const Config& config = seat.generation->config;
   const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
   for (const auto& mount : loop.mounts()) {
     line.say(Report::step, "worker_init of " + mount->source);
-    if (Result<Done> done = worker_init(*mount, info); !done) return done;
+    if (HookResult done = worker_init(*mount, info); !done) return done;
   }
   line.say(Report::step, "thread_init");
   if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
   for (const auto& mount : loop.mounts()) {
     line.say(Report::step, "ready_check of " + mount->source);
-    if (Result<Done> done = ready_check(*mount, info); !done) return done;
+    if (HookResult done = ready_check(*mount, info); !done) return done;
   }
   return Done{};
 }
@@ -138,11 +139,12 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers();
   raise_descriptor_limit(seat);
+  if (seat.generation->config.reload) tell_watched_files({seat.master.get(), seat.slot, seat.generation->number});
   Loop loop(seat, std::move(mounts));
   MasterLine line(seat, loop);
-  if (Result<Done> booted = boot(line, seat, loop); !booted) {
-    line.say(Report::failed, booted.error(), exit_boot_failed);
-    ::_exit(exit_boot_failed);
+  if (const HookResult booted = boot(line, seat, loop); !booted) {
+    line.say(Report::failed, booted.error(), booted.exit_code);
+    ::_exit(booted.exit_code);
   }
   line.open();
   ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first

@@ -11,6 +11,7 @@
 #include "worker/crash.hpp"
 #include "worker/plugin.hpp"
 #include "worker/run_worker.hpp"
+#include "worker/watched_files.hpp"
 #include "worker/worker.hpp"
 
 namespace narwhal::worker {
@@ -27,9 +28,12 @@ class Template {
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGQUIT, SIG_IGN);
     install_crash_handlers();
-    if (Result<Done> loaded = load(); !loaded) {
-      say(Report::failed, loaded.error(), exit_app_failed);
-      return exit_app_failed;
+    if (seat_.generation->config.reload) tell_watched_files({seat_.master.get(), 0, seat_.generation->number});
+    HookResult done = load();
+    if (done && seat_.generation->config.preload_app) done = preload_all();
+    if (!done) {
+      say(Report::failed, done.error(), done.exit_code);
+      return done.exit_code;
     }
     open_relay();
     say(Report::loaded);
@@ -37,26 +41,40 @@ class Template {
   }
 
  private:
-  Result<Done> load() {
+  HookResult load() {
     const unsigned threads_before = count_threads();
     const auto about_to = [](void* self, std::string_view step) {
       static_cast<Template*>(self)->say(Report::step, step);
     };
     auto mounts = load_plugins(*seat_.generation, about_to, this);
-    if (!mounts) return Error{mounts.error()};
+    if (!mounts) return no_app(mounts.error());
     mounts_ = std::move(*mounts);
+    if (count_threads() > threads_before) return no_app("load " + culprits() + ": " + kThreadLeft);
+    return Done{};
+  }
+
+  HookResult preload_all() {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
-      if (!config.preload_app) break;
+      const unsigned threads_before = count_threads();
       say(Report::step, "preload of " + mount->source);
-      if (Result<Done> done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number}); !done)
-        return done;
-    }
-    // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
-    if (count_threads() > threads_before) {
-      return Error{"load " + culprits() + ": it started a thread while it was loaded; threads belong in worker_init"};
+      HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
+      if (!done) return done;
+      const bool may_leave_threads = mount->plugin.before_fork != nullptr;
+      if (!may_leave_threads && count_threads() > threads_before) {
+        return no_app("preload of " + mount->source + ": " + kThreadLeft);
+      }
     }
     return Done{};
+  }
+
+  // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
+  static constexpr const char* kThreadLeft = "it started a thread while it was loaded; threads belong in worker_init";
+
+  static HookResult no_app(const std::string& reason) {
+    HookResult failed = Error{reason};
+    failed.exit_code = exit_app_failed;
+    return failed;
   }
 
   std::string culprits() const {
@@ -88,11 +106,27 @@ class Template {
     }
   }
 
+  // In the order of pthread_atfork(): the last mounted first before the fork, and last after it.
+  void before_fork() {
+    for (auto mount = mounts_.rbegin(); mount != mounts_.rend(); ++mount) {
+      const narwhal_plugin& plugin = (*mount)->plugin;
+      if ((*mount)->preloaded && plugin.before_fork != nullptr) plugin.before_fork((*mount)->instance);
+    }
+  }
+
+  void after_fork() {
+    for (const auto& mount : mounts_) {
+      if (mount->preloaded && mount->plugin.after_fork != nullptr) mount->plugin.after_fork(mount->instance);
+    }
+  }
+
   // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
   void spawn(std::uint32_t slot, Fd master) {
     Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard, relay_give_.get(),
               relay_take_.get()};
+    before_fork();
     const pid_t between = ::fork();
+    const int fork_errno = errno;
     if (between == 0) {
       const pid_t parent = ::getpid();
       const pid_t pid = ::fork();
@@ -102,8 +136,9 @@ class Template {
       }
       ::_exit(pid < 0 ? errno : 0);
     }
+    after_fork();
     int status = 0;
-    int reason = between < 0 ? errno : 0;
+    int reason = between < 0 ? fork_errno : 0;
     if (between > 0 && ::waitpid(between, &status, 0) == between && WIFEXITED(status)) reason = WEXITSTATUS(status);
     if (reason != 0) say(Report::fork_failed, errno_error("fork", reason).message, 0, slot);
   }

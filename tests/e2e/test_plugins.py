@@ -269,6 +269,34 @@ def test_preload_and_reload_work_together(serve):
     assert preloaded == server.template() and count == 1
 
 
+def test_fork_hooks_run_around_each_fork_of_a_template_that_preloaded(serve):
+    server = serve(test_plugin("forks_with_hooks"), "-w", "1", "--preload")
+    assert numbers(server.get("/")) == [1, 0]
+    for forks in (2, 3):  # the one after the fork before this one has run, in the template
+        before = server.wait_workers(1)
+        os.kill(before[0], signal.SIGKILL)
+        server.wait_workers(1, without=before)
+        eventually("the new worker", lambda: numbers(server.get("/")) == [forks, forks - 1])
+    assert numbers(serve(test_plugin("forks_with_hooks")).get("/")) == [0, 0]
+
+
+def test_a_thread_that_preload_leaves_is_an_error_for_whoever_has_no_fork_hooks():
+    done = run("-b", "127.0.0.1:0", "--preload", test_plugin("forks"))
+    assert done.returncode == 4, done.stderr
+    assert "preload of " in done.stderr and "threads belong in worker_init" in done.stderr
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["worker_init", "preload"])
+@pytest.mark.parametrize("text,code,last", [("broken", 3, "Worker failed to boot."), ("no app", 4, "App failed to load.")])
+def test_the_exit_code_tells_what_cannot_be_set_up_from_what_has_no_app(tmp_path, preload, text, code, last):
+    app, config = tmp_path / "app", tmp_path / "narwhal.yaml"
+    app.write_text(text)
+    config.write_text(f"app: {test_plugin('watches')}\noptions: {{file: {app}}}\n")
+    done = run("-b", "127.0.0.1:0", "-c", config, *preload)
+    assert done.returncode == code, done.stderr
+    assert f"Reason: {last}" in done.stderr and "the file" in done.stderr
+
+
 # ---- plugins that tread on the server's feet ----
 def test_a_plugin_that_changes_signal_actions_can_still_be_stopped(serve):
     server = serve(test_plugin("changes_signals"), "-w", "2")

@@ -155,8 +155,13 @@ TEST_CASE("config file: Gunicorn's settings that are not here yet are called tha
   CHECK(fault("worker_class: gthread") ==
         "narwhal.yaml:1:1: 'worker_class' is Gunicorn's; narwhal does not have it: there is one kind of worker: set "
         "'threads'");
-  CHECK(fault("wsgi_app: x") ==
-        "narwhal.yaml:1:1: 'wsgi_app' is Gunicorn's; narwhal does not have it: here the key is 'app'");
+}
+
+TEST_CASE("config file: Gunicorn's word for the app does as well as ours, but not beside it") {
+  CHECK(good("wsgi_app: web:app").routes == std::vector<narwhal::Route>{{"", "web:app", {}}});
+  CHECK(fault("app: a\nwsgi_app: b") ==
+        "narwhal.yaml:2:1: 'app' and 'wsgi_app' are the same setting: one of them is enough");
+  CHECK(fault("wsgi_app: ''") == "narwhal.yaml:1:11: wsgi_app: is empty, not the path or name of a plugin");
 }
 
 TEST_CASE("config file: all mistakes are told at once, in order") {

@@ -107,7 +107,7 @@ TEST_CASE("load: every flag of every setting is understood") {
       flags = flags.size() == flag.size() ? "" : flags.substr(flag.size() + 1);
       std::vector<std::string> words{"a", flag};
       const std::vector<std::string> texts = value_texts(setting, Config{});
-      if (!setting.is_switch()) words.push_back(setting.name == "raw_env" ? "A=1" : texts.front());
+      if (!setting.is_switch()) words.push_back(texts.empty() ? "A=1" : texts.front());
       const LoadedConfig loaded = start.good(words);
       INFO(flag);
       CHECK(origin(loaded, std::string(setting.name)) == "command line");
@@ -154,9 +154,86 @@ TEST_CASE("load: a plain name is an installed plugin's, and found where the firs
   CHECK(start.good({"shop"}).config.routes.front().app == start.path("lib/shop.so"));
   CHECK(start.good({"front"}).config.routes.front().app == start.path("plugins/front.so"));
   CHECK(start.good({"nowhere"}).config.routes.front().app == start.path("lib/nowhere.so"));
+}
+
+TEST_CASE("load: what holds a colon with no slash before it is a Python application, which the plugin wsgi runs") {
+  StartFolder start;
+  start.environment.plugin_directories = {start.path("plugins"), start.path("lib")};
   LoadResult loaded = start.load({"web:app"});
   REQUIRE_FALSE(loaded);
-  CHECK(loaded.error() == "app: 'web:app': the WSGI plugin is not in this version of narwhal");
+  CHECK(loaded.exit_code == 1);
+  CHECK(loaded.error() ==
+        "app: 'web:app' is a Python application, and the plugin that runs those, wsgi.so, is in none of " +
+            start.path("plugins") + ", " + start.path("lib"));
+  start.write("lib/wsgi.so", "");
+  start.write("lib/shop.so", "");
+  for (const char* app :
+       {"web:app", "web_flask.0-hello_route:app", "a.b:create_app(\"/x.so\", key='y')", "nowhere", ":"}) {
+    CAPTURE(app);
+    const Route route = start.good({app}).config.routes.front();
+    CHECK(route.app == app);
+    CHECK(route.plugin == start.path("lib/wsgi.so"));
+  }
+  for (const char* app : {"shop", "./web:app", "a/b:c", "web.so"}) {
+    CAPTURE(app);
+    CHECK(start.good({app}).config.routes.front().plugin.empty());
+  }
+  start.write("narwhal.yaml", "app: web:app\nroutes: [{prefix: /x, app: x:app}, {prefix: /shop, app: shop}]");
+  const std::vector<Route> routes = start.good({}).config.routes;
+  REQUIRE(routes.size() == 3);
+  CHECK(routes[0].plugin.empty());
+  CHECK(routes[1].plugin == start.path("lib/wsgi.so"));
+  CHECK(routes[2].plugin == start.path("lib/wsgi.so"));
+}
+
+TEST_CASE("load: the virtual environment that the program was called out of is the default, not where its link leads") {
+  StartFolder start;
+  const auto venv = [&](const char* program) {
+    const char* argv[] = {program, "a"};
+    LoadResult loaded = load_config(2, argv, start.environment);
+    REQUIRE(loaded);
+    return loaded->config.venv;
+  };
+  start.write("venv/pyvenv.cfg", "");
+  start.write("venv/bin/narwhal", "");
+  start.write("elsewhere/narwhal", "");
+  CHECK(venv("venv/bin/narwhal").empty());  // no python beside it
+  start.write("elsewhere/python", "");
+  for (const char* program : {"venv/bin/narwhal", "elsewhere/narwhal", "elsewhere/python"}) {
+    std::filesystem::permissions(start.path(program), std::filesystem::perms::owner_all);
+  }
+  std::filesystem::create_symlink(start.path("elsewhere/python"), start.path("venv/bin/python"));
+  std::filesystem::remove(start.path("venv/bin/narwhal"));
+  std::filesystem::create_symlink(start.path("elsewhere/narwhal"), start.path("venv/bin/narwhal"));
+  CHECK(venv("venv/bin/narwhal") == start.path("venv"));
+  CHECK(venv("./venv/bin/../bin/narwhal") == start.path("venv"));
+  CHECK(venv(start.path("venv/bin/narwhal").c_str()) == start.path("venv"));
+  CHECK(venv("elsewhere/narwhal").empty());
+  CHECK(venv("narwhal").empty());
+  start.environment.variables["PATH"] = "/nowhere:" + start.path("venv/bin") + ":" + start.path("elsewhere");
+  CHECK(venv("narwhal") == start.path("venv"));
+  start.environment.variables["PATH"] = start.path("elsewhere") + ":" + start.path("venv/bin");
+  CHECK(venv("narwhal").empty());
+  start.write("narwhal.yaml", "venv: other");
+  CHECK(venv("venv/bin/narwhal") == start.path("other"));
+  CHECK(origin(start.good({"a"}), "venv") == "narwhal.yaml:1");
+}
+
+TEST_CASE("load: folders and extra files for Python are lists of absolute paths, whichever way they are written") {
+  const StartFolder start;
+  using Paths = std::vector<std::string>;
+  start.write("narwhal.yaml", "chdir: app\npythonpath: [lib, '/opt/x,y']\nreload_extra_files: 'templates/**/*.html'\n");
+  const Config config = start.good({"a"}).config;
+  CHECK(config.pythonpath == Paths{start.path("app/lib"), "/opt/x", start.path("app/y")});
+  CHECK(config.reload_extra_files == Paths{start.path("app/templates/**/*.html")});
+  CHECK(config.sources == Paths{start.path("narwhal.yaml")});
+  const Config other =
+      start.good({"a", "--pythonpath", "a,,/b", "--reload-extra-file", "x,y", "--reload-extra-file", "z"}).config;
+  CHECK(other.pythonpath == Paths{start.path("app/a"), "/b"});
+  CHECK(other.reload_extra_files == Paths{start.path("app/x,y"), start.path("app/z")});
+  CHECK(start.good({"a", "--reload-engine", "poll"}).config.reload_engine == ReloadEngine::poll);
+  CHECK(start.load({"a", "--reload-engine", "pol"}).error() ==
+        "--reload-engine: 'pol' is not an engine: did you mean 'poll'?");
 }
 
 TEST_CASE("load: -c names the file from the start directory, whatever chdir says") {
@@ -308,6 +385,8 @@ reuse_port: yes
   other.write("narwhal.yaml", loaded.text);
   LoadResult again = other.load({});
   if (!again) FAIL(again.error());
+  CHECK(again->config.sources == std::vector<std::string>{other.path("narwhal.yaml")});
+  again->config.sources = loaded.config.sources;
   CHECK(again->config == loaded.config);
 }
 

@@ -171,6 +171,23 @@ TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the pl
   CHECK(ready_check(*mounts[2], info));  // it has none: that is fine
 }
 
+TEST_CASE("plugin: what has no application in it is told from what cannot be set up, by the exit code to come") {
+  Mount mount;
+  mount.source = "shop:app";
+  mount.plugin = {};
+  mount.plugin.worker_init = [](const narwhal_boot*, void**) { return NARWHAL_NO_APP; };
+  mount.plugin.preload = mount.plugin.worker_init;
+  mount.plugin.ready_check = [](const narwhal_boot*, void*) { return NARWHAL_ERROR; };
+  CHECK(worker_init(mount, {}).exit_code == 4);
+  CHECK(worker_init(mount, {}).error() == "worker_init of shop:app: the plugin gave no reason");
+  CHECK(preload(mount, {}).exit_code == 4);
+  CHECK(ready_check(mount, {}).exit_code == 3);
+  mount.plugin.worker_init = [](const narwhal_boot*, void**) {
+    return -99;
+  };  // no code of ours: an error like any other
+  CHECK(worker_init(mount, {}).exit_code == 3);
+}
+
 TEST_CASE("plugin: what a hook is told of its mount and its worker") {
   static std::string seen;
   static const narwhal_option options[] = {{"given", "string", "fallback", ""},

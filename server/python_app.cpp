@@ -1,0 +1,96 @@
+#include "server/python_app.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "server/absolute_paths.hpp"
+#include "server/routes.hpp"
+
+namespace narwhal::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::string> installed_path(const std::string& name, const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    for (const std::string& folder : {directory, directory + "/" + name}) {
+      std::string path = folder + "/" + name + ".so";
+      if (::access(path.c_str(), F_OK) == 0) return path;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+bool is_program(const fs::path& path) {
+  std::error_code absent;
+  return fs::is_regular_file(path, absent) && ::access(path.c_str(), X_OK) == 0;
+}
+
+// Where a shell has found it.
+fs::path called_path(const std::string& program, std::string_view path, const std::string& directory) {
+  if (program.find('/') != std::string::npos) return absolute_path(directory, program);
+  while (!program.empty() && !path.empty()) {
+    const std::size_t colon = path.find(':');
+    const fs::path candidate = fs::path(absolute_path(directory, std::string(path.substr(0, colon)))) / program;
+    if (is_program(candidate)) return candidate;
+    path = colon == std::string_view::npos ? std::string_view{} : path.substr(colon + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
+  std::vector<std::string> faults;
+  const std::optional<std::string> wsgi = installed_path("wsgi", directories);
+  for (Route& route : config.routes) {
+    if (is_plugin_path(route.app)) continue;
+    const bool is_python = is_python_app(route.app);
+    if (const auto path = is_python ? std::nullopt : installed_path(route.app, directories)) {
+      route.app = *path;
+    } else if (wsgi) {
+      route.plugin = *wsgi;
+    } else if (is_python) {
+      faults.push_back("app: '" + route.app +
+                       "' is a Python application, and the plugin that runs those, wsgi.so, is " +
+                       (directories.empty() ? "not installed" : "in none of " + joined(directories, ", ")));
+    } else if (!directories.empty()) {
+      route.app = directories.back() + "/" + route.app + ".so";  // for the message that it is not there
+    }
+  }
+  return faults;
+}
+
+Options python_options(const Config& config, const Route& route) {
+  const auto has_own = [&](std::string_view key) {
+    return std::any_of(route.options.begin(), route.options.end(), [&](const auto& own) { return own.first == key; });
+  };
+  Options options{{"app", route.app}};
+  const Options settings{
+      {"venv", config.venv}, {"pythonpath", joined(config.pythonpath, ",")}, {"hooks", config.hooks_file}};
+  for (const auto& setting : settings) {
+    if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);
+  }
+  options.insert(options.end(), route.options.begin(), route.options.end());
+  return options;
+}
+
+std::string venv_of_program(const std::string& program, const std::string& path, const std::string& directory) {
+  const fs::path folder = called_path(program, path, directory).lexically_normal().parent_path();
+  std::error_code absent;
+  const bool is_venv = folder.has_parent_path() && is_program(folder / "python") &&
+                       fs::is_regular_file(folder.parent_path() / "pyvenv.cfg", absent);
+  return is_venv ? folder.parent_path().string() : "";
+}
+
+}  // namespace narwhal::server

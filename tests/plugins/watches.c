@@ -1,0 +1,30 @@
+/* Made from a file that it names to the server: answers the file's first line. "broken" in it fails the set-up, and "no
+ * app" does so with that word. In preload too, where that is run. /watch: what naming the file has returned. */
+#include "shared.h"
+
+static char text[256];
+static int watched;
+
+static int set_up(const narwhal_boot *boot, void **instance) {
+  keep_host(boot, instance);
+  const char *path = OPTION(boot, "file");
+  FILE *file = path == NULL ? NULL : fopen(path, "r");
+  if (file == NULL) return boot_failed(boot, "there is no such file");
+  watched = host->watch(narwhal_bytes_of(path, strlen(path)));
+  if (fgets(text, sizeof text, file) == NULL) text[0] = '\0';
+  fclose(file);
+  text[strcspn(text, "\n")] = '\0';
+  if (strcmp(text, "broken") == 0) return boot_failed(boot, "the file is broken");
+  if (strcmp(text, "no app") != 0) return NARWHAL_OK;
+  boot_failed(boot, "the file has no app in it");
+  return NARWHAL_NO_APP;
+}
+
+static int handle(void *instance, narwhal_exchange *exchange) {
+  (void)instance;
+  return path_is(exchange, "/watch") ? answer(exchange, "%d", watched) : answer(exchange, "%s", text);
+}
+
+static const narwhal_option options[] = {{"file", "string", NULL, "path"}, {NULL, NULL, NULL, NULL}};
+
+PLUGIN(.options = options, .preload = set_up, .worker_init = set_up, .handle = handle);

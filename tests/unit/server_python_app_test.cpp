@@ -1,0 +1,41 @@
+// Python applications: what their plugin is told, and what they are called.
+#include "server/python_app.hpp"
+
+#include <doctest/doctest.h>
+
+#include "core/app_title.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+TEST_CASE("python app: its plugin is told the app, and what the settings say of Python") {
+  Config config;
+  const Route bare{"", "web:app", {}, "/lib/wsgi.so"};
+  CHECK(python_options(config, bare) == Options{{"app", "web:app"}});
+  config.venv = "/srv/venv";
+  config.pythonpath = {"/a", "/b"};
+  config.hooks_file = "/srv/gunicorn.conf.py";
+  CHECK(
+      python_options(config, bare) ==
+      Options{{"app", "web:app"}, {"venv", "/srv/venv"}, {"pythonpath", "/a,/b"}, {"hooks", "/srv/gunicorn.conf.py"}});
+}
+
+TEST_CASE("python app: a route's own options win over the settings, and are all told") {
+  Config config;
+  config.venv = "/srv/venv";
+  config.pythonpath = {"/a"};
+  const Route route{"/x", "web:app", {{"venv", "/other"}, {"colour", "red"}}, "/lib/wsgi.so"};
+  CHECK(python_options(config, route) ==
+        Options{{"app", "web:app"}, {"pythonpath", "/a"}, {"venv", "/other"}, {"colour", "red"}});
+}
+
+TEST_CASE("python app: process titles have it as it is written, and a plugin without its folder and ending") {
+  const auto title = [](const Route& route) {
+    Config config;
+    config.routes = {route};
+    return app_title(config);
+  };
+  CHECK(title({"", "shop:create_app('/etc/shop.so')", {}, "/lib/wsgi.so"}) == "shop:create_app('/etc/shop.so')");
+  CHECK(title({"", "shop", {}, "/lib/wsgi.so"}) == "shop");
+  CHECK(title({"", "/srv/shop.so", {}, ""}) == "shop");
+}

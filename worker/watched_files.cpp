@@ -1,0 +1,34 @@
+#include "worker/watched_files.hpp"
+
+#include <poll.h>
+
+#include "core/seat.hpp"
+#include "narwhal/plugin.h"
+
+namespace narwhal::worker {
+namespace {
+
+constexpr int wait_ms = 100, waits_max = 30;
+
+MasterSocket told;  // the process's: a plugin's call brings nothing along that would lead to it
+
+}  // namespace
+
+void tell_watched_files(MasterSocket master) { told = master; }
+
+int watch_file(std::string_view path) {
+  if (told.descriptor < 0) return NARWHAL_STATE;
+  const bool fits = path.size() < sizeof(Record::text) && path.find('\0') == std::string_view::npos;
+  if (!fits || !path.starts_with('/')) return NARWHAL_REFUSED;
+  const Record record = make_record(Report::watch, told.slot, told.generation, path);
+  for (int waits = 0; waits < waits_max; ++waits) {
+    if (send_record(told.descriptor, record)) return NARWHAL_OK;
+    // A thousand modules are more than the socket holds; the master reads on.
+    pollfd wait{.fd = told.descriptor, .events = POLLOUT, .revents = 0};
+    ::poll(&wait, 1, wait_ms);
+    if ((wait.revents & (POLLHUP | POLLERR)) != 0) break;
+  }
+  return NARWHAL_ERROR;
+}
+
+}  // namespace narwhal::worker
