@@ -36,7 +36,7 @@ def test_the_suite_of_flasks_tutorial_passes(serve, tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "live_client", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir",
          copy, copy / "tests"],
         cwd=copy, env={**environment, "LIVE_ADDRESS": f"127.0.0.1:{server.port}"}, capture_output=True, text=True,
-        timeout=90).stdout
+        timeout=scaled(90)).stdout
     counted = re.search(r"^(\d+) passed(?!.*(failed|error|skipped))", said, re.MULTILINE)
     assert counted, said
     asked = len(re.findall(r'"(GET|POST) /', server.stdout()))
