@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from clock import scaled
 from comparison import APPS, multipart
 from wire import Truncated, Wire, chunked, request_bytes
 
