@@ -172,6 +172,7 @@ void Connection::queue_rest(Segment* first, Segment* end) {
     sending_->pace.start(loop_.now_ms(), delivered());
     due_in(loop_.config().write_timeout);
   }
+  std::for_each(first, end, own);
   sending_->queue.insert(sending_->queue.end(), first, end);
   for (; first != end; ++first) *first = {};
   if (sending_->in_write == 0) write_rest();

@@ -39,9 +39,12 @@ struct Segment {
   void* release_arg = nullptr;
   int file = -1;  // owned
   std::int64_t offset = 0;
-  bool counted = false;  // in the exchange's unsent bytes
+  bool counted = false;   // in the exchange's unsent bytes
+  bool borrowed = false;  // `data` is the writer's: whoever keeps the segment beyond its call makes a copy
 };
 void discard(Segment& segment) noexcept;
+// Makes the bytes of a borrowed one its own. Throws std::bad_alloc.
+void own(Segment& segment);
 
 // When bytes of an answer leave: at once, or with what follows them before the loop turns again.
 enum class Push : std::uint8_t { now, hold };
@@ -143,6 +146,7 @@ class Exchange {
   bool body_still_coming();  // of a streamed one
   void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
+  void append_body(std::string_view bytes);
   void append_segment(Segment segment);
   bool reserve(std::size_t bytes);  // room in out
   // What is in out and segments_ goes to the loop. After the end nothing of this exchange may be touched any more.
@@ -152,6 +156,7 @@ class Exchange {
   void end_answer();
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
+  std::size_t low_water() const noexcept;
 
   static constinit thread_local Exchange* running_;  // whose handle() this thread is in
 

@@ -43,6 +43,9 @@ Segment copy_of(std::string_view bytes) {
   return std::move(memory).segment(bytes.size());
 }
 
+// From here on a copy costs more than segments of their own.
+constexpr std::size_t worth_borrowing = 4 * 1024;
+
 // sendfile(2) is called when the head is long gone: what it would refuse has to be found here.
 Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
   struct stat facts {};
@@ -57,6 +60,13 @@ Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
 }
 
 }  // namespace
+
+void own(Segment& segment) {
+  if (!segment.borrowed) return;
+  const bool counted = segment.counted;
+  segment = copy_of({segment.data, segment.size});
+  segment.counted = counted;
+}
 
 // ---- the answer ----
 
@@ -79,6 +89,15 @@ int Exchange::append(std::string_view bytes) {
     append_segment(copy_of(bytes));
   }
   return NARWHAL_OK;
+}
+
+// Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
+void Exchange::append_body(std::string_view bytes) {
+  if (bytes.size() < worth_borrowing) {
+    append(bytes);
+  } else {
+    append_segment({.data = bytes.data(), .size = bytes.size(), .borrowed = true});
+  }
 }
 
 // A status, name or value of the application's that may not go on the wire: whoever wrote it has to find it.
@@ -241,12 +260,12 @@ int Exchange::write(std::string_view bytes, bool may_wait) {
   if (framing_ == Length::chunked) {
     char line[protocol::chunk_line_bytes_max];
     const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
-    reserve(size + bytes.size() + 2);
+    if (bytes.size() < worth_borrowing) reserve(size + bytes.size() + 2);
     append({line, size});
-    append(bytes);
+    append_body(bytes);
     append("\r\n");
   } else {
-    append(bytes);
+    append_body(bytes);
   }
   took(bytes.size());
   hand_over(Push::now, Last::no);

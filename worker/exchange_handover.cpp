@@ -38,20 +38,18 @@ void Exchange::move_to_handover() {
 
 void Exchange::hand_over(Push push, Last last) {
   Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
-  bool post;
+  const bool direct = on_handler_thread() && loop.crew().reclaim();
+  if (!direct) {
+    for (Segment& segment : segments_) own(segment);
+  }
   {
     const std::lock_guard lock(mutex_);
     handed_over_ = true;
     move_to_handover();
     handover_ended_ = last == Last::yes;
-    if (on_handler_thread() && loop.crew().reclaim()) {
-      post = false;
-    } else {
-      post = !posted.exchange(true, std::memory_order_acq_rel);
-      if (!post) return;
-    }
+    if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
-  if (post) return loop.post_marked(*this);
+  if (!direct) return loop.post_marked(*this);
   if (connection != nullptr) connection->take_answer(*this, push);
   loop.crew().release();
 }
@@ -72,11 +70,14 @@ bool Exchange::answer_ended() {
 
 void Exchange::sent(std::uint64_t bytes) {
   const std::uint64_t before = unsent_.fetch_sub(bytes, std::memory_order_relaxed);
-  const std::size_t bound = loop_.config().response_buffer_size;
-  if (before <= bound / 2) return;
+  const std::size_t low = low_water();
+  if (before < low || before - bytes >= low) return;
   const std::lock_guard lock(mutex_);
   changed_.notify_all();
 }
+
+// A writer that had to wait goes on when this little is left, so that it has much to do before it waits again.
+std::size_t Exchange::low_water() const noexcept { return loop_.config().response_buffer_size / 4 + 1; }
 
 int Exchange::wait_for_room(bool may_wait) {
   const std::size_t bound = loop_.config().response_buffer_size;
@@ -85,7 +86,7 @@ int Exchange::wait_for_room(bool may_wait) {
   if (on_handler_thread()) loop_.crew().before_waiting();
   std::unique_lock lock(mutex_);
   client_wait.begin(now_ns());
-  changed_.wait(lock, [&] { return unsent_.load(std::memory_order_relaxed) < bound || gone(); });
+  changed_.wait(lock, [&] { return unsent_.load(std::memory_order_relaxed) < low_water() || gone(); });
   client_wait.end(now_ns());
   return gone() ? NARWHAL_GONE : NARWHAL_OK;
 }
