@@ -38,19 +38,27 @@ FileWatch::Stamp FileWatch::stamp_of(const std::string& path) {
           std::int64_t{entry.st_mtim.tv_sec} * 1'000'000'000 + entry.st_mtim.tv_nsec};
 }
 
-void FileWatch::add(const std::string& path, std::uint64_t number) {
-  if (!on_ || files_.size() >= files_max) return;
-  const auto [entry, is_new] = files_.try_emplace(path, File{{}, number});
-  entry->second.number = std::max(entry->second.number, number);
-  if (!is_new) return;
-  watch_around(path);
-  entry->second.stamp = stamp_of(path);  // after the watch: between the two, a change would go unseen
+void FileWatch::add(const std::string& path, std::uint64_t number, std::uint64_t now) {
+  if (!on_) return;
+  const std::size_t files_before = files_.size();
+  enter(path, number);
+  if (files_.size() > files_before) sign(now);  // between its stamp and its watch a change goes unseen
 }
 
-void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number) {
+void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number, std::uint64_t now) {
   if (!on_) return;
   patterns_[pattern] = number;
   expand(pattern, number, nullptr);
+  sign(now);
+}
+
+void FileWatch::enter(const std::string& path, std::uint64_t number) {
+  if (files_.size() >= files_max) return;
+  const auto [entry, is_new] = files_.try_emplace(path, File{{}, number});
+  entry->second.number = std::max(entry->second.number, number);
+  if (!is_new) return;
+  entry->second.stamp = stamp_of(path);
+  watch_around(path);
 }
 
 void FileWatch::expand(const std::string& pattern, std::uint64_t number, std::vector<std::string>* added) {
@@ -61,7 +69,7 @@ void FileWatch::expand(const std::string& pattern, std::uint64_t number, std::ve
   }
   for (const std::string& path : found.files) {
     if (added != nullptr && !files_.contains(path)) added->push_back(path);
-    add(path, number);
+    enter(path, number);
   }
 }
 

@@ -33,8 +33,8 @@ class FileWatch {
   bool is_on() const { return on_; }
 
   // `path` is absolute, or a pattern of such paths; `number` is the generation that was made from it.
-  void add(const std::string& path, std::uint64_t number);
-  void add_pattern(const std::string& pattern, std::uint64_t number);
+  void add(const std::string& path, std::uint64_t number, std::uint64_t now);
+  void add_pattern(const std::string& pattern, std::uint64_t number, std::uint64_t now);
   // What only earlier generations had is looked at no more, and the rest in this way.
   void forget_before(std::uint64_t number, ReloadEngine engine, std::uint64_t now);
 
@@ -64,6 +64,7 @@ class FileWatch {
   void read_event(const inotify_event& event, const char* name, std::uint64_t now);
   void sign(std::uint64_t now);
   bool may_have_changed(const inotify_event& event, const std::string& folder, const std::string& name) const;
+  void enter(const std::string& path, std::uint64_t number);
   void expand(const std::string& pattern, std::uint64_t number, std::vector<std::string>* added);
 
   bool on_ = false;

@@ -109,7 +109,7 @@ void LiveGeneration::restart_template(std::uint64_t now) {
 }
 
 void LiveGeneration::settle(std::uint64_t now) {
-  pass_on_watched();
+  pass_on_watched(now);
   check_time(now);
   for (WorkerProcess& worker : workers_) {
     if (phase_ == Phase::serving && worker.life() == Life::ready) worker.happen(Event::admit, now);
@@ -122,10 +122,10 @@ void LiveGeneration::settle(std::uint64_t now) {
   fill_vacancies(now);
 }
 
-void LiveGeneration::pass_on_watched() {
-  const auto add = [this](const std::vector<std::string>& paths) {
+void LiveGeneration::pass_on_watched(std::uint64_t now) {
+  const auto add = [&](const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
-      if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number());
+      if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number(), now);
     }
   };
   add(template_.take_watched());

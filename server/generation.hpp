@@ -77,7 +77,7 @@ class LiveGeneration {
   void hear_template(std::uint64_t now);
   void template_ended(std::uint64_t now);
   void restart_template(std::uint64_t now);
-  void pass_on_watched();
+  void pass_on_watched(std::uint64_t now);
   void check_time(std::uint64_t now);
   void bury(WorkerProcess& worker, std::uint64_t now);
   void announce_death(const WorkerProcess& worker, std::uint64_t now) const;

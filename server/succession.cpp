@@ -91,15 +91,16 @@ void Succession::watch_sources(const Plan& plan, std::uint64_t now) {
     log::warning("Reloader is on. Use in development only!");
     files.begin(config.reload_engine, now);
   }
-  for (const std::string& source : config.sources) files.add(source, plan.number());
-  for (const Route& route : config.routes) files.add(route.plugin.empty() ? route.app : route.plugin, plan.number());
+  for (const std::string& source : config.sources) files.add(source, plan.number(), now);
+  for (const Route& route : config.routes)
+    files.add(route.plugin.empty() ? route.app : route.plugin, plan.number(), now);
   for (const std::string& extra : config.reload_extra_files) {
     std::error_code absent;
     const bool is_folder = std::filesystem::is_directory(extra, absent);
     if (is_folder || is_pattern(extra)) {
-      files.add_pattern(is_folder ? extra + "/*" : extra, plan.number());
+      files.add_pattern(is_folder ? extra + "/*" : extra, plan.number(), now);
     } else {
-      files.add(extra, plan.number());
+      files.add(extra, plan.number(), now);
     }
   }
 }

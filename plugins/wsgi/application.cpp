@@ -11,6 +11,7 @@ constexpr const char* loader_source = R"py(
 import ast
 import importlib
 import os
+import sys
 
 
 def arguments_of(call):
@@ -56,7 +57,38 @@ def find(name):
     if not callable(found):
         return "Application object must be callable."
     return found
+
+
+def files_that_may_mend(error):
+    files = []
+    while error is not None and len(files) < 10000:
+        trace = error.__traceback__
+        while trace is not None:
+            files.append(trace.tb_frame.f_code.co_filename)
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError) and error.filename:
+            files.append(error.filename)
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            part = error.name.replace(".", "/")
+            files += [f"{folder}/{part}{ending}" for folder in sys.path for ending in (".py", "/__init__.py")]
+        error = error.__cause__ or error.__context__
+    return files
 )py";
+
+// What could not be imported is no loaded module: its files are named here, and those that were looked for in vain, so
+// that the server tries again when one of them is mended.
+void watch_failure(PyObject* files_that_may_mend) noexcept {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  const Ref files(PyObject_CallFunctionObjArgs(files_that_may_mend, value, nullptr));
+  for (Py_ssize_t at = 0; files && at < PyList_GET_SIZE(files.get()); ++at) {
+    const char* const path = PyUnicode_AsUTF8(PyList_GET_ITEM(files.get(), at));
+    if (path != nullptr && host->watch(bytes_of(path)) == NARWHAL_STATE) break;
+  }
+  PyErr_Restore(type, value, trace);
+}
 
 PyObject* call_loader(const std::string& name) {
   const Ref code(Py_CompileString(loader_source, "<narwhal: load the application>", Py_file_input));
@@ -65,7 +97,9 @@ PyObject* call_loader(const std::string& name) {
   if (PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) != 0) return nullptr;
   const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
   if (!done) return nullptr;
-  return PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
+  PyObject* const found = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
+  if (found == nullptr) watch_failure(PyDict_GetItemString(globals.get(), "files_that_may_mend"));
+  return found;
 }
 
 }  // namespace

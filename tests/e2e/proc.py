@@ -119,3 +119,13 @@ def connection_count(pid):
     """TCP connections a process holds, listeners left out."""
     inodes = socket_inodes(pid)
     return sum(inode in inodes and state != "0A" for _, _, state, inode in tcp_table())
+
+
+def inotify_watches(pid):
+    """Folders and files that a process watches by inotify."""
+    count = 0
+    for fd, path in descriptors(pid).items():
+        if "inotify" in path:
+            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
+                count += sum(line.startswith("inotify wd:") for line in file)
+    return count

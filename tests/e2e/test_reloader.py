@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+import proc
 from clock import eventually
 from plugin_files import deploy, truncated, versioned
 from server import run, test_plugin
@@ -103,7 +104,7 @@ def test_without_the_setting_nothing_is_watched(serve, app):
     server = serve(config=f"app: {test_plugin('watches')}\noptions: {{file: {app}}}\n")
     assert server.get("/watch").text == "-4"  # NARWHAL_STATE
     assert "Reloader" not in server.log()
-    assert not any("inotify" in os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd"))
+    assert proc.inotify_watches(server.pid) == 0
 
 
 def test_the_setting_comes_and_goes_with_the_config_file_which_is_watched_itself(serve, app):
@@ -120,7 +121,7 @@ def test_the_setting_comes_and_goes_with_the_config_file_which_is_watched_itself
     server.config_path.write_text(off)
     server.wait_for(r"Generation \d+ is ready", after=mark)
     eventually("the new worker", lambda: server.get("/watch").text == "-4")
-    assert not any("inotify" in os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd"))
+    assert proc.inotify_watches(server.pid) == 0
 
 
 def test_a_plugin_that_is_built_again_reloads(serve, tmp_path):

@@ -53,7 +53,7 @@ TEST_CASE("file watch: a file written in place, touched or replaced by rename ha
     age(app);
     Watched files(engine);
     CHECK((files.watch.descriptor() >= 0) == (engine != ReloadEngine::poll));
-    files.watch.add(app, 1);
+    files.watch.add(app, 1, files.now);
     CHECK(files.look().empty());
     folder.write("app.py", "two");
     CHECK(files.look() == Paths{app});
@@ -73,7 +73,7 @@ TEST_CASE("file watch: what is only read, made executable or deleted has not cha
   const Folder folder;
   const std::string app = folder.write("app.py", "1");
   Watched files;
-  files.watch.add(app, 1);
+  files.watch.add(app, 1, files.now);
   REQUIRE(::chmod(app.c_str(), 0700) == 0);
   CHECK(read_all(app) == "1");
   ::close(::open(app.c_str(), O_WRONLY));
@@ -89,12 +89,13 @@ TEST_CASE("file watch: a burst is told once, when it has been quiet for a moment
   const Folder folder;
   const std::string a = folder.write("a.py", "1"), b = folder.write("b.py", "1");
   Watched files;
-  files.watch.add(a, 1);
-  files.watch.add(b, 1);
+  files.watch.add(a, 1, files.now);
+  files.watch.add(b, 1, files.now);
   const auto save = [&](const std::string& path) {
     age(path);
     files.watch.hear(files.now);
   };
+  CHECK(files.look().empty());
   CHECK(files.watch.next_deadline() == never_ns);
   save(a);
   CHECK(files.watch.changed(files.now).empty());
@@ -115,10 +116,21 @@ TEST_CASE("file watch: a burst is told once, when it has been quiet for a moment
   CHECK(files.now - began >= FileWatch::burst_ns);
 }
 
+TEST_CASE("file watch: a change beside its being named is seen without any sign from the kernel") {
+  const Folder folder;
+  const std::string app = folder.write("app.py", "1");
+  Watched files;
+  files.watch.add(app, 1, files.now);
+  age(app);
+  files.now += FileWatch::quiet_ns;
+  CHECK(files.watch.changed(files.now) == Paths{app});  // hear() was not called
+}
+
 TEST_CASE("file watch: a file being written is left alone until it is closed") {
   const Folder folder;
   Watched files;
-  files.watch.add(folder.path("app.so"), 1);
+  files.watch.add(folder.path("app.so"), 1, files.now);
+  CHECK(files.look().empty());
   const Fd file(::open(folder.path("app.so").c_str(), O_WRONLY | O_CREAT, 0600));
   REQUIRE(::write(file.get(), "half", 4) == 4);
   files.watch.hear(files.now);
@@ -132,7 +144,7 @@ TEST_CASE("file watch: through a link, the file it leads to counts, and where it
   const std::string link = folder.path("app.py");
   fs::create_symlink("one/app.py", link);
   Watched files;
-  files.watch.add(link, 1);
+  files.watch.add(link, 1, files.now);
   age(folder.path("one/app.py"));
   CHECK(files.look() == Paths{link});
   fs::create_symlink("two/app.py", folder.path("next"));
@@ -144,7 +156,7 @@ TEST_CASE("file watch: a folder that goes and comes back is watched again") {
   const Folder folder;
   const std::string app = folder.write("pkg/app.py", "1");
   Watched files;
-  files.watch.add(app, 1);
+  files.watch.add(app, 1, files.now);
   fs::rename(folder.path("pkg"), folder.path("old"));
   CHECK(files.look().empty());
   folder.write("pkg/app.py", "1");
@@ -163,10 +175,10 @@ TEST_CASE("file watch: what only former generations were made of counts no more"
   const Folder folder;
   const std::string a = folder.write("a.py", "1"), b = folder.write("b.py", "1"), c = folder.write("c.txt", "1");
   Watched files;
-  files.watch.add(a, 1);
-  files.watch.add(b, 1);
-  files.watch.add_pattern(folder.path("*.txt"), 1);
-  files.watch.add(b, 2);
+  files.watch.add(a, 1, files.now);
+  files.watch.add(b, 1, files.now);
+  files.watch.add_pattern(folder.path("*.txt"), 1, files.now);
+  files.watch.add(b, 2, files.now);
   files.watch.forget_before(2, ReloadEngine::automatic, files.now);
   for (const std::string& path : {a, b, c}) age(path);
   CHECK(files.look() == Paths{b});
@@ -181,7 +193,7 @@ TEST_CASE("file watch: a file that comes to fit a pattern is a change") {
   const Folder folder;
   folder.write("templates/a.html", "1");
   Watched files;
-  files.watch.add_pattern(folder.path("templates/**/*.html"), 1);
+  files.watch.add_pattern(folder.path("templates/**/*.html"), 1, files.now);
   CHECK(files.look().empty());
   age(folder.path("templates/a.html"));
   CHECK(files.look() == Paths{folder.path("templates/a.html")});
