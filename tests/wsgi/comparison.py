@@ -1,9 +1,9 @@
 """The same application under two servers: each request goes to both, as the same bytes, and the answers are compared:
 status and reason, every field in order with its value, whether the answer was cut off, and the body byte for byte.
 
-Left out are Server, Date and Connection. Where Content-Length or Transfer-Encoding stands among the other fields is the
-server's own business; their values are compared. What may differ beyond that is named where it is asked for (`differs`,
-`hide`), and then has to differ in just that way.
+Left out are Server, Date and Connection, and the time in Expires, which counts from now. Where Content-Length or
+Transfer-Encoding stands among the other fields is the server's own business; their values are compared. What may differ
+beyond that is named where it is asked for (`differs`, `hide`), and then has to differ in just that way.
 """
 import re
 import sys
@@ -29,7 +29,7 @@ class Answer:
     def __init__(self, response, cut):
         self.response, self.cut = response, cut
         self.line = f"{response.status} {response.reason}"
-        self.fields = [f"{name}: {value}" for name, value in response.headers
+        self.fields = [f"{name}: {value if name.lower() != 'expires' else 'THEN'}" for name, value in response.headers
                        if name.lower() not in SERVERS_OWN | FRAMING]
         self.framing = sorted((name.lower(), value) for name, value in response.headers if name.lower() in FRAMING)
         self.body = response.body

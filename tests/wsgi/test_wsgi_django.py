@@ -17,7 +17,7 @@ NOISE = random.Random(4).randbytes(1 << 20)
 # A visitor has random tokens from each server, which pages and their tags show, and cookies with the time in them.
 VISITOR = [(r"(csrftoken|sessionid|messages)=[^;]+", r"\1=RANDOM"), (r"expires=[^;]+", "expires=THEN"),
            (r'(name="csrfmiddlewaretoken" value=)"\w+"', r'\1"RANDOM"'),
-           (r"^Expires: .*", "Expires: NOW"), (r'^ETag: "[0-9a-f]{32}"', "ETag: OF-RANDOM")]
+           (r'^ETag: "[0-9a-f]{32}"', "ETag: OF-RANDOM")]
 PAGES = ["/", "/about/", "/about/?x=1&x=2&y=%C3%A9", "/about", "/about?x=1", "/moved/", "/nope", "/nope/", "/caf%C3%A9/",
          "/stream/", "/download/", "/download/?name=r%C3%A4um.txt", "/refused/", "/boom/",
          "/odd/", "/admin", "/message", "/files/blob.bin", "/files/nope", "/files/", "/files/../x",
