@@ -10,7 +10,7 @@ import proc
 from clock import eventually
 from server import BINARY, BUILD, run
 
-WSGI = BUILD / "plugins" / "wsgi" / "wsgi.so"
+WSGI = BUILD / "plugins" / "wsgi.so"
 pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="the WSGI plugin was not built: it needs python3-dev")
 
 APP = '''
@@ -118,6 +118,23 @@ def test_a_server_without_the_wsgi_plugin_says_so(tmp_path):
     assert done.returncode == 1
     assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, and the plugin that runs those, wsgi\.so, is "
                         rf"in none of {re.escape(str(tmp_path))}/plugins, .*\n", done.stderr)
+
+
+def test_a_name_that_is_neither_a_plugins_nor_a_modules_is_told_as_both(tmp_path):
+    for args, code in ((("--check-config",), 1), (("-b", "127.0.0.1:0"), 3)):
+        done = run(*args, "no_such_thing", cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert "No module named 'no_such_thing' (no plugin is called 'no_such_thing': it was taken for a Python module)" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "def", "app = 1", ""])
+def test_check_config_imports_the_app(tmp_path, write, text):
+    write("shop.py", "fine")
+    done = run("--check-config", "shop:app", cwd=tmp_path)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    (tmp_path / "shop.py").write_text(text + "\n")
+    done = run("--check-config", "shop:app", cwd=tmp_path)
+    assert done.returncode == 1 and "narwhal: preload of shop:app: " in done.stderr, done.stderr
 
 
 # ---- what does not boot ----
