@@ -192,6 +192,20 @@ def test_a_changed_module_reloads_and_one_that_was_broken_when_it_is_mended(serv
     wait_text(server, "of three parts")
 
 
+def test_two_saves_of_one_length_within_a_second_are_both_served(serve, write, tmp_path):
+    """Python would take the first one's bytecode for that of the second."""
+    path = write("shop.py", "first one")
+    server = serve("shop:app", "--reload", env={"PYTHONDONTWRITEBYTECODE": ""})
+    for number, text in enumerate(("second", "thirds")):
+        ready = tmp_path / "ready.py"
+        ready.write_text(APP.format(name="app", text=text))
+        os.utime(ready, ns=(1_700_000_000_000_000_000 + number,) * 2)
+        os.replace(ready, path)
+        wait_text(server, text)
+    server.stop()
+    assert not list(tmp_path.glob("__pycache__/shop.*"))
+
+
 def test_with_preload_a_changed_module_reloads_as_well(serve, write):
     write("shop.py", "first")
     server = serve("shop:app", "--reload", "--preload")
