@@ -184,6 +184,12 @@ Result<Done> check_plugins(const Generation& generation) {
   auto mounts = load_plugins(
       generation, [](void*, std::string_view) {}, nullptr);
   if (!mounts) return Error{mounts.error()};
+  const Config& config = generation.config;
+  for (const auto& mount : *mounts) {
+    // Python applications are nearly all import: without it there would be nothing checked. As Gunicorn does.
+    if (config.routes[mount->route].plugin.empty()) continue;
+    if (HookResult done = preload(*mount, {-1, config.threads, config.workers, generation.number}); !done) return done;
+  }
   return Done{};
 }
 
