@@ -84,7 +84,7 @@ void Crew::run() {
 void Crew::serve(Member& me) {
   std::unique_lock lock(mutex_);
   while (!leaving_) {
-    if (may_handle(me) && !waiting_.empty() && remote_handlers_ < threads_) {
+    if (may_handle(me) && !waiting_.empty() && remote_handlers_ < threads_ && !prefers_baton(me)) {
       if (me.index == 0 && threads_ == 1) {
         baton_wanted_ = false;
         if (baton_offered_) standby_wakes_.notify_one();  // it was meant for this thread; now it is anybody's
@@ -115,14 +115,23 @@ void Crew::serve(Member& me) {
 // With one handler thread, quick handlers must run where the loop is: on the main thread.
 bool Crew::wants_baton(const Member& me) const { return threads_ == 1 && me.index == 0 && !slow_mode_; }
 
+// Also while requests keep coming: run without the baton, each of them would cost a thread switch, and the queue might
+// never be empty again. Not while the holder is in a handler of its own: who knows for how long.
+bool Crew::prefers_baton(const Member& me) const {
+  return wants_baton(me) && !waiting_.front().slow && (phase_.load(std::memory_order_relaxed) & in_handler_bit) == 0;
+}
+
 void Crew::tend(Member& me) {
   work_.settle();  // the last holder may have held answers back behind the handler it is in
   while (true) {
     if (news_.load(std::memory_order_acquire)) collect();
+    while (Exchange* exchange = take_quick(me)) {
+      if (!run_with_baton(me, *exchange, true)) return;
+    }
     while (Exchange* exchange = work_.next_ready()) {
       if (!may_run_here(me, *exchange)) {
         enqueue(*exchange);
-      } else if (!run_with_baton(me, *exchange)) {
+      } else if (!run_with_baton(me, *exchange, false)) {
         return;
       }
     }
@@ -145,6 +154,22 @@ void Crew::tend(Member& me) {
   }
 }
 
+// [baton] With one handler thread: what waits for the main thread without the baton, which now has it. (With more, the
+// others take it from the queue.)
+Exchange* Crew::take_quick(const Member& me) {
+  if (threads_ != 1 || me.index != 0 || waiting_count_.load(std::memory_order_relaxed) == 0) return nullptr;
+  const std::lock_guard lock(mutex_);
+  return waiting_.empty() || waiting_.front().slow ? nullptr : take_first();
+}
+
+// Locked.
+Exchange* Crew::take_first() {
+  Exchange* const exchange = waiting_.front().exchange;
+  waiting_.pop_front();
+  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_release);
+  return exchange;
+}
+
 // With one handler thread, the main thread gives the loop away when a request waits that only it may run, and
 // gets it back when it asks for it.
 bool Crew::should_part(const Member& me) const noexcept {
@@ -160,9 +185,9 @@ bool Crew::may_run_here(const Member& me, const Exchange& exchange) const {
   return !work_.expected_slow(exchange);
 }
 
-bool Crew::run_with_baton(Member& me, Exchange& exchange) {
+bool Crew::run_with_baton(Member& me, Exchange& exchange, bool has_waited) {
   enter_handler(me, work_.is_inline(exchange));
-  const int result = work_.handle(exchange, me.index, true);
+  const int result = work_.handle(exchange, me.index, {.with_baton = true, .has_waited = has_waited});
   if (leave_handler(me)) {
     work_.completed(exchange, result);
     return true;
@@ -176,14 +201,12 @@ bool Crew::run_with_baton(Member& me, Exchange& exchange) {
 }
 
 void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
-  Exchange& exchange = *waiting_.front();
-  waiting_.pop_front();
   // In this order, and read in the other: nobody may see both "none waits" and "a handler is free" in between.
   remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_release);
+  Exchange& exchange = *take_first();
   lock.unlock();
   me.in_handler = true;
-  const int result = work_.handle(exchange, me.index, false);
+  const int result = work_.handle(exchange, me.index, {.with_baton = false, .has_waited = true});
   me.in_handler = false;
   lock.lock();
   completed_.push_back({&exchange, result});
@@ -195,8 +218,9 @@ void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
 // [baton] No handler may run it here: it waits for a thread.
 void Crew::enqueue(Exchange& exchange) {
   const std::lock_guard lock(mutex_);
-  slow_mode_ = work_.expected_slow(exchange);
-  waiting_.push_back(&exchange);
+  const bool slow = work_.expected_slow(exchange);
+  slow_mode_ = slow;
+  waiting_.push_back({&exchange, slow});
   waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
   notify_handler();
 }
@@ -330,18 +354,18 @@ unsigned Crew::free_handlers() const noexcept {
   return taken >= threads_ ? 0 : threads_ - taken;
 }
 
-std::vector<Exchange*> Crew::take_waiting() {
+std::vector<Crew::Waiting> Crew::take_waiting() {
   const std::lock_guard lock(mutex_);
-  std::vector<Exchange*> taken(waiting_.begin(), waiting_.end());
+  std::vector<Waiting> taken(waiting_.begin(), waiting_.end());
   waiting_.clear();
   waiting_count_.store(0, std::memory_order_relaxed);
   return taken;
 }
 
-void Crew::enqueue_again(const std::vector<Exchange*>& exchanges) {
-  if (exchanges.empty()) return;
+void Crew::enqueue_again(const std::vector<Waiting>& requests) {
+  if (requests.empty()) return;
   const std::lock_guard lock(mutex_);
-  waiting_.insert(waiting_.begin(), exchanges.begin(), exchanges.end());
+  waiting_.insert(waiting_.begin(), requests.begin(), requests.end());
   waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
   handlers_wake_.notify_all();
   standby_wakes_.notify_one();

@@ -37,8 +37,12 @@ class Crew {
     virtual void settle() = 0;           // [baton] send what was held back; before waiting or parting
     virtual bool finished() = 0;         // [baton] nothing is left to do: everybody leaves
     virtual void completed(Exchange&, int result) = 0;  // [baton] after handle()
-    // On a handler's thread; `with_baton`: on the one that tends the loop.
-    virtual int handle(Exchange&, unsigned member, bool with_baton) noexcept = 0;
+    // On a handler's thread.
+    struct Place {
+      bool with_baton;  // the thread is the one that tends the loop
+      bool has_waited;  // since next_ready()
+    };
+    virtual int handle(Exchange&, unsigned member, Place place) noexcept = 0;
     virtual bool is_inline(const Exchange&) = 0;       // [baton]
     virtual bool expected_slow(const Exchange&) = 0;   // [baton] worth a thread switch
     virtual void wake() noexcept = 0;                  // any thread: makes turn() return
@@ -69,8 +73,12 @@ class Crew {
   unsigned waiting() const noexcept { return waiting_count_.load(std::memory_order_relaxed); }
   unsigned handling() const noexcept;
   // [baton] Takes back the requests that no handler has begun, oldest first. enqueue_again() for those that stay.
-  std::vector<Exchange*> take_waiting();
-  void enqueue_again(const std::vector<Exchange*>& exchanges);
+  struct Waiting {
+    Exchange* exchange;
+    bool slow;  // expected to be
+  };
+  std::vector<Waiting> take_waiting();
+  void enqueue_again(const std::vector<Waiting>& requests);
 
  private:
   struct Member {
@@ -88,7 +96,7 @@ class Crew {
   void live(Member& me);
   void serve(Member& me);
   void tend(Member& me);
-  bool run_with_baton(Member& me, Exchange& exchange);
+  bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
   bool watch(Member& me, std::unique_lock<std::mutex>& lock);
   bool should_part(const Member& me) const noexcept;
@@ -97,6 +105,9 @@ class Crew {
   void collect();
   void offer_baton();
   bool wants_baton(const Member& me) const;
+  bool prefers_baton(const Member& me) const;
+  Exchange* take_quick(const Member& me);
+  Exchange* take_first();
   bool may_handle(const Member& me) const noexcept { return threads_ > 1 || me.index == 0; }
   void enter_handler(Member& me, bool is_inline) noexcept;
   bool leave_handler(Member& me) noexcept;
@@ -116,15 +127,15 @@ class Crew {
   std::atomic<unsigned> waiting_count_{0};    // of waiting_, for reading without the lock
   std::atomic<bool> news_{false};             // completed_ is not empty
   std::atomic<bool> baton_wanted_{false};     // by the main thread, with threads == 1
+  std::atomic<bool> slow_mode_{false};        // what waits is slow: the main thread leaves the loop to the standby
 
   std::mutex mutex_;  // guards everything below
   std::condition_variable handlers_wake_, standby_wakes_;
-  std::deque<Exchange*> waiting_;
+  std::deque<Waiting> waiting_;
   std::vector<Completed> completed_, collected_;
   unsigned idle_handlers_ = 0;  // threads waiting in handlers_wake_
   bool standby_present_ = false;
   bool baton_offered_ = false;  // nobody tends the loop: who wakes first takes it
-  bool slow_mode_ = false;      // handlers were slow lately: the main thread leaves the loop to the standby
   bool leaving_ = false;
   unsigned starting_ = 0, failed_ = 0;
   std::condition_variable started_;

@@ -148,7 +148,7 @@ void Exchange::reset() noexcept {
   queued = handled = returned = deferred = ended = timed_out = retired = false;
   bodyless_ = cut_ = handed_over_ = finished_in_handler_ = false;
   status_ = 0;
-  left_ = body_sent_ = handled_ns = 0;
+  left_ = body_sent_ = handled_ns = returned_ns = 0;
   response_head_ = {};
   if (!trailers_.empty()) trailers_.clear();
   head_handed_over_ = false;

@@ -66,6 +66,7 @@ class Exchange {
   Exchange* next = nullptr;           // in the pool, or in the list of those ready
   std::uint64_t started_ns = 0;       // head complete
   std::uint64_t handled_ns = 0;       // handle() called
+  std::uint64_t returned_ns = 0;      // handle() returned, on a thread without the baton; 0: not there
   bool keep_alive = true;
   std::uint16_t refusal = 0;  // not 0: the host answers with this status, no handler sees it
   Peer peer;

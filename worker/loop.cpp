@@ -275,11 +275,12 @@ Exchange* Loop::next_ready() {
   return nullptr;
 }
 
-int Loop::handle(Exchange& exchange, unsigned member, bool with_baton) noexcept {
-  if (!with_baton) exchange.handled_ns = narwhal::now_ns();  // it has waited
-  if (exchange.gone()) return NARWHAL_OK;                    // while it waited for a handler
+int Loop::handle(Exchange& exchange, unsigned member, Place place) noexcept {
+  if (place.has_waited) exchange.handled_ns = narwhal::now_ns();
+  if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
   current_[member].store(&exchange, std::memory_order_release);
   const int result = exchange.run(member);
+  if (!place.with_baton) exchange.returned_ns = narwhal::now_ns();
   current_[member].store(nullptr, std::memory_order_release);
   return result;
 }
@@ -287,7 +288,9 @@ int Loop::handle(Exchange& exchange, unsigned member, bool with_baton) noexcept 
 void Loop::completed(Exchange& exchange, int result) {
   turn_ns_ = narwhal::now_ns();
   Mount& mount = *exchange.mount;
-  const std::uint64_t took = std::min(turn_ns_ - exchange.handled_ns, Mount::slow_cut_ns);
+  // Not by when the loop hears of it: that may be late because the loop has to wait for a processor.
+  const std::uint64_t ended_ns = exchange.returned_ns != 0 ? exchange.returned_ns : turn_ns_;
+  const std::uint64_t took = std::min(ended_ns - exchange.handled_ns, Mount::slow_cut_ns);
   mount.usual_ns += (static_cast<std::int64_t>(took) - static_cast<std::int64_t>(mount.usual_ns)) / 16;
   exchange.returned = true;
   if (exchange.timed_out) --stuck_;
@@ -387,14 +390,15 @@ void Loop::thread_ends(unsigned) {
 // Requests that have waited a while for a handler of this worker go to a sibling that has one to spare.
 void Loop::relieve() {
   if (!acceptor_.siblings().look().any_free) return;
-  std::vector<Exchange*> staying;
+  std::vector<Crew::Waiting> staying;
   const std::uint64_t now = narwhal::now_ns();
-  for (Exchange* exchange : crew_.take_waiting()) {
+  for (const Crew::Waiting& request : crew_.take_waiting()) {
+    Exchange* const exchange = request.exchange;
     const bool waited = exchange->started_ns + relief_ms * 1'000'000 / 2 <= now;
     if (exchange->gone()) {
       retire_exchange(*exchange);
     } else if (!waited || !exchange->connection->give_to_sibling(acceptor_.relay())) {
-      staying.push_back(exchange);
+      staying.push_back(request);
     }
   }
   crew_.enqueue_again(staying);

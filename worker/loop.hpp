@@ -103,7 +103,7 @@ class Loop final : public Crew::Work {
   void settle() override;
   bool finished() override;
   void completed(Exchange& exchange, int result) override;
-  int handle(Exchange& exchange, unsigned member, bool with_baton) noexcept override;
+  int handle(Exchange& exchange, unsigned member, Place place) noexcept override;
   bool is_inline(const Exchange& exchange) override { return exchange.mount->is_inline(); }
   bool expected_slow(const Exchange& exchange) override { return exchange.mount->usual_ns > Mount::slow_ns; }
   void wake() noexcept override { uv_async_send(&wakeup_); }

@@ -124,15 +124,15 @@ class FakeLoop final : public Crew::Work {
     ++completions;
     if (on_completed) on_completed(job);
   }
-  int handle(Exchange& exchange, unsigned member, bool with_baton) noexcept override {
+  int handle(Exchange& exchange, unsigned member, Place place) noexcept override {
     Job& job = job_of(exchange);
     job.began = Clock::now();
     job.member = member;
-    job.with_baton = with_baton;
+    job.with_baton = place.with_baton;
     job.thread = std::this_thread::get_id();
     ++job.handled;
     if (job.is_inline) {
-      if (!with_baton) ++broken;
+      if (!place.with_baton) ++broken;
     } else {
       const int now = ++running_;
       int most = most_at_once;

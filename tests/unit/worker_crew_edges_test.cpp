@@ -64,7 +64,7 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
     waiting.push_back(job({}));
     all.push_back(waiting.back().get());
   }
-  std::vector<Exchange*> taken;
+  std::vector<Crew::Waiting> taken;
   unsigned free_before = 9, waiting_before = 0, waiting_after = 9;
   std::atomic<bool> took{false};
   loop.on_turn = [&] {
@@ -91,7 +91,7 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
   CHECK(waiting_after == 0);
   REQUIRE(taken.size() == 5);
   for (std::size_t index = 0; index < 5; ++index) {
-    CHECK(taken[index] == reinterpret_cast<Exchange*>(all[index]));
+    CHECK(taken[index].exchange == reinterpret_cast<Exchange*>(all[index]));
     CHECK(all[index]->handled == (index < 3 ? 1 : 0));
     CHECK(all[index]->completed == (index < 3 ? 1 : 0));
   }
@@ -109,8 +109,8 @@ TEST_CASE("crew: several requests that are put back wake several threads") {
     std::atomic<bool> put{false};
     loop.on_turn = [&] {
       if (!put.exchange(false)) return;
-      std::vector<Exchange*> all;
-      for (auto& each : jobs) all.push_back(reinterpret_cast<Exchange*>(each.get()));
+      std::vector<Crew::Waiting> all;
+      for (auto& each : jobs) all.push_back({reinterpret_cast<Exchange*>(each.get()), each->slow});
       loop.crew().enqueue_again(all);
     };
     Clock::time_point submitted;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -125,6 +126,26 @@ TEST_CASE("crew: with one handler thread the main thread gets the loop back afte
     CHECK(eventually([&] { return after.completed == 1; }));
   });
   CHECK(after.with_baton);
+  check_clean(loop);
+}
+
+TEST_CASE("crew: with one handler thread quick requests run beside the loop again though some wait all the time") {
+  Watchdog dog("loop comes back to a busy thread", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  auto slow = sleeper(30ms);
+  std::vector<std::unique_ptr<Job>> quick;
+  for (int index = 0; index < 200; ++index) quick.push_back(job({}));
+  run_crew(loop, [&] {
+    loop.submit(*slow);
+    CHECK(eventually([&] { return slow->handled == 1; }));
+    for (auto& each : quick) loop.submit(*each);
+    CHECK(eventually([&] { return loop.completions == 201; }));
+  });
+  const auto beside = std::count_if(quick.begin(), quick.end(), [](const auto& each) { return each->with_baton; });
+  CHECK(beside > 150);
+  for (std::size_t index = 1; index < quick.size(); ++index)
+    CHECK(quick[index - 1]->began.load() <= quick[index]->began.load());
   check_clean(loop);
 }
 
