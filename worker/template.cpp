@@ -184,6 +184,13 @@ Result<Done> check_plugins(const Generation& generation) {
   auto mounts = load_plugins(
       generation, [](void*, std::string_view) {}, nullptr);
   if (!mounts) return Error{mounts.error()};
+  const Config& config = generation.config;
+  for (std::size_t index = 0; index < mounts->size(); ++index) {
+    // A Python application is hardly checked before its module is imported, which is what Gunicorn does here, too.
+    if (!config.preload_app && config.routes[index].plugin.empty()) continue;
+    HookResult done = preload(*(*mounts)[index], {-1, config.threads, config.workers, generation.number});
+    if (!done) return Error{done.error()};
+  }
   return Done{};
 }
 

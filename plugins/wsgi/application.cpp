@@ -22,18 +22,20 @@ def arguments_of(call):
         return None
 
 
-def import_module(name):
+def import_module(name, is_named_by_colon):
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except ImportError as error:
         if name.endswith(".py") and os.path.exists(name):
             raise ImportError(f"no module {name!r}: did you mean '{name[:-3]}:app'?") from None
+        if str(error) == f"No module named {name!r}" and not is_named_by_colon:
+            raise ModuleNotFoundError(f"{error}, and no plugin of that name is installed", name=name) from None
         raise
 
 
 def find(name):
-    module_name, _, expression = name.partition(":")
-    module = import_module(module_name)
+    module_name, colon, expression = name.partition(":")
+    module = import_module(module_name, bool(colon))
     expression = expression or "application"
     try:
         tree = ast.parse(expression, mode="eval").body

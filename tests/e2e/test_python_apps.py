@@ -10,7 +10,7 @@ import proc
 from clock import eventually
 from server import BINARY, BUILD, run
 
-WSGI = BUILD / "plugins" / "wsgi" / "wsgi.so"
+WSGI = BUILD / "plugins" / "wsgi.so"
 pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="the WSGI plugin was not built: it needs python3-dev")
 
 APP = '''
@@ -123,6 +123,34 @@ def test_a_server_without_the_wsgi_plugin_says_so(tmp_path):
 # ---- what does not boot ----
 BROKEN = [("import nowhere_at_all", 3, "No module named 'nowhere_at_all'"), ("def", 3, "SyntaxError"), ("1 / 0", 3, "ZeroDivisionError"),
           ("x = 1", 4, "app"), ("app = 1", 4, "callable")]
+
+
+@pytest.mark.parametrize("text,code,words", BROKEN)
+def test_check_config_imports_it_as_gunicorns_does(tmp_path, text, code, words):
+    (tmp_path / "shop.py").write_text(text + "\n")
+    done = run("--check-config", "shop:app", cwd=tmp_path)
+    assert done.returncode == 1 and re.search(rf"^narwhal: preload of shop:app: .*{words}", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_check_config_has_nothing_to_say_of_one_that_is_well(write, tmp_path):
+    write("shop.py", "x")
+    done = run("--check-config", "shop:app", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_bare_word_that_is_neither_plugin_nor_module_is_told_to_be_neither(tmp_path):
+    done = run("-b", "127.0.0.1:0", "nothing_of_the_kind", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "No module named 'nothing_of_the_kind', and no plugin of that name is installed" in done.stderr
+
+
+@pytest.mark.parametrize("app", ["./shop.py", "web/shop:app"])
+def test_a_path_in_the_place_of_a_module_is_told_how_modules_are_named(write, tmp_path, app):
+    write("shop.py", "x")
+    write("web/shop.py", "x")
+    done = run("-b", "127.0.0.1:0", app, cwd=tmp_path)
+    assert done.returncode == 4
+    assert "(a Python application is named by its module, as in web.shop:app)" in done.stderr
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["in the worker", "in the template"])
