@@ -124,7 +124,7 @@ HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, 
   const int answer = hook(&boot);
   if (answer == NARWHAL_OK) return Done{};
   HookResult failed = Error{std::string(name) + " of " + mount.source + ": " +
-                            (context.reason.empty() ? "the plugin gave no reason" : context.reason)};
+                            (context.reason.empty() ? "the plugin gave no reason" : context.reason) + mount.remark};
   if (answer == NARWHAL_NO_APP) failed.exit_code = exit_app_failed;
   return failed;
 }
@@ -150,6 +150,8 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
     mount->source = staged.source;
     mount->plugin = known->second;
     mount->options = route.options;
+    const bool is_guess = !route.plugin.empty() && route.app.find(':') == std::string::npos;
+    if (is_guess) mount->remark = " (no plugin is called '" + route.app + "': it was taken for a Python module)";
     mount->route = static_cast<std::uint16_t>(index);
     if (Result<Done> checked = check_options(*mount); !checked) return Error{checked.error()};
     mounts.push_back(std::move(mount));

@@ -22,6 +22,7 @@ struct Mount {
   std::string source;     // the plugin's path as configured, for the log
   narwhal_plugin plugin;  // as much of the plugin's own table as both sides know; the rest is zero
   Options options;
+  std::string remark;  // what its operator may want to know when set-up fails
   void* instance = nullptr;
   bool preloaded = false;  // its preload() ran in the template
   std::uint16_t route = 0;

@@ -185,11 +185,10 @@ Result<Done> check_plugins(const Generation& generation) {
       generation, [](void*, std::string_view) {}, nullptr);
   if (!mounts) return Error{mounts.error()};
   const Config& config = generation.config;
-  for (std::size_t index = 0; index < mounts->size(); ++index) {
-    // A Python application is hardly checked before its module is imported, which is what Gunicorn does here, too.
-    if (!config.preload_app && config.routes[index].plugin.empty()) continue;
-    HookResult done = preload(*(*mounts)[index], {-1, config.threads, config.workers, generation.number});
-    if (!done) return Error{done.error()};
+  for (const auto& mount : *mounts) {
+    // Python applications are nearly all import: without it there would be nothing checked. As Gunicorn does.
+    if (config.routes[mount->route].plugin.empty()) continue;
+    if (HookResult done = preload(*mount, {-1, config.threads, config.workers, generation.number}); !done) return done;
   }
   return Done{};
 }

@@ -10,8 +10,7 @@ namespace narwhal::worker {
 // status when the master says leave or is gone. The caller is a fresh fork with default signal actions.
 int run_template(TemplateSeat seat);
 
-// For --check-config: loads each plugin, checks its options, and imports Python applications (with preload_app runs every
-// preload hook), in this process, which must be a throw-away one.
+// For --check-config: loads each plugin and checks its options, in this process, which must be a throw-away one.
 Result<Done> check_plugins(const Generation& generation);
 
 }  // namespace narwhal::worker

@@ -221,7 +221,9 @@ typedef struct narwhal_host {
    * SIGSEGV. The number stays the same for the life of the process, also when the log is reopened. */
   int (*log_descriptor)(void);
   /* [any] The application was made from this file (an absolute path): under the setting `reload`, a change to it
-   * reloads the server. NARWHAL_STATE when that setting is off: you need not go on naming files. */
+   * reloads the server. Name it before set-up fails, so that it is tried again when the file is mended; one that is not
+   * there yet may be named, too. NARWHAL_STATE when that setting is off: you need not go on naming files.
+   * NARWHAL_REFUSED for what is no absolute path, or has more than 491 bytes. */
   int (*watch)(narwhal_bytes path);
   /* [handler] What has been answered so far leaves now, and the handler goes on: for what it still has to do when its
    * client need not wait for it. Without it an answer made inside handle() leaves when that returns. */

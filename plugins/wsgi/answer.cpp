@@ -29,13 +29,14 @@ void give_back(void* argument) noexcept {
 }
 
 // "404 Not Found": the number; 0 and an exception when it is none.
-int status_number(std::string_view status) noexcept {
+int status_number(PyObject* status) noexcept {
+  const bool is_text = PyUnicode_Check(status) && PyUnicode_READY(status) == 0;
+  const std::string_view text = is_text ? latin1_view(status) : std::string_view();
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const bool good = status.size() >= 3 && std::all_of(status.begin(), status.begin() + 3, is_digit) &&
-                    (status.size() == 3 || status[3] == ' ');
-  if (good) return (status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0');
-  PyErr_Format(PyExc_ValueError, "status must be like '200 OK', not '%.100s'",
-               std::string(status.substr(0, 100)).c_str());
+  const bool good =
+      text.size() >= 3 && std::all_of(text.begin(), text.begin() + 3, is_digit) && (text.size() == 3 || text[3] == ' ');
+  if (good) return (text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0');
+  PyErr_Format(PyExc_ValueError, "status must be a str like '200 OK', not %R", status);
   return 0;
 }
 
@@ -84,10 +85,7 @@ bool Answer::start_response(PyObject* status, PyObject* headers, PyObject* exc_i
     PyErr_SetString(PyExc_AssertionError, "Response headers already set!");
     return false;
   }
-  if (!PyUnicode_Check(status) || PyUnicode_READY(status) != 0 || latin1_view(status).data() == nullptr) {
-    return PyErr_Format(PyExc_TypeError, "status must be a str of latin-1 characters, not %R", status) != nullptr;
-  }
-  const int number = status_number(latin1_view(status));
+  const int number = status_number(status);
   if (number == 0 || !headers_.take(headers)) return false;
   status_ = number;
   status_text_ = Ref::to(status);

@@ -6,6 +6,8 @@ namespace narwhal::wsgi {
 
 namespace {
 
+bool are_modules_watched = true;  // until the server says that it does not
+
 // Runs once, at boot. Returns the application, or a text that says why what was imported holds none.
 constexpr const char* loader_source = R"py(
 import ast
@@ -22,20 +24,18 @@ def arguments_of(call):
         return None
 
 
-def import_module(name, is_named_by_colon):
+def import_module(name):
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except ImportError:
         if name.endswith(".py") and os.path.exists(name):
             raise ImportError(f"no module {name!r}: did you mean '{name[:-3]}:app'?") from None
-        if str(error) == f"No module named {name!r}" and not is_named_by_colon:
-            raise ModuleNotFoundError(f"{error}, and no plugin of that name is installed", name=name) from None
         raise
 
 
 def find(name):
-    module_name, colon, expression = name.partition(":")
-    module = import_module(module_name, bool(colon))
+    module_name, _, expression = name.partition(":")
+    module = import_module(module_name)
     expression = expression or "application"
     try:
         tree = ast.parse(expression, mode="eval").body
@@ -104,9 +104,17 @@ PyObject* call_loader(const std::string& name) {
   return found;
 }
 
+// A .pyc is told from its source by size and whole seconds: a second save within one, of the same length, would load the
+// first's.
+void keep_no_bytecode_of_what_changes() noexcept {
+  watch_modules();
+  if (are_modules_watched) PySys_SetObject("dont_write_bytecode", Py_True);
+}
+
 }  // namespace
 
 Loaded load_application(const std::string& name) {
+  keep_no_bytecode_of_what_changes();
   Ref found(call_loader(name));
   if (!found) {
     std::string reason = "import " + name.substr(0, name.find(':')) + ": " + exception_line();
@@ -121,10 +129,9 @@ Loaded load_application(const std::string& name) {
 }
 
 void watch_modules() noexcept try {
-  static bool watching = true;
   static Py_ssize_t seen = 0;
   static std::set<std::string> told;
-  if (!watching) return;
+  if (!are_modules_watched) return;
   PyObject* const modules = PyImport_GetModuleDict();
   if (modules == nullptr || PyDict_Size(modules) == seen) return;
   seen = PyDict_Size(modules);
@@ -136,7 +143,7 @@ void watch_modules() noexcept try {
     if (path == nullptr) {
       PyErr_Clear();
     } else if (told.insert(path).second && host->watch(bytes_of(path)) == NARWHAL_STATE) {
-      watching = false;
+      are_modules_watched = false;
       told.clear();
       return;
     }

@@ -105,12 +105,13 @@ bool write_result(Answer& answer, PyObject* result) noexcept {
 bool close_result(Answer& answer, PyObject* result) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
   static PyObject* const name = PyUnicode_InternFromString("close");
-  Ref close;
-  PyObject* found = nullptr;
-  if (_PyObject_LookupAttr(result, name, &found) < 0) return false;
-  if (found == nullptr) return true;
+  const Ref close(name != nullptr ? PyObject_GetAttr(result, name) : nullptr);
+  if (!close) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return false;
+    PyErr_Clear();
+    return true;
+  }
   answer.flush();
-  close.reset(found);
   const Ref closed(PyObject_CallNoArgs(close.get()));
   return static_cast<bool>(closed);
 }

@@ -139,7 +139,7 @@ bool prepare_environ_texts() noexcept {
     if (keys[key] == nullptr) keys[key] = PyUnicode_InternFromString(key_names[key]);
     if (keys[key] == nullptr) return false;
   }
-  return true;
+  return prepare_header_keys();
 }
 
 void clear_environ_texts() noexcept {

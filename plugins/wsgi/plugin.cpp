@@ -158,7 +158,7 @@ constexpr narwhal_option options[] = {
 }  // namespace
 }  // namespace narwhal::wsgi
 
-using namespace narwhal::wsgi;
+namespace wsgi = narwhal::wsgi;
 
 NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .struct_size = sizeof(narwhal_plugin),
@@ -166,17 +166,17 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .flags = 0,
     .name = "wsgi",
     .version = NARWHAL_VERSION,
-    .options = options,
-    .preload = preload,
-    .worker_init = worker_init,
+    .options = wsgi::options,
+    .preload = wsgi::preload,
+    .worker_init = wsgi::worker_init,
     .ready_check = nullptr,
-    .thread_init = thread_init,
-    .thread_exit = thread_exit,
-    .handle = handle,
+    .thread_init = wsgi::thread_init,
+    .thread_exit = wsgi::thread_exit,
+    .handle = wsgi::handle,
     .cancel = nullptr,
     .drain = nullptr,
-    .worker_exit = worker_exit,
-    .before_fork = fork_begins,
-    .after_fork = fork_is_over,
-    .stuck = stuck,
+    .worker_exit = wsgi::worker_exit,
+    .before_fork = wsgi::fork_begins,
+    .after_fork = wsgi::fork_is_over,
+    .stuck = wsgi::stuck,
 };

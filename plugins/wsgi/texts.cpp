@@ -8,7 +8,7 @@ namespace narwhal::wsgi {
 
 namespace {
 
-// Open addressing by the name as sent. Full at half its places: a client that invents names slows only itself down.
+// Open addressing by the name as sent. Full at half its places: names that come later are made for each request.
 constexpr std::size_t places = 1024, names_max = places / 2, name_bytes_max = 63;
 
 struct Place {
@@ -42,8 +42,14 @@ HeaderKey make_key(std::string_view name) noexcept {
   std::memcpy(text, "HTTP_", prefix);
   std::transform(name.begin(), name.end(), text + prefix, in_environ);
   const std::string_view bare(text + prefix, name.size());
-  // With an underscore of its own, which only a trusted proxy's may have: the name of a variable, not of a field.
-  if (bare == "SCRIPT_NAME" && name.find('-') == std::string_view::npos) made.kind = HeaderKey::Kind::script_name;
+  // A name with an underscore of its own, where the server lets it in, is no other field's: "Content_Length" is not that.
+  const bool is_variable = name.find('_') != std::string_view::npos;
+  if (is_variable) {
+    if (bare == "SCRIPT_NAME" && name.find('-') == std::string_view::npos) made.kind = HeaderKey::Kind::script_name;
+    made.key = key.release();
+    PyUnicode_InternInPlace(&made.key);
+    return made;
+  }
   if (bare == "CONTENT_TYPE") made.kind = HeaderKey::Kind::content_type;
   if (bare == "TRANSFER_ENCODING") made.kind = HeaderKey::Kind::transfer_encoding;
   if (bare == "CONTENT_LENGTH") made.kind = HeaderKey::Kind::content_length;
@@ -56,6 +62,51 @@ HeaderKey make_key(std::string_view name) noexcept {
 }
 
 }  // namespace
+
+// What browsers and proxies send has its place before any client can fill the table with names of its own.
+bool prepare_header_keys() noexcept {
+  constexpr std::string_view usual[] = {"Accept",
+                                        "Accept-Encoding",
+                                        "Accept-Language",
+                                        "Authorization",
+                                        "Cache-Control",
+                                        "Connection",
+                                        "Content-Length",
+                                        "Content-Type",
+                                        "Cookie",
+                                        "Forwarded",
+                                        "Host",
+                                        "If-Modified-Since",
+                                        "If-None-Match",
+                                        "Origin",
+                                        "Pragma",
+                                        "Range",
+                                        "Referer",
+                                        "Sec-Fetch-Dest",
+                                        "Sec-Fetch-Mode",
+                                        "Sec-Fetch-Site",
+                                        "Sec-Fetch-User",
+                                        "Transfer-Encoding",
+                                        "Upgrade-Insecure-Requests",
+                                        "User-Agent",
+                                        "X-CSRFToken",
+                                        "X-Forwarded-For",
+                                        "X-Forwarded-Host",
+                                        "X-Forwarded-Port",
+                                        "X-Forwarded-Proto",
+                                        "X-Real-IP",
+                                        "X-Request-ID",
+                                        "X-Requested-With",
+                                        "sec-ch-ua",
+                                        "sec-ch-ua-mobile",
+                                        "sec-ch-ua-platform"};
+  for (const std::string_view name : usual) {
+    char lower[name_bytes_max];
+    std::transform(name.begin(), name.end(), lower, [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+    if (header_key(name).key == nullptr || header_key({lower, name.size()}).key == nullptr) return false;
+  }
+  return true;
+}
 
 HeaderKey header_key(std::string_view name) noexcept {
   if (name.empty() || name.size() > name_bytes_max) return make_key(name);

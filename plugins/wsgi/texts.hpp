@@ -36,6 +36,8 @@ struct HeaderKey {
 
 // By the name as it was sent. key null: an exception is set.
 HeaderKey header_key(std::string_view name) noexcept;
+// False: an exception is set.
+bool prepare_header_keys() noexcept;
 void clear_header_keys() noexcept;
 
 }  // namespace narwhal::wsgi

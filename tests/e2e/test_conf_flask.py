@@ -54,7 +54,8 @@ def deployed(serve, tmp_path):
     unit = (ROOT / "conf/systemd/flask.service").read_text()
     site = tmp_path / "site"
     shutil.copytree(SITE, site, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", site / "venv"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", site / "venv"], check=True,
+                   timeout=60)
     command = re.search(r"^ExecStart=\S+ (.*)$", unit, re.MULTILINE)[1]
     assert command.count("/srv/flask") == 2 and command.count("/run/flask/") == 1
     words = shlex.split(command.replace("/srv/flask", str(site)).replace("/run/flask", str(tmp_path)))
@@ -65,8 +66,9 @@ def deployed(serve, tmp_path):
 @pytest.fixture
 def front(deployed, nginx, tmp_path):  # noqa: F811
     server, site = deployed
-    return nginx(tcp=True, name="flask.conf", replaced={"server unix:/run/flask/narwhal.sock;": f"server unix:{tmp_path}/narwhal.sock;",
-                                                        "alias /srv/flask/static/;": f"alias {site}/static/;"})
+    return nginx(tcp=True, name="flask.conf", replaced={
+        "server unix:/run/flask/narwhal.sock;": f"server unix:{tmp_path}/narwhal.sock;",
+        "alias /srv/flask/static/;": f"alias {site}/static/;"})
 
 
 @needs_flask

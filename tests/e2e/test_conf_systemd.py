@@ -66,5 +66,6 @@ def test_the_commands_of_unit_and_job_name_flags_that_the_server_knows():
 
 def test_the_units_are_equally_locked_in():
     """From `NoNewPrivileges` on, but for what a comment says."""
-    locks = [re.findall(r"^(?!#).+$", (UNITS / unit).read_text().split("\nNoNewPrivileges=")[1], re.MULTILINE) for unit in SERVICES]
+    locks = [re.findall(r"^(?!#).+$", (UNITS / unit).read_text().split("\nNoNewPrivileges=")[1], re.MULTILINE)
+             for unit in SERVICES]
     assert locks[0] == locks[1] and len(locks[0]) > 10
