@@ -48,35 +48,14 @@ def site(serve, tmp_path):
 
 
 # ---- finding it ----
-@pytest.mark.parametrize("name, said", [
-    ("plain:app", "app"),
-    ("plain", "application"),
-    ("plain:make('a', b=2)", "made a 2"),
-    ("pack.age:app", "packaged"),
-    ("web_flask.0-hello_route:app", "no identifier"),
-])
-def test_an_application_is_named_as_for_gunicorn(serve, tmp_path, name, said):
-    write(tmp_path, "plain.py", app_text("'app'") + app_text("'application'").replace("def app(", "def application(") + """
-def make(a, b=1):
-    def made(environ, start_response):
-        start_response('200 OK', [])
-        return [f'made {a} {b}'.encode()]
-    return made
-""")
-    write(tmp_path, "pack/__init__.py", "")
-    write(tmp_path, "pack/age.py", app_text("'packaged'"))
-    write(tmp_path, "web_flask/__init__.py", "")
-    write(tmp_path, "web_flask/0-hello_route.py", app_text("'no identifier'"))
-    server = serve("--chdir", tmp_path, name)
-    assert server.get("/").body == said.encode()
-
-
-def test_the_working_directory_and_pythonpath_come_first(serve, tmp_path):
+# (Its name: test_python_apps.py, and tests/wsgi beside Gunicorn.)
+def test_the_working_directory_comes_first_but_for_pythonpath_the_last_of_it_foremost(serve, tmp_path):
     write(tmp_path, "here.py", "import json, colorsys\n" + app_text("(json.__file__, colorsys.__file__)"))
     write(tmp_path, "json.py", "")
     write(tmp_path, "more/colorsys.py", "")
     write(tmp_path, "more/json.py", "")
-    server = serve("--chdir", tmp_path, "--pythonpath", f"{tmp_path}/nowhere,more", "here:app")
+    write(tmp_path, "less/json.py", "")
+    server = serve("--chdir", tmp_path, "--pythonpath", f"{tmp_path}/nowhere,less,more", "here:app")
     assert server.get("/").body == str((f"{tmp_path}/more/json.py", f"{tmp_path}/more/colorsys.py")).encode()
 
 
