@@ -67,6 +67,8 @@ def test_the_working_directory_comes_first_but_for_pythonpath_the_last_of_it_for
     ("site_app:nope", "app = 1\n", 4, "Failed to find attribute 'nope' in 'site_app'"),
     ("site_app:app", "app = 1\n", 4, "Application object must be callable"),
     ("site_app:app", "app = None\n", 4, "Failed to find application object"),
+    ("site_app:app", "async def app(scope, receive, send): pass\n", 4, "only WSGI applications are served"),
+    ("site_app:app", "class App:\n    async def __call__(self, scope, receive, send): pass\napp = App()\n", 4, "ASGI's way"),
     ("site_app:make(x)", "def make(x): pass\n", 4, "Failed to parse arguments as literal values"),
     ("site_app:make(1)", "def make(x): raise ValueError('made badly')\n", 3, "ValueError: made badly"),
     ("site_app:1 +", "", 4, "Failed to parse '1 \\+' as an attribute name or function call"),
