@@ -49,7 +49,10 @@ Result<std::string> place(const std::vector<PluginFile>& files, const std::strin
 
 Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area,
                                   const std::vector<std::string>& installed) {
-  const auto fault = [&source](const std::string& reason) { return Error{"stage " + source + ": " + reason}; };
+  const auto fault = [&source](const std::string& reason) {
+    const bool names_it = reason.starts_with(source + ": ");
+    return Error{"stage " + (names_it ? reason : source + ": " + reason)};
+  };
   const auto path = find_plugin(source, installed);
   if (!path) return fault(path.error());
   const auto files = read_plugin_files(*path);

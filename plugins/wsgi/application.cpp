@@ -14,6 +14,7 @@ import ast
 import importlib
 import os
 import sys
+import types
 
 
 def arguments_of(call):
@@ -31,6 +32,11 @@ def import_module(name):
         if name.endswith(".py") and os.path.exists(name):
             raise ImportError(f"no module {name!r}: did you mean '{name[:-3]}:app'?") from None
         raise
+
+
+def is_coroutine_function(found):
+    function = found.__func__ if type(found) is types.MethodType else found
+    return type(function) is types.FunctionType and function.__code__.co_flags & 0x80 != 0  # inspect.CO_COROUTINE
 
 
 def find(name):
@@ -58,6 +64,8 @@ def find(name):
         return f"Failed to find application object: {expression!r}"
     if not callable(found):
         return "Application object must be callable."
+    if is_coroutine_function(found) or is_coroutine_function(type(found).__call__):
+        return "Application object is a coroutine function, which is ASGI's way: only WSGI applications are served."
     return found
 
 

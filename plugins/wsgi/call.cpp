@@ -23,7 +23,11 @@ PyObject* call_start_response(PyObject* callable, PyObject* const* arguments, st
   if (answer == nullptr) return PyErr_SetString(PyExc_RuntimeError, "this request is over"), nullptr;
   const Py_ssize_t count = PyVectorcall_NARGS(flagged);
   const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
-  if (count == 1 && named == 0) return answer->write(arguments[0]) ? Py_NewRef(Py_None) : nullptr;
+  if (count == 1 && named == 0) {
+    if (answer->write(arguments[0])) return Py_NewRef(Py_None);
+    if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_BrokenPipeError, "the client is gone");
+    return nullptr;
+  }
   PyObject* parts[3] = {nullptr, nullptr, nullptr};
   static constexpr const char* part_names[] = {"status", "headers", "exc_info"};
   bool known = count + named >= 2 && count + named <= 3;
@@ -121,7 +125,10 @@ void log_failure(narwhal_exchange* exchange, const char* what) noexcept try {
 
 // The application raised. Its client gets 500, or sees the response cut off.
 int fail(Answer& answer, narwhal_exchange* exchange) noexcept {
-  if (answer.gone() && PyErr_Occurred() == nullptr) return NARWHAL_GONE;
+  if (answer.gone() && (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0)) {
+    PyErr_Clear();  // write() has told the application, or the loop over its parts has ended
+    return NARWHAL_GONE;
+  }
   if (PyErr_Occurred() != nullptr) log_failure(exchange, "Error handling request ");
   if (answer.ended()) return NARWHAL_OK;
   if (answer.head_sent()) {

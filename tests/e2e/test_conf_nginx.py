@@ -1,9 +1,5 @@
 """conf/nginx/narwhal.conf as shipped, in a real nginx in front of the real server; only the addresses are replaced."""
 import json
-import os
-import shutil
-import signal
-import socket
 import ssl
 import subprocess
 
@@ -11,86 +7,10 @@ import pytest
 
 import proc
 import wire
-from clock import eventually
-from server import ROOT, example
+from nginx_front import needs_nginx, nginx  # noqa: F401
+from server import example
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-pytestmark = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
-
-# Everything in a folder of its own. nginx as root would give its workers to nobody, who may not enter it.
-MAIN = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log info;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    include {folder}/narwhal.conf;
-}}
-"""
-
-
-def shipped(upstream, listen):
-    """The shipped file with other addresses: a replacement that finds nothing to replace is an error."""
-    text = (ROOT / "conf/nginx/narwhal.conf").read_text()
-    replaced = {"listen 80;": f"listen {listen};"}
-    if upstream.startswith("unix:"):
-        replaced["    server 127.0.0.1:8000;"] = ""
-        replaced["#server unix:/run/narwhal/narwhal.sock;"] = f"server {upstream};"
-    else:
-        replaced["server 127.0.0.1:8000;"] = f"server {upstream};"
-    for old, new in replaced.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text
-
-
-@pytest.fixture
-def nginx(tmp_path):
-    """Starts nginx in front of `upstream`; returns the address it listens on: a Unix socket's path, or with `tcp` (host,
-    port). `tls`: what a listen directive and its server need beside the address."""
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    running = []
-
-    def start(upstream, tcp=False, tls=""):
-        front = free_address() if tcp else str(folder / "front.sock")
-        listen = f"{front[0]}:{front[1]}{tls}" if tcp else f"unix:{front}"
-        (folder / "narwhal.conf").write_text(shipped(upstream, listen))
-        (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-        command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=20)
-        assert checked.returncode == 0 and "[warn]" not in checked.stderr, checked.stderr
-        running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        eventually("nginx listens", lambda: can_connect(front))
-        return front
-
-    yield start
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-def free_address():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()
-
-
-def can_connect(address):
-    if isinstance(address, str) and not os.path.exists(address):
-        return False
-    try:
-        wire.Wire(address, 5).close()
-    except OSError:
-        return False
-    return True
+pytestmark = needs_nginx
 
 
 @pytest.fixture(params=["tcp", "unix"])

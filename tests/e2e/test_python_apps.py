@@ -142,6 +142,15 @@ BROKEN = [("import nowhere_at_all", 3, "No module named 'nowhere_at_all'"), ("de
           ("x = 1", 4, "app"), ("app = 1", 4, "callable")]
 
 
+@pytest.mark.parametrize("app", ["./shop.py", "web/shop:app"])
+def test_a_path_in_the_place_of_a_module_is_told_how_modules_are_named(write, tmp_path, app):
+    write("shop.py", "x")
+    write("web/shop.py", "x")
+    done = run("-b", "127.0.0.1:0", app, cwd=tmp_path)
+    assert done.returncode == 4
+    assert "(a Python application is named by its module, as in web.shop:app)" in done.stderr
+
+
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["in the worker", "in the template"])
 @pytest.mark.parametrize("text,code,words", BROKEN)
 def test_at_first_boot_the_exit_code_is_gunicorns(tmp_path, text, code, words, preload):

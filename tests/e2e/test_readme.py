@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from clock import eventually
-from server import ROOT
+from server import BUILD, ROOT
 
 README = (ROOT / "README.md").read_text()
 
@@ -40,6 +40,18 @@ def test_the_plugin_of_the_readme_builds_serves_and_reloads(serve, tmp_path):
     build(tmp_path, source.replace("Hello, ", "Good day, "))
     server.reload()
     eventually("the new code answers", lambda: server.get("/?name=Ada").body == b"Good day, Ada!\n")
+
+
+@pytest.mark.skipif(not (BUILD / "plugins/wsgi.so").exists(), reason="this build has no WSGI plugin: it needs libpython3-dev")
+def test_gunicorns_command_line_serves_with_narwhals_name(serve, tmp_path):
+    line = block("sh", "2-hbnb").strip().splitlines()[0]
+    assert f"`{line.replace('narwhal', 'gunicorn', 1)}`" in README
+    (tmp_path / "web_dynamic").mkdir()
+    (tmp_path / "web_dynamic/2-hbnb.py").write_text((ROOT / "examples/wsgi/hello.py").read_text())
+    program, *words = shlex.split(line.replace("-b 0.0.0.0:5003 ", ""))  # no fixed port, no other machine
+    server = serve(*words)
+    server.wait_workers(3)
+    assert program == "narwhal" and server.get("/").text == "Hello, world!\n"
 
 
 def test_every_file_that_the_readme_names_exists():

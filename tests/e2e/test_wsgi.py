@@ -48,35 +48,14 @@ def site(serve, tmp_path):
 
 
 # ---- finding it ----
-@pytest.mark.parametrize("name, said", [
-    ("plain:app", "app"),
-    ("plain", "application"),
-    ("plain:make('a', b=2)", "made a 2"),
-    ("pack.age:app", "packaged"),
-    ("web_flask.0-hello_route:app", "no identifier"),
-])
-def test_an_application_is_named_as_for_gunicorn(serve, tmp_path, name, said):
-    write(tmp_path, "plain.py", app_text("'app'") + app_text("'application'").replace("def app(", "def application(") + """
-def make(a, b=1):
-    def made(environ, start_response):
-        start_response('200 OK', [])
-        return [f'made {a} {b}'.encode()]
-    return made
-""")
-    write(tmp_path, "pack/__init__.py", "")
-    write(tmp_path, "pack/age.py", app_text("'packaged'"))
-    write(tmp_path, "web_flask/__init__.py", "")
-    write(tmp_path, "web_flask/0-hello_route.py", app_text("'no identifier'"))
-    server = serve("--chdir", tmp_path, name)
-    assert server.get("/").body == said.encode()
-
-
-def test_the_working_directory_and_pythonpath_come_first(serve, tmp_path):
+# (Its name: test_python_apps.py, and tests/wsgi beside Gunicorn.)
+def test_the_working_directory_comes_first_but_for_pythonpath_the_last_of_it_foremost(serve, tmp_path):
     write(tmp_path, "here.py", "import json, colorsys\n" + app_text("(json.__file__, colorsys.__file__)"))
     write(tmp_path, "json.py", "")
     write(tmp_path, "more/colorsys.py", "")
     write(tmp_path, "more/json.py", "")
-    server = serve("--chdir", tmp_path, "--pythonpath", f"{tmp_path}/nowhere,more", "here:app")
+    write(tmp_path, "less/json.py", "")
+    server = serve("--chdir", tmp_path, "--pythonpath", f"{tmp_path}/nowhere,less,more", "here:app")
     assert server.get("/").body == str((f"{tmp_path}/more/json.py", f"{tmp_path}/more/colorsys.py")).encode()
 
 
@@ -88,6 +67,8 @@ def test_the_working_directory_and_pythonpath_come_first(serve, tmp_path):
     ("site_app:nope", "app = 1\n", 4, "Failed to find attribute 'nope' in 'site_app'"),
     ("site_app:app", "app = 1\n", 4, "Application object must be callable"),
     ("site_app:app", "app = None\n", 4, "Failed to find application object"),
+    ("site_app:app", "async def app(scope, receive, send): pass\n", 4, "only WSGI applications are served"),
+    ("site_app:app", "class App:\n    async def __call__(self, scope, receive, send): pass\napp = App()\n", 4, "ASGI's way"),
     ("site_app:make(x)", "def make(x): pass\n", 4, "Failed to parse arguments as literal values"),
     ("site_app:make(1)", "def make(x): raise ValueError('made badly')\n", 3, "ValueError: made badly"),
     ("site_app:1 +", "", 4, "Failed to parse '1 \\+' as an attribute name or function call"),
@@ -229,6 +210,29 @@ def test_iteration_stops_and_close_runs_when_the_client_has_gone(stream):
     assert server.get("/parts").body == b"ab"
 
 
+def test_who_writes_to_a_client_that_has_gone_is_told_and_the_log_is_not(serve, tmp_path):
+    write(tmp_path, "writes.py", """
+        told = []
+        def app(environ, start_response):
+            write = start_response('200 OK', [])
+            if environ['PATH_INFO'] == '/told':
+                return [repr(told).encode()]
+            try:
+                while True:
+                    write(b'x' * 100000)
+            except OSError as error:
+                told.append(type(error).__name__)
+                raise
+        """)
+    server = serve("writes:app", "--chdir", tmp_path)
+    with server.connect() as wire:
+        wire.send(request_bytes("/"))
+        wire.until(b"xxx")
+        wire.reset()
+    assert server.get("/told").body == b"['BrokenPipeError']"
+    assert "Error handling request" not in server.log()
+
+
 # ---- failures ----
 def test_an_exception_is_a_500_and_a_traceback_in_the_log(site):
     server = site("1 / 0")
@@ -331,21 +335,6 @@ def test_hup_serves_the_new_code_and_a_broken_deploy_leaves_the_old(site, tmp_pa
     write(tmp_path, "site_app.py", app_text("'newest'"))
     server.reload()
     assert server.get("/").body == b"newest"
-
-
-def test_a_changed_module_reloads_under_reload_also_one_imported_late(site, tmp_path):
-    write(tmp_path, "late.py", "word = 'one'\n")
-    server = site("__import__('late').word", "--reload")
-    assert server.get("/").body == b"one"
-    for word in ("two", "three"):
-        replacement = write(tmp_path, "late.new", f"word = {word!r}\n")
-        replacement.rename(tmp_path / "late.py")  # as editors save
-        eventually(f"{word} served", lambda: server.get("/").body == word.encode(), 20)
-    write(tmp_path, "site_app.py", "broken(\n")
-    server.wait_for("Reload failed", timeout=20)
-    assert server.get("/").body == b"three"
-    write(tmp_path, "site_app.py", app_text("'mended'"))
-    eventually("the mended module served", lambda: server.get("/").body == b"mended", 20)
 
 
 def test_two_applications_share_a_server(serve, tmp_path):

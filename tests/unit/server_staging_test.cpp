@@ -128,16 +128,16 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   const std::string path = sources.path("app.so");
-  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": open: No such file or directory");
+  CHECK(fault_of(path, area) == "stage " + path + ": open: No such file or directory");
   sources.write("app.so", "");
-  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": the file is empty");
+  CHECK(fault_of(path, area) == "stage " + path + ": the file is empty");
   sources.write("app.so", "#!/bin/sh");
-  CHECK(fault_of(path, area) == "stage " + path + ": " + path + ": not an ELF file");
+  CHECK(fault_of(path, area) == "stage " + path + ": not an ELF file");
   sources.write("app.so", plugin().substr(0, 300));
-  CHECK(fault_of(path, area).starts_with("stage " + path + ": " + path + ": truncated: "));
+  CHECK(fault_of(path, area).starts_with("stage " + path + ": truncated: "));
   sources.write("app.so", library());
   CHECK(fault_of(path, area) ==
-        "stage " + path + ": " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+        "stage " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
   const std::string elsewhere = sources.path("none/app.so");
   CHECK(fault_of(elsewhere, area) ==
         "stage " + elsewhere + ": find: " + sources.path("none") + ": No such file or directory");
