@@ -14,9 +14,10 @@ using Kind = YamlNode::Kind;
 
 constexpr std::string_view kApp = "wsgi_app";
 
-// What a worker runs. The others' place is Gunicorn's master, and ours runs no Python.
-constexpr std::string_view kWorkerHooks[] = {"post_fork",  "post_worker_init", "pre_request", "post_request",
-                                             "worker_int", "worker_abort",     "worker_exit"};
+// What a worker runs. The others' place is Gunicorn's master, and ours runs no Python; or, of worker_int, a signal that
+// plugins do not hear of.
+constexpr std::string_view kWorkerHooks[] = {"post_fork",    "post_worker_init", "pre_request",
+                                             "post_request", "worker_abort",     "worker_exit"};
 
 // Who asked for these would be served in the clear, or would let everybody in, if they were merely left out.
 constexpr std::string_view kNotToBeLeftOut[] = {"keyfile", "certfile", "ca_certs", "cert_reqs"};
