@@ -59,7 +59,7 @@ struct Config {
   std::vector<std::string> reload_extra_files;  // paths, or patterns of such
   std::vector<std::string> pythonpath;          // folders, in front of Python's own
   std::string venv;                             // a Python virtual environment's folder; empty: the plugin looks
-  std::string hooks_file;                       // Python file whose hook functions are to run; empty: none
+  std::string hooks_file;                       // whose hook functions are to run: its path, or "python:MODULE"
   std::vector<std::string> sources;             // files that all this was read from
 
   // processes

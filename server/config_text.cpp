@@ -30,7 +30,7 @@ Examples:
 )";
 
 constexpr std::pair<const char*, const char*> kProgramFlags[] = {
-    {"  -c, --config FILE", "settings from this file [./narwhal.yaml, if there]"},
+    {"  -c, --config FILE", "settings from this file [./narwhal.yaml, ./gunicorn.conf.py]"},
     {"      --check-config", "load settings and plugins, say what is wrong"},
     {"      --print-config", "print all settings and where they come from"},
     {"  -v, --version", "print the version"},
@@ -40,7 +40,7 @@ constexpr std::pair<const char*, const char*> kProgramFlags[] = {
 constexpr const char* kClosing = R"(
 -b, -e and the lists for proxies may be repeated. A switch is turned off with --flag=false.
 Bytes may end in K, M or G.
-A flag wins over NARWHAL_CMD_ARGS, that over narwhal.yaml, that over the default.
+A flag wins over NARWHAL_CMD_ARGS, that over the file, that over the default.
 See narwhal(1) and narwhal.yaml(5).
 )";
 
@@ -151,6 +151,7 @@ std::string print_text(const Config& config, const std::vector<Origin>& origins)
   for (const Setting& setting : settings()) {
     print_setting(setting, config, origin_of(origins, setting.name), text);
   }
+  if (!config.hooks_file.empty()) text += "# Workers run the hooks of " + quoted(config.hooks_file) + "\n";
   return text;
 }
 

@@ -17,7 +17,7 @@ struct Absent {
   std::string_view instead;  // empty: may come; else why it will not, or what does its work here
 };
 
-constexpr std::string_view kHooks = "hooks are functions of a plugin here: see narwhal/plugin.h";
+constexpr std::string_view kHooks = "hooks are functions, which a gunicorn.conf.py or a plugin may have";
 constexpr std::string_view kPython = "it concerns Python alone";
 constexpr std::string_view kParser = "it would let ambiguous requests in";
 constexpr std::string_view kFlagOnly = "it is a flag of the command line, not a key";
@@ -134,6 +134,12 @@ std::string unknown_text(const char* what, std::string_view name, const std::vec
 }
 
 }  // namespace
+
+std::vector<std::string_view> absent_names() {
+  std::vector<std::string_view> names;
+  for (const Absent& absent : kAbsent) names.push_back(absent.name);
+  return names;
+}
 
 std::string unknown_key_text(std::string_view key) {
   for (const Absent& absent : kAbsent) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace narwhal::server {
 
@@ -10,5 +11,7 @@ namespace narwhal::server {
 std::string unknown_key_text(std::string_view key);
 // For a flag of the command line, with its dashes: "'--max-requests' is Gunicorn's; ..."
 std::string unknown_flag_text(std::string_view flag);
+// Gunicorn's settings and hooks that are no settings of ours.
+std::vector<std::string_view> absent_names();
 
 }  // namespace narwhal::server

@@ -9,8 +9,7 @@
 
 #include "server/absolute_paths.hpp"
 #include "server/command_line.hpp"
-#include "server/config_file.hpp"
-#include "server/config_keys.hpp"
+#include "server/config_source.hpp"
 #include "server/config_text.hpp"
 #include "server/python_app.hpp"
 #include "server/setting_values.hpp"
@@ -20,7 +19,6 @@
 namespace narwhal::server {
 namespace {
 
-constexpr const char* kDefaultFile = "narwhal.yaml";
 constexpr std::size_t kFaultsMax = 50;  // more are counted only: the file was then hardly meant as ours
 constexpr int kExitRefused = 1, kExitUsage = 2;
 
@@ -59,33 +57,6 @@ CommandLine variable_line(const Environment& environment) {
   }
   line.layer.exit_code = kExitUsage;
   return line;
-}
-
-Layer text_layer(std::string_view text, const std::string& file_name) {
-  Result<YamlNode> document = parse_yaml(text, file_name);
-  if (document) return read_keys(*document, file_name);
-  Layer layer;
-  layer.faults.push_back(document.error());
-  return layer;
-}
-
-Layer file_layer(const std::optional<std::string>& named, const Environment& environment) {
-  const std::string file_name = named.value_or(kDefaultFile);
-  Layer layer;
-  if (file_name.ends_with(".py")) {
-    layer.faults.push_back(file_name + ": is Python by its name; narwhal reads YAML: see narwhal.yaml(5)");
-    return layer;
-  }
-  Result<FileText> file = read_config_file(absolute_path(environment.start_directory, file_name));
-  if (!file) {
-    layer.faults.push_back(file.error());
-  } else if (file->found) {
-    layer = text_layer(file->text, file_name);
-    layer.files = {absolute_path(environment.start_directory, file_name)};
-  } else if (named) {
-    layer.faults.push_back(file_name + ": there is no such file");
-  }
-  return layer;
 }
 
 std::vector<Origin> list_origins(const Draft& draft) {
@@ -138,8 +109,46 @@ std::vector<std::string> plugin_directories() {
   return directories;
 }
 
+// What argv and NARWHAL_CMD_ARGS say, and which file they mean.
+struct Words {
+  std::string program;
+  CommandLine line, from_variable;
+  Mode mode;
+  ConfigSource source;
+};
+
+Words read_words(int argc, const char* const* argv, const Environment& environment) {
+  Words words{argc > 0 ? argv[0] : "",
+              parse_command_line({argv + std::min(argc, 1), argv + argc}, "command line"),
+              variable_line(environment),
+              Mode::serve,
+              {}};
+  words.line.layer.exit_code = kExitUsage;
+  words.mode = words.line.mode.value_or(words.from_variable.mode.value_or(Mode::serve));
+  words.source = choose_source(words.line.config ? words.line.config : words.from_variable.config, environment);
+  return words;
+}
+
+// Only Python applications have a Python that could run them.
+void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) {
+  if (file.hooks.empty()) return;
+  const bool has_python =
+      std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) { return !route.plugin.empty(); });
+  if (has_python) {
+    config.hooks_file = source.location;
+  } else {
+    file.not_used.insert(file.not_used.end(), file.hooks.begin(), file.hooks.end());
+  }
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 LoadedConfig finish(Draft draft, Mode mode) {
-  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, ""};
+  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", ""};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
   return loaded;
 }
@@ -160,31 +169,58 @@ Environment current_environment(std::string version) {
   return environment;
 }
 
-LoadResult load_config(int argc, const char* const* argv, const Environment& environment) {
-  CommandLine line = parse_command_line({argv + std::min(argc, 1), argv + argc}, "command line");
-  line.layer.exit_code = kExitUsage;
-  CommandLine from_variable = variable_line(environment);
-  const Mode mode = line.mode.value_or(from_variable.mode.value_or(Mode::serve));
-  if (mode == Mode::help) return LoadedConfig{{}, {}, mode, help_text()};
-  if (mode == Mode::version) return LoadedConfig{{}, {}, mode, "narwhal (version " + environment.version + ")\n"};
+std::optional<PythonConfigRequest> python_config_request(int argc, const char* const* argv,
+                                                         const Environment& environment) {
+  const Words words = read_words(argc, argv, environment);
+  if (words.mode == Mode::help || words.mode == Mode::version) return std::nullopt;
+  if (words.source.kind != ConfigSource::Kind::python) return std::nullopt;
+  PythonConfigRequest request = request_for(words.source, environment);
+  // What the file says of them comes too late for its own reading.
+  Config known =
+      merge_layers({environment_layer(words.program, environment), words.from_variable.layer, words.line.layer}).config;
+  make_paths_absolute(environment.start_directory, known);
+  request.limit = known.boot_timeout;
+  request.venv = known.venv;
+  return request;
+}
 
-  const std::string program = argc > 0 ? argv[0] : "";
-  const std::optional<std::string> file = line.config ? line.config : from_variable.config;
-  Draft draft = merge_layers({environment_layer(program, environment), file_layer(file, environment),
-                              std::move(from_variable.layer), std::move(line.layer)});
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment) {
+  const auto request = python_config_request(argc, argv, environment);
+  if (!request) return load_config(argc, argv, environment, std::nullopt);
+  return load_config(argc, argv, environment, read_python_config(*request));
+}
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       const std::optional<Result<std::string>>& python_answer) {
+  Words words = read_words(argc, argv, environment);
+  if (words.mode == Mode::help) return LoadedConfig{{}, {}, words.mode, help_text(), ""};
+  if (words.mode == Mode::version) {
+    return LoadedConfig{{}, {}, words.mode, "narwhal (version " + environment.version + ")\n", ""};
+  }
+  SourceText file;
+  if (words.source.kind == ConfigSource::Kind::yaml) file.layer = read_yaml_source(words.source);
+  if (words.source.kind == ConfigSource::Kind::python) {
+    const Error appeared{words.source.shown_name + ": appeared while the settings were being read"};
+    file = read_python_source(words.source, python_answer.value_or(appeared));
+  }
+  Draft draft = merge_layers({environment_layer(words.program, environment), std::move(file.layer),
+                              std::move(words.from_variable.layer), std::move(words.line.layer)});
   const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
   const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
-  if (draft.faults.empty() && draft.config.routes.empty() && mode != Mode::print) {
+  if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
   }
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, kExitRefused));
-  return finish(std::move(draft), mode);
+  settle_hooks(words.source, file, draft.config);
+  LoadedConfig loaded = finish(std::move(draft), words.mode);
+  if (!file.not_used.empty()) loaded.notice = words.source.shown_name + ": not used here: " + joined(file.not_used);
+  return loaded;
 }
 
 Result<Config> parse_config(std::string_view yaml, const std::string& file_name) {
-  Draft draft = merge_layers({text_layer(yaml, file_name)});
+  Draft draft = merge_layers({read_yaml_text(yaml, file_name)});
   if (draft.faults.empty()) return std::move(draft.config);
   return Error{refuse(std::move(draft.faults), kExitRefused).error()};
 }

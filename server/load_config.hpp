@@ -1,5 +1,5 @@
-// load_config: argv, environment and narwhal.yaml in, one Config out.
-// Precedence  default (PORT, WEB_CONCURRENCY), narwhal.yaml, NARWHAL_CMD_ARGS, command line; last wins.
+// load_config: argv, environment and narwhal.yaml or gunicorn.conf.py in, one Config out.
+// Precedence  default (PORT, WEB_CONCURRENCY), the file, NARWHAL_CMD_ARGS, command line; last wins.
 // Paths       every relative path, wherever it is written, counts from `chdir` if that is set, else from the
 //             directory narwhal was started in; `chdir` itself and the path after -c count from the latter. The
 //             Config holds absolute paths only, so a reload means what the start meant. The name of an installed
@@ -9,12 +9,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/config.hpp"
 #include "core/result.hpp"
+#include "server/python_config.hpp"
 
 namespace narwhal::server {
 
@@ -46,7 +48,8 @@ struct LoadedConfig {
   Config config;
   std::vector<Origin> origins;  // of each setting, in the settings' order
   Mode mode = Mode::serve;
-  std::string text;  // for print, help and version: what goes to stdout, with its last newline
+  std::string text;    // for print, help and version: what goes to stdout, with its last newline
+  std::string notice;  // for the log: what a gunicorn.conf.py says that is not used here; mostly empty
 };
 
 // A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.
@@ -56,7 +59,15 @@ struct LoadResult : Result<LoadedConfig> {
   int exit_code = 0;                // refused: 2 for the command line's faults, 1 for all others
 };
 
+// A gunicorn.conf.py is read by a process of its own (python_config.hpp), which load_config waits for.
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment);
+
+// The same in two steps, for the master, which has other work while Python is at it: what Python has to be asked, if anything, and all the
+// rest with its answer.
+std::optional<PythonConfigRequest> python_config_request(int argc, const char* const* argv,
+                                                         const Environment& environment);
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       const std::optional<Result<std::string>>& python_answer);
 
 // The text of a narwhal.yaml alone, for tests and fuzzing: no file, no environment, relative paths as written.
 Result<Config> parse_config(std::string_view yaml, const std::string& file_name);

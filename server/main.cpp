@@ -1,7 +1,9 @@
 // The only file that includes both server/ and worker/.
 #include <cstdio>
+#include <optional>
 #include <string>
 
+#include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/check_config.hpp"
 #include "server/load_config.hpp"
@@ -16,8 +18,9 @@ using narwhal::Result;
 namespace server = narwhal::server;
 namespace worker = narwhal::worker;
 
-int check(const Config& config) {
-  narwhal::or_throw(server::check_config(config, worker::check_plugins));
+int check(const server::LoadedConfig& loaded) {
+  if (!loaded.notice.empty()) std::fprintf(stderr, "narwhal: %s\n", loaded.notice.c_str());
+  narwhal::or_throw(server::check_config(loaded.config, worker::check_plugins));
   return 0;
 }
 
@@ -38,13 +41,20 @@ std::string join(const std::vector<std::string>& faults) {
   return text;
 }
 
-int serve(const Config& config, int argc, char** argv, const server::Environment& environment) {
-  const auto read_config = [&]() -> Result<Config> {
-    const auto loaded = server::load_config(argc, argv, environment);
+int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment) {
+  std::string notice = start.notice;
+  const auto request = [&] { return server::python_config_request(argc, argv, environment); };
+  const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
+    const auto loaded = server::load_config(argc, argv, environment, answer);
     if (!loaded) return Error{join(loaded.faults)};
+    // Once is enough, until it says something new.
+    const bool is_new = loaded->notice != notice && !loaded->notice.empty();
+    if (is_new) narwhal::log::warning("{}", loaded->notice);
+    notice = loaded->notice;
     return loaded->config;
   };
-  return server::Master(config, {read_config, worker::run_template, NARWHAL_VERSION}).supervise();
+  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, start.notice})
+      .supervise();
 }
 
 }  // namespace
@@ -57,11 +67,11 @@ int main(int argc, char** argv) try {
   switch (loaded->mode) {
     case server::Mode::help:
     case server::Mode::version: return print(*loaded);
-    case server::Mode::print: return print(*loaded) == 0 ? check(loaded->config) : 1;
-    case server::Mode::check: return check(loaded->config);
+    case server::Mode::print: return print(*loaded) == 0 ? check(*loaded) : 1;
+    case server::Mode::check: return check(*loaded);
     case server::Mode::serve: break;
   }
-  return serve(loaded->config, argc, argv, environment);
+  return serve(*loaded, argc, argv, environment);
 } catch (const narwhal::StartupError& error) {
   std::fprintf(stderr, "narwhal: %s\n", error.what());
   return 1;

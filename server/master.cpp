@@ -67,6 +67,7 @@ void Master::start() {
   or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
+  if (!parts_.notice.empty()) log::warning("{}", parts_.notice);
   or_throw(move_pidfile(start_config_.pidfile));
   succession_.begin(start_config_, now_);
   if (succession_.gone()) return;
@@ -97,6 +98,7 @@ void Master::look_at_files() {
 void Master::wait() {
   watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
+  watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
   for (const LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const std::uint64_t before = now_ns();
   const std::uint64_t deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
@@ -153,7 +155,7 @@ void Master::stop(Stop how) {
 
 void Master::reap() {
   while (const auto ended = reap_any()) {
-    bool known = false;
+    bool known = succession_.reaped(ended->pid, ended->status);
     for (LiveGeneration* generation : succession_.all()) {
       known = known || generation->reaped(ended->pid, ended->status, now_);
     }

@@ -23,6 +23,7 @@ class Master : private Succession::Witness {
     ReadConfig read_config;
     TemplateBody run_template;
     std::string version;
+    std::string notice;  // of the start's configuration, for the log; may be empty
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.

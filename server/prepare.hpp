@@ -3,16 +3,23 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "server/plan.hpp"
+#include "server/python_config.hpp"
 #include "server/stage_area.hpp"
 
 namespace narwhal::server {
 
-// Reads the settings anew, from the sources the start had. The error is one line, with file, line and column.
-using ReadConfig = std::function<Result<Config>()>;
+// Reads the settings anew, from the sources the start had.
+struct ReadConfig {
+  // What Python has to be asked first, because the file is a gunicorn.conf.py; none, and an empty function: nothing.
+  std::function<std::optional<PythonConfigRequest>()> request;
+  // With Python's answer, if it was asked. The error is one line, with file, line and column.
+  std::function<Result<Config>(const std::optional<Result<std::string>>& answer)> read;
+};
 
 // Why a transaction was given up.
 struct Refusal {

@@ -35,6 +35,7 @@ void Succession::change_target(int by) {
 
 void Succession::settle(std::uint64_t now) {
   for (LiveGeneration* generation : all_) generation->settle(now);
+  if (reading_) hear_reading(now);
   if (next_ && next_->failure()) {
     next_failed(now);
   } else if (next_ && next_->ready()) {
@@ -47,7 +48,7 @@ void Succession::settle(std::uint64_t now) {
 }
 
 bool Succession::may_begin_reload() {
-  if (!reload_requested_ || stopping_ || next_ || !current_) return false;
+  if (!reload_requested_ || stopping_ || reading_ || next_ || !current_) return false;
   if (leaving_.size() < draining_max) return true;
   if (!told_that_reload_waits_) log::warning("Reload waits: {} generations are still draining", leaving_.size());
   told_that_reload_waits_ = true;
@@ -58,7 +59,21 @@ void Succession::begin_reload(std::uint64_t now) {
   reload_requested_ = told_that_reload_waits_ = false;
   rolling_back_to_ = 0;
   witness_.reloading(now);
-  const auto config = read_config_();
+  const auto request = read_config_.request ? read_config_.request() : std::nullopt;
+  if (!request) return begin_configured(read_config_.read(std::nullopt), now);
+  auto reading = PythonConfigReading::start(*request);
+  if (!reading) return give_up({"config", reading.error()});
+  reading_.emplace(*std::move(reading));
+}
+
+void Succession::hear_reading(std::uint64_t now) {
+  if (!reading_->hear() && now < reading_->deadline()) return;
+  const Result<std::string> answer = reading_->finish(now);
+  reading_.reset();
+  begin_configured(read_config_.read(answer), now);
+}
+
+void Succession::begin_configured(const Result<Config>& config, std::uint64_t now) {
   if (!config) return give_up({"config", config.error()});
   const unsigned configured = current_->plan().config().workers;
   if (current_->target() != configured && config->workers != current_->target()) {
@@ -162,7 +177,7 @@ void Succession::take_over(std::uint64_t now) {
 }
 
 bool Succession::crash_loops(std::uint64_t now) const {
-  return previous_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->crash_loops();
+  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->crash_loops();
 }
 
 void Succession::end_probation_if_due(std::uint64_t now) {
@@ -174,6 +189,7 @@ void Succession::end_probation_if_due(std::uint64_t now) {
 void Succession::retire_all(std::uint64_t now) {
   stopping_ = true;
   previous_.reset();
+  reading_.reset();
   if (next_) {
     next_->quit(now);
     leaving_.push_back(std::move(next_));
@@ -196,6 +212,7 @@ void Succession::kill_all(std::uint64_t now) {
 
 std::uint64_t Succession::next_deadline(std::uint64_t now) const {
   std::uint64_t next = previous_ ? probation_end_ns_ : never_ns;
+  if (reading_) next = std::min(next, reading_->deadline());
   for (const LiveGeneration* generation : all_) next = std::min(next, generation->next_deadline(now));
   return next;
 }

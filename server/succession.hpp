@@ -54,11 +54,17 @@ class Succession {
   // The first generation could not boot: the server ends.
   const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
   const LiveGeneration* serving() const { return current_.get(); }
-  bool in_transaction() const { return next_ != nullptr; }
+  bool in_transaction() const { return next_ != nullptr || reading_; }
+  // Readable when settle() has something to do; -1: none is needed.
+  int reading_descriptor() const { return reading_ ? reading_->descriptor() : -1; }
+  // A child has ended. True: it was the one that reads a gunicorn.conf.py.
+  bool reaped(pid_t pid, int status) { return reading_ && reading_->reaped(pid, status); }
   std::size_t leaving_count() const { return leaving_.size(); }
 
  private:
   void begin_reload(std::uint64_t now);
+  void hear_reading(std::uint64_t now);
+  void begin_configured(const Result<Config>& config, std::uint64_t now);
   void begin_rollback(std::uint64_t now);
   void begin_next(Prepared prepared, std::uint64_t now);
   void watch_sources(const Plan& plan, std::uint64_t now);
@@ -76,6 +82,7 @@ class Succession {
   Site& site_;
   ReadConfig read_config_;
   Witness& witness_;
+  std::optional<PythonConfigReading> reading_;  // the first step of a reload, while it lasts
   std::unique_ptr<LiveGeneration> current_, next_;
   std::vector<std::unique_ptr<LiveGeneration>> leaving_;
   std::vector<LiveGeneration*> all_;

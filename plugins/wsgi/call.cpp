@@ -2,6 +2,7 @@
 
 #include "plugins/wsgi/answer.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
 
 namespace narwhal::wsgi {
@@ -172,14 +173,19 @@ int call_application(PyObject* application, const Environ& environ, narwhal_exch
   const Ref input(make_input(exchange, request.body_size));
   const char* refused = nullptr;
   const Ref made(input ? environ.make(request, input.get(), refused) : nullptr);
+  HookedRequest hooked;
+  const bool has_hooks = requests_have_hooks && made;
   int outcome = NARWHAL_OK;
-  if (made) {
+  if (has_hooks && !hooked.begin(request, made.get())) {
+    outcome = fail(reused.answer, exchange);
+  } else if (made) {
     outcome = run(application, made.get(), exchange);
   } else if (refused != nullptr) {
     host->fail(exchange, 400, bytes_of(refused));
   } else {
     outcome = fail(reused.answer, exchange);
   }
+  if (has_hooks) hooked.end(made.get(), reused.answer);
   if (input) close_input(input.get());
   set_current_exchange(nullptr);
   reused.answer.end();

@@ -6,6 +6,7 @@
 #include "plugins/wsgi/call.hpp"
 #include "plugins/wsgi/environ.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
 #include "plugins/wsgi/interpreter.hpp"
 #include "plugins/wsgi/python.hpp"
@@ -73,6 +74,18 @@ int enter(const narwhal_boot* boot) {
   return fault.empty() ? NARWHAL_OK : refuse(boot, fault);
 }
 
+// With the GIL.
+int refuse_hooks(const narwhal_boot* boot) {
+  const std::string reason = "hooks of " + option(boot, "hooks") + ": " + exception_line();
+  log_exception(NARWHAL_LOG_ERROR, "Exception in worker process");
+  return refuse(boot, reason);
+}
+
+int begin_hooks(const narwhal_boot* boot) {
+  const auto place = static_cast<unsigned>(boot->worker) + 1;
+  return open_hooks({option(boot, "hooks"), place, boot->workers, boot->threads}) ? NARWHAL_OK : refuse_hooks(boot);
+}
+
 // In the template: what is loaded here is what every worker inherits.
 int preload(const narwhal_boot* boot, void** out) noexcept try {
   host = boot->host;
@@ -95,18 +108,29 @@ int worker_init(const narwhal_boot* boot, void** out) noexcept try {
   std::unique_ptr<Instance> instance(static_cast<Instance*>(*out));
   *out = nullptr;
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
-  int loaded = NARWHAL_OK;
-  if (instance == nullptr) {
+  int loaded = begin_hooks(boot);
+  if (loaded == NARWHAL_OK && instance == nullptr) {
     instance = std::make_unique<Instance>();
     instance->name = option(boot, "app");
     loaded = load(boot, *instance);
   }
   if (loaded == NARWHAL_OK && !prepare_environ(boot, *instance)) loaded = NARWHAL_ERROR;
+  if (loaded != NARWHAL_OK) instance.reset();  // while the GIL is held
   leave_interpreter();
   if (loaded != NARWHAL_OK) return loaded;
   ++mounts;
   *out = instance.release();
   return NARWHAL_OK;
+} catch (const std::exception& error) {
+  return refuse(boot, error.what());
+}
+
+int ready_check(const narwhal_boot* boot, void* instance) noexcept try {
+  if (option(boot, "hooks").empty()) return NARWHAL_OK;
+  if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
+  const int ready = hooks_ready(instance_of(instance).application.get()) ? NARWHAL_OK : refuse_hooks(boot);
+  leave_interpreter();
+  return ready;
 } catch (const std::exception& error) {
   return refuse(boot, error.what());
 }
@@ -129,7 +153,7 @@ int handle(void* instance, narwhal_exchange* exchange) noexcept {
   return outcome;
 }
 
-void stuck(void*, narwhal_exchange* exchange) noexcept try {
+void log_stacks(narwhal_exchange* exchange) noexcept try {
   const narwhal_request& request = *host->request(exchange);
   log_all_stacks("Python stacks, with " + std::string(view_of(request.method)) + " " +
                  std::string(view_of(request.target).substr(0, 1000)) + " past its deadline");
@@ -137,11 +161,17 @@ void stuck(void*, narwhal_exchange* exchange) noexcept try {
   log_all_stacks("Python stacks");
 }
 
+void stuck(void*, narwhal_exchange* exchange) noexcept {
+  log_stacks(exchange);
+  abort_by_hook();
+}
+
 void fork_begins(void*) noexcept { before_fork(); }
 void fork_is_over(void*) noexcept { after_fork_in_template(); }
 
 void worker_exit(void* pointer) noexcept {
   if (!enter_for_the_end()) return;
+  if (mounts == 1) close_hooks();
   delete static_cast<Instance*>(pointer);
   if (--mounts != 0) return leave_interpreter();
   clear_environ_texts();
@@ -169,7 +199,7 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .options = wsgi::options,
     .preload = wsgi::preload,
     .worker_init = wsgi::worker_init,
-    .ready_check = nullptr,
+    .ready_check = wsgi::ready_check,
     .thread_init = wsgi::thread_init,
     .thread_exit = wsgi::thread_exit,
     .handle = wsgi::handle,

@@ -271,8 +271,7 @@ TEST_CASE("load: the command line's faults end in 2, all others in 1, and all ar
   refused({"--check-config"}, 1, no_app);
   refused({"-c", "x.yaml", "a"}, 1, "x.yaml: there is no such file");
   refused({"-c", ".", "a"}, 1, start.path(".").substr(0, start.path(".").size() - 2) + ": is not a file");
-  refused({"-c", "gunicorn.conf.py"}, 1,
-          "gunicorn.conf.py: is Python by its name; narwhal reads YAML: see narwhal.yaml(5)");
+  refused({"-c", "gunicorn.conf.py"}, 1, "gunicorn.conf.py: there is no such file");
   refused({"-w"}, 2, "--workers: needs a value");
   refused({"-w", "x", "a"}, 2, "--workers: 'x' is not a whole number");
   refused({"--wrokers", "4", "a"}, 2, "unknown flag '--wrokers': did you mean '--workers'?");

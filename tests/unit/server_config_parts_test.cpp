@@ -83,8 +83,8 @@ TEST_CASE("unknown names: every flag and key of Gunicorn that is not ours is kno
   CHECK(unknown_flag_text("--pidfile") == "unknown flag '--pidfile': the flag is '--pid'");
   CHECK(unknown_flag_text("-z") == "unknown flag '-z'");
   CHECK(unknown_key_text("post_fork") ==
-        "'post_fork' is Gunicorn's; narwhal does not have it: hooks are functions of a plugin here: see "
-        "narwhal/plugin.h");
+        "'post_fork' is Gunicorn's; narwhal does not have it: hooks are functions, which a gunicorn.conf.py or a "
+        "plugin may have");
 }
 
 TEST_CASE("unknown names: no setting of ours is called absent") {

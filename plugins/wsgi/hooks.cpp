@@ -1,0 +1,161 @@
+#include "plugins/wsgi/hooks.hpp"
+
+#include <atomic>
+#include <thread>
+
+#include "plugins/wsgi/hooks_script.hpp"
+#include "plugins/wsgi/interpreter.hpp"
+
+namespace narwhal::wsgi {
+
+bool requests_have_hooks = false;
+
+namespace {
+
+PyObject* hooks = nullptr;  // the script's Hooks; the next two are its classes, too
+PyObject* request_class = nullptr;
+PyObject* response_class = nullptr;
+bool told_ready = false;
+bool has_pre_request = false, has_post_request = false;
+std::atomic<bool> may_abort{false};  // there is a worker_abort that has not been called
+
+PyObject* write_log(PyObject*, PyObject* arguments) noexcept {
+  int level = 0;
+  PyObject *line = nullptr, *text = nullptr;
+  if (PyArg_ParseTuple(arguments, "iUU", &level, &line, &text) == 0) return nullptr;
+  const Ref line_bytes(PyUnicode_AsEncodedString(line, "utf-8", "backslashreplace"));
+  const Ref text_bytes(line_bytes ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : nullptr);
+  if (!text_bytes) return nullptr;
+  const narwhal_bytes below = bytes_of(view_of_bytes(text_bytes.get()));
+  if (below.size == 0) {
+    host->log(level, bytes_of(view_of_bytes(line_bytes.get())));
+  } else {
+    host->log_text(level, bytes_of(view_of_bytes(line_bytes.get())), below);
+  }
+  return Py_NewRef(Py_None);
+}
+
+PyMethodDef write_log_method = {"write_log", write_log, METH_VARARGS, "write_log(level, line, text)"};
+
+bool has_hook(const char* name) noexcept {
+  const Ref hook(PyObject_GetAttrString(hooks, name));
+  return hook && hook.get() != Py_None;
+}
+
+// A method of Hooks without arguments.
+bool tell(const char* method) noexcept {
+  const Ref done(PyObject_CallMethod(hooks, method, nullptr));
+  return static_cast<bool>(done);
+}
+
+bool make_hooks(const HookFacts& facts) noexcept {
+  const Ref code(Py_CompileString(hooks_script, "<narwhal: hooks>", Py_file_input));
+  const Ref globals(PyDict_New());
+  if (!code || !globals) return false;
+  if (PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) != 0) return false;
+  const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
+  const Ref write(done ? PyCFunction_New(&write_log_method, nullptr) : nullptr);
+  const Ref location(write ? PyUnicode_DecodeFSDefault(facts.location.c_str()) : nullptr);
+  if (!location) return false;
+  hooks = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "Hooks"), "OOIII", location.get(), write.get(),
+                                facts.age, facts.workers, facts.threads);
+  if (hooks == nullptr) return false;
+  request_class = Py_NewRef(PyDict_GetItemString(globals.get(), "Request"));
+  response_class = Py_NewRef(PyDict_GetItemString(globals.get(), "Response"));
+  return true;
+}
+
+// [(name, value), ...], the names as Gunicorn has them.
+PyObject* header_list(const narwhal_field* fields, std::uint32_t count, bool upper) noexcept {
+  Ref list(PyList_New(0));
+  for (std::uint32_t index = 0; list && index < count; ++index) {
+    const Ref name(latin1_text(view_of(fields[index].name)));
+    const Ref value(name ? latin1_text(view_of(fields[index].value)) : nullptr);
+    const Ref shown(value && upper ? PyObject_CallMethod(name.get(), "upper", nullptr) : Py_XNewRef(name.get()));
+    const Ref pair(value && shown ? PyTuple_Pack(2, shown.get(), value.get()) : nullptr);
+    if (!pair || PyList_Append(list.get(), pair.get()) != 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* make_request(const narwhal_request& request) noexcept {
+  const auto text = [](narwhal_bytes bytes) { return Ref(latin1_text(view_of(bytes))); };
+  const Ref headers(header_list(request.fields, request.field_count, true));
+  const Ref method = text(request.method), uri = text(request.target), path = text(request.path),
+            query = text(request.query), version = text(request.protocol), scheme = text(request.scheme),
+            address = text(request.peer);
+  if (!headers || !method || !uri || !path || !query || !version || !scheme || !address) return nullptr;
+  const Ref peer(Py_BuildValue("(Oi)", address.get(), static_cast<int>(request.peer_port)));
+  if (!peer) return nullptr;
+  return PyObject_CallFunctionObjArgs(request_class, method.get(), uri.get(), path.get(), query.get(), version.get(),
+                                      scheme.get(), peer.get(), headers.get(), nullptr);
+}
+
+PyObject* make_response(const Answer& answer) noexcept {
+  const Ref headers(header_list(answer.headers().data(), answer.headers().count(), false));
+  PyObject* const status = answer.status_text();
+  if (!headers) return nullptr;
+  return PyObject_CallFunctionObjArgs(response_class, status != nullptr ? status : Py_None, headers.get(), nullptr);
+}
+
+void run_abort() noexcept {
+  if (!attach_thread()) return;
+  const Gil gil;
+  if (!tell("abort")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_abort hook");
+}
+
+}  // namespace
+
+bool open_hooks(const HookFacts& facts) noexcept {
+  if (hooks != nullptr || facts.location.empty()) return true;
+  if (!make_hooks(facts)) return false;
+  has_pre_request = has_hook("pre_request");
+  has_post_request = has_hook("post_request");
+  may_abort.store(has_hook("worker_abort"));
+  return tell("forked");
+}
+
+bool hooks_ready(PyObject* application) noexcept {
+  if (hooks == nullptr || std::exchange(told_ready, true)) return true;
+  const Ref done(PyObject_CallMethod(hooks, "ready", "O", application));
+  requests_have_hooks = done && (has_pre_request || has_post_request);
+  return static_cast<bool>(done);
+}
+
+void close_hooks() noexcept {
+  if (hooks == nullptr) return;
+  if (!tell("leave")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
+  Py_CLEAR(hooks);
+  Py_CLEAR(request_class);
+  Py_CLEAR(response_class);
+}
+
+void abort_by_hook() noexcept try {
+  if (may_abort.exchange(false)) std::thread(run_abort).detach();
+} catch (...) {
+  log_line(NARWHAL_LOG_ERROR, "There is no thread for the worker_abort hook");
+}
+
+bool HookedRequest::begin(const narwhal_request& request, PyObject* environ) noexcept {
+  request_.reset(make_request(request));
+  refused_ = true;
+  if (!request_) return false;
+  if (has_pre_request) {
+    const Ref done(PyObject_CallMethod(hooks, "before", "OO", request_.get(), environ));
+    if (!done) return false;
+  }
+  refused_ = false;
+  return true;
+}
+
+void HookedRequest::end(PyObject* environ, const Answer& answer) noexcept {
+  if (!request_ || !has_post_request) return;
+  const Ref nothing(refused_ ? PyDict_New() : nullptr);
+  const Ref response(refused_ ? Py_NewRef(Py_None) : make_response(answer));
+  const Ref done(response ? PyObject_CallMethod(hooks, "after", "OOO", request_.get(),
+                                                nothing ? nothing.get() : environ, response.get())
+                          : nullptr);
+  if (!done) log_exception(NARWHAL_LOG_ERROR, "Exception in post_request hook");
+}
+
+}  // namespace narwhal::wsgi

@@ -1,0 +1,216 @@
+"""Hooks of a gunicorn.conf.py in the workers of a Python application: which run, in what order, and what they may do."""
+import ast
+import re
+import signal
+import textwrap
+
+import pytest
+
+from clock import eventually
+from server import BUILD, run
+
+pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
+                                reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+
+# say(...) adds a line to the file "said" beside the application.
+SAY = """\
+import os
+def say(*what):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "said"), "a") as file:
+        print(*what, file=file)
+"""
+APP = SAY + """\
+import time
+say("import")
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    say("app", path)
+    if path == "/raise":
+        raise ValueError("by the app")
+    if path == "/sleep":
+        time.sleep(1000)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-App", "yes")])
+    return [repr({key: value for key, value in environ.items() if key.startswith("HTTP_")}).encode()]
+"""
+
+
+@pytest.fixture
+def hooked(serve, tmp_path):
+    """hooked(text, *flags): a server of APP with a gunicorn.conf.py that may say()."""
+    def start(text, *flags, **named):
+        (tmp_path / "shop.py").write_text(APP)
+        (tmp_path / "gunicorn.conf.py").write_text(SAY + textwrap.dedent(text))
+        return serve("shop:app", *flags, **named)
+    return start
+
+
+@pytest.fixture
+def said(tmp_path):
+    def read():
+        path = tmp_path / "said"
+        return path.read_text().splitlines() if path.exists() else []
+    return read
+
+
+ALL = """
+    workers = 1
+    def on_starting(server): say("on_starting")
+    def when_ready(server): say("when_ready")
+    def post_fork(server, worker): say("post_fork", worker.pid == os.getpid(), server.pid == os.getppid(), worker.age)
+    def post_worker_init(worker): say("post_worker_init", worker.app.wsgi().__name__)
+    def pre_request(worker, req): say("pre_request", req.method, req.path, req.query, req.uri, req.remote_addr[0])
+    def post_request(worker, req, environ, resp):
+        say("post_request", req.path, environ["PATH_INFO"], resp.status, resp.status_code, dict(resp.headers).get("X-App"))
+    def worker_exit(server, worker): say("worker_exit", worker.alive)
+    """
+
+
+@pytest.mark.parametrize("flags, began", [((), ["post_fork True True 1", "import"]),
+                                          (("--preload",), ["import", "post_fork True True 1"])])
+def test_hooks_run_in_gunicorns_order(hooked, said, flags, began):
+    server = hooked(ALL, *flags)
+    assert server.get("/a%20b?c=d").status == 200
+    eventually("what post_request says", lambda: any(line.startswith("post_request") for line in said()))
+    assert server.stop() == 0
+    assert said() == began + [
+        "post_worker_init app",
+        "pre_request GET /a%20b c=d /a%20b?c=d 127.0.0.1",
+        "app /a b",
+        "post_request /a%20b /a b 200 OK 200 yes",
+        "worker_exit False",
+    ]
+    assert re.findall(r"not used here: (.*)", server.log()) == ["on_starting, when_ready"]
+
+
+def test_the_log_and_the_settings_are_within_reach(hooked):
+    server = hooked("""
+        timeout = 77
+        threads = 2
+        bind = "127.0.0.1:1"
+        def post_fork(server, worker):
+            server.log.info("Worker spawned (pid: %s)", worker.pid)
+            worker.log.warning("%(a)s of %(b)s", {"a": 1, "b": 2})
+            worker.log.debug("unseen")
+            try:
+                raise ValueError("shown")
+            except ValueError:
+                server.log.exception("with its traceback")
+            cfg = worker.cfg
+            server.log.error("%s", (cfg.timeout, cfg.workers, cfg.threads, cfg.bind, cfg.max_requests, cfg.worker_class))
+            server.log.error("%s", getattr(cfg, "nothing", "no such setting"))
+        """, "-w", 2)
+    log = server.log()
+    for pid in server.worker_pids():
+        assert re.search(rf"\[{pid}\] \[INFO\] Worker spawned \(pid: {pid}\)$", log, re.MULTILINE)
+    assert re.search(r"\[WARNING\] 1 of 2$", log, re.MULTILINE) and "unseen" not in log
+    assert re.search(r"\[ERROR\] with its traceback\nTraceback .*\n(  .*\n)+ValueError: shown$", log, re.MULTILINE)
+    assert "[ERROR] (77, 2, 2, ['127.0.0.1:1'], 0, 'sync')" in log and "[ERROR] no such setting" in log
+
+
+@pytest.mark.parametrize("hook", ["post_fork(server, worker)", "post_worker_init(worker)"])
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_a_hook_that_raises_fails_the_boot(hooked, hook, flags):
+    server = hooked(f"def {hook}: raise KeyError('by the hook')\n", *flags, wait=False)
+    assert server.wait_exit() == 3
+    assert "Exception in worker process\nTraceback" in server.log() and "KeyError: 'by the hook'" in server.log()
+    assert re.search(r"hooks of \S+/gunicorn\.conf\.py: KeyError: 'by the hook'", server.log()), server.log()
+
+
+def test_the_boot_fails_with_a_hook_of_the_wrong_arity(hooked):
+    server = hooked("def pre_request(req): pass\n", wait=False)
+    assert server.wait_exit() == 3
+    assert "TypeError: pre_request must have an arity of: 2" in server.log()
+
+
+@pytest.mark.parametrize("parameters", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
+def test_post_request_has_two_to_four_parameters(hooked, said, parameters):
+    server = hooked(f"def post_request({parameters}): say('post', sorted(locals()))\n")
+    server.wait_serving()
+    eventually("what post_request says", lambda: said()[-1] == f"post {sorted(parameters.split(', '))}")
+
+
+def test_pre_request_may_refuse_and_add_headers(hooked, said):
+    server = hooked("""
+        def pre_request(worker, req):
+            if req.path == "/no":
+                raise PermissionError("not you")
+            req.headers.append(("X-REQUEST-ID", "17"))
+            req.headers.append(("X-TWICE", "b"))
+            req.headers = [pair for pair in req.headers if pair[0] != "X-SECRET"]
+        def post_request(worker, req, environ, resp): say("post", req.path, len(environ) > 3, resp and resp.status)
+        """)
+    answer = server.get("/yes", headers=[("X-Secret", "s"), ("X-Twice", "a"), ("X-Kept", "k")])
+    seen = ast.literal_eval(answer.text)
+    assert (seen["HTTP_X_REQUEST_ID"], seen["HTTP_X_TWICE"], seen["HTTP_X_KEPT"]) == ("17", "a,b", "k")
+    assert "HTTP_X_SECRET" not in seen
+    assert server.get("/no").status == 500
+    assert "Error handling request /no" in server.log() and "PermissionError: not you" in server.log()
+    assert server.get("/raise").status == 500
+    eventually("all of post_request", lambda: [line for line in said() if line.startswith("post")] == [
+        "post /yes True 200 OK", "post /no False None", "post /raise True None"])
+
+
+def test_post_request_that_raises_is_only_logged(hooked):
+    server = hooked("def post_request(worker, req): raise KeyError('afterwards')\n")
+    for _ in range(2):
+        server.wait_serving()
+    server.wait_for(r"\[ERROR\] Exception in post_request hook\nTraceback", count=2)
+
+
+def test_worker_abort_runs_when_a_request_is_past_its_deadline(hooked, said):
+    server = hooked("def worker_abort(worker): say('abort', worker.pid)\n", "-t", "1", "--graceful-timeout", "1")
+    pids = server.worker_pids()
+    assert server.get("/sleep").status == 504
+    eventually("what worker_abort says", lambda: f"abort {pids[0]}" in said())
+    server.wait_workers(1, without=pids)
+
+
+def test_a_reload_runs_the_changed_hooks(hooked, said, tmp_path):
+    server = hooked("def post_fork(server, worker): say('first')\n")
+    (tmp_path / "gunicorn.conf.py").write_text(SAY + "def post_fork(server, worker): say('second')\n")
+    server.reload()
+    assert [line for line in said() if line != "import"] == ["first", "second"]
+    (tmp_path / "gunicorn.conf.py").write_text(SAY + "def post_fork(server, worker): raise KeyError('no')\n")
+    server.send(signal.SIGHUP)
+    server.wait_for(r"Reload failed at step 'boot': .*hooks of .*KeyError: 'no'.*generation 2 goes on serving")
+    server.wait_serving()
+
+
+def test_two_applications_share_one_set_of_hooks(serve, said, tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "blog.py").write_text(APP)
+    plugin = BUILD / "plugins" / "wsgi.so"
+    (tmp_path / "hooks.py").write_text(SAY + textwrap.dedent(ALL))
+    server = serve(config=f"""
+routes:
+  - prefix: /shop
+    app: {plugin}
+    options: {{app: "shop:app", hooks: {tmp_path}/hooks.py}}
+  - prefix: /blog
+    app: {plugin}
+    options: {{app: "blog:app", hooks: {tmp_path}/hooks.py}}
+""")
+    for path in ("/shop/1", "/blog/2"):
+        assert server.get(path).status == 200
+    server.stop()
+    names = [line.split()[0] for line in said()]
+    assert names.count("post_fork") == names.count("post_worker_init") == names.count("worker_exit") == 1
+    assert names.count("pre_request") == names.count("post_request") == names.count("app") == 2
+    assert names[0] == "post_fork" and names[1:3] == ["import", "import"] and names[-1] == "worker_exit"
+
+
+def test_hooks_of_a_module_and_of_other_modules(serve, said, tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "__init__.py").write_text("")
+    (tmp_path / "conf" / "web.py").write_text("post_fork = 'other.forked'\nproc_name = 'by module'\n")
+    (tmp_path / "other.py").write_text(SAY + "def forked(server, worker): say('forked', server.cfg.proc_name)\n")
+    server = serve("-c", "python:conf.web", "shop:app")
+    server.wait_serving()
+    assert said()[0] == "forked by module"
+
+
+def test_hooks_of_a_native_application_are_named(tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text("def post_fork(server, worker): pass\n")
+    done = run("--check-config", BUILD / "examples" / "echo.so", cwd=tmp_path)
+    assert done.stderr == "narwhal: gunicorn.conf.py: not used here: post_fork\n"

@@ -1,0 +1,162 @@
+// A gunicorn.conf.py's values, with Gunicorn's types, become our settings; what is not ours is named.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "server/gunicorn_file.hpp"
+#include "server/setting_values.hpp"
+
+using namespace narwhal;
+using namespace narwhal::server;
+
+namespace {
+
+// Rows of the answer: ["workers", 3, "int", "9"].
+GunicornFile read(const std::string& rows) {
+  return read_gunicorn_answer(R"({"file": "/srv/gunicorn.conf.py", "settings": [)" + rows + "]}", "g.py");
+}
+
+Draft merged(const std::string& rows) { return merge_layers({read(rows).layer}); }
+
+Config good(const std::string& rows) {
+  const Draft draft = merged(rows);
+  for (const std::string& fault : draft.faults) FAIL(fault);
+  return draft.config;
+}
+
+std::vector<std::string> faults(const std::string& rows) { return merged(rows).faults; }
+
+std::string bind_text(const std::string& rows) {
+  std::string text;
+  for (const std::string& each : value_texts(*find_setting("bind"), good(rows))) text += each + " ";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("gunicorn file: numbers are numbers, or texts of them") {
+  CHECK(good(R"(["workers", 3, "int", "9"])").workers == 9);
+  CHECK(good(R"(["workers", 3, "str", " 9\n"])").workers == 9);
+  CHECK(good(R"(["threads", 3, "bool", "true"])").threads == 1);
+  CHECK(good(R"(["timeout", 3, "int", "120"])").timeout == std::chrono::seconds(120));
+  CHECK(good(R"(["limit_request_line", 3, "int", "0"])").limit_request_line == 0);
+  CHECK(good(R"(["workers", 3, "None", ""])").workers == Config{}.workers);
+  CHECK(faults(R"(["timeout", 7, "float", "1.5"])") ==
+        std::vector<std::string>{"g.py:7: timeout: '1.5' is not a whole number of seconds"});
+  CHECK(faults(R"(["timeout", 7, "list", [["int", "1"]]])") ==
+        std::vector<std::string>{"g.py:7: timeout: is of type list, not a number"});
+}
+
+TEST_CASE("gunicorn file: bind is a text or a list") {
+  CHECK(bind_text(R"(["bind", 1, "str", "0.0.0.0:80"])") == "0.0.0.0:80 ");
+  CHECK(bind_text(R"(["bind", 1, "list", [["str", ":81"], ["str", "unix:/run/x"]]])") == ":81 unix:/run/x ");
+  CHECK(faults(R"(["bind", 1, "list", []])") == std::vector<std::string>{"g.py:1: bind: names no address"});
+  CHECK(faults(R"(["bind", 1, "int", "8000"])") ==
+        std::vector<std::string>{"g.py:1: bind: is of type int, not a text or a list"});
+  CHECK(faults(R"(["bind", 0, "list", [["int", "8000"]]])") ==
+        std::vector<std::string>{"g.py: bind: is of type int, not a text, which each value in it must be"});
+}
+
+TEST_CASE("gunicorn file: a umask is a number, which Python has read already; only a text may be octal") {
+  CHECK(good(R"(["umask", 1, "int", "18"])").umask == 022);
+  CHECK(good(R"(["umask", 1, "str", "0o22"])").umask == 022);
+  CHECK(good(R"(["umask", 1, "str", "022"])").umask == 022);
+  CHECK(good(R"(["umask", 1, "str", "18"])").umask == 022);
+  CHECK(faults(R"(["umask", 1, "str", "x"])").size() == 1);
+  CHECK(faults(R"(["umask", 1, "dict", []])") ==
+        std::vector<std::string>{"g.py:1: umask: is of type dict, not a number"});
+}
+
+TEST_CASE("gunicorn file: switches are True or False, texts are texts, users may be numbers") {
+  CHECK(good(R"(["preload_app", 1, "bool", "true"])").preload_app);
+  CHECK(good(R"(["preload_app", 1, "str", "True"])").preload_app);
+  CHECK(faults(R"(["preload_app", 1, "int", "1"])") ==
+        std::vector<std::string>{"g.py:1: preload_app: is of type int, not True or False"});
+  CHECK(good(R"(["accesslog", 1, "str", "-"])").accesslog == "-");
+  CHECK(good(R"(["accesslog", 1, "None", ""])").accesslog.empty());
+  CHECK(faults(R"(["accesslog", 1, "bool", "false"])") ==
+        std::vector<std::string>{"g.py:1: accesslog: is of type bool, not a text"});
+  CHECK(good(R"(["user", 1, "int", "33"])").user == "33");
+  CHECK(good(R"(["user", 1, "str", "www-data"])").user == "www-data");
+  CHECK(good(R"(["loglevel", 1, "str", "DEBUG"])").loglevel == LogLevel::debug);
+  CHECK(good(R"(["proxy_protocol", 1, "bool", "true"])").proxy_protocol == ProxyProtocol::either);
+  CHECK(good(R"(["proxy_protocol", 1, "str", "v2"])").proxy_protocol == ProxyProtocol::v2);
+}
+
+TEST_CASE("gunicorn file: pairs are a dict or a list, and who is trusted may be nobody") {
+  const Options headers{{"X-Forwarded-Proto", "https"}, {"X-TLS", "on"}};
+  CHECK(good(R"(["secure_scheme_headers", 1, "dict", [["X-Forwarded-Proto", "str", "https"], ["X-TLS", "str", "on"]]])")
+            .secure_scheme_headers == headers);
+  CHECK(good(R"(["raw_env", 1, "list", [["str", "A=b=c"]]])").raw_env == Options{{"A", "b=c"}});
+  CHECK(good(R"(["raw_env", 1, "list", []])").raw_env.empty());
+  CHECK(faults(R"(["raw_env", 1, "list", [["str", "A"]]])") ==
+        std::vector<std::string>{"g.py:1: raw_env: 'A' is not NAME=VALUE"});
+  CHECK(good(R"(["forwarded_allow_ips", 1, "str", "10.0.0.0/8,::1"])").forwarded_allow_ips ==
+        IpRanges{"10.0.0.0/8,::1"});
+  CHECK(good(R"(["forwarded_allow_ips", 1, "None", ""])").forwarded_allow_ips == IpRanges{});
+  CHECK(good(R"(["forwarded_allow_ips", 1, "str", ""])").forwarded_allow_ips == IpRanges{});
+}
+
+TEST_CASE("gunicorn file: the app is named by wsgi_app") {
+  const Draft draft = merged(R"(["wsgi_app", 4, "str", "shop:app"])");
+  REQUIRE(draft.config.routes.size() == 1);
+  CHECK(draft.config.routes[0].app == "shop:app");
+  CHECK(draft.origins.find("app")->second == "g.py:4");
+  CHECK(good(R"(["wsgi_app", 4, "None", ""])").routes.empty());
+  CHECK(faults(R"(["wsgi_app", 4, "callable", ""])").size() == 1);
+}
+
+TEST_CASE("gunicorn file: what is Gunicorn's and not ours is named, where it would change something") {
+  const auto not_used = [](const std::string& rows) { return read(rows).not_used; };
+  using Names = std::vector<std::string>;
+  CHECK(not_used(R"(["worker_class", 1, "str", "gevent"], ["on_starting", 2, "callable", ""])") ==
+        Names{"worker_class", "on_starting"});
+  CHECK(not_used(R"(["worker_class", 1, "str", "sync"])").empty());
+  CHECK(not_used(R"(["worker_class", 1, "str", "gthread"])").empty());
+  CHECK(not_used(R"(["worker_class", 1, "callable", ""])") == Names{"worker_class"});
+  CHECK(not_used(R"(["daemon", 1, "bool", "false"], ["spew", 1, "bool", "true"])") == Names{"spew"});
+  CHECK(not_used(R"(["logconfig_dict", 1, "dict", []])").empty());
+  CHECK(not_used(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"]]])") == Names{"logconfig_dict"});
+  CHECK(not_used(R"(["sendfile", 1, "bool", "false"])") == Names{"sendfile"});
+  CHECK(not_used(R"(["sendfile", 1, "None", ""])").empty());
+  CHECK(faults(R"(["worker_class", 1, "str", "gevent"])").empty());
+}
+
+TEST_CASE("gunicorn file: what would be served in the clear is an error, not a note") {
+  CHECK(faults(R"(["certfile", 5, "str", "/etc/cert.pem"])") ==
+        std::vector<std::string>{
+            "g.py:5: certfile: TLS is not in this version of narwhal: leave it to a proxy in front"});
+  CHECK(faults(R"(["certfile", 5, "None", ""], ["cert_reqs", 6, "int", "0"])").empty());
+}
+
+TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {
+  const std::vector<std::string> post_fork{"post_fork"};
+  CHECK(read(R"(["post_fork", 1, "callable", ""])").hooks == post_fork);
+  CHECK(read(R"(["post_fork", 1, "str", "hooks.post_fork"])").hooks == post_fork);
+  CHECK(read(R"(["post_fork", 1, "None", ""])").hooks.empty());
+  CHECK(read(R"(["when_ready", 1, "callable", ""])").hooks.empty());
+  CHECK(read(R"(["when_ready", 1, "callable", ""])").not_used == std::vector<std::string>{"when_ready"});
+  CHECK(faults(R"(["post_fork", 3, "int", "1"])") == std::vector<std::string>{"g.py:3: post_fork: is no function"});
+}
+
+TEST_CASE("gunicorn file: a helper that happens to have the name of a setting of ours alone is the file's own") {
+  CHECK(good(R"(["queue_size", 1, "callable", ""])").queue_size == Config{}.queue_size);
+  CHECK(good(R"(["queue_size", 1, "int", "7"])").queue_size == 7);
+  CHECK(faults(R"(["keepalive", 1, "callable", ""])") ==
+        std::vector<std::string>{"g.py:1: keepalive: is a function or class, not a number"});
+}
+
+TEST_CASE("gunicorn file: Python's fault is one line with its place") {
+  const GunicornFile file =
+      read_gunicorn_answer(R"({"file": "/srv/g.py", "fault": [3, "NameError: name 'x' is not defined"]})", "g.py");
+  CHECK(file.layer.faults == std::vector<std::string>{"g.py:3: NameError: name 'x' is not defined"});
+}
+
+TEST_CASE("gunicorn file: an answer that is none is a fault") {
+  for (const char* answer : {"{\"file\": ", "]", "\xff"}) {
+    CAPTURE(answer);
+    CHECK(read_gunicorn_answer(answer, "g.py").layer.faults.size() == 1);
+  }
+}
