@@ -106,7 +106,7 @@ void Connection::take_answer(Exchange& exchange, Push push) {
     exchange.ended = taken.ended || exchange.ended;
     answering_ = taken.begun;
   }
-  if (!segments.empty() && out_ != nullptr && push == Push::now && !send_out(true)) return discard_all(segments);
+  if (!segments.empty() && out_ != nullptr && push != Push::hold && !send_out(true)) return discard_all(segments);
   send_segments(segments, push);
   if (state_ != State::closing && exchange_ == &exchange && exchange.ended && exchange.returned) end_exchange(exchange);
 }
@@ -169,7 +169,11 @@ void Connection::next_request() {
   // A half-closed client has sent all it will: what is not whole by now never will be.
   const bool never_whole = end_seen_ && (state_ == State::head || state_ == State::body);
   if (exchange_ != nullptr && out_ != nullptr && !never_whole) return loop_.unflushed(*this);
-  if (out_ != nullptr) flush();
+  if (out_ != nullptr && !never_whole && loop_.gathers_answers()) {
+    loop_.unflushed(*this);
+  } else if (out_ != nullptr) {
+    flush();
+  }
   if (state_ == State::closing) return;
   if (never_whole)
     return sending_ == nullptr || state_ == State::body ? close() : static_cast<void>(close_after_ = true);

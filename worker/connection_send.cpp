@@ -72,7 +72,8 @@ bool Connection::send_out(bool more) {
 void Connection::send_segments(std::vector<Segment>& segments, Push push) {
   std::uint64_t bytes = 0;
   for (const Segment& segment : segments) bytes += segment.data == nullptr ? held_bytes_max + 1 : segment.size;
-  if (push == Push::hold && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max) {
+  const bool held = push == Push::hold || (push == Push::soon && loop_.gathers_answers());
+  if (held && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max) {
     if (!reserve_out(bytes)) return discard_all(segments);
     for (Segment& segment : segments) {
       std::memcpy(out_->tail(), segment.data, segment.size);

@@ -46,8 +46,8 @@ void discard(Segment& segment) noexcept;
 // Makes the bytes of a borrowed one its own. Throws std::bad_alloc.
 void own(Segment& segment);
 
-// When bytes of an answer leave: at once, or with what follows them before the loop turns again.
-enum class Push : std::uint8_t { now, hold };
+// When bytes of an answer leave: at once; before the loop turns again, with what follows them; or as Loop::gathers_answers() says.
+enum class Push : std::uint8_t { now, hold, soon };
 
 class Exchange {
  public:

@@ -17,7 +17,7 @@ void Exchange::end_answer() {
 // Its connection stays with it until handle() has returned.
 void Exchange::flush() {
   const bool anything = (out != nullptr && out->size() != 0) || !segments_.empty();
-  if (on_handler_thread() && anything) hand_over(Push::now, answer_ == Answer::finished ? Last::yes : Last::no);
+  if (on_handler_thread() && anything) hand_over(Push::soon, answer_ == Answer::finished ? Last::yes : Last::no);
 }
 
 void Exchange::move_to_handover() {

@@ -20,6 +20,10 @@ Loop* the_loop = nullptr;  // one a process: what drop_buffer(), a C callback wi
 
 constexpr std::size_t spare_connections_max = 256;
 constexpr std::uint64_t relief_ms = 5;  // how often waiting requests are offered to siblings
+// To wake a client (or a proxy on this machine) for its answer costs as much as many a request, and while a handler takes
+// its time, it falls asleep after each. So while others wait anyway, answers leave together. What is quicker than this
+// keeps clients awake, and what is held back longer would be missed.
+constexpr std::uint64_t gathering_from_ns = 20'000, gathering_for_ns = 500'000;
 constexpr auto relaxed = std::memory_order_relaxed;
 
 std::chrono::milliseconds patience_of(const Config& config) {
@@ -214,6 +218,7 @@ void Loop::make_ready(Exchange& exchange) {
 
 void Loop::unflushed(Connection& connection) {
   if (std::exchange(connection.unflushed, true)) return;
+  if (held_since_ns_ == 0) held_since_ns_ = turn_ns();
   connection.next_unflushed = std::exchange(unflushed_, &connection);
 }
 
@@ -292,6 +297,7 @@ void Loop::completed(Exchange& exchange, int result) {
   const std::uint64_t ended_ns = exchange.returned_ns != 0 ? exchange.returned_ns : turn_ns_;
   const std::uint64_t took = std::min(ended_ns - exchange.handled_ns, Mount::slow_cut_ns);
   mount.usual_ns += (static_cast<std::int64_t>(took) - static_cast<std::int64_t>(mount.usual_ns)) / 16;
+  slow_enough_ = mount.usual_ns > gathering_from_ns;
   exchange.returned = true;
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
@@ -308,10 +314,11 @@ void Loop::completed(Exchange& exchange, int result) {
   }
   exchange.end_for_handler(result);
   if (exchange.connection != nullptr) {
-    exchange.connection->take_answer(exchange, Push::now);
+    exchange.connection->take_answer(exchange, Push::soon);
   } else {
     retire_exchange(exchange);
   }
+  if (slow_enough_ && held_since_ns_ != 0 && turn_ns_ - held_since_ns_ > gathering_for_ns) flush_held();
 }
 
 // A deferred or streamed exchange has handed something over.
@@ -326,7 +333,8 @@ void Loop::see_answer(Exchange& exchange, Push push) {
   if (exchange.ended && exchange.returned) retire_exchange(exchange);
 }
 
-void Loop::settle() {
+void Loop::flush_held() {
+  held_since_ns_ = 0;
   while (unflushed_ != nullptr) {
     Connection* connection = std::exchange(unflushed_, unflushed_->next_unflushed);
     connection->unflushed = false;
@@ -336,6 +344,10 @@ void Loop::settle() {
       connection->flush_held();
     }
   }
+}
+
+void Loop::settle() {
+  flush_held();
   while (unwatched_ != nullptr) {
     Connection* connection = std::exchange(unwatched_, unwatched_->next_unwatched);
     connection->unwatched = false;

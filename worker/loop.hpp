@@ -81,6 +81,10 @@ class Loop final : public Crew::Work {
   void count_answer(int status, std::uint64_t started_ns, std::uint64_t now);
   void retire_exchange(Exchange& exchange);  // back to the pool, once nobody can touch it any more
   void unflushed(Connection& connection);
+  // Requests wait while handlers take their time: answers are held back for a moment, to leave together.
+  bool gathers_answers() const noexcept {
+    return slow_enough_ && (ready_count_ != 0 || readable_first_ != nullptr || crew_.waiting() != 0);
+  }
   void readable(Connection& connection);
   void unwatched(Connection& connection);
   Connection* new_connection(const struct Peer& peer);
@@ -122,6 +126,7 @@ class Loop final : public Crew::Work {
   void pass_deadline(Exchange& exchange, std::uint64_t now);
   void refresh_date();
   void relieve();
+  void flush_held();
   void publish();
   void close_all();
 
@@ -163,6 +168,8 @@ class Loop final : public Crew::Work {
   unsigned connections_ = 0;
   unsigned stuck_ = 0;
   std::uint64_t turn_ns_ = 0;
+  std::uint64_t held_since_ns_ = 0;               // the oldest answer that was held back for others; 0: none
+  bool slow_enough_ = false;                      // the handler that ran last, to gather answers
   std::uint64_t quit_at_ms_ = WheelEntry::never;  // when retiring ends for all
   std::atomic<bool> retiring_{false};
   bool quitting_ = false, stopped_ = false;
