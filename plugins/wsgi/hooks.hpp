@@ -42,8 +42,8 @@ class HookedRequest {
 
  private:
   Ref request_;
-  bool refused_ =
-      false;  // pre_request raised: as with Gunicorn there is no environ, and no answer of the application's
+  // pre_request raised: as with Gunicorn there is no environ, and no answer of the application's.
+  bool refused_ = false;
 };
 
 }  // namespace narwhal::wsgi

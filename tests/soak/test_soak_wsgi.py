@@ -1,4 +1,6 @@
 """Python applications for minutes: no error, and memory that stays."""
+import textwrap
+
 import pytest
 
 import ledger_clients
@@ -24,3 +26,47 @@ def test_flask_and_sqlalchemy_on_4_threads_serve_8_clients_in_steady_memory(serv
     assert server.worker_pids() == [worker]
     assert "Traceback" not in server.log()
     assert SANITIZED or after <= before + 2048
+
+
+LEAKS = """
+import gc, sys
+class Parts:
+    def __init__(self, parts): self.parts = parts
+    def __iter__(self): return iter(self.parts)
+    def close(self): pass
+def app(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/blocks':
+        gc.collect()
+        body = str(sys.getallocatedblocks()).encode()
+    elif path == '/raises':
+        raise ValueError(path)
+    elif path == '/late':
+        write = start_response('200 OK', [('X-A', 'b')])
+        write(b'written ')
+        return Parts([b'and ', b'iterated'])
+    else:
+        body = environ['wsgi.input'].read() or b'x' * 40000
+    start_response('200 OK', [('Content-Length', str(len(body)))])
+    return [body]
+"""
+
+
+def test_100000_requests_leave_neither_objects_nor_memory(serve, tmp_path):
+    (tmp_path / "leaks.py").write_text(textwrap.dedent(LEAKS))
+    server = serve("leaks:app", "--chdir", tmp_path, "-w", "1")
+    worker, = server.wait_workers(1)
+    with server.connect(timeout=60) as wire:
+        def ask(count):
+            for number in range(count):
+                wire.ask("/late" if number % 3 else "/raises" if number % 100 == 0 else f"/{number % 7}?a=b",
+                         headers=[("Cookie", f"a={number}"), (f"X-Odd-{number % 50}", "c")])
+                if number % 10 == 0:
+                    wire.ask("/echo", method="POST", body=b"body" * 500)
+            return int(wire.ask("/blocks").body)
+        blocks = ask(2_000)
+        memory = proc.status_field(worker, "RssAnon")
+        blocks_after, memory_after = ask(100_000), proc.status_field(worker, "RssAnon")
+    print(f"blocks of Python's allocator {blocks}, then {blocks_after}; RssAnon {memory} KiB, then {memory_after} KiB")
+    assert blocks_after - blocks < 100
+    assert SANITIZED or memory_after - memory < 512
