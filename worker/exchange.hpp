@@ -148,6 +148,7 @@ class Exchange {
   void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
   void append_body(std::string_view bytes);
+  void append_literal(std::string_view text);
   void append_segment(Segment segment);
   bool reserve(std::size_t bytes);  // room in out
   // What is in out and segments_ goes to the loop. After the end nothing of this exchange may be touched any more.

@@ -91,6 +91,14 @@ int Exchange::append(std::string_view bytes) {
   return NARWHAL_OK;
 }
 
+void Exchange::append_literal(std::string_view text) {
+  if (segments_.empty()) {
+    append(text);
+  } else {
+    append_segment({.data = text.data(), .size = text.size()});
+  }
+}
+
 // Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
 void Exchange::append_body(std::string_view bytes) {
   if (bytes.size() < worth_borrowing) {
@@ -263,7 +271,7 @@ int Exchange::write(std::string_view bytes, bool may_wait) {
     if (bytes.size() < worth_borrowing) reserve(size + bytes.size() + 2);
     append({line, size});
     append_body(bytes);
-    append("\r\n");
+    append_literal("\r\n");
   } else {
     append_body(bytes);
   }
@@ -302,7 +310,7 @@ int Exchange::send_file(int fd, std::int64_t offset, std::int64_t length) {
     append({line, protocol::encode_chunk_line(size, line)});
   }
   append_segment({.size = size, .file = own, .offset = offset});
-  if (framing_ == Length::chunked) append("\r\n");
+  if (framing_ == Length::chunked) append_literal("\r\n");
   took(size);
   hand_over(Push::now, Last::no);
   return NARWHAL_OK;

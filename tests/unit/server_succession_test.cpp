@@ -1,6 +1,7 @@
 // One generation after another: reloads that succeed, reloads that fail, rollbacks.
 #include <chrono>
 #include <thread>
+
 #include "tests/support/supervised.hpp"
 
 using narwhal::toy::eventually;
