@@ -16,7 +16,7 @@ enum class Life : std::uint8_t {
   stuck,     // serves on, but wants to leave: retired as soon as its replacement serves
   draining,  // told to finish what it has and leave
   quitting,  // told to leave at once
-  aborting,  // its loop stands still: SIGABRT sent, so that it can say where
+  aborting,  // it stands still, at boot or in its loop: SIGABRT sent, so that it can say where
   lost,      // its socket is closed: it is about to be reaped, or no use to anybody
   killed,    // SIGKILL sent
   gone,      // reaped, or ended before it had a pid
@@ -53,7 +53,7 @@ constexpr Step step(Life life, Event event) {
       // clang-format off
       //            hello             ready             admit             stuck             retire            quit              silent             late            closed            exited
       /* spawning */ {{booting, none},  {spawning, none}, {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},   {spawning, none}, {gone, none}},
-      /* booting  */ {{booting, none},  {ready, none},    {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {killed, kill},   {lost, none},     {gone, none}},
+      /* booting  */ {{booting, none},  {ready, none},    {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {aborting, abort},{lost, none},     {gone, none}},
       /* ready    */ {{ready, none},    {ready, none},    {serving, accept},{ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},    {lost, none},     {gone, none}},
       /* serving  */ {{serving, none},  {serving, none},  {serving, none},  {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},  {lost, none},     {gone, none}},
       /* stuck    */ {{stuck, none},    {stuck, none},    {stuck, none},    {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {stuck, none},    {lost, none},     {gone, none}},

@@ -61,7 +61,7 @@ void WorkerProcess::take(const Received& received, std::uint64_t now) {
 
 void WorkerProcess::happen(Event event, std::uint64_t now) {
   const Step next = step(life_, event);
-  if (event == Event::late && next.action == Action::kill && is_booting(life_)) {
+  if (event == Event::late && is_booting(life_)) {
     late_ = "not ready after " + std::to_string(generation_.config.boot_timeout.count()) + " s (boot_timeout)";
   }
   if (next.next != life_) enter(next.next, now);

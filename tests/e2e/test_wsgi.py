@@ -272,6 +272,14 @@ def test_a_crash_leaves_the_python_stack_in_the_log(site):
     server.wait_workers(1, without=[worker])
 
 
+def test_an_import_that_hangs_ends_at_boot_timeout_with_its_python_stack_in_the_log(tmp_path):
+    write(tmp_path, "hangs.py", "import time\ndef waits():\n    time.sleep(60)\nwaits()\n")
+    ended = run("-b", "127.0.0.1:0", "--chdir", tmp_path, "--boot-timeout", 1, "hangs:app")
+    assert ended.returncode == 3
+    assert re.search(r'hangs.py", line 3 in waits\n  File ".*hangs.py", line 4 in <module>$', ended.stderr, re.MULTILINE)
+    assert "not ready after 1 s (boot_timeout), its last step: worker_init of hangs:app" in ended.stderr
+
+
 # ---- logs and the end ----
 def test_wsgi_errors_goes_into_the_error_log_as_it_is(site, tmp_path):
     server = site("environ['wsgi.errors'].write('two\\nlines \\u00e4\\n')", "--error-logfile", tmp_path / "error.log", wait=False)
