@@ -3,8 +3,9 @@
 
     bench/wsgi_bodies.py [ROUNDS]      NARWHAL_BUILD: the release build, build/release without it
 
-Rounds are interleaved, each with fresh servers of one worker; a figure is utime + stime of the server's whole process tree
-for each request, the median of the rounds. A server that is not installed is left out.
+Rounds are interleaved, each with fresh servers of one worker, on one processor, with the client on another; a figure is
+utime + stime of the server's whole process tree for each request, the median of the rounds. A server that is not installed
+is left out.
 """
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 BUILD = Path(os.environ.get("NARWHAL_BUILD", Path(__file__).resolve().parents[1] / "build" / "release")).resolve()
 TICK = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024
+PROCESSORS = sorted(os.sched_getaffinity(0))
 
 APP = """
 PART = b"x" * 65536
@@ -46,6 +48,8 @@ SERVERS = {
     "uwsgi": ["uwsgi", "--plugin", "python3", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "1",
               "--disable-logging", "--die-on-term", "--need-app", "--module", "app:app"],
 }
+# As narwhal does, and nginx: a body is whole, and in a file when it is large, before the application sees it.
+SERVERS["uwsgi buffering"] = [*SERVERS["uwsgi"], "--post-buffering", "65536"]
 
 
 def free_port():
@@ -158,7 +162,8 @@ def measure(command, folder, count, ask):
     port = free_port()
     with open(folder / "server.log", "ab") as log:
         server = subprocess.Popen([str(word).format(port=port) for word in command], cwd=folder, stdin=subprocess.DEVNULL,
-                                  stdout=log, stderr=log, env={**os.environ, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
+                                  stdout=log, stderr=log, env={**os.environ, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+                                  preexec_fn=lambda: os.sched_setaffinity(0, {PROCESSORS[0]}))
     try:
         client = Client(port)
         deadline = time.monotonic() + 20
@@ -183,6 +188,7 @@ def measure(command, folder, count, ask):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    os.sched_setaffinity(0, {PROCESSORS[-1]})
     servers = {name: command for name, command in SERVERS.items() if shutil.which(str(command[0]))}
     print("| CPU ms a request |", " | ".join(servers), "|")
     print("|---|" + "--:|" * len(servers))
