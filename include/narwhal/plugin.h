@@ -54,8 +54,9 @@ extern "C" {
 #define NARWHAL_AGAIN (-3)   /* would have to wait, and you asked not to */
 #define NARWHAL_STATE (-4)   /* not now: answered already, head already sent, more than was declared */
 #define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
-#define NARWHAL_NO_APP (-6)  /* from preload() and worker_init() only, since minor 2: what the options name was loaded,
-                                but has no application in it. The server's exit code at its first boot is 4, not 3 */
+/* From preload() and worker_init() only, since minor 2: what the options name was loaded, but has no application in it.
+ * The server's exit code at its first boot is then 4, not 3. */
+#define NARWHAL_NO_APP (-6)
 
 typedef struct narwhal_bytes {
   const char *data;
@@ -95,7 +96,7 @@ typedef struct narwhal_request {
   /* Since minor 1. */
   narwhal_bytes client; /* who asked: what the trusted proxies in front say (X-Forwarded-For, Forwarded), else `peer` */
   /* Since minor 2. */
-  narwhal_bytes listener; /* the address it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
+  narwhal_bytes listener;      /* the address it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
   narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
 } narwhal_request;
 
@@ -124,7 +125,8 @@ typedef struct narwhal_response {
   void (*release)(void *release_arg);
   void *release_arg;
   /* Since minor 2. */
-  narwhal_bytes reason; /* what follows the status on the wire; empty: the usual words. No control bytes: NARWHAL_REFUSED */
+  /* What follows the status on the wire; empty: the usual words. No control bytes: NARWHAL_REFUSED. */
+  narwhal_bytes reason;
 } narwhal_response;
 
 /* Flags of write(). */

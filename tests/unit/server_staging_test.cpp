@@ -136,8 +136,7 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   sources.write("app.so", plugin().substr(0, 300));
   CHECK(fault_of(path, area).starts_with("stage " + path + ": truncated: "));
   sources.write("app.so", library());
-  CHECK(fault_of(path, area) ==
-        "stage " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  CHECK(fault_of(path, area) == "stage " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
   const std::string elsewhere = sources.path("none/app.so");
   CHECK(fault_of(elsewhere, area) ==
         "stage " + elsewhere + ": find: " + sources.path("none") + ": No such file or directory");
