@@ -45,6 +45,7 @@ std::string on_path(std::string_view folders, const char* name) {
 // Pointers into `texts`, and the null that execve() wants.
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
+  result.reserve(texts.size() + 1);
   for (std::string& text : texts) result.push_back(text.data());
   result.push_back(nullptr);
   return result;
