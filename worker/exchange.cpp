@@ -34,7 +34,6 @@ bool Exchange::on_handler_thread() const noexcept { return running_ == this; }
 
 int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];
-  fill_request();
   record.begin(head.method, head.target, mount->route, handled_ns);
   running_ = this;
   const int result = mount->plugin.handle(mount->instance, handle_of(*this));

@@ -103,6 +103,8 @@ class Exchange {
 
   // ---- for the loop [baton] ----
   void set_gone();                    // wakes whoever waits
+  // What request() shows: before another thread may come to look at what this one is at.
+  void fill_request();
   int run(unsigned member) noexcept;  // calls the plugin
   // The handler came back without having ended its answer: 500, or a visible cut.
   void end_for_handler(int result);
@@ -163,7 +165,6 @@ class Exchange {
   static constinit thread_local Exchange* running_;  // whose handle() this thread is in
 
   Loop& loop_;
-  void fill_request();
   narwhal_request request_{};
   Answer answer_ = Answer::none;
   bool bodyless_ = false;     // HEAD, 204, 205, 304: what is written is dropped

@@ -283,6 +283,7 @@ Exchange* Loop::next_ready() {
 int Loop::handle(Exchange& exchange, unsigned member, Place place) noexcept {
   if (place.has_waited) exchange.handled_ns = narwhal::now_ns();
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
+  exchange.fill_request();
   current_[member].store(&exchange, std::memory_order_release);
   const int result = exchange.run(member);
   if (!place.with_baton) exchange.returned_ns = narwhal::now_ns();

@@ -26,6 +26,7 @@ def is_sanitized():
 
 
 SANITIZED = is_sanitized()
+THREAD_SANITIZED = SANITIZED and b"__tsan_init" in BINARY.read_bytes()
 
 
 def example(name):
