@@ -52,6 +52,7 @@ class Answered_exchange {
     in.sin_family = AF_INET;
     in.sin_addr.s_addr = htonl(0x01020304);
     exchange_.peer = Peer::of(from);
+    exchange_.fill_request();
     REQUIRE(exchange_.run(0) == NARWHAL_OK);
   }
   ~Answered_exchange() {
