@@ -102,7 +102,7 @@ class Exchange {
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
   // ---- for the loop [baton] ----
-  void set_gone();                    // wakes whoever waits
+  void set_gone();  // wakes whoever waits
   // What request() shows: before another thread may come to look at what this one is at.
   void fill_request();
   int run(unsigned member) noexcept;  // calls the plugin
