@@ -30,9 +30,6 @@ class Answer {
   bool head_sent() const noexcept { return state_ >= State::head_sent; }
   bool ended() const noexcept { return state_ == State::ended; }
   bool gone() const noexcept { return host->gone(exchange_) != 0; }
-  // The client has all it was promised: what the application still says is dropped.
-  bool complete() const noexcept { return ended() || (state_ == State::head_sent && left_ == 0); }
-  int status() const noexcept { return status_; }
   // What the application gave to start_response(), until end(). Null, and none: it has not called it.
   PyObject* status_text() const noexcept { return status_text_.get(); }
   const HeaderFields& headers() const noexcept { return headers_; }

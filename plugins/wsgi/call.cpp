@@ -102,7 +102,7 @@ bool write_result(Answer& answer, PyObject* result) noexcept {
   return write_parts(answer, result);
 }
 
-// The interned name of a method that most iterables have, and lists do not.
+// close(), where there is one: lists and tuples have none. By then the client has its answer.
 bool close_result(Answer& answer, PyObject* result) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
   static PyObject* const name = PyUnicode_InternFromString("close");
