@@ -29,6 +29,9 @@ def app(environ, start_response):
     if path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return (PART for _ in range(64))
+    if path == "/lines":
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return (b"%d,one line of a long list,%d\\n" % (number, number) for number in range(10_000))
     if path == "/upload":
         source, total = environ["wsgi.input"], 0
         while part := source.read(65536):
@@ -139,12 +142,16 @@ class Client:
 
 HELLO = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 STREAM = b"GET /stream HTTP/1.1\r\nHost: bench\r\n\r\n"
+STREAM_ONCE = b"GET /stream HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+LINES = b"GET /lines HTTP/1.1\r\nHost: bench\r\n\r\n"
 UPLOAD = b"POST /upload HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n" % (64 * MIB)
 PART = b"u" * MIB
 
 TASKS = {
     "10,000 small requests": (10_000, lambda client: client.ask(HELLO)),
-    "4 MiB streamed": (100, lambda client: client.ask(STREAM)),
+    "4 MiB streamed": (300, lambda client: client.ask(STREAM)),
+    "the same, a connection each": (300, lambda client: client.ask(STREAM_ONCE)),
+    "10,000 lines streamed": (30, lambda client: client.ask(LINES)),
     "64 MiB upload": (4, lambda client: client.ask(UPLOAD, PART, 64)),
 }
 

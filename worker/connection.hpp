@@ -41,6 +41,7 @@ class Connection : public WheelEntry {
   void read_now();  // the loop's answer to Loop::readable()
   // The answer of the exchange in hand has bytes, or has ended.
   void take_answer(Exchange& exchange, Push push);
+  void take_part(Exchange& exchange, Push push);  // the same, of one that goes on
   // The handler of the exchange in hand is past its deadline: answer 504 without it.
   void answer_for(Exchange& exchange, int status, std::string_view text);
   void flush();        // what was held back for one write with the next answer
@@ -49,9 +50,7 @@ class Connection : public WheelEntry {
   const Peer& peer() const noexcept { return peer_; }
   bool end_seen() const noexcept { return end_seen_; }
   bool answering() const noexcept { return answering_; }
-  void flush_held() {  // what was held back
-    if (state_ != State::closing) flush();
-  }
+  void flush_held();  // what was held back
   bool idle() const noexcept {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }

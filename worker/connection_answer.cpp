@@ -111,6 +111,21 @@ void Connection::take_answer(Exchange& exchange, Push push) {
   if (state_ != State::closing && exchange_ == &exchange && exchange.ended && exchange.returned) end_exchange(exchange);
 }
 
+void Connection::take_part(Exchange& exchange, Push push) {
+  if (push != Push::gather || sending_ != nullptr) return take_answer(exchange, push);
+  exchange.gathered = true;
+  loop_.unflushed(*this);
+}
+
+void Connection::flush_held() {
+  if (state_ == State::closing) return;
+  if (exchange_ != nullptr && exchange_->gathered) {
+    take_answer(*exchange_, Push::now);
+  } else {
+    flush();
+  }
+}
+
 void Connection::discard_all(std::vector<Segment>& segments) noexcept {
   for (Segment& segment : segments) discard(segment);
   segments.clear();

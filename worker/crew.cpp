@@ -150,7 +150,7 @@ void Crew::tend(Member& me) {
       me.has_baton = false;
       return;
     }
-    if (!news_.load(std::memory_order_acquire)) work_.turn();
+    if (!news_.load(std::memory_order_acquire)) work_.turn(Work::Turn::waits);
   }
 }
 
@@ -290,13 +290,46 @@ void Crew::release() noexcept {
   enter_handler(*me_, (me_->phase & inline_bit) != 0);
 }
 
-void Crew::before_waiting() {
-  if (!reclaim()) return;
-  Member& me = *me_;
-  const std::lock_guard lock(mutex_);
-  me.has_baton = false;
+// Counted as a handler like those on other threads, for what comes meanwhile has to wait for one.
+bool Crew::begin_tending() noexcept {
+  if (!reclaim()) return false;
+  me_->in_handler = false;
   remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-  offer_baton();
+  return true;
+}
+
+void Crew::end_tending() noexcept {
+  hand_out();
+  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
+  release();
+}
+
+// A turn of tend() by a thread that is inside a handler and must not enter another: all that comes has to wait for other
+// threads. False: something came that only runs where the loop is, so that the loop had to be given away.
+bool Crew::tend_once(Work::Turn turn) noexcept {
+  if (news_.load(std::memory_order_acquire)) collect();
+  if (!hand_out()) {
+    const std::lock_guard lock(mutex_);
+    me_->in_handler = true;
+    me_->has_baton = false;
+    offer_baton();
+    return false;
+  }
+  work_.settle();
+  work_.finished();  // never, but a worker that has to go leaves there
+  work_.turn(turn);
+  return true;
+}
+
+bool Crew::hand_out() {
+  while (Exchange* exchange = work_.next_ready()) {
+    if (work_.is_inline(*exchange)) {
+      work_.put_back(*exchange);
+      return false;
+    }
+    enqueue(*exchange);
+  }
+  return true;
 }
 
 // Locked. Stands by: true when it has taken the baton, false when there may be something else to do.

@@ -32,10 +32,12 @@ class Crew {
   class Work {
    public:
     virtual ~Work() = default;
-    virtual void turn() = 0;             // [baton] one turn of the loop; waits when there is nothing to do
-    virtual Exchange* next_ready() = 0;  // [baton] a complete request, oldest first, or null
-    virtual void settle() = 0;           // [baton] send what was held back; before waiting or parting
-    virtual bool finished() = 0;         // [baton] nothing is left to do: everybody leaves
+    enum class Turn : bool { waits, passes };
+    virtual void turn(Turn) = 0;           // [baton] one turn of the loop; `waits` when there is nothing to do
+    virtual Exchange* next_ready() = 0;    // [baton] a complete request, oldest first, or null
+    virtual void put_back(Exchange&) = 0;  // [baton] what next_ready() gave last
+    virtual void settle() = 0;             // [baton] send what was held back; before waiting or parting
+    virtual bool finished() = 0;           // [baton] nothing is left to do: everybody leaves
     virtual void completed(Exchange&, int result) = 0;  // [baton] after handle()
     // On a handler's thread.
     struct Place {
@@ -65,8 +67,21 @@ class Crew {
   // true the caller may touch what the loop owns, until release().
   bool reclaim() noexcept;
   void release() noexcept;
-  // A handler's thread, inside handle(): about to wait for something the loop must bring.
-  void before_waiting();
+  // A handler's thread, inside handle(): waits for what the loop must bring, by tending it. False when somebody else tends
+  // it: then it has to be waited for otherwise.
+  template <typename Done>
+  bool tend_until(Done done) {
+    if (!begin_tending()) return false;
+    while (!done()) {
+      if (!tend_once(Work::Turn::waits)) return false;
+    }
+    end_tending();
+    return true;
+  }
+  // The same: one turn, if the loop is in hand.
+  void tend_in_passing() {
+    if (begin_tending() && tend_once(Work::Turn::passes)) end_tending();
+  }
 
   // [baton] Handlers that could take a request now, and requests that wait for one.
   unsigned free_handlers() const noexcept;
@@ -96,6 +111,10 @@ class Crew {
   void live(Member& me);
   void serve(Member& me);
   void tend(Member& me);
+  bool begin_tending() noexcept;
+  bool tend_once(Work::Turn turn) noexcept;
+  bool hand_out();
+  void end_tending() noexcept;
   bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
   bool watch(Member& me, std::unique_lock<std::mutex>& lock);

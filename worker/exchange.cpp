@@ -93,11 +93,8 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
   if (inbox_read_ == inbox_.size() && !inbox_ended_ && !gone()) {
     if (mount->is_inline()) return NARWHAL_AGAIN;
     lock.unlock();
-    loop_.crew().before_waiting();
+    wait_for_body();
     lock.lock();
-    client_wait.begin(now_ns());
-    changed_.wait(lock, [this] { return inbox_read_ != inbox_.size() || inbox_ended_ || gone(); });
-    client_wait.end(now_ns());
   }
   if (inbox_read_ == inbox_.size()) return inbox_ended_ ? 0 : NARWHAL_GONE;
   const std::size_t count = std::min(size, inbox_.size() - inbox_read_);
@@ -106,10 +103,25 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
   if (inbox_read_ == inbox_.size()) {
     inbox_.clear();
     inbox_read_ = 0;
+    const bool loop_has_stopped_reading = std::exchange(inbox_full_, false);
     lock.unlock();
-    loop_.post(*this);  // the loop may have stopped reading the socket
+    if (loop_has_stopped_reading) loop_.post(*this);
   }
   return static_cast<std::int64_t>(count);
+}
+
+void Exchange::wait_for_body() {
+  const auto has_come = [this] { return inbox_read_ != inbox_.size() || inbox_ended_ || gone(); };
+  const auto has_come_locked = [&] {
+    const std::lock_guard lock(mutex_);
+    return has_come();
+  };
+  begin_wait();
+  if (!loop_.crew().tend_until(has_come_locked)) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, has_come);
+  }
+  end_wait();
 }
 
 void Exchange::feed_body(std::string_view bytes) {
@@ -126,7 +138,8 @@ void Exchange::end_body() {
 
 bool Exchange::body_full() {
   const std::lock_guard lock(mutex_);
-  return inbox_.size() - inbox_read_ >= loop_.config().body_buffer_size;
+  inbox_full_ = inbox_.size() - inbox_read_ >= loop_.config().body_buffer_size;
+  return inbox_full_;
 }
 
 void Exchange::reset() noexcept {
@@ -147,7 +160,8 @@ void Exchange::reset() noexcept {
   queued = handled = returned = deferred = ended = timed_out = retired = false;
   bodyless_ = cut_ = handed_over_ = finished_in_handler_ = false;
   status_ = 0;
-  left_ = body_sent_ = handled_ns = returned_ns = 0;
+  left_ = body_sent_ = handled_ns = returned_ns = spoke_ns_ = longest_ns_ = pushed_ns_ = 0;
+  gathered = false;
   response_head_ = {};
   if (!trailers_.empty()) trailers_.clear();
   head_handed_over_ = false;
@@ -157,6 +171,7 @@ void Exchange::reset() noexcept {
   inbox_.clear();
   inbox_read_ = 0;
   inbox_ended_ = true;
+  inbox_full_ = false;
 }
 
 }  // namespace narwhal::worker

@@ -8,11 +8,14 @@
 // Errors     the codes of plugin.h; nothing throws across the ABI (host.cpp catches).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "narwhal/plugin.h"
@@ -46,8 +49,34 @@ void discard(Segment& segment) noexcept;
 // Makes the bytes of a borrowed one its own. Throws std::bad_alloc.
 void own(Segment& segment);
 
-// When bytes of an answer leave: at once; before the loop turns again, with what follows them; or as Loop::gathers_answers() says.
-enum class Push : std::uint8_t { now, hold, soon };
+// Bytes that a plugin lends: it hears once when they are not needed any more.
+class Loan {
+ public:
+  Loan() = default;
+  Loan(void (*release)(void*), void* argument) noexcept : release_(release), argument_(argument) {}
+  Loan(const Loan&) = delete;
+  Loan& operator=(const Loan&) = delete;
+  ~Loan() {
+    if (release_ != nullptr) release_(argument_);
+  }
+  explicit operator bool() const noexcept { return release_ != nullptr; }
+  // From here on it is the segment that gives them back.
+  Segment segment(std::string_view bytes) noexcept {
+    return {.data = bytes.data(),
+            .size = bytes.size(),
+            .release = std::exchange(release_, nullptr),
+            .release_arg = argument_};
+  }
+  void decline() noexcept { release_ = nullptr; }  // nothing was taken
+
+ private:
+  void (*release_)(void*) = nullptr;
+  void* argument_ = nullptr;
+};
+
+// When bytes of an answer leave: at once; before the loop turns again, with what follows them (`gather`: of this answer,
+// and they stay where they are until then); or as Loop::gathers_answers() says.
+enum class Push : std::uint8_t { now, hold, gather, soon };
 
 class Exchange {
  public:
@@ -93,7 +122,7 @@ class Exchange {
   int respond(const narwhal_response& response);
   int inform(int status, const narwhal_field* fields, std::uint32_t count);
   int start(const narwhal_response& response);
-  int write(std::string_view bytes, bool may_wait);
+  int write(std::string_view bytes, bool may_wait, Loan loan = {});
   int send_file(int fd, std::int64_t offset, std::int64_t length);
   int trailers(const narwhal_field* fields, std::uint32_t count);
   int finish();
@@ -129,6 +158,10 @@ class Exchange {
   void reset() noexcept;
 
   int status() const noexcept { return status_; }
+  // The longest time its handler went without a word to the loop. `ended_ns`: when it returned
+  std::uint64_t longest_stretch(std::uint64_t ended_ns) const noexcept {
+    return std::max(longest_ns_, ended_ns - std::max(handled_ns, spoke_ns_));
+  }
   std::uint64_t body_sent() const noexcept { return body_sent_; }
   bool truncated() const noexcept { return cut_; }
   // What the response's fields were, for the access log; valid until reset().
@@ -137,6 +170,7 @@ class Exchange {
   Arena arena;
   void* user = nullptr;
   std::atomic<bool> posted{false};  // in Loop's queue
+  bool gathered = false;            // [baton] parts of its answer wait for more
 
  private:
   friend class Loop;
@@ -149,7 +183,8 @@ class Exchange {
   bool body_still_coming();  // of a streamed one
   void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
-  void append_body(std::string_view bytes);
+  void append_body(std::string_view bytes, Loan& loan);
+  Push push_of_part(std::size_t bytes, bool lent) noexcept;
   void append_literal(std::string_view text);
   void append_segment(Segment segment);
   bool reserve(std::size_t bytes);  // room in out
@@ -160,9 +195,13 @@ class Exchange {
   void end_answer();
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
+  void wait_for_body();
+  void speak(std::uint64_t now) noexcept;
+  void begin_wait() noexcept;  // for the client
+  void end_wait() noexcept;
   std::size_t low_water() const noexcept;
 
-  static constinit thread_local Exchange* running_;  // whose handle() this thread is in
+  static constinit thread_local Exchange* running_;  // whose handle() this thread is in, or does the work of
 
   Loop& loop_;
   narwhal_request request_{};
@@ -175,6 +214,8 @@ class Exchange {
   int status_ = 0;
   std::uint64_t left_ = 0;  // of a declared length
   std::uint64_t body_sent_ = 0;
+  std::uint64_t spoke_ns_ = 0, longest_ns_ = 0;  // of its handler with the loop: when last, the longest it did not
+  std::uint64_t pushed_ns_ = 0;                  // when parts of its body last left at once
   std::string_view response_head_;
   std::string trailers_;           // the lines that follow the last chunk
   std::vector<Segment> segments_;  // after out, written by the answering thread
@@ -188,7 +229,7 @@ class Exchange {
   bool handover_ended_ = false, head_handed_over_ = false;
   std::string inbox_;  // of a streamed body
   std::size_t inbox_read_ = 0;
-  bool inbox_ended_ = true;
+  bool inbox_ended_ = true, inbox_full_ = false;
 };
 
 inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "protocol/http1_chunks.hpp"
 #include "protocol/http1_trailers.hpp"
@@ -45,6 +47,7 @@ Segment copy_of(std::string_view bytes) {
 
 // From here on a copy costs more than segments of their own.
 constexpr std::size_t worth_borrowing = 4 * 1024;
+constexpr std::uint64_t gathering_for_ns = 500'000;  // parts of an answer
 
 // sendfile(2) is called when the head is long gone: what it would refuse has to be found here.
 Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
@@ -100,8 +103,10 @@ void Exchange::append_literal(std::string_view text) {
 }
 
 // Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
-void Exchange::append_body(std::string_view bytes) {
-  if (bytes.size() < worth_borrowing) {
+void Exchange::append_body(std::string_view bytes, Loan& loan) {
+  if (loan) {
+    append_segment(loan.segment(bytes));
+  } else if (bytes.size() < worth_borrowing) {
     append(bytes);
   } else {
     append_segment({.data = bytes.data(), .size = bytes.size(), .borrowed = true});
@@ -257,26 +262,41 @@ int Exchange::start(const narwhal_response& response) {
   return NARWHAL_OK;
 }
 
-int Exchange::write(std::string_view bytes, bool may_wait) {
+// A part that comes right behind another waits for the next ones: to wake the client costs as much as to send some 64 KiB.
+// It leaves with them, when the handler waits or returns, and at the latest when the standby thread takes the loop over.
+Push Exchange::push_of_part(std::size_t bytes, bool lent) noexcept {
+  const std::uint64_t now = now_ns();
+  const bool may_stay = (lent || bytes < worth_borrowing) && !mount->is_inline();
+  const bool more_fit = unsent_.load(std::memory_order_relaxed) + bytes < loop_.config().response_buffer_size;
+  if (may_stay && more_fit && now - pushed_ns_ < gathering_for_ns) return lent ? Push::gather : Push::hold;
+  pushed_ns_ = now;
+  return Push::now;
+}
+
+int Exchange::write(std::string_view bytes, bool may_wait, Loan loan) {
   using Length = protocol::ResponseHead::Length;
   if (gone()) return NARWHAL_GONE;
   if (answer_ != Answer::started) return NARWHAL_STATE;
   if (bodyless_) return NARWHAL_OK;
   if (framing_ == Length::known && bytes.size() > left_) return NARWHAL_STATE;
-  if (const int waited = wait_for_room(may_wait); waited != NARWHAL_OK) return waited;
+  if (const int waited = wait_for_room(may_wait); waited != NARWHAL_OK) {
+    if (waited == NARWHAL_AGAIN) loan.decline();
+    return waited;
+  }
   if (bytes.empty()) return NARWHAL_OK;  // as a chunk it would be the last
+  const Push push = push_of_part(bytes.size(), static_cast<bool>(loan));
   if (framing_ == Length::chunked) {
     char line[protocol::chunk_line_bytes_max];
     const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
     if (bytes.size() < worth_borrowing) reserve(size + bytes.size() + 2);
     append({line, size});
-    append_body(bytes);
+    append_body(bytes, loan);
     append_literal("\r\n");
   } else {
-    append_body(bytes);
+    append_body(bytes, loan);
   }
   took(bytes.size());
-  hand_over(Push::now, Last::no);
+  hand_over(push, Last::no);
   return NARWHAL_OK;
 }
 
@@ -373,7 +393,8 @@ int Exchange::fail(int status, std::string_view reason) {
 
 void Exchange::end_for_handler(int result) {
   if (finished_in_handler_ || answer_ == Answer::finished || gone()) return;
-  running_ = this;  // what follows is the handler's own doing: nothing is posted
+  // What follows is the handler's own doing: nothing is posted.
+  Exchange* const outer = std::exchange(running_, this);
   if (answer_ == Answer::none) {
     fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
   } else if (result != NARWHAL_OK) {
@@ -381,7 +402,7 @@ void Exchange::end_for_handler(int result) {
   } else {
     finish();
   }
-  running_ = nullptr;
+  running_ = outer;
 }
 
 void Exchange::answer_refusal() {
@@ -394,9 +415,9 @@ void Exchange::answer_refusal() {
   response.fields = fields;
   response.field_count = refusal == 503 ? 2 : 1;
   response.body = {text.data(), text.size()};
-  running_ = this;  // nothing is posted: the loop itself is here
+  Exchange* const outer = std::exchange(running_, this);  // nothing is posted: the loop itself is here
   respond(response);
-  running_ = nullptr;
+  running_ = outer;
   returned = true;
 }
 

@@ -5,6 +5,22 @@
 
 namespace narwhal::worker {
 
+namespace {
+
+// Gives the loop back, also when memory runs out on the way.
+class Release {
+ public:
+  explicit Release(Crew& crew) : crew_(crew) {}
+  Release(const Release&) = delete;
+  Release& operator=(const Release&) = delete;
+  ~Release() { crew_.release(); }
+
+ private:
+  Crew& crew_;
+};
+
+}  // namespace
+
 // The answer is complete, or nobody wants it any more. Inside handle() the loop finds out when it returns.
 void Exchange::end_answer() {
   if (on_handler_thread()) {
@@ -38,6 +54,8 @@ void Exchange::move_to_handover() {
 
 void Exchange::hand_over(Push push, Last last) {
   Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
+  const std::uint64_t now = now_ns();
+  speak(now);
   const bool direct = on_handler_thread() && loop.crew().reclaim();
   if (!direct) {
     for (Segment& segment : segments_) own(segment);
@@ -50,12 +68,18 @@ void Exchange::hand_over(Push push, Last last) {
     if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
   if (!direct) return loop.post_marked(*this);
-  if (connection != nullptr) connection->take_answer(*this, push);
-  loop.crew().release();
+  const bool overdue = loop.overdue(now);
+  {
+    const Release in_the_end(loop.crew());
+    if (connection != nullptr) connection->take_part(*this, push);
+  }
+  // Who writes and writes is never seen at one thing for long enough to lose the loop.
+  if (overdue && !mount->is_inline()) loop.crew().tend_in_passing();
 }
 
 Exchange::Taken Exchange::take_handover(std::vector<Segment>& segments) {
   const std::lock_guard lock(mutex_);
+  gathered = false;
   const bool handler_done = returned && !deferred;
   if (handler_done) move_to_handover();  // the handler's thread does not touch them any more
   segments.insert(segments.end(), handover_.begin(), handover_.end());
@@ -79,15 +103,36 @@ void Exchange::sent(std::uint64_t bytes) {
 // A writer that had to wait goes on when this little is left, so that it has much to do before it waits again.
 std::size_t Exchange::low_water() const noexcept { return loop_.config().response_buffer_size / 4 + 1; }
 
+// Only the handler's own thread counts: what a deferred exchange's writer does keeps nobody waiting.
+void Exchange::speak(std::uint64_t now) noexcept {
+  if (!on_handler_thread()) return;
+  longest_ns_ = longest_stretch(now);
+  spoke_ns_ = now;
+}
+
+void Exchange::begin_wait() noexcept {
+  const std::uint64_t now = now_ns();
+  speak(now);
+  client_wait.begin(now);
+}
+
+void Exchange::end_wait() noexcept {
+  const std::uint64_t now = now_ns();
+  if (on_handler_thread()) spoke_ns_ = now;
+  client_wait.end(now);
+}
+
 int Exchange::wait_for_room(bool may_wait) {
   const std::size_t bound = loop_.config().response_buffer_size;
   if (unsent_.load(std::memory_order_relaxed) < bound) return NARWHAL_OK;
   if (!may_wait || mount->is_inline()) return NARWHAL_AGAIN;
-  if (on_handler_thread()) loop_.crew().before_waiting();
-  std::unique_lock lock(mutex_);
-  client_wait.begin(now_ns());
-  changed_.wait(lock, [&] { return unsent_.load(std::memory_order_relaxed) < low_water() || gone(); });
-  client_wait.end(now_ns());
+  const auto has_room = [this] { return unsent_.load(std::memory_order_relaxed) < low_water() || gone(); };
+  begin_wait();
+  if (!on_handler_thread() || !loop_.crew().tend_until(has_room)) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, has_room);
+  }
+  end_wait();
   return gone() ? NARWHAL_GONE : NARWHAL_OK;
 }
 

@@ -63,6 +63,13 @@ int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcep
   return guarded([&] { return exchange_of(handle).write(view(bytes), (flags & NARWHAL_NOWAIT) == 0); });
 }
 
+int write_lent(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags, void (*release)(void*),
+               void* release_arg) noexcept {
+  return guarded([&] {
+    return exchange_of(handle).write(view(bytes), (flags & NARWHAL_NOWAIT) == 0, Loan(release, release_arg));
+  });
+}
+
 int send_file(narwhal_exchange* handle, int fd, int64_t offset, int64_t length) noexcept {
   return guarded([&] { return exchange_of(handle).send_file(fd, offset, length); });
 }
@@ -136,6 +143,7 @@ const narwhal_host host_table = {
     .log_descriptor = log::descriptor,
     .watch = watch,
     .flush = flush,
+    .write_lent = write_lent,
 };
 
 }  // namespace narwhal::worker

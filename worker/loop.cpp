@@ -250,9 +250,9 @@ bool Loop::read_next() {
 
 // ---- the crew's work ----
 
-void Loop::turn() {
+void Loop::turn(Turn turn) {
   turn_ns_ = 0;
-  uv_run(&uv_, UV_RUN_ONCE);
+  uv_run(&uv_, turn == Turn::waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   slot_.heartbeat_ns.store(uv_now(&uv_) * 1'000'000u, relaxed);
   refresh_date();
   take_posts();
@@ -280,6 +280,15 @@ Exchange* Loop::next_ready() {
   return nullptr;
 }
 
+void Loop::put_back(Exchange& exchange) {
+  exchange.handled = false;
+  exchange.queued = true;
+  exchange.next = ready_first_;
+  ready_first_ = &exchange;
+  if (ready_last_ == nullptr) ready_last_ = &exchange;
+  ++ready_count_;
+}
+
 int Loop::handle(Exchange& exchange, unsigned member, Place place) noexcept {
   if (place.has_waited) exchange.handled_ns = narwhal::now_ns();
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
@@ -296,7 +305,7 @@ void Loop::completed(Exchange& exchange, int result) {
   Mount& mount = *exchange.mount;
   // Not by when the loop hears of it: that may be late because the loop has to wait for a processor.
   const std::uint64_t ended_ns = exchange.returned_ns != 0 ? exchange.returned_ns : turn_ns_;
-  const std::uint64_t took = std::min(ended_ns - exchange.handled_ns, Mount::slow_cut_ns);
+  const std::uint64_t took = std::min(exchange.longest_stretch(ended_ns), Mount::slow_cut_ns);
   mount.usual_ns += (static_cast<std::int64_t>(took) - static_cast<std::int64_t>(mount.usual_ns)) / 16;
   slow_enough_ = mount.usual_ns > gathering_from_ns;
   exchange.returned = true;

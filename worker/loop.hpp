@@ -62,6 +62,8 @@ class Loop final : public Crew::Work {
   char* scratch() noexcept { return scratch_.get(); }
   static constexpr std::size_t scratch_bytes = 256 * 1024;
   std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
+  // A handler that holds the loop should turn it before it goes on: as late as the standby thread would take it over.
+  bool overdue(std::uint64_t now) noexcept { return now_ms() * 1'000'000 + 2'000'000 < now; }
   Exchange* new_exchange(Connection& connection);
   // Handlers that have nothing to do, and will not have once what is ready was handed out.
   unsigned free_handlers() const noexcept {
@@ -102,8 +104,9 @@ class Loop final : public Crew::Work {
   static void drop_buffer(void* buffer);  // [baton] of this thread's loop
 
   // ---- the crew's work ----
-  void turn() override;
+  void turn(Turn turn) override;
   Exchange* next_ready() override;
+  void put_back(Exchange& exchange) override;
   void settle() override;
   bool finished() override;
   void completed(Exchange& exchange, int result) override;

@@ -27,7 +27,7 @@ struct Mount {
   bool preloaded = false;  // its preload() ran in the template
   std::uint16_t route = 0;
 
-  // How long its handlers took lately, each cut to slow_cut; the crew's hint. [baton]
+  // How long its handlers lately kept a thread without a word to the loop, each cut to slow_cut; the crew's hint. [baton]
   static constexpr std::uint64_t slow_cut_ns = 1'000'000, slow_ns = 250'000;
   std::uint64_t usual_ns = 0;
 

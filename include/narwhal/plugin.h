@@ -176,7 +176,9 @@ typedef struct narwhal_host {
   /* [any] Head now, body later. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
   /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT or on an inline plugin
-   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken. */
+   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken.
+   * The bytes leave at once, but for those that follow others within half a millisecond: they leave together, a
+   * millisecond or two later at most, whatever the handler does meanwhile. */
   int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);
   /* [any] `length` bytes of a file from `offset`, by sendfile(2). The host duplicates the descriptor. NARWHAL_ERROR,
    * nothing is taken, when it is no regular file open for reading or has fewer bytes than that. A file that becomes
@@ -230,6 +232,10 @@ typedef struct narwhal_host {
   /* [handler] What has been answered so far leaves now, and the handler goes on: for what it still has to do when its
    * client need not wait for it. Without it an answer made inside handle() leaves when that returns. */
   void (*flush)(narwhal_exchange *);
+  /* [any] As write(), but the host may keep the pointer, and calls release(release_arg) exactly once, [any], also when
+   * this fails; not with NARWHAL_AGAIN, for then nothing is taken. Worth its while from some KiB on. */
+  int (*write_lent)(narwhal_exchange *, narwhal_bytes, uint32_t flags, void (*release)(void *release_arg),
+                    void *release_arg);
 } narwhal_host;
 
 /* What a plugin is told when it is set up. Valid during the call; `host` for ever. */

@@ -12,7 +12,7 @@ namespace narwhal::wsgi {
 
 namespace {
 
-constexpr std::size_t worth_lending = 16 * 1024;  // below, the server's copy costs less than the way back
+constexpr std::size_t worth_lending = 4 * 1024;  // below, the server's copy costs less than the way back
 
 // Bytes on loan to the server. Given back, they wait on a stack for a thread that holds the GIL.
 struct Loan {
@@ -26,6 +26,12 @@ void give_back(void* argument) noexcept {
   loan->next = returned.load(std::memory_order_relaxed);
   while (!returned.compare_exchange_weak(loan->next, loan, std::memory_order_release, std::memory_order_relaxed)) {
   }
+}
+
+Loan* lend(PyObject* bytes) noexcept {
+  auto* const loan = static_cast<Loan*>(std::malloc(sizeof(Loan)));
+  if (loan != nullptr) loan->bytes = Py_NewRef(bytes);
+  return loan;  // null: there is no memory for it, so that the server copies them
 }
 
 // "404 Not Found": the number; 0 and an exception when it is none.
@@ -136,8 +142,7 @@ bool Answer::respond(PyObject* bytes) noexcept {
   narwhal_response response = head(0);
   response.body = bytes_of(body);
   if (body.size() >= worth_lending) {
-    if (auto* const loan = static_cast<Loan*>(std::malloc(sizeof(Loan)))) {
-      loan->bytes = Py_NewRef(bytes);
+    if (Loan* const loan = lend(bytes)) {
       response.release = give_back;
       response.release_arg = loan;
     }
@@ -147,17 +152,24 @@ bool Answer::respond(PyObject* bytes) noexcept {
   return accepted(result);
 }
 
-bool Answer::send(std::string_view bytes) noexcept {
+bool Answer::send(PyObject* bytes) noexcept {
+  std::string_view part = view_of_bytes(bytes);
   if (left_ >= 0) {
-    bytes = bytes.substr(0, static_cast<std::size_t>(left_));  // never more than was promised
-    left_ -= static_cast<std::int64_t>(bytes.size());
+    part = part.substr(0, static_cast<std::size_t>(left_));  // never more than was promised
+    left_ -= static_cast<std::int64_t>(part.size());
   }
-  if (bytes.empty()) return true;
-  int result = host->write(exchange_, bytes_of(bytes), NARWHAL_NOWAIT);
+  if (part.empty()) return true;
+  Loan* const loan = part.size() >= worth_lending ? lend(bytes) : nullptr;
+  const auto write = [&](std::uint32_t flags) {
+    return loan != nullptr ? host->write_lent(exchange_, bytes_of(part), flags, give_back, loan)
+                           : host->write(exchange_, bytes_of(part), flags);
+  };
+  int result = write(NARWHAL_NOWAIT);
   if (result == NARWHAL_AGAIN) {
     const WithoutGil others_may_run;
-    result = host->write(exchange_, bytes_of(bytes), 0);
+    result = write(0);
   }
+  free_returned_bytes();
   return accepted(result);
 }
 
@@ -174,7 +186,7 @@ bool Answer::write(PyObject* bytes) noexcept {
     if (promised == static_cast<std::int64_t>(view.size())) return respond(bytes);
     if (!send_head(promised)) return false;
   }
-  return send(view);
+  return send(bytes);
 }
 
 bool Answer::write_all(PyObject* parts) noexcept {

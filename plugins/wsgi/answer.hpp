@@ -41,7 +41,7 @@ class Answer {
   narwhal_response head(std::int64_t body_size) const noexcept;
   bool send_head(std::int64_t body_size) noexcept;
   bool respond(PyObject* bytes) noexcept;
-  bool send(std::string_view bytes) noexcept;
+  bool send(PyObject* bytes) noexcept;
   bool accepted(int result) noexcept;
 
   narwhal_exchange* exchange_ = nullptr;

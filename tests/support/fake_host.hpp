@@ -205,6 +205,12 @@ inline void log_text(std::int32_t level, narwhal_bytes line, narwhal_bytes) { lo
 inline int log_descriptor() { return 2; }
 inline int watch(narwhal_bytes) { return NARWHAL_STATE; }
 inline void flush(narwhal_exchange*) {}
+inline int write_lent(narwhal_exchange* exchange, narwhal_bytes bytes, std::uint32_t flags, void (*release)(void*),
+                      void* release_arg) {
+  const int code = write(exchange, bytes, flags);
+  if (code != NARWHAL_AGAIN) release(release_arg);
+  return code;
+}
 
 // A host of an earlier minor version says that its table is shorter, whatever lies behind its end.
 inline narwhal_host host = {sizeof(narwhal_host),
@@ -234,7 +240,8 @@ inline narwhal_host host = {sizeof(narwhal_host),
                             log_text,
                             log_descriptor,
                             watch,
-                            flush};
+                            flush,
+                            write_lent};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;

@@ -58,11 +58,14 @@ class FakeLoop final : public Crew::Work {
   }
   // A handler waits until the loop, in a turn, has brought what it asked for. False: it never came.
   bool wait_for_delivery(Job& job, std::chrono::milliseconds patience = std::chrono::seconds(30)) {
+    order(job);
     std::unique_lock lock(mutex_);
-    wanted_.push_back(&job);
-    woken_ = true;
-    wakes_.notify_all();
     return delivers_.wait_for(lock, patience, [&] { return job.delivered.load(); });
+  }
+  // The same, by tending the loop where that can be.
+  bool tend_for_delivery(Job& job) {
+    order(job);
+    return crew_.tend_until([&] { return job.delivered.load(); }) || wait_for_delivery(job);
   }
   // From inside a handler: takes the loop back when it can, and touches what it owns.
   bool touch() {
@@ -82,11 +85,13 @@ class FakeLoop final : public Crew::Work {
   std::function<bool()> may_finish;        // [baton] besides the rule of the real loop
 
   // ---- the crew's work ----
-  void turn() override {
+  void turn(Turn turn) override {
     const Held held(*this);
     ++turns;
     std::unique_lock lock(mutex_);
-    wakes_.wait_for(lock, std::chrono::seconds(20), [this] { return woken_ || !arrivals_.empty(); });
+    if (turn == Turn::waits) {
+      wakes_.wait_for(lock, std::chrono::seconds(20), [this] { return woken_ || !arrivals_.empty(); });
+    }
     woken_ = false;
     ready_.insert(ready_.end(), arrivals_.begin(), arrivals_.end());
     arrivals_.clear();
@@ -102,6 +107,10 @@ class FakeLoop final : public Crew::Work {
     Job* job = ready_.front();
     ready_.pop_front();
     return reinterpret_cast<Exchange*>(job);
+  }
+  void put_back(Exchange& exchange) override {
+    const Held held(*this);
+    ready_.push_front(&job_of(exchange));
   }
   void settle() override {
     const Held held(*this);
@@ -178,6 +187,12 @@ class FakeLoop final : public Crew::Work {
    private:
     FakeLoop& loop_;
   };
+  void order(Job& job) {
+    const std::lock_guard lock(mutex_);
+    wanted_.push_back(&job);
+    woken_ = true;
+    wakes_.notify_all();
+  }
   static Job& job_of(const Exchange& exchange) { return *reinterpret_cast<Job*>(const_cast<Exchange*>(&exchange)); }
 
   const unsigned threads_;

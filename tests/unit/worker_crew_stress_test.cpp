@@ -42,10 +42,10 @@ void behave(FakeLoop& loop, Job& self, Kind kind, unsigned microseconds) {
     case Kind::reclaims_and_waits: loop.touch(); [[fallthrough]];
     case Kind::waits:
       for (int time = 0; time < 2; ++time) {
-        loop.crew().before_waiting();
         self.delivered = false;
-        if (!loop.wait_for_delivery(self)) ++loop.broken;
+        if (!loop.tend_for_delivery(self)) ++loop.broken;
         loop.touch();
+        loop.crew().tend_in_passing();
       }
       return;
     case Kind::count: return;

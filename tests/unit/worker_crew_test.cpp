@@ -318,10 +318,7 @@ TEST_CASE("crew: a handler that waits for the loop gets what the loop brings") {
     REQUIRE(loop.crew().start());
     std::vector<std::unique_ptr<Job>> jobs;
     for (int index = 0; index < 50; ++index) {
-      jobs.push_back(job([&](Job& self) {
-        loop.crew().before_waiting();
-        return loop.wait_for_delivery(self) ? 1 : -1;
-      }));
+      jobs.push_back(job([&](Job& self) { return loop.tend_for_delivery(self) ? 1 : -1; }));
     }
     run_crew(loop, [&] {
       for (auto& each : jobs) loop.submit(*each);
@@ -332,30 +329,125 @@ TEST_CASE("crew: a handler that waits for the loop gets what the loop brings") {
   }
 }
 
-TEST_CASE("crew: before_waiting gives the loop away at once, not after the standby's millisecond") {
-  Watchdog dog("before_waiting", 30s);
+TEST_CASE("crew: a handler that holds the loop tends it while it waits, and holds it afterwards") {
+  for (const unsigned threads : {1u, 2u}) {
+    CAPTURE(threads);
+    Watchdog dog("tending", 30s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    Job waiting;
+    std::atomic<bool> at_it{false};
+    std::atomic<int> turns{0}, elsewhere{0};
+    loop.on_turn = [&] {
+      if (!at_it) return;
+      ++turns;
+      if (std::this_thread::get_id() != waiting.thread) ++elsewhere;
+    };
+    waiting.body = [&](Job&) {
+      at_it = true;
+      const int wanted = turns + 100;
+      const bool tended = loop.crew().tend_until([&] {
+        loop.wake();
+        return turns >= wanted;
+      });
+      at_it = false;
+      return tended && loop.touch() ? 1 : -1;
+    };
+    run_crew(loop, [&] {
+      loop.submit(waiting);
+      CHECK(eventually([&] { return waiting.completed == 1; }));
+    });
+    CHECK(waiting.result == 1);
+    CHECK(elsewhere == 0);
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: what comes while a handler tends the loop goes to other threads, or waits for it") {
+  for (const unsigned threads : {1u, 2u}) {
+    CAPTURE(threads);
+    Watchdog dog("requests while a handler tends", 30s);
+    FakeLoop loop(threads);
+    REQUIRE(loop.crew().start());
+    Job waiting, other;
+    std::atomic<bool> enough{false};
+    waiting.body = [&](Job&) { return loop.crew().tend_until([&] { return enough.load(); }) ? 1 : -1; };
+    run_crew(loop, [&] {
+      loop.submit(waiting);
+      CHECK(eventually([&] { return waiting.handled == 1; }));
+      loop.submit(other);
+      if (threads == 1) {
+        CHECK(eventually([&] { return loop.crew().waiting() == 1; }));
+        CHECK(other.handled == 0);
+      } else {
+        CHECK(eventually([&] { return other.completed == 1; }));
+        CHECK(waiting.completed == 0);
+      }
+      enough = true;
+      loop.wake();
+      CHECK(eventually([&] { return loop.completions == 2; }));
+    });
+    CHECK(waiting.result == 1);
+    CHECK(other.thread != std::thread::id());
+    check_clean(loop);
+  }
+}
+
+TEST_CASE("crew: a handler that tends the loop gives it away for what only runs beside the loop") {
+  Watchdog dog("an inline handler while a handler tends", 30s);
   auto best = 10'000ms;
   for (int attempt = 0; attempt < 5; ++attempt) {
     FakeLoop loop(1);
     REQUIRE(loop.crew().start());
-    std::atomic<Clock::time_point> asked{}, got{};
-    Job waiting;
+    Job waiting, quick;
+    quick.is_inline = true;
+    std::atomic<bool> kept{true}, touched{true};
+    std::atomic<Clock::time_point> asked{};
     waiting.body = [&](Job& self) {
-      CHECK(loop.touch());
-      asked = Clock::now();
-      loop.crew().before_waiting();
-      CHECK_FALSE(loop.touch());  // it is not ours any more
-      loop.wait_for_delivery(self);
-      got = Clock::now();
-      return 0;
+      kept = loop.crew().tend_until([] { return false; });
+      touched = loop.touch();  // it is not ours any more
+      return loop.wait_for_delivery(self) ? 1 : -1;
     };
     run_crew(loop, [&] {
-      std::this_thread::sleep_for(30ms);
       loop.submit(waiting);
-      CHECK(eventually([&] { return waiting.completed == 1; }));
+      CHECK(eventually([&] { return waiting.handled == 1; }));
+      std::this_thread::sleep_for(30ms);
+      asked = Clock::now();
+      loop.submit(quick);
+      CHECK(eventually([&] { return loop.completions == 2; }));
     });
-    best = std::min(best, since(asked, got));
+    CHECK_FALSE(kept);
+    CHECK_FALSE(touched);
+    CHECK(waiting.result == 1);
+    CHECK(quick.thread != waiting.thread);
+    best = std::min(best, since(asked, quick.began));
     check_clean(loop);
   }
-  CHECK(best < 5ms * slack);
+  CHECK(best < 5ms * slack);  // at once, not after the standby's millisecond
+}
+
+TEST_CASE("crew: a handler that speaks to the loop all the time can turn it in passing") {
+  Watchdog dog("in passing", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  Job talking, inline_one;
+  inline_one.is_inline = true;
+  bool came = false;
+  talking.body = [&](Job&) {
+    // Each touch is seen as something new, so that the standby never takes the loop over.
+    for (const auto until = Clock::now() + 20s; !came && Clock::now() < until;) {
+      loop.touch();
+      loop.crew().tend_in_passing();
+      came = inline_one.completed == 1;
+    }
+    return 0;
+  };
+  run_crew(loop, [&] {
+    loop.submit(talking);
+    CHECK(eventually([&] { return talking.handled == 1; }));
+    loop.submit(inline_one);
+    CHECK(eventually([&] { return loop.completions == 2; }));
+  });
+  CHECK(came);
+  check_clean(loop);
 }
