@@ -299,35 +299,31 @@ bool Crew::begin_tending() noexcept {
 }
 
 void Crew::end_tending() noexcept {
-  hand_out();
   remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
   release();
 }
 
-// A turn of tend() by a thread that is inside a handler and must not enter another: all that comes has to wait for other
-// threads. False: something came that only runs where the loop is, so that the loop had to be given away.
-bool Crew::tend_once(Work::Turn turn) noexcept {
+void Crew::turn(Work::Turn turn) noexcept {
+  work_.settle();
+  work_.finished();  // never, but a worker that has to go leaves there
+  work_.turn(turn);
+}
+
+// By a thread that is inside a handler and must not enter another: all that has come waits for other threads. False:
+// something has come that only runs where the loop is, so that the loop had to be given away.
+bool Crew::hand_out() noexcept {
   if (news_.load(std::memory_order_acquire)) collect();
-  if (!hand_out()) {
+  while (Exchange* exchange = work_.next_ready()) {
+    if (!work_.is_inline(*exchange)) {
+      enqueue(*exchange);
+      continue;
+    }
+    work_.put_back(*exchange);
     const std::lock_guard lock(mutex_);
     me_->in_handler = true;
     me_->has_baton = false;
     offer_baton();
     return false;
-  }
-  work_.settle();
-  work_.finished();  // never, but a worker that has to go leaves there
-  work_.turn(turn);
-  return true;
-}
-
-bool Crew::hand_out() {
-  while (Exchange* exchange = work_.next_ready()) {
-    if (work_.is_inline(*exchange)) {
-      work_.put_back(*exchange);
-      return false;
-    }
-    enqueue(*exchange);
   }
   return true;
 }

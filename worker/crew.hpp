@@ -72,15 +72,20 @@ class Crew {
   template <typename Done>
   bool tend_until(Done done) {
     if (!begin_tending()) return false;
-    while (!done()) {
-      if (!tend_once(Work::Turn::waits)) return false;
+    while (hand_out()) {
+      if (done()) {
+        end_tending();
+        return true;
+      }
+      turn(Work::Turn::waits);
     }
-    end_tending();
-    return true;
+    return false;
   }
   // The same: one turn, if the loop is in hand.
   void tend_in_passing() {
-    if (begin_tending() && tend_once(Work::Turn::passes)) end_tending();
+    if (!begin_tending()) return;
+    turn(Work::Turn::passes);
+    if (hand_out()) end_tending();
   }
 
   // [baton] Handlers that could take a request now, and requests that wait for one.
@@ -112,8 +117,8 @@ class Crew {
   void serve(Member& me);
   void tend(Member& me);
   bool begin_tending() noexcept;
-  bool tend_once(Work::Turn turn) noexcept;
-  bool hand_out();
+  void turn(Work::Turn turn) noexcept;
+  bool hand_out() noexcept;
   void end_tending() noexcept;
   bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);

@@ -89,6 +89,7 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
     const std::int64_t got = body.read(buffer, size);
     return got < 0 ? NARWHAL_ERROR : got;
   }
+  come_by();
   std::unique_lock lock(mutex_);
   if (inbox_read_ == inbox_.size() && !inbox_ended_ && !gone()) {
     if (mount->is_inline()) return NARWHAL_AGAIN;
@@ -105,7 +106,7 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
     inbox_read_ = 0;
     const bool loop_has_stopped_reading = std::exchange(inbox_full_, false);
     lock.unlock();
-    if (loop_has_stopped_reading) loop_.post(*this);
+    if (loop_has_stopped_reading) ask_for_more_body();
   }
   return static_cast<std::int64_t>(count);
 }

@@ -197,6 +197,8 @@ class Exchange {
   int wait_for_room(bool may_wait);
   void wait_for_body();
   void speak(std::uint64_t now) noexcept;
+  void come_by();
+  void ask_for_more_body();
   void begin_wait() noexcept;  // for the client
   void end_wait() noexcept;
   std::size_t low_water() const noexcept;

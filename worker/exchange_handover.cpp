@@ -110,6 +110,22 @@ void Exchange::speak(std::uint64_t now) noexcept {
   spoke_ns_ = now;
 }
 
+// What a handler does often: who holds the loop is seen at something new, and turns it when it is time.
+void Exchange::come_by() {
+  const std::uint64_t now = now_ns();
+  speak(now);
+  if (!on_handler_thread() || mount->is_inline() || !loop_.crew().reclaim()) return;
+  const bool overdue = loop_.overdue(now);
+  loop_.crew().release();
+  if (overdue) loop_.crew().tend_in_passing();
+}
+
+void Exchange::ask_for_more_body() {
+  if (!on_handler_thread() || !loop_.crew().reclaim()) return loop_.post(*this);
+  const Release in_the_end(loop_.crew());
+  if (connection != nullptr) connection->resume_body();
+}
+
 void Exchange::begin_wait() noexcept {
   const std::uint64_t now = now_ns();
   speak(now);

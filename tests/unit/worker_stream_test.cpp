@@ -200,3 +200,54 @@ TEST_CASE("stream: lent bytes come back from each way of not sending them, but n
   CHECK(reader.answer(true).status == 200);
   CHECK(eventually([&] { return head.returned == 1; }));
 }
+
+TEST_CASE("stream: a body that is read while it arrives never waits for the loop's clock") {
+  Watchdog dog("a streamed body", 60s);
+  constexpr std::size_t size = 16 << 20;
+  for (const unsigned threads : {1u, 2u}) {
+    CAPTURE(threads);
+    std::atomic<std::size_t> total{0};
+    InProcess server({{"",
+                       [&](narwhal_exchange* exchange) {
+                         std::vector<char> part(50'000);
+                         std::int64_t got;
+                         while ((got = host_table.read_body(exchange, part.data(), part.size())) > 0) {
+                           total += static_cast<std::size_t>(got);
+                         }
+                         return got == 0 ? respond(exchange, "read") : NARWHAL_ERROR;
+                       },
+                       NARWHAL_STREAM_BODY}},
+                     config_of(threads));
+    Client client(server);
+    const auto began = Clock::now();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
+    client.send(std::string(size, 'b'));
+    CHECK(client.answer().body == "read");
+    CHECK(total == size);
+    CHECK(Clock::now() - began < 10s);  // 64 KiB for each tick of the clock would be a minute
+  }
+}
+
+TEST_CASE("stream: a handler that reads all the time keeps no other request waiting") {
+  Watchdog dog("a studious handler", 60s);
+  std::atomic<bool> answered{false};
+  InProcess server({{"/read",
+                     [&](narwhal_exchange* exchange) {
+                       char byte;
+                       const auto until = Clock::now() + 20s;
+                       while (!answered && Clock::now() < until && host_table.read_body(exchange, &byte, 1) == 1) {
+                         work(200us);
+                       }
+                       return respond(exchange, answered ? "in time" : "too late");
+                     },
+                     NARWHAL_STREAM_BODY},
+                    {"", [&](narwhal_exchange* exchange) { return respond(exchange, "short"); }}},
+                   config_of(2));
+  Client reader(server), other(server);
+  reader.send("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + std::string(200'000, 'b'));
+  std::this_thread::sleep_for(50ms);
+  other.get("/");
+  CHECK(other.answer().body == "short");
+  answered = true;
+  CHECK(reader.answer().body == "in time");
+}
