@@ -76,6 +76,7 @@ class Parser {
       CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
       options_.emplace_back(&setting, option);
     }
+    for (const MootFlag& flag : moot_flags()) moot_.emplace_back(flag, add_valued(app_, std::string(flag.flags)));
   }
 
   CommandLine parse(std::vector<std::string> words) {
@@ -108,6 +109,11 @@ class Parser {
       for (const std::string& text : option->results()) assignment.values.push_back({text, where});
       if (!setting->is_list()) assignment.values.erase(assignment.values.begin(), assignment.values.end() - 1);
       line_.layer.assignments.push_back(std::move(assignment));
+    }
+    for (const auto& [flag, option] : moot_) {
+      if (option->count() == 0) continue;
+      const std::string text = moot_flag_fault(flag, option->results().back());
+      if (!text.empty()) fault(text);
     }
   }
 
@@ -145,6 +151,7 @@ class Parser {
   CLI::App app_;
   std::vector<std::pair<Mode, CLI::Option*>> modes_;
   std::vector<std::pair<const Setting*, CLI::Option*>> options_;
+  std::vector<std::pair<MootFlag, CLI::Option*>> moot_;
   CLI::Option* config_ = nullptr;
   CommandLine line_;
 };

@@ -30,26 +30,6 @@ constexpr std::string_view kUnknownToGunicorn[] = {
     "server_header",      "venv",          "request_buffering",
 };
 
-// Values that change nothing: what Gunicorn has by default, where Python's bool() of it is True, and worker classes that
-// behave as ours does.
-constexpr std::pair<std::string_view, std::string_view> kNoChange[] = {
-    {"worker_class", "sync"},
-    {"worker_class", "gthread"},
-    {"worker_class", "gunicorn.workers.sync.SyncWorker"},
-    {"worker_class", "gunicorn.workers.gthread.ThreadWorker"},
-    {"sendfile", "true"},
-    {"reload_engine", "auto"},
-    {"protocol", "http"},
-    {"http_parser", "auto"},
-    {"http_protocols", "h1"},
-    {"http2_cleartext", "off"},
-    {"asgi_loop", "auto"},
-    {"asgi_lifespan", "auto"},
-    {"logger_class", "gunicorn.glogging.Logger"},
-    {"suppress_ragged_eofs", "true"},
-    {"control_socket_disable", "true"},
-};
-
 template <class Names>
 bool holds(const Names& names, std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
@@ -57,8 +37,7 @@ bool holds(const Names& names, std::string_view name) {
 
 bool changes_nothing(std::string_view name, const PythonValue& value) {
   if (value.is_false()) return name != "sendfile" || value.type == "None";
-  return std::any_of(std::begin(kNoChange), std::end(kNoChange),
-                     [&](const auto& each) { return each.first == name && each.second == value.text; });
+  return is_moot(name, value.text);
 }
 
 // The texts of a list of scalars of a certain length, else empty ones.

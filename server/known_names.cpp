@@ -26,7 +26,8 @@ const Absent kAbsent[] = {
     {"config", "", kFlagOnly},
     {"check_config", "", kFlagOnly},
     {"print_config", "", kFlagOnly},
-    {"worker_class", "-k,--worker-class", "there is one kind of worker: set 'threads'"},
+    {"worker_class", "-k,--worker-class",
+     "there is one kind of worker, which does what sync and gthread do: set 'threads'"},
     {"max_requests", "--max-requests", ""},
     {"max_requests_jitter", "--max-requests-jitter", ""},
     {"asgi_loop", "--asgi-loop", kPython},
@@ -106,6 +107,25 @@ const Absent kAbsent[] = {
     {"dirty_worker_exit", "", kHooks},
 };
 
+// What Gunicorn has by default, where Python's bool() of it is True, and worker classes that behave as ours does. "": any.
+constexpr std::pair<std::string_view, std::string_view> kMoot[] = {
+    {"worker_class", "sync"},
+    {"worker_class", "gthread"},
+    {"worker_class", "gunicorn.workers.sync.SyncWorker"},
+    {"worker_class", "gunicorn.workers.gthread.ThreadWorker"},
+    {"sendfile", "true"},
+    {"reload_engine", "auto"},
+    {"protocol", "http"},
+    {"http_parser", "auto"},
+    {"http_protocols", "h1"},
+    {"http2_cleartext", "off"},
+    {"asgi_loop", "auto"},
+    {"asgi_lifespan", "auto"},
+    {"logger_class", "gunicorn.glogging.Logger"},
+    {"suppress_ragged_eofs", "true"},
+    {"control_socket_disable", "true"},
+    {"worker_tmp_dir", ""},
+};
 std::vector<std::string_view> split_flags(std::string_view flags) {
   std::vector<std::string_view> result;
   while (!flags.empty()) {
@@ -135,6 +155,20 @@ std::string unknown_text(const char* what, std::string_view name, const std::vec
 
 }  // namespace
 
+bool is_moot(std::string_view name, std::string_view value) {
+  return std::any_of(std::begin(kMoot), std::end(kMoot), [&](const auto& each) {
+    return each.first == name && (each.second.empty() || each.second == value);
+  });
+}
+
+std::vector<MootFlag> moot_flags() {
+  std::vector<MootFlag> result;
+  for (const Absent& absent : kAbsent) {
+    if (absent.name == "worker_class" || absent.name == "worker_tmp_dir") result.push_back({absent.flags, absent.name});
+  }
+  return result;
+}
+
 std::vector<std::string_view> absent_names() {
   std::vector<std::string_view> names;
   for (const Absent& absent : kAbsent) names.push_back(absent.name);
@@ -156,6 +190,13 @@ std::string unknown_key_text(std::string_view key) {
     return "unknown key '" + std::string(key) + "': the key is '" + std::string(setting.name) + "'";
   }
   return unknown_text("key", key, known);
+}
+
+std::string moot_flag_fault(const MootFlag& flag, std::string_view value) {
+  if (is_moot(flag.name, value)) return "";
+  const std::string shown = std::string(flag.flags.substr(0, flag.flags.find(','))) + " " + std::string(value);
+  const auto is_it = [&](const Absent& absent) { return absent.name == flag.name; };
+  return absent_text(shown, *std::find_if(std::begin(kAbsent), std::end(kAbsent), is_it));
 }
 
 std::string unknown_flag_text(std::string_view flag) {

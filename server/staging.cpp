@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "server/plugin_files.hpp"
 
@@ -25,6 +27,18 @@ std::string sha256(std::string_view bytes) {
     text += digits[byte & 15];
   }
   return text;
+}
+
+// Absolute, and without a symbolic link in its folder, while the file's own name stays: $ORIGIN counts from where the
+// plugin was found, not from where a link points.
+Result<std::string> real_path(const std::string& source) {
+  namespace fs = std::filesystem;
+  std::error_code failure;
+  const fs::path absolute = fs::absolute(source, failure);
+  if (failure) return Error{"find: " + failure.message()};
+  const fs::path folder = fs::canonical(absolute.parent_path(), failure);
+  if (failure) return Error{"find: " + absolute.parent_path().string() + ": " + failure.message()};
+  return (folder / absolute.filename()).string();
 }
 
 std::string digest_of(const std::vector<PluginFile>& files) {
@@ -47,13 +61,12 @@ Result<std::string> place(const std::vector<PluginFile>& files, const std::strin
 
 }  // namespace
 
-Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area,
-                                  const std::vector<std::string>& installed) {
+Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area) {
   const auto fault = [&source](const std::string& reason) {
     const bool names_it = reason.starts_with(source + ": ");
     return Error{"stage " + (names_it ? reason : source + ": " + reason)};
   };
-  const auto path = find_plugin(source, installed);
+  const auto path = real_path(source);
   if (!path) return fault(path.error());
   const auto files = read_plugin_files(*path);
   if (!files) return fault(files.error());

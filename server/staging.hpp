@@ -4,21 +4,18 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/result.hpp"
 #include "core/seat.hpp"
-#include "server/find_plugin.hpp"
 #include "server/stage_area.hpp"
 
 namespace narwhal::server {
 
-// `source` as find_plugin() takes it. The copy lies at <area>/<digest>/<absolute path of the source>, and beside it,
+// `source`: a file. The copy lies at <area>/<digest>/<absolute path of the source>, and beside it,
 // in the same tree, every library it needs and finds by $ORIGIN, so that $ORIGIN leads to the copies. The digest is
 // the file's SHA-256, as sha256sum shows it; with libraries, that of the list of all digests and paths, in
 // sha256sum's format. Equal contents are staged once.
 // Errors  "stage ./app.so: /srv/app.so: truncated: ...": the source as the config names it, the file, the reason.
-Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area,
-                                  const std::vector<std::string>& installed = installed_plugin_folders());
+Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area);
 
 }  // namespace narwhal::server

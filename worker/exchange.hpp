@@ -235,6 +235,7 @@ class Exchange {
 inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
   return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));
 }
+inline const Field* fields_of(const narwhal_field* fields) noexcept { return reinterpret_cast<const Field*>(fields); }
 inline narwhal_exchange* handle_of(Exchange& exchange) noexcept {
   return reinterpret_cast<narwhal_exchange*>(&exchange);
 }

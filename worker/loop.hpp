@@ -18,15 +18,15 @@
 #include "worker/acceptor.hpp"
 #include "worker/access_log.hpp"
 #include "worker/buffers.hpp"
+#include "worker/connection.hpp"
 #include "worker/crew.hpp"
 #include "worker/exchange.hpp"
 #include "worker/front.hpp"
+#include "worker/list.hpp"
 #include "worker/plugin.hpp"
 #include "worker/wheel.hpp"
 
 namespace narwhal::worker {
-
-class Connection;
 
 class Loop final : public Crew::Work {
  public:
@@ -85,7 +85,7 @@ class Loop final : public Crew::Work {
   void unflushed(Connection& connection);
   // Requests wait while handlers take their time: answers are held back for a moment, to leave together.
   bool gathers_answers() const noexcept {
-    return slow_enough_ && (ready_count_ != 0 || readable_first_ != nullptr || crew_.waiting() != 0);
+    return slow_enough_ && (ready_count_ != 0 || !readable_.empty() || crew_.waiting() != 0);
   }
   void readable(Connection& connection);
   void unwatched(Connection& connection);
@@ -120,7 +120,9 @@ class Loop final : public Crew::Work {
  private:
   friend class Acceptor;
   void cancel(Exchange& exchange);
-  bool read_next();
+  template <class Connections>
+  Connection* take_open(Connections& list, bool Connection::*listed);
+  Exchange* take_ready();
   void tick();
   void see_answer(Exchange& exchange, Push push);
   void leave_at_once();
@@ -154,10 +156,11 @@ class Loop final : public Crew::Work {
   Exchange* spare_exchanges_ = nullptr;
   std::vector<std::unique_ptr<Exchange>> exchanges_;  // all there are
   std::vector<std::atomic<Exchange*>> current_;       // by crew member: what its handler is at
-  Exchange *ready_first_ = nullptr, *ready_last_ = nullptr;
+  List<Exchange, &Exchange::next> ready_;
   unsigned ready_count_ = 0;
-  Connection *unflushed_ = nullptr, *unwatched_ = nullptr;
-  Connection *readable_first_ = nullptr, *readable_last_ = nullptr;
+  List<Connection, &Connection::next_readable> readable_;    // sockets with something to read
+  List<Connection, &Connection::next_unflushed> unflushed_;  // that hold answers back
+  List<Connection, &Connection::next_unwatched> unwatched_;  // that the kernel has still to be asked to watch
 
   std::atomic<bool> any_posts_{false};
   std::mutex posts_mutex_;  // guards posts_

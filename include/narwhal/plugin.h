@@ -18,7 +18,9 @@
  *             [boot]     a worker's main thread, before its first request.
  *             [handler]  the thread that runs handle(). With `threads: 1` that is always the
  *                        worker's main thread.
- *             [loop]     whichever thread runs the worker's event loop: must not block.
+ *             [loop]     whichever thread runs the worker's event loop: must not block. That may be a
+ *                        handler's, inside a call that writes or waits for its client: hold no lock
+ *                        across those that a [loop] function of yours takes.
  *             [any]      any thread of the worker, while the exchange is alive.
  * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception
  *             and no longjmp may leave a plugin's function; app.hpp catches for you.

@@ -12,7 +12,8 @@ namespace narwhal::wsgi {
 
 namespace {
 
-constexpr std::size_t worth_lending = 4 * 1024;  // below, the server's copy costs less than the way back
+// Below, the server's copy costs less than the way back. A part of a body that is lent can wait for the next one.
+constexpr std::size_t body_worth_lending = 16 * 1024, part_worth_lending = 4 * 1024;
 
 // Bytes on loan to the server. Given back, they wait on a stack for a thread that holds the GIL.
 struct Loan {
@@ -141,7 +142,7 @@ bool Answer::respond(PyObject* bytes) noexcept {
   const std::string_view body = bytes != nullptr ? view_of_bytes(bytes) : std::string_view();
   narwhal_response response = head(0);
   response.body = bytes_of(body);
-  if (body.size() >= worth_lending) {
+  if (body.size() >= body_worth_lending) {
     if (Loan* const loan = lend(bytes)) {
       response.release = give_back;
       response.release_arg = loan;
@@ -159,7 +160,7 @@ bool Answer::send(PyObject* bytes) noexcept {
     left_ -= static_cast<std::int64_t>(part.size());
   }
   if (part.empty()) return true;
-  Loan* const loan = part.size() >= worth_lending ? lend(bytes) : nullptr;
+  Loan* const loan = part.size() >= part_worth_lending ? lend(bytes) : nullptr;
   const auto write = [&](std::uint32_t flags) {
     return loan != nullptr ? host->write_lent(exchange_, bytes_of(part), flags, give_back, loan)
                            : host->write(exchange_, bytes_of(part), flags);

@@ -46,7 +46,7 @@ def test_what_is_not_used_is_named_once(serve, tmp_path):
                     "def when_ready(server): os._exit(9)\n")
     server = serve("-c", conf, example("echo"))
     server.reload()
-    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["worker_class, worker_tmp_dir, on_starting, when_ready"]
+    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["worker_class, on_starting, when_ready"]
     conf.write_text("worker_class = 'sync'\ndef on_exit(server): pass\n")
     server.reload()
     assert re.findall(NOT_USED, server.log(), re.MULTILINE)[1:] == ["on_exit"]

@@ -153,8 +153,8 @@ TEST_CASE("config file: Gunicorn's settings that are not here yet are called tha
   CHECK(fault("max_requests: 4") ==
         "narwhal.yaml:1:1: 'max_requests' is Gunicorn's; this version of narwhal does not have it yet");
   CHECK(fault("worker_class: gthread") ==
-        "narwhal.yaml:1:1: 'worker_class' is Gunicorn's; narwhal does not have it: there is one kind of worker: set "
-        "'threads'");
+        "narwhal.yaml:1:1: 'worker_class' is Gunicorn's; narwhal does not have it: there is one kind of worker, "
+        "which does what sync and gthread do: set 'threads'");
 }
 
 TEST_CASE("config file: Gunicorn's word for the app does as well as ours, but not beside it") {

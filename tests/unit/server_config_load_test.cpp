@@ -287,8 +287,9 @@ TEST_CASE("load: the command line's faults end in 2, all others in 1, and all ar
   refused({"-w"}, 2, "--workers: needs a value");
   refused({"-w", "x", "a"}, 2, "--workers: 'x' is not a whole number");
   refused({"--wrokers", "4", "a"}, 2, "unknown flag '--wrokers': did you mean '--workers'?");
-  refused({"-k", "gthread", "--max-requests=5", "a"}, 2,
-          "'-k' is Gunicorn's; narwhal does not have it: there is one kind of worker: set 'threads'\n"
+  refused({"-k", "gevent", "--max-requests=5", "a"}, 2,
+          "'-k gevent' is Gunicorn's; narwhal does not have it: there is one kind of worker, which does what sync and "
+          "gthread do: set 'threads'\n"
           "'--max-requests' is Gunicorn's; this version of narwhal does not have it yet");
   refused({"a", "b"}, 2, "one APP at a time: 'b' comes after 'a'");
   refused({""}, 2, "APP is empty");
@@ -306,6 +307,19 @@ TEST_CASE("load: the command line's faults end in 2, all others in 1, and all ar
   refused({"a"}, 2, "NARWHAL_CMD_ARGS: a quote is not closed");
   start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w x"}};
   refused({"a"}, 2, "NARWHAL_CMD_ARGS: --workers: 'x' is not a whole number");
+}
+
+TEST_CASE("load: flags of Gunicorn's that change nothing are taken") {
+  const StartFolder start;
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"-k", "sync", "./a.so"},
+        {"--worker-class=gthread", "--threads", "4", "./a.so"},
+        {"-k", "gunicorn.workers.gthread.ThreadWorker", "--worker-tmp-dir", "/dev/shm", "./a.so"}}) {
+    CAPTURE(words);
+    const LoadResult loaded = start.load(words);
+    REQUIRE(loaded);
+    CHECK(loaded->config.routes.size() == 1);
+  }
 }
 
 TEST_CASE("load: a file that was hardly meant as ours is not told line by line") {

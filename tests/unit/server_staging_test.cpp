@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 StageArea area_in(const Folder& folder) { return or_throw(StageArea::create(folder.path())); }
 
 std::string fault_of(const std::string& source, StageArea& area) {
-  const auto staged = stage_plugin(source, area, {});
+  const auto staged = stage_plugin(source, area);
   return staged ? "no fault" : staged.error();
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("staging: the copy is the same bytes, readable by all and writable by 
   const std::string source = sources.write("app.so", plugin());
   const mode_t umask = ::umask(077);
   StageArea area = area_in(stage);
-  const auto staged = stage_plugin(source, area, {});
+  const auto staged = stage_plugin(source, area);
   ::umask(umask);
   REQUIRE(staged);
   CHECK(staged->source == source);
@@ -90,18 +90,18 @@ TEST_CASE("staging: a plugin's digest is what sha256sum prints") {
   char digest[65] = {};
   REQUIRE(::fread(digest, 1, 64, pipe) == 64);
   ::pclose(pipe);
-  CHECK(stage_plugin(source, area, {})->digest == digest);
+  CHECK(stage_plugin(source, area)->digest == digest);
 }
 
 TEST_CASE("staging: what is written over the source afterwards does not reach the copy") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   const std::string source = sources.write("app.so", plugin("first"));
-  const auto first = stage_plugin(source, area, {});
+  const auto first = stage_plugin(source, area);
   REQUIRE(first);
   sources.write("app.so", plugin("second"));
   CHECK(read_all(first->copy) == plugin("first"));
-  const auto second = stage_plugin(source, area, {});
+  const auto second = stage_plugin(source, area);
   REQUIRE(second);
   CHECK(second->digest != first->digest);
   CHECK(read_all(first->copy) == plugin("first"));
@@ -112,12 +112,12 @@ TEST_CASE("staging: equal contents are staged once") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   const std::string source = sources.write("app.so", plugin());
-  const auto first = stage_plugin(source, area, {});
+  const auto first = stage_plugin(source, area);
   REQUIRE(first);
   struct stat before {
   }, after{};
   REQUIRE(::stat(first->copy.c_str(), &before) == 0);
-  const auto second = stage_plugin(source, area, {});
+  const auto second = stage_plugin(source, area);
   REQUIRE(second);
   CHECK(second->copy == first->copy);
   REQUIRE(::stat(first->copy.c_str(), &after) == 0);
@@ -146,25 +146,6 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   CHECK(entries_in(area.folder()) == 1);  // the marker alone
 }
 
-TEST_CASE("staging: an installed plugin goes by its name") {
-  const Folder sources, stage;
-  StageArea area = area_in(stage);
-  sources.write("plugins/hello.so", plugin("hello"));
-  sources.write("plugins/wsgi/wsgi.so", plugin("wsgi"));
-  const std::vector<std::string> installed = {sources.path("absent"), sources.path("plugins")};
-  const auto hello = stage_plugin("hello", area, installed);
-  REQUIRE(hello);
-  CHECK(hello->source == "hello");
-  CHECK(read_all(hello->copy) == plugin("hello"));
-  const auto wsgi = stage_plugin("wsgi", area, installed);
-  REQUIRE(wsgi);
-  CHECK(read_all(wsgi->copy) == plugin("wsgi"));
-  const auto absent = stage_plugin("helo", area, installed);
-  REQUIRE_FALSE(absent);
-  CHECK(absent.error() == "stage helo: find: no plugin of that name is installed in " + sources.path("absent") + ", " +
-                              sources.path("plugins") + " (a path needs a slash, or ends in .so)");
-}
-
 TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, to the same places") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
@@ -180,7 +161,7 @@ TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, 
   sources.write("srv/lib/libstranger.so", library("not needed"));
   sources.write("srv/lib/deep/libdeep.so", library("deep"));
   sources.write("srv/app/libstore.so", library("store"));
-  const auto staged = stage_plugin(source, area, {});
+  const auto staged = stage_plugin(source, area);
   REQUIRE(staged);
   const std::string origin = fs::path(staged->copy).parent_path().string();
   CHECK(read_all(origin + "/../lib/libshop.so") == shop.build());
@@ -190,7 +171,7 @@ TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, 
   CHECK(mode_of(origin + "/libstore.so") == 0555);
 
   sources.write("srv/lib/deep/libdeep.so", library("deeper"));
-  const auto again = stage_plugin(source, area, {});
+  const auto again = stage_plugin(source, area);
   REQUIRE(again);
   CHECK(again->digest != staged->digest);  // the digest covers them all
 }
@@ -204,7 +185,7 @@ TEST_CASE("staging: folders that a path only passes through exist in the copy's 
   const std::string source = sources.write("app.so", app.build());
   fs::create_directories(sources.path("bin"));
   sources.write("lib/libshop.so", library());
-  const auto staged = stage_plugin(source, area, {});
+  const auto staged = stage_plugin(source, area);
   REQUIRE(staged);
   CHECK(read_all(fs::path(staged->copy).parent_path().string() + "/bin/../lib/libshop.so") == library());
 }
@@ -219,7 +200,7 @@ TEST_CASE("staging: an RPATH serves the needs of the needed, a RUNPATH does not"
   sources.write("lib/libshop.so", shop.build());
   sources.write("lib/libdeep.so", library());
   const auto stages_deep = [&] {
-    const auto staged = stage_plugin(sources.write("app.so", app.build()), area, {});
+    const auto staged = stage_plugin(sources.write("app.so", app.build()), area);
     REQUIRE(staged);
     return fs::exists(fs::path(staged->copy).parent_path() / "lib/libdeep.so");
   };
@@ -240,7 +221,7 @@ TEST_CASE("staging: $ORIGIN counts from the folder a plugin was found in, not fr
   sources.write("v1/libshop.so", library("v1"));
   fs::create_symlink("../build/app.so", sources.path("v1/app.so"));
   fs::create_directory_symlink("v1", sources.path("current"));
-  const auto staged = stage_plugin(sources.path("current/app.so"), area, {});
+  const auto staged = stage_plugin(sources.path("current/app.so"), area);
   REQUIRE(staged);
   CHECK(staged->copy == area.folder() + "/" + staged->digest + sources.path("v1/app.so"));
   CHECK(read_all(fs::path(staged->copy).parent_path().string() + "/libshop.so") == library("v1"));
@@ -294,14 +275,14 @@ TEST_CASE("stage area: it keeps what is in use and its end removes all") {
   {
     StageArea area = area_in(stage);
     folder = area.folder();
-    const auto first = stage_plugin(sources.write("a.so", plugin("a")), area, {});
-    const auto second = stage_plugin(sources.write("b.so", plugin("b")), area, {});
+    const auto first = stage_plugin(sources.write("a.so", plugin("a")), area);
+    const auto second = stage_plugin(sources.write("b.so", plugin("b")), area);
     REQUIRE(first);
     REQUIRE(second);
     area.keep_only({*second});
     CHECK_FALSE(fs::exists(first->copy));
     CHECK(fs::exists(second->copy));
-    CHECK(stage_plugin(sources.path("a.so"), area, {}));  // and can be staged again
+    CHECK(stage_plugin(sources.path("a.so"), area));  // and can be staged again
     StageArea moved = std::move(area);
     CHECK(fs::exists(second->copy));
   }
@@ -355,7 +336,7 @@ TEST_CASE("staging: the loader takes a real plugin's library from the copy, when
   const std::string build = "cd " + sources.path() + " && cc -shared -fPIC -o lib/libshop.so shop.c && " +
                             "cc -shared -fPIC -o app.so app.c -Llib -lshop '-Wl,-rpath,$ORIGIN/lib'";
   REQUIRE(std::system(build.c_str()) == 0);
-  const auto staged = stage_plugin(sources.path("app.so"), area, {});
+  const auto staged = stage_plugin(sources.path("app.so"), area);
   REQUIRE(staged);
   fs::remove(sources.path("lib/libshop.so"));
   CHECK(exit_code_of([&staged] {
