@@ -304,21 +304,22 @@ void Crew::end_tending() noexcept {
   release();
 }
 
-// A turn of tend() by a thread that is inside a handler and must not enter another: all that comes has to wait for other
-// threads. False: something came that only runs where the loop is, so that the loop had to be given away.
-bool Crew::tend_once(Work::Turn turn) noexcept {
+// tend() by a thread that is inside a handler and must not enter another: all that comes has to wait for other threads.
+// False: something came that only runs where the loop is, so that the loop had to be given away.
+bool Crew::make_way() noexcept {
   if (news_.load(std::memory_order_acquire)) collect();
-  if (!hand_out()) {
-    const std::lock_guard lock(mutex_);
-    me_->in_handler = true;
-    me_->has_baton = false;
-    offer_baton();
-    return false;
-  }
+  if (hand_out()) return true;
+  const std::lock_guard lock(mutex_);
+  me_->in_handler = true;
+  me_->has_baton = false;
+  offer_baton();
+  return false;
+}
+
+void Crew::turn_on(Work::Turn turn) noexcept {
   work_.settle();
   work_.finished();  // never, but a worker that has to go leaves there
   work_.turn(turn);
-  return true;
 }
 
 bool Crew::hand_out() {

@@ -73,14 +73,18 @@ class Crew {
   bool tend_until(Done done) {
     if (!begin_tending()) return false;
     while (!done()) {
-      if (!tend_once(Work::Turn::waits)) return false;
+      if (!make_way()) return false;
+      if (done()) break;  // to hand out is also to read what has come, and this may have been among it
+      turn_on(Work::Turn::waits);
     }
     end_tending();
     return true;
   }
   // The same: one turn, if the loop is in hand.
   void tend_in_passing() {
-    if (begin_tending() && tend_once(Work::Turn::passes)) end_tending();
+    if (!begin_tending() || !make_way()) return;
+    turn_on(Work::Turn::passes);
+    end_tending();
   }
 
   // [baton] Handlers that could take a request now, and requests that wait for one.
@@ -112,7 +116,8 @@ class Crew {
   void serve(Member& me);
   void tend(Member& me);
   bool begin_tending() noexcept;
-  bool tend_once(Work::Turn turn) noexcept;
+  bool make_way() noexcept;
+  void turn_on(Work::Turn turn) noexcept;
   bool hand_out();
   void end_tending() noexcept;
   bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);

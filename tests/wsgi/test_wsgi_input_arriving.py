@@ -3,10 +3,11 @@ every way: test_wsgi_input.py.)"""
 import hashlib
 import json
 import random
+import time
 
 import pytest
 
-from clock import eventually, holds_for
+from clock import eventually, holds_for, scaled
 from comparison import APPS, multipart
 from load import Background
 from wire import Truncated, chunked, request_bytes
@@ -58,6 +59,22 @@ def test_a_piece_is_answered_before_the_next_is_sent(arriving, target, pieces, f
             assert wire.chunk() == b""
 
 
+@THREADS
+def test_a_piece_is_answered_at_once(arriving, threads):
+    """Not when the loop's clock ticks next: a conversation of 200 pieces takes no 50 seconds."""
+    server = arriving("--threads", threads)
+    with server.connect() as wire:
+        wire.send(head_of("/echo", "length", 1000))
+        began = time.monotonic()
+        for number in range(200):
+            wire.send(b"%05d" % number)
+            if number == 0:
+                assert wire.head().status == 200
+            assert wire.chunk() == b"%05d" % number
+        assert wire.chunk() == b""
+    assert time.monotonic() - began < scaled(10)
+
+
 def test_as_a_rule_a_body_is_whole_before_the_application_is_called(arriving):
     server = arriving(flag=None)
     with server.connect() as wire:
@@ -104,10 +121,10 @@ def test_what_length_there_is(arriving):
 @pytest.mark.parametrize("leaves", ["close", "reset", "shut_down_writing"])
 def test_a_client_that_leaves_in_the_middle(arriving, leaves, framing, threads):
     server = arriving("--threads", threads, "-w", 1)
-    for target in ("/catches?whole", "/fails"):
+    for number, target in enumerate(("/catches?whole", "/fails"), 1):
         with server.connect() as wire:
             wire.send(head_of(target, framing, 100) + (b"5\r\nfirst\r\n" if framing == "chunked" else b"first"))
-            eventually("the application reads", lambda: server.notes().endswith("reading\n"))
+            eventually("the application reads", lambda: server.notes().count("reading\n") == number)
             getattr(wire, leaves)()
             if leaves == "shut_down_writing":
                 assert wire.end() in ("eof", "reset")
