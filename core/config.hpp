@@ -97,6 +97,7 @@ struct Config {
   std::size_t min_rate = 100;                // bytes a second, of a body or a response on its way; 0: none
   std::size_t body_buffer_size = 64 * 1024;  // a larger body goes to an unlinked file
   std::string tmp_upload_dir = "/tmp";
+  bool request_buffering = true;                  // of Python applications: they are called when the body is complete
   std::size_t response_buffer_size = 256 * 1024;  // what a slow client may leave unsent before a writing handler waits
 
   // behind a proxy; a peer on a Unix socket is trusted in both lists

@@ -72,7 +72,7 @@ class Parser {
     for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
     config_ = add_valued(app_, "-c,--config");
     for (const Setting& setting : settings()) {
-      const std::string flags(setting.flags);
+      const std::string flags = (setting.switches_off() ? "!" : "") + std::string(setting.flags);
       CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
       options_.emplace_back(&setting, option);
     }

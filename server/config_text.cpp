@@ -56,7 +56,7 @@ std::string flags_text(const Setting& setting) {
 std::string default_text(const Setting& setting) {
   static const Config defaults;
   const std::vector<std::string> texts = value_texts(setting, defaults);
-  if (setting.is_switch()) return texts[0] == "true" ? "[on]" : "[off]";
+  if (setting.is_switch()) return (texts[0] == "true") != setting.switches_off() ? "[on]" : "[off]";
   const std::string all = fmt::format("{}", fmt::join(texts, ","));
   if (all.empty()) return "[none]";
   if (all.size() > kDefaultBytesMax) return "[Gunicorn's]";

@@ -27,7 +27,7 @@ constexpr std::string_view kUnknownToGunicorn[] = {
     "queue_size",         "stage_dir",     "boot_timeout",      "header_timeout",
     "body_timeout",       "write_timeout", "heartbeat_timeout", "probation",
     "limit_request_body", "min_rate",      "body_buffer_size",  "response_buffer_size",
-    "server_header",      "venv",
+    "server_header",      "venv",          "request_buffering",
 };
 
 template <class Names>

@@ -76,8 +76,10 @@ Options python_options(const Config& config, const Route& route) {
     return std::any_of(route.options.begin(), route.options.end(), [&](const auto& own) { return own.first == key; });
   };
   Options options{{"app", route.app}};
-  const Options settings{
-      {"venv", config.venv}, {"pythonpath", joined(config.pythonpath, ",")}, {"hooks", config.hooks_file}};
+  const Options settings{{"venv", config.venv},
+                         {"pythonpath", joined(config.pythonpath, ",")},
+                         {"hooks", config.hooks_file},
+                         {"request_buffering", config.request_buffering ? "" : "false"}};
   for (const auto& setting : settings) {
     if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);
   }

@@ -91,6 +91,8 @@ const Setting kSettings[] = {
      "a larger body waits in a file", 0, 1024 * 1024 * 1024},
     {"tmp_upload_dir", "--tmp-upload-dir", request_limits, &Config::tmp_upload_dir, "DIR", "", "directory of that file",
      0, 0, Text::path},
+    {"request_buffering", "--no-request-buffering", request_limits, &Config::request_buffering, "", "",
+     "Python applications read a body as it arrives"},
     {"response_buffer_size", "--response-buffer-size", request_limits, &Config::response_buffer_size, "INT", "bytes",
      "unsent before a writing handler waits", 1, 1024 * 1024 * 1024},
 

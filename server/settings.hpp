@@ -47,7 +47,8 @@ struct Setting {
   std::string_view bare = {};  // what the flag alone stands for; empty: it needs a value
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
-  bool is_list() const { return member.index() >= 10; }  // may be given several times
+  bool switches_off() const { return is_switch() && flags.starts_with("--no-"); }  // its flag does, and --flag=false on
+  bool is_list() const { return member.index() >= 10; }                            // may be given several times
   bool is_map() const { return std::holds_alternative<Options Config::*>(member); }
 };
 

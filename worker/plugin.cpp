@@ -86,7 +86,9 @@ Result<Done> check_options(const Mount& mount) {
 // What lies behind narwhal_boot::reserved_0.
 struct BootContext {
   const Mount* mount;
-  std::string reason;
+  Mount* flagged;                // where set_flags() is for; null: it is for another hook
+  const char* misuse = nullptr;  // of set_flags(): set-up fails, whatever the hook returns
+  std::string reason{};
 };
 BootContext& context_of(const narwhal_boot* boot) { return *static_cast<BootContext*>(boot->reserved_0); }
 
@@ -106,10 +108,21 @@ void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
   // Out of memory while saying why: the hook's return value still says that it failed.
 }
 
-// Runs one set-up hook with its narwhal_boot.
+void boot_set_flags(const narwhal_boot* boot, std::uint32_t flags) noexcept {
+  BootContext& context = context_of(boot);
+  if (context.flagged == nullptr) {
+    context.misuse = "set_flags() was called, which only worker_init may do";
+  } else if ((flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY)) != 0) {
+    context.misuse = "set_flags() with a flag that this server does not know";
+  } else {
+    context.flagged->plugin.flags = flags;
+  }
+}
+
+// Runs one set-up hook with its narwhal_boot. `flagged`: the mount again, in the hook that may set its flags.
 template <class Hook>
-HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, Hook&& hook) {
-  BootContext context{&mount, {}};
+HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, Hook&& hook, Mount* flagged = nullptr) {
+  BootContext context{.mount = &mount, .flagged = flagged};
   narwhal_boot boot{};
   boot.struct_size = sizeof boot;
   boot.host = &host_table;
@@ -121,7 +134,9 @@ HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, 
   boot.reserved_0 = &context;
   boot.option = boot_option;
   boot.fail = boot_fail;
+  boot.set_flags = boot_set_flags;
   const int answer = hook(&boot);
+  if (context.misuse != nullptr) return Error{std::string(name) + " of " + mount.source + ": " + context.misuse};
   if (answer == NARWHAL_OK) return Done{};
   HookResult failed = Error{std::string(name) + " of " + mount.source + ": " +
                             (context.reason.empty() ? "the plugin gave no reason" : context.reason) + mount.remark};
@@ -168,8 +183,9 @@ HookResult preload(Mount& mount, const BootInfo& info) {
 
 HookResult worker_init(Mount& mount, const BootInfo& info) {
   if (mount.plugin.worker_init == nullptr) return Done{};
-  return run_hook(mount, info, "worker_init",
-                  [&](const narwhal_boot* boot) { return mount.plugin.worker_init(boot, &mount.instance); });
+  return run_hook(
+      mount, info, "worker_init",
+      [&](const narwhal_boot* boot) { return mount.plugin.worker_init(boot, &mount.instance); }, &mount);
 }
 
 HookResult ready_check(Mount& mount, const BootInfo& info) {

@@ -40,6 +40,14 @@ class Boot {
   std::uint64_t generation() const noexcept { return boot_->generation; }
   const narwhal_host* host() const noexcept { return boot_->host; }
 
+  // In the maker of an app alone, for this mount: NARWHAL_INLINE and NARWHAL_STREAM_BODY in the place of the plugin's
+  // own flags. False: the server is older than minor 2, and they stay.
+  bool set_flags(std::uint32_t flags) const noexcept {
+    if (!NARWHAL_HAS(boot_, narwhal_boot, set_flags)) return false;
+    boot_->set_flags(boot_, flags);
+    return true;
+  }
+
   // The value of an option: from the configuration, else the plugin's declared fallback, else `otherwise`.
   // Throws std::invalid_argument when it is not of this type.
   template <class T>

@@ -159,8 +159,9 @@ typedef struct narwhal_host {
   int (*body)(narwhal_exchange *, narwhal_bytes *out);
   /* [any] Descriptor of the spooled body, owned by the host, or -1 when the body is in memory. */
   int (*body_fd)(narwhal_exchange *);
-  /* [handler] The next bytes of the body, at most `size`: how many, 0 at its end, or a negative code.
-   * Waits for the client when the body is streamed, never on an inline plugin (NARWHAL_AGAIN). */
+  /* [handler; since minor 2 any, one thread at a time, before handle() has returned] The next bytes of the body, at
+   * most `size`: how many, 0 at its end, or a negative code. Waits for the client when the body is streamed, never on
+   * an inline plugin (NARWHAL_AGAIN). */
   int64_t (*read_body)(narwhal_exchange *, char *buffer, size_t size);
   /* [any, one thread at a time] Memory that lives as long as the exchange, aligned for any type. NULL: out of
    * memory. */
@@ -257,6 +258,9 @@ typedef struct narwhal_boot {
   /* Since minor 2. */
   uint32_t workers; /* as configured: processes that run this plugin side by side; during a reload there are more */
   uint32_t reserved_1;
+  /* [boot] From worker_init() only: NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in the place of the plugin's
+   * own flags. Other flags, or a call from another hook, and set-up fails with a line that says so. */
+  void (*set_flags)(const struct narwhal_boot *, uint32_t flags);
 } narwhal_boot;
 
 /* An option the plugin knows. The list ends with a key of NULL. A key in the configuration that is

@@ -126,8 +126,9 @@ void log_failure(narwhal_exchange* exchange, const char* what) noexcept try {
 
 // The application raised. Its client gets 500, or sees the response cut off.
 int fail(Answer& answer, narwhal_exchange* exchange) noexcept {
-  if (answer.gone() && (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0)) {
-    PyErr_Clear();  // write() has told the application, or the loop over its parts has ended
+  if (answer.gone() && (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0 ||
+                        PyErr_ExceptionMatches(PyExc_ConnectionResetError) != 0)) {
+    PyErr_Clear();  // write() or wsgi.input has told the application, or the loop over its parts has ended
     return NARWHAL_GONE;
   }
   if (PyErr_Occurred() != nullptr) log_failure(exchange, "Error handling request ");
@@ -165,12 +166,13 @@ int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) no
 
 bool prepare_call_types() noexcept { return PyType_Ready(&type) == 0; }
 
-int call_application(PyObject* application, const Environ& environ, narwhal_exchange* exchange) noexcept {
+int call_application(PyObject* application, const Environ& environ, RequestBody body,
+                     narwhal_exchange* exchange) noexcept {
   free_returned_bytes();
   const narwhal_request& request = *host->request(exchange);
   reused.answer.begin(exchange);
   set_current_exchange(exchange);
-  const Ref input(make_input(exchange, request.body_size));
+  const Ref input(make_input(exchange, request.body_size, body));
   const char* refused = nullptr;
   const Ref made(input ? environ.make(request, input.get(), refused) : nullptr);
   HookedRequest hooked;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/wsgi/environ.hpp"
+#include "plugins/wsgi/input.hpp"
 #include "plugins/wsgi/python.hpp"
 
 namespace narwhal::wsgi {
@@ -9,7 +10,8 @@ namespace narwhal::wsgi {
 bool prepare_call_types() noexcept;  // once in a process
 
 // On a handler's thread, with the GIL. Returns what handle() is to return; no exception is left set.
-int call_application(PyObject* application, const Environ& environ, narwhal_exchange* exchange) noexcept;
+int call_application(PyObject* application, const Environ& environ, RequestBody body,
+                     narwhal_exchange* exchange) noexcept;
 
 // This thread will call no more.
 void forget_thread() noexcept;

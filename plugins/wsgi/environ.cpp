@@ -200,8 +200,8 @@ bool Environ::set_fields(PyObject* environ, const narwhal_request& request) cons
     if (!good) return false;
   }
   // A chunked body is whole by now, and chunked no more: its length takes the place of its coding, so that those who go
-  // by the length find it (Django), and nobody tries to decode it again (Bottle).
-  return !was_chunked ||
+  // by the length find it (Django), and nobody tries to decode it again (Bottle). Of one that still arrives it is not known.
+  return !was_chunked || request.body_size < 0 ||
          set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }
 

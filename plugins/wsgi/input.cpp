@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
+
+#include "plugins/wsgi/input_stream.hpp"
 
 namespace narwhal::wsgi {
 
@@ -12,8 +15,9 @@ namespace {
 
 struct Input {
   PyObject_HEAD narwhal_exchange* exchange;  // null: closed
-  const char* data;                          // the whole body; null while it has only been read from its file
-  int file;                                  // of a body that was spooled, else -1
+  BodyStream* stream;  // of a body that still arrives, else null, as what follows is for a whole one
+  const char* data;    // the whole body; null while it has only been read from its file
+  int file;            // of a body that was spooled, else -1
   Py_ssize_t size, at;
 };
 
@@ -21,7 +25,7 @@ Input* as_input(PyObject* object) noexcept { return reinterpret_cast<Input*>(obj
 
 bool is_open(const Input* self) noexcept {
   if (self->exchange != nullptr) return true;
-  PyErr_SetString(PyExc_ValueError, "wsgi.input is closed: its request is over");
+  PyErr_SetString(PyExc_ValueError, input_is_closed);
   return false;
 }
 
@@ -83,11 +87,14 @@ PyObject* input_read(PyObject* object, PyObject* const* arguments, Py_ssize_t co
   Input* const self = as_input(object);
   Py_ssize_t size = 0;
   if (!is_open(self) || !size_argument(arguments, count, "read", size)) return nullptr;
+  if (self->stream != nullptr) return self->stream->read(size);
   const Py_ssize_t left = self->size - self->at;
   return take(self, size < 0 ? left : std::min(size, left));
 }
 
+// Empty at the body's end.
 PyObject* next_line(Input* self, Py_ssize_t size) noexcept {
+  if (self->stream != nullptr) return self->stream->line(size);
   if (!map_body(self)) return nullptr;
   const Py_ssize_t left = self->size - self->at;
   Py_ssize_t length = size < 0 ? left : std::min(size, left);
@@ -110,8 +117,9 @@ PyObject* input_readlines(PyObject* object, PyObject* const* arguments, Py_ssize
   if (!is_open(self) || !size_argument(arguments, count, "readlines", hint)) return nullptr;
   Ref lines(PyList_New(0));
   Py_ssize_t read = 0;
-  while (lines && self->at < self->size && (hint <= 0 || read < hint)) {
+  while (lines && (hint <= 0 || read < hint)) {
     const Ref line(next_line(self, -1));
+    if (line && PyBytes_GET_SIZE(line.get()) == 0) break;
     if (!line || PyList_Append(lines.get(), line.get()) != 0) return nullptr;
     read += PyBytes_GET_SIZE(line.get());
   }
@@ -120,8 +128,14 @@ PyObject* input_readlines(PyObject* object, PyObject* const* arguments, Py_ssize
 
 PyObject* input_next(PyObject* object) noexcept {
   Input* const self = as_input(object);
-  if (!is_open(self) || self->at >= self->size) return nullptr;
-  return next_line(self, -1);
+  if (!is_open(self)) return nullptr;
+  Ref line(next_line(self, -1));
+  return line && PyBytes_GET_SIZE(line.get()) != 0 ? line.release() : nullptr;
+}
+
+void input_free(PyObject* object) noexcept {
+  delete as_input(object)->stream;
+  PyObject_Free(object);
 }
 
 PyMethodDef methods[] = {
@@ -135,6 +149,7 @@ PyMethodDef methods[] = {
 
 PyTypeObject type = [] {
   PyTypeObject type = plain_type("narwhal.Input", sizeof(Input), "The body of a request: wsgi.input.");
+  type.tp_dealloc = input_free;
   type.tp_iter = PyObject_SelfIter;
   type.tp_iternext = input_next;
   type.tp_methods = methods;
@@ -145,17 +160,26 @@ PyTypeObject type = [] {
 
 bool prepare_input_type() noexcept { return PyType_Ready(&type) == 0; }
 
-PyObject* make_input(narwhal_exchange* exchange, std::int64_t size) noexcept {
+PyObject* make_input(narwhal_exchange* exchange, std::int64_t size, RequestBody body) noexcept {
   Input* const self = PyObject_New(Input, &type);
   if (self == nullptr) return nullptr;
   self->exchange = exchange;
+  self->stream = nullptr;
   self->data = nullptr;
   self->file = size > 0 ? host->body_fd(exchange) : -1;
   self->size = static_cast<Py_ssize_t>(size);
   self->at = 0;
-  return reinterpret_cast<PyObject*>(self);
+  if (body == RequestBody::whole) return reinterpret_cast<PyObject*>(self);
+  self->stream = new (std::nothrow) BodyStream(exchange, size);
+  if (self->stream != nullptr) return reinterpret_cast<PyObject*>(self);
+  Py_DECREF(self);
+  return PyErr_NoMemory();
 }
 
-void close_input(PyObject* input) noexcept { as_input(input)->exchange = nullptr; }
+void close_input(PyObject* input) noexcept {
+  Input* const self = as_input(input);
+  if (self->stream != nullptr) self->stream->close();
+  self->exchange = nullptr;
+}
 
 }  // namespace narwhal::wsgi

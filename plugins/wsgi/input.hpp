@@ -1,5 +1,5 @@
-// wsgi.input: the request's body as a file to read. The body is complete before the application is called, so that
-// reading never waits for the client.
+// wsgi.input: the request's body as a file to read. As a rule the body is complete before the application is called, so
+// that reading never waits for the client; without request_buffering it is read while it arrives.
 // Life     the application may keep the object; once the request is over it is closed, and reading raises ValueError.
 #pragma once
 
@@ -7,9 +7,11 @@
 
 namespace narwhal::wsgi {
 
+enum class RequestBody { whole, arriving };
+
 bool prepare_input_type() noexcept;  // once in a process
-// A new reference; null with an exception set.
-PyObject* make_input(narwhal_exchange* exchange, std::int64_t size) noexcept;
+// A new reference; null with an exception set. `size`: -1 when it is not known, of an arriving one.
+PyObject* make_input(narwhal_exchange* exchange, std::int64_t size, RequestBody body) noexcept;
 void close_input(PyObject* input) noexcept;
 
 }  // namespace narwhal::wsgi

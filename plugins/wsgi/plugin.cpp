@@ -22,6 +22,7 @@ struct Instance {
   std::string name;
   Ref application;
   Environ environ;
+  RequestBody body = RequestBody::whole;
 };
 
 unsigned mounts = 0;  // that have an interpreter
@@ -67,6 +68,12 @@ bool prepare_environ(const narwhal_boot* boot, Instance& instance) {
   refuse(boot, "environ: " + exception_line());
   PyErr_Clear();
   return false;
+}
+
+void choose_body(const narwhal_boot* boot, Instance& instance) {
+  if (option(boot, "request_buffering") == "true") return;
+  boot->set_flags(boot, NARWHAL_STREAM_BODY);
+  instance.body = RequestBody::arriving;
 }
 
 int enter(const narwhal_boot* boot) {
@@ -118,6 +125,7 @@ int worker_init(const narwhal_boot* boot, void** out) noexcept try {
   if (loaded != NARWHAL_OK) instance.reset();  // while the GIL is held
   leave_interpreter();
   if (loaded != NARWHAL_OK) return loaded;
+  choose_body(boot, *instance);
   ++mounts;
   *out = instance.release();
   return NARWHAL_OK;
@@ -148,7 +156,7 @@ void thread_exit(void*) noexcept {
 int handle(void* instance, narwhal_exchange* exchange) noexcept {
   const Gil gil;
   const Instance& mount = instance_of(instance);
-  const int outcome = call_application(mount.application.get(), mount.environ, exchange);
+  const int outcome = call_application(mount.application.get(), mount.environ, mount.body, exchange);
   watch_modules();
   return outcome;
 }
@@ -183,6 +191,7 @@ constexpr narwhal_option options[] = {
     {"venv", "string", "", "folder of a virtual environment; empty: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "folders for the front of sys.path, with commas between them"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
+    {"request_buffering", "bool", "true", "whether a request waits until its body is complete"},
     {nullptr, nullptr, nullptr, nullptr}};
 
 }  // namespace

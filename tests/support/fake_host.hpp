@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -245,6 +246,7 @@ inline narwhal_host host = {sizeof(narwhal_host),
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;
+inline std::optional<std::uint32_t> boot_flags;  // what set_flags() was told
 
 inline narwhal_boot boot() {
   narwhal_boot boot{};
@@ -258,6 +260,7 @@ inline narwhal_boot boot() {
     return found == options.end() ? narwhal_bytes{nullptr, 0} : of(found->second);
   };
   boot.fail = [](const narwhal_boot*, narwhal_bytes reason) { boot_failure = text_of(reason); };
+  boot.set_flags = [](const narwhal_boot*, std::uint32_t flags) { boot_flags = flags; };
   return boot;
 }
 

@@ -82,6 +82,7 @@ class FakeLoop final : public Crew::Work {
   std::atomic<bool> refuse_thread{false};
   std::function<void(Job&)> on_completed;  // [baton]
   std::function<void()> on_turn;           // [baton]
+  std::function<void()> on_next_ready;     // [baton]
   std::function<bool()> may_finish;        // [baton] besides the rule of the real loop
 
   // ---- the crew's work ----
@@ -103,6 +104,7 @@ class FakeLoop final : public Crew::Work {
   }
   Exchange* next_ready() override {
     const Held held(*this);
+    if (on_next_ready) on_next_ready();
     if (ready_.empty()) return nullptr;
     Job* job = ready_.front();
     ready_.pop_front();

@@ -102,7 +102,8 @@ AT(narwhal_boot, option, 56, 8);
 AT(narwhal_boot, fail, 64, 8);
 // minor 2
 AT(narwhal_boot, workers, 72, 4);
-SIZE(narwhal_boot, 80);
+AT(narwhal_boot, set_flags, 80, 8);
+SIZE(narwhal_boot, 88);
 
 AT(narwhal_option, key, 0, 8);
 AT(narwhal_option, type, 8, 8);

@@ -44,6 +44,17 @@ TEST_CASE("minor 1: a host of minor 0 is not asked for what it lacks") {
   CHECK((answer.status == 200 && answer.body == "body" && answer.complete));
 }
 
+TEST_CASE("minor 2: an app sets its mount's flags where the host knows how to") {
+  narwhal_boot c_boot = fake::boot();
+  fake::boot_flags.reset();
+  CHECK(Boot(&c_boot).set_flags(NARWHAL_STREAM_BODY));
+  CHECK(fake::boot_flags == NARWHAL_STREAM_BODY);
+  c_boot.struct_size = offsetof(narwhal_boot, set_flags);
+  fake::boot_flags.reset();
+  CHECK_FALSE(Boot(&c_boot).set_flags(NARWHAL_INLINE));
+  CHECK_FALSE(fake::boot_flags.has_value());
+}
+
 TEST_CASE("minor 1: what the host refuses is said, and the answer goes on") {
   const Answer answer = ask(
       [](const Request& request) {

@@ -111,7 +111,10 @@ TEST_CASE("load: every flag of every setting is understood") {
       const LoadedConfig loaded = start.good(words);
       INFO(flag);
       CHECK(origin(loaded, std::string(setting.name)) == "command line");
-      if (setting.is_switch()) CHECK(value_texts(setting, loaded.config) == std::vector<std::string>{"true"});
+      if (!setting.is_switch()) continue;
+      const bool on = value_texts(setting, loaded.config) == std::vector<std::string>{"true"};
+      CHECK(on != (flag == "--no-request-buffering"));
+      CHECK_FALSE(same_value(setting, loaded.config, Config{}));
     }
   }
 }
@@ -121,6 +124,15 @@ TEST_CASE("load: a switch that the file turned on can be turned off again") {
   start.write("narwhal.yaml", "preload_app: true");
   CHECK(start.good({"a"}).config.preload_app);
   CHECK_FALSE(start.good({"a", "--preload=false"}).config.preload_app);
+}
+
+TEST_CASE("load: a flag that switches something off can be turned back, too") {
+  const StartFolder start;
+  start.write("narwhal.yaml", "request_buffering: false");
+  CHECK_FALSE(start.good({"a"}).config.request_buffering);
+  CHECK_FALSE(start.good({"a", "--no-request-buffering"}).config.request_buffering);
+  CHECK(start.good({"a", "--no-request-buffering=false"}).config.request_buffering);
+  CHECK_FALSE(start.good({"a", "--no-request-buffering=true"}).config.request_buffering);
 }
 
 TEST_CASE("load: a value may be empty, or begin with a dash") {

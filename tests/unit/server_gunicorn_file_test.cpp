@@ -144,6 +144,8 @@ TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {
 TEST_CASE("gunicorn file: a helper that happens to have the name of a setting of ours alone is the file's own") {
   CHECK(good(R"(["queue_size", 1, "callable", ""])").queue_size == Config{}.queue_size);
   CHECK(good(R"(["queue_size", 1, "int", "7"])").queue_size == 7);
+  CHECK(good(R"(["request_buffering", 1, "callable", ""])").request_buffering);
+  CHECK_FALSE(good(R"(["request_buffering", 1, "bool", "false"])").request_buffering);
   CHECK(faults(R"(["keepalive", 1, "callable", ""])") ==
         std::vector<std::string>{"g.py:1: keepalive: is a function or class, not a number"});
 }

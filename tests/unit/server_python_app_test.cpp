@@ -20,6 +20,16 @@ TEST_CASE("python app: its plugin is told the app, and what the settings say of 
       Options{{"app", "web:app"}, {"venv", "/srv/venv"}, {"pythonpath", "/a,/b"}, {"hooks", "/srv/gunicorn.conf.py"}});
 }
 
+TEST_CASE("python app: that bodies are not buffered is told only where it is so, and a route may say otherwise") {
+  Config config;
+  config.request_buffering = false;
+  CHECK(python_options(config, {"", "web:app", {}, "/lib/wsgi.so"}) ==
+        Options{{"app", "web:app"}, {"request_buffering", "false"}});
+  const Options own{{"request_buffering", "true"}};
+  CHECK(python_options(config, {"", "web:app", own, "/lib/wsgi.so"}) ==
+        Options{{"app", "web:app"}, {"request_buffering", "true"}});
+}
+
 TEST_CASE("python app: a route's own options win over the settings, and are all told") {
   Config config;
   config.venv = "/srv/venv";

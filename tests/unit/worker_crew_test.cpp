@@ -363,6 +363,30 @@ TEST_CASE("crew: a handler that holds the loop tends it while it waits, and hold
   }
 }
 
+TEST_CASE("crew: what is read when requests are handed out ends the tending without another turn") {
+  Watchdog dog("what came before the wait", 30s);
+  FakeLoop loop(1);
+  REQUIRE(loop.crew().start());
+  Job waiting;
+  bool has_come = false;
+  int turned = -1;
+  waiting.body = [&](Job&) {
+    loop.on_next_ready = [&] { has_come = true; };
+    const int before = loop.turns;
+    const bool tended = loop.crew().tend_until([&] { return has_come; });
+    loop.on_next_ready = nullptr;
+    turned = loop.turns - before;
+    return tended ? 1 : -1;
+  };
+  run_crew(loop, [&] {
+    loop.submit(waiting);
+    CHECK(eventually([&] { return loop.completions == 1; }));
+  });
+  CHECK(waiting.result == 1);
+  CHECK(turned == 0);
+  check_clean(loop);
+}
+
 TEST_CASE("crew: what comes while a handler tends the loop goes to other threads, or waits for it") {
   for (const unsigned threads : {1u, 2u}) {
     CAPTURE(threads);

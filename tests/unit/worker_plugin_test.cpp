@@ -219,3 +219,40 @@ TEST_CASE("plugin: what a hook is told of its mount and its worker") {
   mount.plugin.worker_init = [](const narwhal_boot*, void**) { return NARWHAL_ERROR; };
   CHECK(worker_init(mount, {}).error() == "worker_init of shop.so: the plugin gave no reason");
 }
+
+TEST_CASE("plugin: worker_init sets the flags of its own mount, in the place of the plugin's") {
+  Site site;
+  site.mount("/a", plugin_file("sets_flags"), "flags.so", {{"flags", "0"}});
+  site.mount("/b", plugin_file("sets_flags"), "flags.so", {{"flags", "3"}});
+  site.mount("/c", plugin_file("sets_flags"), "flags.so");
+  auto mounts = or_throw(site.load());
+  for (auto& mount : mounts) {
+    CHECK(mount->streams_body());  // as its table says
+    REQUIRE(worker_init(*mount, {0, 1, 1, 1}));
+    CHECK(ready_check(*mount, {0, 1, 1, 1}));
+  }
+  CHECK_FALSE(mounts[0]->streams_body());
+  CHECK_FALSE(mounts[0]->is_inline());
+  CHECK(mounts[1]->streams_body());
+  CHECK(mounts[1]->is_inline());
+  CHECK(mounts[2]->streams_body());
+  CHECK_FALSE(mounts[2]->is_inline());
+}
+
+TEST_CASE("plugin: flags that nobody knows, or set at another time, end the set-up whatever the hook returns") {
+  const auto said = [](const Options& options, auto hook) {
+    Site site;
+    site.mount("", plugin_file("sets_flags"), "flags.so", options);
+    auto mounts = or_throw(site.load());
+    const HookResult result = hook(*mounts[0], BootInfo{});
+    CHECK(mounts[0]->plugin.flags == NARWHAL_STREAM_BODY);
+    CHECK(result.exit_code == 3);
+    return result ? std::string() : result.error();
+  };
+  CHECK(said({{"flags", "6"}}, worker_init) ==
+        "worker_init of flags.so: set_flags() with a flag that this server does not know");
+  CHECK(said({{"at", "preload"}, {"flags", "0"}}, preload) ==
+        "preload of flags.so: set_flags() was called, which only worker_init may do");
+  CHECK(said({{"at", "ready_check"}, {"flags", "0"}}, ready_check) ==
+        "ready_check of flags.so: set_flags() was called, which only worker_init may do");
+}

@@ -130,6 +130,25 @@ def test_a_file_is_uploaded_by_a_form_with_its_token(site, size, kind):
     assert kind is None or kind in ours.text
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_is_read_while_it_arrives(both, threads):
+    """Without a length it is empty to Django, as under Gunicorn."""
+    site = both("django_site", "--threads", threads, env={"NARWHAL_CMD_ARGS": "--no-request-buffering"})
+    for size in (10, 900_000):
+        visitor = site.browser()
+        visitor.same("/message/", hide=VISITOR)
+
+        def filled(side, size=size):
+            header, body = multipart("bound", ("csrfmiddlewaretoken", token_of(side)), ("name", "Zoë"),
+                                     ("file", "a file.bin", "application/octet-stream", NOISE[:size]))
+            return {"headers": [header], "body": body}
+        assert visitor.same("/message/", method="POST", each=filled, hide=VISITOR).status == 201
+    kind = ("Content-Type", "application/octet-stream")
+    for target in ("/echo/", "/lines/"):
+        site.same(target, method="POST", headers=[kind], body=NOISE)
+    site.same("/echo/", method="POST", headers=[kind, ("Transfer-Encoding", "chunked")], body=chunked(b"in chunks"))
+
+
 def test_a_form_that_is_not_valid_and_one_without_token(site):
     visitor = site.browser()
     visitor.same("/message/", hide=VISITOR)

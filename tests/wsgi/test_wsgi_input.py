@@ -1,4 +1,4 @@
-"""wsgi.input: every way to read a body, over every way in which it came."""
+"""wsgi.input: every way to read a body, over every way in which it came, of a whole body and of one that still arrives."""
 import json
 import random
 
@@ -26,14 +26,25 @@ WAYS = ["read:5", "read:0", "readline", "readline,readline,readline,readline,rea
 BEYOND_THE_VALIDATOR = ["read", "read,read", "none,readline", "read:3,read,readline"]
 
 
+ARRIVING = {"NARWHAL_CMD_ARGS": "--no-request-buffering"}  # Gunicorn, which gets it too, never buffers
+SERVED = {"whole": (1, {}), "arriving": (1, ARRIVING), "arriving, 4 threads": (4, ARRIVING)}
+
+
+@pytest.fixture(scope="module", params=SERVED)
+def plain(both, request):
+    threads, environment = SERVED[request.param]
+    return both("plain:checked", "--threads", threads, env=environment)
+
+
+@pytest.fixture(scope="module", params=SERVED)
+def bare(both, request):
+    threads, environment = SERVED[request.param]
+    return both("plain:bare", "--threads", threads, env=environment)
+
+
 @pytest.fixture(scope="module")
-def plain(both):
+def buffered(both):
     return both("plain:checked")
-
-
-@pytest.fixture(scope="module")
-def bare(both):
-    return both("plain:bare")
 
 
 def usable(way, body):
@@ -44,14 +55,22 @@ def usable(way, body):
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("name", BODIES)
-def test_every_way_to_read(plain, bare, name, framing):
-    body = BODIES[name]
-    for pair, ways in ((plain, WAYS), (bare, BEYOND_THE_VALIDATOR)):
-        for way in ways:
-            if usable(way, body):
-                sent = {"body": body} if framing == "length" else {
-                    "headers": [("Transfer-Encoding", "chunked")], "body": in_chunks(body)}
-                pair.same(f"/body?do={way}", method="POST", **sent)
+def test_every_way_to_read(plain, name, framing):
+    same_every_way(plain, WAYS, BODIES[name], framing)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("name", BODIES)
+def test_ways_that_the_validator_does_not_let_through(bare, name, framing):
+    same_every_way(bare, BEYOND_THE_VALIDATOR, BODIES[name], framing)
+
+
+def same_every_way(pair, ways, body, framing):
+    sent = {"body": body} if framing == "length" else {
+        "headers": [("Transfer-Encoding", "chunked")], "body": in_chunks(body)}
+    for way in ways:
+        if usable(way, body):
+            pair.same(f"/body?do={way}", method="POST", **sent)
 
 
 def in_chunks(body):
@@ -78,9 +97,9 @@ def test_a_size_that_is_no_number(plain):
 
 
 @pytest.mark.parametrize("size", [10, 200_000, 3_000_000])
-def test_a_body_that_is_not_read_does_not_hurt_the_next_request(plain, size):
-    plain.ours.forget_wire()
-    with plain.narwhal.connect() as wire:
+def test_a_body_that_is_not_read_does_not_hurt_the_next_request(buffered, size):
+    buffered.ours.forget_wire()
+    with buffered.narwhal.connect() as wire:
         for _ in range(3):
             assert wire.ask("/ignores_body", method="POST", body=NOISE[:size]).body == b"not read"
             said = wire.ask("/body?do=read:100", method="POST", body=b"the next one")

@@ -141,6 +141,11 @@ def raw():
     return jsonify(size=size, sha256=digest.hexdigest())
 
 
+@app.route("/twice", methods=["POST"])
+def twice():
+    return jsonify(first=hashlib.sha256(request.get_data()).hexdigest(), again=len(request.get_data()))
+
+
 # ---- files and streams ----
 
 @app.route("/download")
