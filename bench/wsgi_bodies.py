@@ -45,6 +45,8 @@ def app(environ, start_response):
 
 SERVERS = {
     "narwhal": [BUILD / "narwhal", "--log-level", "warning", "-b", "127.0.0.1:{port}", "app:app"],
+    "narwhal unbuffered": [BUILD / "narwhal", "--log-level", "warning", "--no-request-buffering", "-b", "127.0.0.1:{port}",
+                           "app:app"],
     "gunicorn sync": ["gunicorn", "--log-level", "warning", "-b", "127.0.0.1:{port}", "app:app"],
     "gunicorn gthread": ["gunicorn", "--log-level", "warning", "-k", "gthread", "--threads", "4", "--keep-alive", "75",
                          "-b", "127.0.0.1:{port}", "app:app"],

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "core/check.hpp"
 
@@ -10,7 +11,7 @@ namespace narwhal::worker {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, sequence_one = 4;
+constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, counted_bit = 4, all_bits = 7, sequence_one = 8;
 constexpr auto watch_period = 1ms;   // how long a handler may keep the loop waiting
 constexpr int quiet_looks_max = 10;  // without any handler; then the standby sleeps until one begins
 constexpr auto sleeping_look = 1s;   // inline handlers wake nobody, so a sleeping standby looks by itself
@@ -186,9 +187,11 @@ bool Crew::may_run_here(const Member& me, const Exchange& exchange) const {
 }
 
 bool Crew::run_with_baton(Member& me, Exchange& exchange, bool has_waited) {
+  me.is_counted = false;
   enter_handler(me, work_.is_inline(exchange));
   const int result = work_.handle(exchange, me.index, {.with_baton = true, .has_waited = has_waited});
   if (leave_handler(me)) {
+    if (me.is_counted) free_place();
     work_.completed(exchange, result);
     return true;
   }
@@ -254,9 +257,8 @@ void Crew::offer_baton() {
 
 void Crew::enter_handler(Member& me, bool is_inline) noexcept {
   me.in_handler = true;
-  const std::uint64_t sequence =
-      (phase_.load(std::memory_order_relaxed) & ~(in_handler_bit | inline_bit)) + sequence_one;
-  me.phase = sequence | in_handler_bit | (is_inline ? inline_bit : 0);
+  const std::uint64_t sequence = (phase_.load(std::memory_order_relaxed) & ~all_bits) + sequence_one;
+  me.phase = sequence | in_handler_bit | (is_inline ? inline_bit : 0) | (me.is_counted ? counted_bit : 0);
   // Sequentially consistent with the standby's "I sleep, then look once more": one of us sees the other.
   phase_.store(me.phase, std::memory_order_seq_cst);
   if (!is_inline && standby_asleep_.load(std::memory_order_seq_cst)) wake_standby();
@@ -266,8 +268,8 @@ bool Crew::leave_handler(Member& me) noexcept {
   me.in_handler = false;
   if (!me.has_baton) return false;
   std::uint64_t mine = me.phase;
-  me.has_baton = phase_.compare_exchange_strong(mine, (mine & ~(in_handler_bit | inline_bit)) + sequence_one,
-                                                std::memory_order_acq_rel, std::memory_order_relaxed);
+  me.has_baton = phase_.compare_exchange_strong(mine, (mine & ~all_bits) + sequence_one, std::memory_order_acq_rel,
+                                                std::memory_order_relaxed);
   return me.has_baton;
 }
 
@@ -290,17 +292,20 @@ void Crew::release() noexcept {
   enter_handler(*me_, (me_->phase & inline_bit) != 0);
 }
 
-// Counted as a handler like those on other threads, for what comes meanwhile has to wait for one.
+// From here to its end it is counted like the handlers on other threads, for what comes meanwhile has to wait for one.
 bool Crew::begin_tending() noexcept {
   if (!reclaim()) return false;
   me_->in_handler = false;
-  remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  if (!std::exchange(me_->is_counted, true)) remote_handlers_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 
-void Crew::end_tending() noexcept {
-  remote_handlers_.fetch_sub(1, std::memory_order_relaxed);
-  release();
+// A handler that was counted has come back to the loop: another may begin.
+void Crew::free_place() noexcept {
+  remote_handlers_.fetch_sub(1, std::memory_order_release);
+  if (threads_ == 1 || waiting_count_.load(std::memory_order_relaxed) == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (!waiting_.empty()) notify_handler();
 }
 
 void Crew::turn(Work::Turn turn) noexcept {
@@ -362,15 +367,16 @@ bool Crew::watch(Member& me, std::unique_lock<std::mutex>& lock) {
       ++quiet_looks;
       continue;
     }
-    taken = phase_.compare_exchange_strong(phase, (phase & ~(in_handler_bit | inline_bit)) + sequence_one,
-                                           std::memory_order_acq_rel, std::memory_order_relaxed);
-    if (taken) break;
+    const std::uint64_t handler = phase;
+    taken = phase_.compare_exchange_strong(phase, (phase & ~all_bits) + sequence_one, std::memory_order_acq_rel,
+                                           std::memory_order_relaxed);
+    if (!taken) continue;
+    // It has lost the loop: from now on it is one of those on other threads.
+    if ((handler & counted_bit) == 0) remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+    break;
   }
   standby_present_ = false;
-  if (taken) {
-    me.has_baton = true;
-    remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-  }
+  if (taken) me.has_baton = true;
   // Somebody must stand by as soon as this thread does something else.
   handlers_wake_.notify_one();
   return taken;

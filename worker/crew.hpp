@@ -74,7 +74,7 @@ class Crew {
     if (!begin_tending()) return false;
     while (hand_out()) {
       if (done()) {
-        end_tending();
+        release();
         return true;
       }
       turn(Work::Turn::waits);
@@ -85,7 +85,7 @@ class Crew {
   void tend_in_passing() {
     if (!begin_tending()) return;
     turn(Work::Turn::passes);
-    if (hand_out()) end_tending();
+    if (hand_out()) release();
   }
 
   // [baton] Handlers that could take a request now, and requests that wait for one.
@@ -107,6 +107,7 @@ class Crew {
     std::uint64_t phase = 0;  // what it wrote when it entered its handler
     bool has_baton = false;   // as far as it knows: see reclaim()
     bool in_handler = false;
+    bool is_counted = false;  // in remote_handlers_, though it may hold the baton
   };
   struct Completed {
     Exchange* exchange;
@@ -119,7 +120,7 @@ class Crew {
   bool begin_tending() noexcept;
   void turn(Work::Turn turn) noexcept;
   bool hand_out() noexcept;
-  void end_tending() noexcept;
+  void free_place() noexcept;
   bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
   bool watch(Member& me, std::unique_lock<std::mutex>& lock);
@@ -145,9 +146,9 @@ class Crew {
   const std::chrono::milliseconds inline_patience_;
   std::vector<std::unique_ptr<Member>> members_;
 
-  std::atomic<std::uint64_t> phase_{0};  // sequence << 2 | inline << 1 | in a handler
+  std::atomic<std::uint64_t> phase_{0};  // sequence << 3 | counted << 2 | inline << 1 | in a handler
   std::atomic<bool> standby_asleep_{false};
-  std::atomic<unsigned> remote_handlers_{0};  // handlers running on threads without the baton
+  std::atomic<unsigned> remote_handlers_{0};  // handlers on threads without the baton, and one that has tended the loop
   std::atomic<unsigned> waiting_count_{0};    // of waiting_, for reading without the lock
   std::atomic<bool> news_{false};             // completed_ is not empty
   std::atomic<bool> baton_wanted_{false};     // by the main thread, with threads == 1

@@ -417,6 +417,42 @@ TEST_CASE("crew: what comes while a handler tends the loop goes to other threads
   }
 }
 
+TEST_CASE("crew: a handler that has tended the loop still takes up its place, and frees it in the end") {
+  Watchdog dog("places", 30s);
+  FakeLoop loop(2);
+  REQUIRE(loop.crew().start());
+  Job tends, busy, waits;
+  std::atomic<bool> enough{false}, let_tending_go{false}, let_busy_go{false};
+  tends.body = [&](Job&) {
+    const bool tended = loop.crew().tend_until([&] { return enough.load(); });
+    while (!let_tending_go) std::this_thread::sleep_for(1ms);
+    return tended ? 1 : -1;
+  };
+  busy.body = [&](Job&) {
+    while (!let_busy_go) std::this_thread::sleep_for(1ms);
+    return 0;
+  };
+  run_crew(loop, [&] {
+    loop.submit(tends);
+    CHECK(eventually([&] { return tends.handled == 1; }));
+    loop.submit(busy);
+    CHECK(eventually([&] { return busy.handled == 1; }));
+    loop.submit(waits);
+    CHECK(eventually([&] { return loop.crew().waiting() == 1; }));
+    enough = true;
+    loop.wake();
+    std::this_thread::sleep_for(50ms);  // the standby looks once a millisecond
+    CHECK(waits.handled == 0);
+    let_tending_go = true;
+    CHECK(eventually([&] { return waits.completed == 1; }));
+    CHECK(busy.completed == 0);
+    let_busy_go = true;
+    CHECK(eventually([&] { return loop.completions == 3; }));
+  });
+  CHECK(tends.result == 1);
+  check_clean(loop);
+}
+
 TEST_CASE("crew: a handler that tends the loop gives it away for what only runs beside the loop") {
   Watchdog dog("an inline handler while a handler tends", 30s);
   auto best = 10'000ms;
