@@ -126,6 +126,7 @@ constexpr std::pair<std::string_view, std::string_view> kMoot[] = {
     {"control_socket_disable", "true"},
     {"worker_tmp_dir", ""},
 };
+
 std::vector<std::string_view> split_flags(std::string_view flags) {
   std::vector<std::string_view> result;
   while (!flags.empty()) {
