@@ -376,7 +376,10 @@ bool Crew::watch(Member& me, std::unique_lock<std::mutex>& lock) {
     break;
   }
   standby_present_ = false;
-  if (taken) me.has_baton = true;
+  if (taken) {
+    me.has_baton = true;
+    if (me.index == 0) baton_wanted_ = false;  // else nobody could take it over from this thread
+  }
   // Somebody must stand by as soon as this thread does something else.
   handlers_wake_.notify_one();
   return taken;

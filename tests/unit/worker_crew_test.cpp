@@ -486,6 +486,42 @@ TEST_CASE("crew: a handler that tends the loop gives it away for what only runs 
   CHECK(best < 5ms * slack);  // at once, not after the standby's millisecond
 }
 
+TEST_CASE("crew: a loop that was taken from a stuck inline handler can be given away again") {
+  Watchdog dog("taken, then given away", 30s);
+  FakeLoop loop(1, 20ms);
+  REQUIRE(loop.crew().start());
+  // The main thread asks for the loop, and takes it when the inline handler's patience ends.
+  auto slow = sleeper(60ms);
+  Job stuck, waiting, quick;
+  stuck.is_inline = quick.is_inline = true;
+  std::atomic<bool> let_go{false};
+  stuck.body = [&](Job&) {
+    while (!let_go) std::this_thread::sleep_for(1ms);
+    return 0;
+  };
+  waiting.body = [&](Job& self) {
+    const bool kept = loop.crew().tend_until([] { return false; });
+    return !kept && loop.wait_for_delivery(self) ? 1 : -1;
+  };
+  run_crew(loop, [&] {
+    loop.submit(*slow);
+    CHECK(eventually([&] { return slow->handled == 1; }));
+    std::this_thread::sleep_for(20ms);
+    loop.submit(stuck);
+    CHECK(eventually([&] { return stuck.handled == 1; }));
+    const int turns = loop.turns;
+    CHECK(eventually([&] { return loop.turns > turns; }));
+    let_go = true;
+    CHECK(eventually([&] { return stuck.completed == 1; }));
+    loop.submit(waiting);
+    CHECK(eventually([&] { return waiting.handled == 1; }));
+    loop.submit(quick);
+    CHECK(eventually([&] { return loop.completions == 4; }));
+  });
+  CHECK(waiting.result == 1);
+  check_clean(loop);
+}
+
 TEST_CASE("crew: a handler that speaks to the loop all the time can turn it in passing") {
   Watchdog dog("in passing", 30s);
   FakeLoop loop(1);
