@@ -46,6 +46,9 @@ class Connection : public WheelEntry {
   void answer_for(Exchange& exchange, int status, std::string_view text);
   void flush();        // what was held back for one write with the next answer
   void resume_body();  // the handler has made room
+  // For a handler that has read all that was fed to it: more of a body of known length. 0: nothing is there, or something
+  // that the loop has to see.
+  std::size_t read_body_into(char* buffer, std::size_t size);
 
   const Peer& peer() const noexcept { return peer_; }
   bool end_seen() const noexcept { return end_seen_; }

@@ -94,6 +94,7 @@ std::int64_t Exchange::read_body(char* buffer, std::size_t size) {
   if (inbox_read_ == inbox_.size() && !inbox_ended_ && !gone()) {
     if (mount->is_inline()) return NARWHAL_AGAIN;
     lock.unlock();
+    if (const std::size_t got = read_straight(buffer, size); got != 0) return static_cast<std::int64_t>(got);
     wait_for_body();
     lock.lock();
   }

@@ -199,6 +199,7 @@ class Exchange {
   void speak(std::uint64_t now) noexcept;
   void come_by();
   void ask_for_more_body();
+  std::size_t read_straight(char* buffer, std::size_t size);
   void begin_wait() noexcept;  // for the client
   void end_wait() noexcept;
   std::size_t low_water() const noexcept;

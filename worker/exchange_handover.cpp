@@ -126,6 +126,13 @@ void Exchange::ask_for_more_body() {
   if (connection != nullptr) connection->resume_body();
 }
 
+// What the socket has of the body, without a copy; 0: nothing, or the loop is not in hand.
+std::size_t Exchange::read_straight(char* buffer, std::size_t size) {
+  if (!on_handler_thread() || !loop_.crew().reclaim()) return 0;
+  const Release in_the_end(loop_.crew());
+  return connection != nullptr ? connection->read_body_into(buffer, size) : 0;
+}
+
 void Exchange::begin_wait() noexcept {
   const std::uint64_t now = now_ns();
   speak(now);
