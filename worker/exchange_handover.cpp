@@ -68,7 +68,7 @@ void Exchange::hand_over(Push push, Last last) {
     if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
   if (!direct) return loop.post_marked(*this);
-  const bool overdue = loop.overdue(now);
+  const bool overdue = loop.overdue(handled_ns, now);
   {
     const Release in_the_end(loop.crew());
     if (connection != nullptr) connection->take_part(*this, push);
@@ -115,7 +115,7 @@ void Exchange::come_by() {
   const std::uint64_t now = now_ns();
   speak(now);
   if (!on_handler_thread() || mount->is_inline() || !loop_.crew().reclaim()) return;
-  const bool overdue = loop_.overdue(now);
+  const bool overdue = loop_.overdue(handled_ns, now);
   loop_.crew().release();
   if (overdue) loop_.crew().tend_in_passing();
 }

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -62,8 +63,11 @@ class Loop final : public Crew::Work {
   char* scratch() noexcept { return scratch_.get(); }
   static constexpr std::size_t scratch_bytes = 256 * 1024;
   std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
-  // A handler that holds the loop should turn it before it goes on: as late as the standby thread would take it over.
-  bool overdue(std::uint64_t now) noexcept { return now_ms() * 1'000'000 + 2'000'000 < now; }
+  // A handler that holds the loop, and was called at `since`, should turn it before it goes on: as late as the standby
+  // thread would take it over. Not after many short ones: what waits is better served by the next of them.
+  bool overdue(std::uint64_t since, std::uint64_t now) noexcept {
+    return std::max(now_ms() * 1'000'000, since) + 2'000'000 < now;
+  }
   Exchange* new_exchange(Connection& connection);
   // Handlers that have nothing to do, and will not have once what is ready was handed out.
   unsigned free_handlers() const noexcept {
