@@ -201,6 +201,11 @@ TEST_CASE("config file: bytes that are not UTF-8 are told with their place") {
   CHECK(fault(std::string("x: \0", 4)) == "narwhal.yaml:1:4: this byte is not UTF-8 text");
   CHECK(fault("x: \xed\xa0\x80") == "narwhal.yaml:1:4: this byte is not UTF-8 text");
   CHECK(good("proc_name: \xc3\xa9t\xc3\xa9").proc_name == "\xc3\xa9t\xc3\xa9");
+  for (const char* escape : {"\\N", "\\_"}) {
+    CHECK(fault("app: a\nproc_name: \"" + std::string(escape) + "\"") ==
+          "narwhal.yaml:2:12: the escapes \\N and \\_ are not read here: write the character itself");
+  }
+  CHECK(good("proc_name: \"\\xe9\\L\"").proc_name == "\xc3\xa9\xe2\x80\xa8");
 }
 
 TEST_CASE("config file: what no path, name or variable can hold is refused even when it is escaped") {
