@@ -46,7 +46,8 @@ int Exchange::start(const narwhal_response& response) {
 // Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
 void Exchange::append_body(std::string_view bytes, Loan& loan) {
   if (loan) {
-    append_segment(loan.segment(bytes));
+    append_segment({});  // first its place: if there is no memory for that, the loan is still ours to give back
+    segments_.back() = loan.segment(bytes);
   } else if (bytes.size() < worth_borrowing) {
     append(bytes);
   } else {
