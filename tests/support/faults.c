@@ -15,16 +15,17 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum {
   faults_alloc = 1,
-  faults_send = 2, /* to a socket: sendto, sendmsg, write and writev of libuv's are not told from those to files */
+  faults_send = 2, /* to a socket */
   faults_read = 4,
   faults_open = 8,       /* for writing: also mkostemp */
-  faults_write = 16,     /* to what is not stdin, stdout or stderr */
+  faults_write = 16,     /* to a file, but for stdin, stdout and stderr */
   faults_epoll_add = 32, /* epoll_ctl */
   faults_accept = 64,
   faults_sendfile = 128,
@@ -34,15 +35,14 @@ enum {
 };
 
 struct faults {
-  _Atomic int32_t pid;    /* whose calls count; 0: nobody's */
-  _Atomic uint32_t kinds; /* of those above */
-  _Atomic int64_t first;  /* the call to fail, from 1; 0: none */
-  _Atomic int64_t count;  /* so many in a row */
-  _Atomic int64_t least;  /* bytes: smaller allocations are not counted */
-  _Atomic int64_t error;  /* errno of a call */
-  _Atomic int64_t seen;   /* calls of these kinds since `first` was set */
-  _Atomic int64_t failed; /* of them */
-  _Atomic int64_t live;   /* blocks allocated and not freed by that process */
+  _Atomic int32_t pid;          /* whose calls count; 0: nobody's */
+  _Atomic uint32_t kinds;       /* of those above */
+  _Atomic int64_t first, count; /* the call to fail, from 1 (0: none), and how many in a row */
+  _Atomic int64_t least, most;  /* bytes: allocations of other sizes are not counted */
+  _Atomic int64_t error;        /* errno of a call */
+  _Atomic int64_t seen;         /* calls of these kinds since `first` was set */
+  _Atomic int64_t failed;       /* of them */
+  _Atomic int64_t live;         /* blocks allocated and not freed by that process */
 };
 
 static struct faults *faults;
@@ -73,7 +73,7 @@ extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_real
     *__libc_memalign(size_t, size_t), __libc_free(void *);
 
 static int denied(size_t size) {
-  if (!is_ours() || (int64_t)size < faults->least || !strikes(faults_alloc)) return 0;
+  if (!is_ours() || (int64_t)size < faults->least || (int64_t)size > faults->most || !strikes(faults_alloc)) return 0;
   errno = ENOMEM;
   return 1;
 }
@@ -130,14 +130,20 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   return refused(faults_send) ? -1 : real_sendmsg(fd, message, flags);
 }
 
+static uint32_t kind_of_write(int fd) {
+  struct stat facts;
+  if (fd <= STDERR_FILENO || faults == NULL || faults->first == 0 || fstat(fd, &facts) != 0) return 0;
+  return S_ISSOCK(facts.st_mode) ? faults_send : S_ISREG(facts.st_mode) ? faults_write : 0;
+}
+
 ssize_t write(int fd, const void *bytes, size_t size) {
   REAL(write);
-  return fd > STDERR_FILENO && refused(faults_write) ? -1 : real_write(fd, bytes, size);
+  return refused(kind_of_write(fd)) ? -1 : real_write(fd, bytes, size);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
   REAL(writev);
-  return fd > STDERR_FILENO && refused(faults_write) ? -1 : real_writev(fd, parts, count);
+  return refused(kind_of_write(fd)) ? -1 : real_writev(fd, parts, count);
 }
 
 int epoll_ctl(int set, int operation, int fd, struct epoll_event *event) {
