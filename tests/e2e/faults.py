@@ -7,7 +7,7 @@ import pytest
 
 import proc
 from server import BUILD, SANITIZED
-from wire import Truncated, Wire
+from wire import Truncated, Wire, request_bytes
 
 LIBRARY = BUILD / "tests" / "faults.so"
 LAYOUT = struct.Struct("iIqqqqqqqq")  # struct faults
@@ -76,14 +76,25 @@ def asking(server, request, count=1, **connection):
     return ask
 
 
-def sweep(server, faults, ask, kinds=ALLOC, most=80, **arming):
+def hold_exchange(server):
+    """A connection with half a request, whose exchange is then not in the server's pool: the next one is a new one."""
+    wire = server.connect()
+    wire.send(request_bytes("/", method="POST", headers=[("Content-Length", "1"), ("Expect", "100-continue")]))
+    assert wire.response(interim=True).status == 100
+    return wire
+
+
+def sweep(server, faults, ask, kinds=ALLOC, most=80, fresh=False, **arming):
     """The first call of these kinds fails, then the second, and so on until none is left or `most` have. Each time the
     client gets its answer, another that says so, or none that looks whole; a line of the log says why; the process
-    lives, and has an answer for the next. What clients saw that was not the answer."""
+    lives, and has an answer for the next. `fresh`: each time with an exchange that is used for the first time. What clients
+    saw that was not the answer."""
     good = ask()
     assert good != "cut" and all(status == 200 for status, _ in good)
-    seen = []
+    seen, holding = [], []
     for number in range(1, most + 1):
+        if fresh:
+            holding.append(hold_exchange(server))
         mark = server.mark()
         faults.arm(kinds, number, **arming)
         got = ask()
@@ -96,6 +107,8 @@ def sweep(server, faults, ask, kinds=ALLOC, most=80, **arming):
             seen.append(got)
         assert proc.alive(faults.pid), context
         assert ask() == good, context
+    for wire in holding:
+        wire.close()
     return seen
 
 

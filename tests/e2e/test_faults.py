@@ -8,7 +8,7 @@ import faults as fault
 import proc
 from clock import eventually
 from faults import ANY_SIZE, FOR_EVER, Faults, asking, settle, sweep
-from server import BUILD, example
+from server import BUILD, example, test_plugin
 from wire import chunked, request_bytes
 
 BODY = b"0123456789" * 20_000
@@ -31,10 +31,10 @@ BUT_FOR_THE_QUEUE = [(0, 511), (513, 1 << 62)]
 @pytest.fixture
 def faulty(serve, tmp_path):
     """Starts a server with one worker that can be given bad luck: (server, faults)."""
-    def start(*args):
+    def start(*args, slow="/?size=10&sleep=0.01"):
         faults = Faults(tmp_path)
         server = serve(*args, "-w", "1", env=faults.environment)
-        settle(server, "/?size=10&sleep=0.01", "/?size=10")
+        settle(server, slow, "/?size=10")
         faults.watch(server.wait_workers(1)[0])
         return server, faults
     return start
@@ -71,6 +71,17 @@ def test_the_answers_before_and_after_one_that_fails_are_right(faulty):
     pipeline = b"".join(request_bytes(f"/?size={size}") for size in (10, 100_000, 20, 30_000))
     seen = sweep(server, faults, asking(server, pipeline, count=4), sizes=(1000, 1 << 62))
     assert any(got != "cut" for got in seen), "an answer is replaced, and others go on"
+
+
+@pytest.mark.parametrize("wait, sizes, count", [
+    (0, ANY_SIZE, 1), (0, ANY_SIZE, FOR_EVER), (5, BUT_FOR_THE_QUEUE[0], 1), (5, BUT_FOR_THE_QUEUE[1], 1)])
+def test_what_a_careless_plugin_could_not_write_is_missed(faulty, wait, sizes, count):
+    """It goes on and ends its answer as if nothing had happened. What it has lent comes back."""
+    server, faults = faulty(test_plugin("careless"), slow="/?wait=10")
+    ask = asking(server, request_bytes(f"/?wait={wait}"))
+    seen = sweep(server, faults, ask, count=count, sizes=sizes, fresh=True)
+    assert set(map(str, seen)) <= {"cut", "[(500, b'Internal Server Error\\n')]"} and "cut" in seen
+    eventually("all that was lent is back", lambda: server.get("/held").body == b"0")
 
 
 def test_a_failed_allocation_leaves_nothing_behind(faulty):
