@@ -71,8 +71,9 @@ struct Config {
   bool reuse_port = false;
   std::string user, group;  // of template and workers; empty: the master's
   bool initgroups = false;
-  int umask = 0;      // of a Unix socket's file
-  std::string chdir;  // empty: stay
+  int umask = 0;                // of a Unix socket's file
+  std::string chdir;            // empty: start_directory
+  std::string start_directory;  // where narwhal was started, by the name it had: a link in it is followed anew
   std::vector<std::pair<std::string, std::string>> raw_env;
   std::string pidfile;
   std::string proc_name;  // in the process titles; empty: the first app's name

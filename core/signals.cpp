@@ -73,6 +73,13 @@ SignalsBlocked::SignalsBlocked() noexcept {
 
 SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
 
+void disregard_signals(std::initializer_list<int> signals) noexcept {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  for (const int signo : signals) ::sigaction(signo, &action, nullptr);
+}
+
 void default_all_signals() noexcept {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;

@@ -45,6 +45,9 @@ class SignalsBlocked {
   sigset_t former_;
 };
 
+// They do nothing from now on, in this process and what it forks. Not SIG_IGN: that would outlive exec(), and a shell
+// cannot trap what was ignored when it began.
+void disregard_signals(std::initializer_list<int> signals) noexcept;
 // For a fresh child: every action back to its default, no signal ignored. Async-signal-safe.
 void default_all_signals() noexcept;
 // Async-signal-safe. In a process with threads: the calling thread's mask alone.

@@ -20,6 +20,7 @@ std::string absolute_path(const std::string& directory, const std::string& path)
 
 std::vector<std::string> make_paths_absolute(const std::string& start_directory, Config& config) {
   config.chdir = absolute_path(start_directory, config.chdir);
+  config.start_directory = start_directory;
   const std::string base = config.chdir.empty() ? start_directory : config.chdir;
   for (const Setting& setting : settings()) {
     if (setting.text == Setting::Text::plain || setting.text == Setting::Text::field) continue;

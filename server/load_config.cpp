@@ -147,6 +147,14 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// What was said and is not listened to.
+std::string notice_of(const ConfigSource& source, const SourceText& file, const Environment& environment) {
+  std::string notice;
+  if (!file.not_used.empty()) notice = source.shown_name + ": not used here: " + joined(file.not_used);
+  if (variable(environment, "GUNICORN_CMD_ARGS").empty()) return notice;
+  return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS";
+}
+
 LoadedConfig finish(Draft draft, Mode mode) {
   LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", ""};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
@@ -215,7 +223,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, kExitRefused));
   settle_hooks(words.source, file, draft.config);
   LoadedConfig loaded = finish(std::move(draft), words.mode);
-  if (!file.not_used.empty()) loaded.notice = words.source.shown_name + ": not used here: " + joined(file.not_used);
+  loaded.notice = notice_of(words.source, file, environment);
   return loaded;
 }
 

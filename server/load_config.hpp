@@ -49,7 +49,7 @@ struct LoadedConfig {
   std::vector<Origin> origins;  // of each setting, in the settings' order
   Mode mode = Mode::serve;
   std::string text;    // for print, help and version: what goes to stdout, with its last newline
-  std::string notice;  // for the log: what a gunicorn.conf.py says that is not used here; mostly empty
+  std::string notice;  // for the log: what was said (gunicorn.conf.py, GUNICORN_CMD_ARGS) and is not used; mostly empty
 };
 
 // A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.

@@ -48,6 +48,17 @@ fs::path called_path(const std::string& program, std::string_view path, const st
   return {};
 }
 
+std::string name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+    case LogLevel::critical: break;
+  }
+  return "critical";
+}
+
 }  // namespace
 
 std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
@@ -79,6 +90,7 @@ Options python_options(const Config& config, const Route& route) {
   const Options settings{{"venv", config.venv},
                          {"pythonpath", joined(config.pythonpath, ",")},
                          {"hooks", config.hooks_file},
+                         {"loglevel", config.loglevel == LogLevel::info ? "" : name_of(config.loglevel)},
                          {"request_buffering", config.request_buffering ? "" : "false"}};
   for (const auto& setting : settings) {
     if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);

@@ -18,12 +18,23 @@ void ignore_group_signals() {
   }
 }
 
+// Without `chdir` a generation works where narwhal was started, and that may be a link that a deploy has since set to
+// the next release. It can also be gone, which nobody has to know who does not read from it.
+Result<Done> enter_directory(const Config& config) {
+  if (config.chdir.empty()) {
+    [[maybe_unused]] const int or_stay = ::chdir(config.start_directory.c_str());
+    return Done{};
+  }
+  if (::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  return Done{};
+}
+
 }  // namespace
 
 Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
   const Config& config = plan.config();
   ignore_group_signals();
-  if (!config.chdir.empty() && ::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  if (const auto entered = enter_directory(config); !entered) return entered;
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
   if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;

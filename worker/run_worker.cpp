@@ -10,6 +10,8 @@
 #include "core/app_title.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
+#include "core/signals.hpp"
+#include "worker/child_signals.hpp"
 #include "worker/crash.hpp"
 #include "worker/loop.hpp"
 #include "worker/watched_files.hpp"
@@ -88,7 +90,8 @@ class MasterLine {
 
 void ignore_group_signals() {
   // A HUP or USR2 sent to the whole group is meant for the master; so is a terminal's WINCH.
-  for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGTTIN, SIGTTOU}) ::signal(number, SIG_IGN);
+  disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 // A connection may need a file for its body beside its socket.
@@ -147,6 +150,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
     ::_exit(booted.exit_code);
   }
   line.open();
+  keep_signals_from_forked_children();
   ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first
   slot.state.store(WorkerState::ready);
   line.say(Report::ready);

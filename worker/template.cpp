@@ -23,10 +23,9 @@ class Template {
   explicit Template(TemplateSeat seat) : seat_(std::move(seat)) {}
 
   int run() {
-    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGTTIN, SIGTTOU}) ::signal(number, SIG_IGN);
     // A terminal's Ctrl-C goes to the whole group; whether the template leaves is the master's to say.
-    ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGQUIT, SIG_IGN);
+    disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGINT, SIGQUIT});
+    ::signal(SIGPIPE, SIG_IGN);
     install_crash_handlers();
     if (seat_.generation->config.reload) tell_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();

@@ -2,6 +2,7 @@
 
 #include "plugins/wsgi/answer.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/forked.hpp"
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
 
@@ -85,6 +86,7 @@ bool write_parts(Answer& answer, PyObject* result) noexcept {
   if (!iterator) return false;
   while (!answer.gone()) {
     const Ref part(PyIter_Next(iterator.get()));
+    end_if_forked();
     if (!part) return PyErr_Occurred() == nullptr;
     if (!answer.write(part.get())) return false;
     if (answer.ended()) answer.flush();
@@ -114,6 +116,7 @@ bool close_result(Answer& answer, PyObject* result) noexcept {
   }
   answer.flush();
   const Ref closed(PyObject_CallNoArgs(close.get()));
+  end_if_forked();
   return static_cast<bool>(closed);
 }
 
@@ -154,6 +157,7 @@ int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) no
   if (start_response == nullptr) return fail(answer, exchange);
   PyObject* const arguments[] = {nullptr, environ, reinterpret_cast<PyObject*>(start_response)};
   const Ref result(PyObject_Vectorcall(application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  end_if_forked();
   int outcome = NARWHAL_OK;
   if (!result || !write_result(answer, result.get()) || !answer.finish()) outcome = fail(answer, exchange);
   // Whatever has happened: PEP 3333 promises it.
@@ -188,6 +192,7 @@ int call_application(PyObject* application, const Environ& environ, RequestBody 
     outcome = fail(reused.answer, exchange);
   }
   if (has_hooks) hooked.end(made.get(), reused.answer);
+  end_if_forked();
   if (input) close_input(input.get());
   set_current_exchange(nullptr);
   reused.answer.end();

@@ -14,14 +14,65 @@ struct Errors {
   PyObject_HEAD
 };
 
+// print() writes a line in pieces: what has no end yet waits, thread by thread, for it; for flush(); or for the end of
+// the request or of the thread.
+class BegunLine {
+ public:
+  ~BegunLine() { end(); }
+  void write(std::string_view text) noexcept {
+    const auto newline = text.rfind('\n');
+    const std::size_t whole = newline == std::string_view::npos ? 0 : newline + 1;
+    if (whole != 0) end(text.substr(0, whole));
+    keep(text.substr(whole));
+  }
+  // With what ends it.
+  void end(std::string_view rest = {}) noexcept try {
+    if (begun_.empty()) {
+      if (!rest.empty()) put(rest);
+      return;
+    }
+    begun_ += rest;
+    put(begun_);
+    begun_.clear();
+  } catch (...) {
+    put(begun_);
+    put(rest);
+    begun_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kept_max = 32 * 1024;
+
+  static void put(std::string_view text) noexcept { host->log_text(NARWHAL_LOG_ERROR, {nullptr, 0}, bytes_of(text)); }
+  void keep(std::string_view text) noexcept try {
+    if (begun_.size() + text.size() > kept_max) return end(text);
+    begun_ += text;
+  } catch (...) {
+    end();
+    put(text);
+  }
+
+  std::string begun_;
+};
+
+BegunLine& begun_line() noexcept {
+  thread_local BegunLine line;
+  return line;
+}
+thread_local bool has_begun_line = false;  // cheaper to ask
+
+void end_begun_line() noexcept {
+  if (std::exchange(has_begun_line, false)) begun_line().end();
+}
+
 PyObject* errors_write(PyObject*, PyObject* text) noexcept {
   if (!PyUnicode_Check(text))
     return PyErr_Format(PyExc_TypeError, "write() argument must be str, not %s", Py_TYPE(text)->tp_name), nullptr;
   const Ref bytes(PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
   if (!bytes) return nullptr;
   const std::string_view view = view_of_bytes(bytes.get());
-  // logging writes a record and its newline in one or in two calls: a newline alone has been written already.
-  if (!view.empty() && view != "\n") host->log_text(NARWHAL_LOG_ERROR, {nullptr, 0}, bytes_of(view));
+  begun_line().write(view);
+  has_begun_line = true;
   return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
 
@@ -35,16 +86,30 @@ PyObject* errors_writelines(PyObject* self, PyObject* lines) noexcept {
   return PyErr_Occurred() != nullptr ? nullptr : Py_NewRef(Py_None);
 }
 
-PyObject* errors_flush(PyObject*, PyObject*) noexcept { return Py_NewRef(Py_None); }
+PyObject* errors_flush(PyObject*, PyObject*) noexcept {
+  end_begun_line();
+  return Py_NewRef(Py_None);
+}
 
-PyMethodDef errors_methods[] = {{"write", errors_write, METH_O, "write(text): into the server's error log"},
-                                {"writelines", errors_writelines, METH_O, "writelines(texts)"},
-                                {"flush", errors_flush, METH_NOARGS, "flush(): nothing is ever held back"},
-                                {nullptr, nullptr, 0, nullptr}};
+PyObject* errors_isatty(PyObject*, PyObject*) noexcept { return Py_NewRef(Py_False); }
+PyObject* errors_encoding(PyObject*, void*) noexcept { return PyUnicode_FromString("utf-8"); }
+PyObject* errors_closed(PyObject*, void*) noexcept { return Py_NewRef(Py_False); }
+
+PyMethodDef errors_methods[] = {
+    {"write", errors_write, METH_O, "write(text): into the server's error log"},
+    {"writelines", errors_writelines, METH_O, "writelines(texts)"},
+    {"flush", errors_flush, METH_NOARGS, "flush(): a line that has no end yet is written, too"},
+    {"isatty", errors_isatty, METH_NOARGS, "isatty(): False"},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef errors_values[] = {{"encoding", errors_encoding, nullptr, nullptr, nullptr},
+                               {"closed", errors_closed, nullptr, nullptr, nullptr},
+                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyTypeObject errors_type = [] {
   PyTypeObject type = plain_type("narwhal.Errors", sizeof(Errors), "The server's error log: wsgi.errors.");
   type.tp_methods = errors_methods;
+  type.tp_getset = errors_values;
   return type;
 }();
 
@@ -157,6 +222,9 @@ PyObject* wrapped_file(PyObject* object) noexcept {
   return as_wrapper(object)->file;
 }
 
-void set_current_exchange(narwhal_exchange* exchange) noexcept { current_exchange = exchange; }
+void set_current_exchange(narwhal_exchange* exchange) noexcept {
+  current_exchange = exchange;
+  if (exchange == nullptr) end_begun_line();
+}
 
 }  // namespace narwhal::wsgi

@@ -229,11 +229,14 @@ bool enter_for_the_end() noexcept {
 }
 
 void end_interpreter() noexcept {
-  if (!inherited) {
+  if (inherited) {
+    end_python_of_a_copy();
+  } else {
     Py_FinalizeEx();
-    return;
   }
-  // Freeing what all workers share would copy it, page by page, for each of them: only what can be noticed is done.
+}
+
+void end_python_of_a_copy() noexcept {
   constexpr const char* steps[][2] = {{"threading", "_shutdown"}, {"atexit", "_run_exitfuncs"}};
   for (const auto& [module_name, function] : steps) {
     const Ref module(PyImport_ImportModule(module_name));

@@ -48,5 +48,8 @@ void freeze_collector() noexcept;
 bool enter_for_the_end() noexcept;
 // With the GIL: waits for threads that are no daemons, runs atexit handlers, flushes, and tears down what is not shared.
 void end_interpreter() noexcept;
+// The same for a process that shares its memory with the one it was forked from, but nothing is freed: that would copy
+// it, page by page. Only what can be noticed is done.
+void end_python_of_a_copy() noexcept;
 
 }  // namespace narwhal::wsgi

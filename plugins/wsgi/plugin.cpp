@@ -6,9 +6,11 @@
 #include "plugins/wsgi/call.hpp"
 #include "plugins/wsgi/environ.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/forked.hpp"
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
 #include "plugins/wsgi/interpreter.hpp"
+#include "plugins/wsgi/loggers.hpp"
 #include "plugins/wsgi/python.hpp"
 
 namespace narwhal::wsgi {
@@ -56,7 +58,12 @@ int load(const narwhal_boot* boot, Instance& instance) {
     PyErr_Clear();
     return refuse(boot, "set up: " + reason);
   }
+  if (!prepare_loggers(option(boot, "loglevel"))) {
+    log_exception(NARWHAL_LOG_WARNING,
+                  "The logger gunicorn.error is not there");  // a `logging` of the application's own
+  }
   Loaded loaded = load_application(instance.name);
+  end_if_forked();
   watch_modules();
   if (!loaded.application) return refuse(boot, loaded.reason, loaded.was_imported ? NARWHAL_NO_APP : NARWHAL_ERROR);
   instance.application = std::move(loaded.application);
@@ -115,7 +122,9 @@ int worker_init(const narwhal_boot* boot, void** out) noexcept try {
   std::unique_ptr<Instance> instance(static_cast<Instance*>(*out));
   *out = nullptr;
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
+  watch_for_forks();
   int loaded = begin_hooks(boot);
+  end_if_forked();
   if (loaded == NARWHAL_OK && instance == nullptr) {
     instance = std::make_unique<Instance>();
     instance->name = option(boot, "app");
@@ -137,6 +146,7 @@ int ready_check(const narwhal_boot* boot, void* instance) noexcept try {
   if (option(boot, "hooks").empty()) return NARWHAL_OK;
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
   const int ready = hooks_ready(instance_of(instance).application.get()) ? NARWHAL_OK : refuse_hooks(boot);
+  end_if_forked();
   leave_interpreter();
   return ready;
 } catch (const std::exception& error) {
@@ -191,6 +201,7 @@ constexpr narwhal_option options[] = {
     {"venv", "string", "", "folder of a virtual environment; empty: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "folders for the front of sys.path, with commas between them"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
+    {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "whether a request waits until its body is complete"},
     {nullptr, nullptr, nullptr, nullptr}};
 

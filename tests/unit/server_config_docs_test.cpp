@@ -89,12 +89,12 @@ TEST_CASE("settings: there is one for every field of Config but what is found ou
   // Does not compile when a field comes or goes: then the table needs a line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
                sources, workers, threads, worker_connections, queue_size, backlog, reuse_port, user, group, initgroups,
-               umask, chdir, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout, body_timeout,
-               write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation, limit_request_line,
-               limit_request_fields, limit_request_field_size, limit_request_body, min_rate, body_buffer_size,
-               tmp_upload_dir, request_buffering, response_buffer_size, forwarded_allow_ips, secure_scheme_headers,
-               header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel, errorlog, accesslog,
-               access_log_format, capture_output, server_header] = Config{};
+               umask, chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
+               body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
+               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, min_rate,
+               body_buffer_size, tmp_upload_dir, request_buffering, response_buffer_size, forwarded_allow_ips,
+               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
+               errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
   CHECK(settings().size() == 52);
 }
 

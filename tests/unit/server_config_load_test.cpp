@@ -61,6 +61,7 @@ TEST_CASE("load: an app alone is served with the defaults") {
   const LoadedConfig loaded = start.good({"./hello.so"});
   Config expected;
   expected.routes = {Route{"", start.path("hello.so"), {}}};
+  expected.start_directory = start.environment.start_directory;
   CHECK(loaded.config == expected);
   CHECK(loaded.mode == Mode::serve);
   CHECK(loaded.text.empty());
@@ -96,6 +97,15 @@ TEST_CASE("load: PORT is the default bind, and -b replaces it as it replaces the
   const Config config = start.good({"a", "-b", "c:3", "--bind", "d:4", "--bind=e:5"}).config;
   REQUIRE(config.bind.size() == 3);
   CHECK(config.bind[2].host == "e");
+}
+
+TEST_CASE("load: Gunicorn's variable is named, for it is not read") {
+  StartFolder start;
+  CHECK(start.good({"a"}).notice.empty());
+  start.environment.variables["GUNICORN_CMD_ARGS"] = "-w 3";
+  const LoadedConfig loaded = start.good({"a"});
+  CHECK(loaded.config.workers == 1);
+  CHECK(loaded.notice == "GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS");
 }
 
 TEST_CASE("load: every flag of every setting is understood") {
@@ -412,6 +422,7 @@ reuse_port: yes
   if (!again) FAIL(again.error());
   CHECK(again->config.sources == std::vector<std::string>{other.path("narwhal.yaml")});
   again->config.sources = loaded.config.sources;
+  again->config.start_directory = loaded.config.start_directory;
   CHECK(again->config == loaded.config);
 }
 

@@ -30,6 +30,18 @@ TEST_CASE("python app: that bodies are not buffered is told only where it is so,
         Options{{"app", "web:app"}, {"request_buffering", "true"}});
 }
 
+TEST_CASE("python app: the level of the log is told where it is another than usual") {
+  Config config;
+  for (const auto& [level, name] : {std::pair{LogLevel::debug, "debug"},
+                                    {LogLevel::warning, "warning"},
+                                    {LogLevel::error, "error"},
+                                    {LogLevel::critical, "critical"}}) {
+    config.loglevel = level;
+    CHECK(python_options(config, {"", "web:app", {}, "/lib/wsgi.so"}) ==
+          Options{{"app", "web:app"}, {"loglevel", name}});
+  }
+}
+
 TEST_CASE("python app: a route's own options win over the settings, and are all told") {
   Config config;
   config.venv = "/srv/venv";

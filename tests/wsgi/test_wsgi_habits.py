@@ -1,0 +1,129 @@
+"""Habits of applications that come from Gunicorn: what they fork and start, its logger, their prints into wsgi.errors,
+releases behind a link."""
+import json
+import os
+import re
+
+import pytest
+
+from clock import eventually
+from comparison import APPS
+
+
+@pytest.fixture
+def habits(serve):
+    def start(*args):
+        return serve("habits:app", "--chdir", APPS, *args, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    return start
+
+
+def asked(server, what):
+    response = server.get(f"/{what}")
+    assert response.status == 200, server.tail()
+    return json.loads(response.body)
+
+
+# ---- processes of the application's ----
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_ends_a_child_does_not_end_its_worker(habits, threads):
+    server = habits("--threads", threads)
+    worker = asked(server, "pid")
+    assert asked(server, "pool") == [1, 2, 3]  # which ends its processes by SIGTERM
+    assert asked(server, "terminated") == -15
+    assert asked(server, "pool") == [1, 2, 3]
+    assert asked(server, "pid") == worker
+    assert "Worker exiting" not in server.log()
+
+
+def test_a_child_keeps_the_handlers_that_are_the_applications(habits):
+    assert asked(habits(), "handled") == "caught"
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_programs_do_not_begin_with_signals_ignored(habits, preload):
+    assert asked(habits(*preload), "ignored") == []
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("how, status, words", [
+    ("exits", 3, None), ("exits_with_words", 1, r"^the child's last words$"),
+    ("raises", 1, r"Exception in a process that the application has forked off\nTraceback[^$]*IndexError"),
+    ("returns", 0, r"\[WARNING\] A process that the application has forked off came back to the server, and ends here"),
+    ("parts", "one and two", r"\[WARNING\] A process that the application has forked off came back")])
+def test_a_child_that_comes_back_ends_and_serves_nobody(habits, how, status, words, preload):
+    server = habits(*preload)
+    worker = asked(server, "pid")
+    assert asked(server, how) == status
+    assert {asked(server, "pid") for _ in range(5)} == {worker}
+    assert set(server.processes()) == {worker, server.template()}
+    if words:
+        server.wait_for(words)
+    else:
+        assert "forked" not in server.log() and "Traceback" not in server.log()
+
+
+def test_a_child_that_comes_back_out_of_the_import_is_no_second_worker(serve, tmp_path):
+    (tmp_path / "forks.py").write_text("import os\nif os.fork() == 0: raise SystemExit\nfrom habits import app\n")
+    server = serve("forks:app", "--chdir", tmp_path, "--pythonpath", APPS, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    worker = asked(server, "pid")
+    eventually("one worker", lambda: set(server.processes()) == {worker, server.template()})
+
+
+# ---- its log ----
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("flags, level, debugs", [([], 20, False), (["--log-level", "debug"], 10, True),
+                                                  (["--log-level", "critical"], 50, False)])
+def test_gunicorns_logger_writes_to_the_error_log(serve, tmp_path, flags, level, debugs, preload):
+    log = tmp_path / "error.log"
+    server = serve("habits:app", "--chdir", APPS, "-b", f"unix:{tmp_path}/s", "--error-logfile", log, *flags, *preload,
+                   env={"PYTHONDONTWRITEBYTECODE": "1"}, wait=False)
+    server.address = f"{tmp_path}/s"
+    eventually("an answer", lambda: os.path.exists(server.address))
+    assert asked(server, "log") == [level, False]
+    pid = asked(server, "pid")
+    shape = rf"^\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{{4}}\] \[{pid}\] "
+    text = log.read_text()
+    expected = {r"\[INFO\] to inform$": level <= 20, r"\[WARNING\] borrowed to warn$": level <= 30,
+                r"\[ERROR\] caught\nTraceback": level <= 40, r"\[DEBUG\] to debug 1$": debugs,
+                r"\[DEBUG\] borrowed to debug$": debugs}
+    assert {line: bool(re.search(shape + line, text, re.MULTILINE)) for line in expected} == expected, text
+
+
+def test_a_line_that_is_written_in_pieces_is_one_line(habits):
+    server = habits()
+    assert asked(server, "errors") == [False, "utf-8", False]
+    log = server.wait_for(r"^printed in 4 pieces\n(.*\n)*without an end\n")[0]
+    assert log == "printed in 4 pieces\n\nbegun, ended\nnext line\nflushed\nby a thread\nwithout an end\n"
+
+
+# ---- its deploys ----
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_a_release_behind_the_link_that_it_was_started_in_is_served_after_hup(serve, tmp_path, preload):
+    link = tmp_path / "current"
+    for release in ("first", "second"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "site_app.py").write_text(
+            f"def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{release}']\n")
+
+    def point_to(release):
+        (tmp_path / "next").symlink_to(release)
+        (tmp_path / "next").rename(link)
+    point_to("first")
+    server = serve("site_app:app", *preload, env={"PWD": str(link)}, preexec=lambda: os.chdir(link))
+    assert server.get("/").body == b"first"
+    point_to("second")
+    server.reload()
+    assert server.get("/").body == b"second"
+    link.unlink()
+    server.reload()  # where it was is gone: it stays where it is
+    assert server.get("/").body in (b"first", b"second")
+
+
+def test_gunicorns_variable_is_told_that_it_is_not_read(serve):
+    server = serve("habits:app", "--chdir", APPS, env={"GUNICORN_CMD_ARGS": "-w 3"})
+    assert server.log().count("[WARNING] GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS") == 1
+    server.reload()
+    assert server.log().count("GUNICORN_CMD_ARGS") == 1
