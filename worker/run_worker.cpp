@@ -11,8 +11,8 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "core/signals.hpp"
-#include "worker/child_signals.hpp"
 #include "worker/crash.hpp"
+#include "worker/forked_children.hpp"
 #include "worker/loop.hpp"
 #include "worker/watched_files.hpp"
 
@@ -141,6 +141,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers();
+  prepare_for_forked_children(seat);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) tell_watched_files({seat.master.get(), seat.slot, seat.generation->number});
   Loop loop(seat, std::move(mounts));
@@ -150,7 +151,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
     ::_exit(booted.exit_code);
   }
   line.open();
-  keep_signals_from_forked_children();
+  note_handled_signals();
   ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first
   slot.state.store(WorkerState::ready);
   line.say(Report::ready);

@@ -69,6 +69,15 @@ def find(name):
     return found
 
 
+def applications_part(trace):
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(("<narwhal", "<frozen importlib")) and file != importlib.__file__:
+            break
+        trace = trace.tb_next
+    return trace
+
+
 def files_that_may_mend(error):
     files = []
     while error is not None and len(files) < 10000:
@@ -86,8 +95,8 @@ def files_that_may_mend(error):
 )py";
 
 // What could not be imported is no loaded module: its files are named here, and those that were looked for in vain, so
-// that the server tries again when one of them is mended.
-void watch_failure(PyObject* files_that_may_mend) noexcept {
+// that the server tries again when one of them is mended. And its traceback begins where the application does.
+void prepare_failure(PyObject* files_that_may_mend, PyObject* applications_part) noexcept {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
@@ -96,6 +105,12 @@ void watch_failure(PyObject* files_that_may_mend) noexcept {
   for (Py_ssize_t at = 0; files && at < PyList_GET_SIZE(files.get()); ++at) {
     const char* const path = PyUnicode_AsUTF8(PyList_GET_ITEM(files.get(), at));
     if (path != nullptr && host->watch(bytes_of(path)) == NARWHAL_STATE) break;
+  }
+  if (trace != nullptr) {
+    if (PyObject* const part = PyObject_CallFunctionObjArgs(applications_part, trace, nullptr)) Py_SETREF(trace, part);
+    if (trace == Py_None) Py_CLEAR(trace);
+    PyException_SetTraceback(value, trace != nullptr ? trace : Py_None);
+    PyErr_Clear();
   }
   PyErr_Restore(type, value, trace);
 }
@@ -108,7 +123,10 @@ PyObject* call_loader(const std::string& name) {
   const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
   if (!done) return nullptr;
   PyObject* const found = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
-  if (found == nullptr) watch_failure(PyDict_GetItemString(globals.get(), "files_that_may_mend"));
+  if (found == nullptr) {
+    prepare_failure(PyDict_GetItemString(globals.get(), "files_that_may_mend"),
+                    PyDict_GetItemString(globals.get(), "applications_part"));
+  }
   return found;
 }
 

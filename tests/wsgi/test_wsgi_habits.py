@@ -3,11 +3,14 @@ releases behind a link."""
 import json
 import os
 import re
+import signal
 
 import pytest
 
+import proc
 from clock import eventually
 from comparison import APPS
+from server import port_is_free
 
 
 @pytest.fixture
@@ -34,6 +37,17 @@ def test_what_ends_a_child_does_not_end_its_worker(habits, threads):
     assert asked(server, "pool") == [1, 2, 3]
     assert asked(server, "pid") == worker
     assert "Worker exiting" not in server.log()
+
+
+def test_a_daemon_that_outlives_the_server_does_not_hold_its_port(habits):
+    server = habits()
+    daemon = asked(server, "daemon")
+    try:
+        assert server.stop() == 0
+        assert proc.alive(daemon)
+        eventually("the port free", lambda: port_is_free(server.address), 5)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
 
 
 def test_a_child_keeps_the_handlers_that_are_the_applications(habits):
@@ -95,7 +109,32 @@ def test_a_line_that_is_written_in_pieces_is_one_line(habits):
     server = habits()
     assert asked(server, "errors") == [False, "utf-8", False]
     log = server.wait_for(r"^printed in 4 pieces\n(.*\n)*without an end\n")[0]
-    assert log == "printed in 4 pieces\n\nbegun, ended\nnext line\nflushed\nby a thread\nwithout an end\n"
+    server.wait_for(r"^by a thread$")  # when that is gone, a little after join()
+    assert log.replace("by a thread\n", "") == "printed in 4 pieces\n\nbegun, ended\nnext line\nflushed\nwithout an end\n"
+
+
+# ---- its modules ----
+
+def test_a_module_of_the_applications_does_not_stand_in_for_pythons_logging(both, tmp_path):
+    (tmp_path / "logging.py").write_text("raise ImportError('not this one')\n")
+    (tmp_path / "shadows.py").write_text("from logging import getLogger\nfrom habits import app\n")
+    assert both("shadows:app", "--chdir", tmp_path, "--pythonpath", APPS).narwhal.get("/log").status == 200
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("text, told", [
+    ("def fails():\n    return [][0]\nfails()\n",
+     'Traceback (most recent call last):\n  File "{folder}/site_app.py", line 3, in <module>\n'),
+    ("import no_such\n", 'Traceback (most recent call last):\n  File "{folder}/site_app.py", line 1, in <module>\n'),
+    ("def (\n", '  File "{folder}/site_app.py", line 1\n    def (\n'),
+    (None, "ModuleNotFoundError: No module named 'site_app'\n")], ids=["raises", "import", "syntax", "absent"])
+def test_the_traceback_of_a_failed_import_begins_where_the_application_does(serve, tmp_path, text, told, preload):
+    if text is not None:
+        (tmp_path / "site_app.py").write_text(text)
+    server = serve("site_app:app", "--chdir", tmp_path, *preload, wait=False)
+    assert server.wait_exit() == 3
+    assert "Exception in worker process\n" + told.format(folder=tmp_path) in server.log()
+    assert "<narwhal" not in server.log() and "importlib" not in server.log()
 
 
 # ---- its deploys ----

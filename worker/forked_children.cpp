@@ -1,10 +1,13 @@
-#include "worker/child_signals.hpp"
+#include "worker/forked_children.hpp"
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace narwhal::worker {
 
@@ -18,6 +21,18 @@ decltype(SIG_DFL) handler_of(int number) noexcept {
   return ::sigaction(number, nullptr, &action) == 0 ? action.sa_handler : SIG_DFL;
 }
 
+// A number may be another file's by the time of a fork: a worker that retires closes its listeners.
+struct Listening {
+  int descriptor;
+  ino_t inode;
+};
+std::vector<Listening> listening;
+
+ino_t inode_of(int descriptor) noexcept {
+  struct stat facts {};
+  return ::fstat(descriptor, &facts) == 0 ? facts.st_ino : 0;
+}
+
 // One that comes before the child has got there has to wait.
 thread_local sigset_t mask_before_fork;
 
@@ -29,7 +44,10 @@ void hold_signals() noexcept {
 
 void release_signals() noexcept { ::pthread_sigmask(SIG_SETMASK, &mask_before_fork, nullptr); }
 
-void let_go_of_signals() noexcept {
+void let_go() noexcept {
+  for (const auto& [descriptor, inode] : listening) {
+    if (inode_of(descriptor) == inode) ::close(descriptor);
+  }
   for (std::size_t index = 0; index < servers_signals.size(); ++index) {
     const int number = servers_signals[index];
     if (handler_of(number) == servers_handlers[index]) ::signal(number, SIG_DFL);
@@ -39,9 +57,17 @@ void let_go_of_signals() noexcept {
 
 }  // namespace
 
-void keep_signals_from_forked_children() noexcept {
+void prepare_for_forked_children(const Seat& seat) {
+  for (const Listener* listener : seat.listeners) {
+    const int descriptor = listener->fd.get();
+    listening.push_back({descriptor, inode_of(descriptor)});
+  }
+  note_handled_signals();
+  ::pthread_atfork(hold_signals, release_signals, let_go);
+}
+
+void note_handled_signals() noexcept {
   std::transform(servers_signals.begin(), servers_signals.end(), servers_handlers.begin(), handler_of);
-  ::pthread_atfork(hold_signals, release_signals, let_go_of_signals);
 }
 
 }  // namespace narwhal::worker
