@@ -50,7 +50,7 @@ def test_an_allocation_that_fails_costs_one_answer_at_most(faulty, name, count):
 def test_what_is_lent_comes_back_from_a_slow_client_that_is_dropped(faulty, name):
     server, faults = faulty()
     ask = asking(server, request_bytes("/" + name), receive_buffer=4096)
-    assert sweep_all(server, faults, ask, most=16)
+    assert sweep_all(server, faults, ask, most=12)
 
 
 BODIES = {"whole": {"body": BODY}, "in a file": {"body": BODY * 20},
