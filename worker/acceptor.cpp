@@ -159,7 +159,7 @@ bool Acceptor::take_relayed() try {
   }
   return any;
 } catch (const std::bad_alloc&) {
-  log::error("out of memory: a request of a sibling's is left for later");
+  log::error("out of memory: no room to take over what a sibling has to give");
   rest();
   return false;
 }

@@ -1,5 +1,7 @@
 #include "plugins/wsgi/call.hpp"
 
+#include <algorithm>
+
 #include "plugins/wsgi/answer.hpp"
 #include "plugins/wsgi/extras.hpp"
 #include "plugins/wsgi/forked.hpp"
@@ -120,11 +122,12 @@ bool close_result(Answer& answer, PyObject* result) noexcept {
   return static_cast<bool>(closed);
 }
 
-void log_failure(narwhal_exchange* exchange, const char* what) noexcept try {
-  const std::string_view path = view_of(host->request(exchange)->target);
-  log_exception(NARWHAL_LOG_ERROR, std::string(what) + std::string(path.substr(0, 1000)));
-} catch (...) {
-  log_exception(NARWHAL_LOG_ERROR, what);
+// `what`, which is short, and the request's target.
+void log_failure(narwhal_exchange* exchange, std::string_view what) noexcept {
+  char line[1100];
+  const std::string_view path = view_of(host->request(exchange)->target).substr(0, 1000);
+  char* const end = std::copy(path.begin(), path.end(), std::copy(what.begin(), what.end(), line));
+  log_exception(NARWHAL_LOG_ERROR, {line, static_cast<std::size_t>(end - line)});
 }
 
 // The application raised. Its client gets 500, or sees the response cut off.

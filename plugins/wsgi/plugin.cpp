@@ -67,6 +67,7 @@ int load(const narwhal_boot* boot, Instance& instance) {
   watch_modules();
   if (!loaded.application) return refuse(boot, loaded.reason, loaded.was_imported ? NARWHAL_NO_APP : NARWHAL_ERROR);
   instance.application = std::move(loaded.application);
+  prepare_tracebacks();
   return NARWHAL_OK;
 }
 

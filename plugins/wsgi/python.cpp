@@ -1,5 +1,8 @@
 #include "plugins/wsgi/python.hpp"
 
+#include <algorithm>
+#include <cstdio>
+
 namespace narwhal::wsgi {
 
 namespace {
@@ -19,9 +22,15 @@ Exception take_exception() noexcept {
 
 PyObject* or_none(const Ref& ref) noexcept { return ref ? ref.get() : Py_None; }
 
-// What `function` of the module traceback makes of it, joined. Empty when even that fails.
-std::string formatted(const Exception& exception, const char* function, bool with_traceback) noexcept {
-  const Ref module(PyImport_ImportModule("traceback"));
+PyObject* traceback_module = nullptr;
+
+Ref traceback() noexcept {
+  return traceback_module != nullptr ? Ref::to(traceback_module) : Ref(PyImport_ImportModule("traceback"));
+}
+
+// What `function` of the module traceback makes of it, joined, as bytes. Null when even that fails.
+Ref formatted(const Exception& exception, const char* function, bool with_traceback) noexcept {
+  const Ref module = traceback();
   Ref lines;
   if (module && with_traceback) {
     lines.reset(PyObject_CallMethod(module.get(), function, "OOO", or_none(exception.type), or_none(exception.value),
@@ -32,9 +41,18 @@ std::string formatted(const Exception& exception, const char* function, bool wit
   const Ref nothing(PyUnicode_FromString(""));
   const Ref text(lines && nothing ? PyUnicode_Join(nothing.get(), lines.get()) : nullptr);
   // A message may hold what is no Unicode text: surrogates that stand for bytes.
-  const Ref bytes(text ? PyUnicode_AsEncodedString(text.get(), "utf-8", "backslashreplace") : nullptr);
+  Ref bytes(text ? PyUnicode_AsEncodedString(text.get(), "utf-8", "backslashreplace") : nullptr);
   PyErr_Clear();
-  return bytes ? std::string(view_of_bytes(bytes.get())) : std::string();
+  return bytes;
+}
+
+// There is no room for a traceback: the kind of the exception says enough.
+void log_kind(int level, std::string_view line, const Exception& exception) noexcept {
+  char text[1200];
+  const char* const kind = exception.type ? reinterpret_cast<PyTypeObject*>(exception.type.get())->tp_name : "failed";
+  const int size = std::snprintf(text, sizeof text, "%.*s: %s, of which no more can be told",
+                                 static_cast<int>(std::min<std::size_t>(line.size(), 1100)), line.data(), kind);
+  host->log(level, {text, static_cast<std::size_t>(std::clamp(size, 0, static_cast<int>(sizeof text) - 1))});
 }
 
 }  // namespace
@@ -50,19 +68,25 @@ PyTypeObject plain_type(const char* name, Py_ssize_t size, const char* doc) noex
   return type;
 }
 
+void prepare_tracebacks() noexcept {
+  if (traceback_module == nullptr) traceback_module = PyImport_ImportModule("traceback");
+  PyErr_Clear();  // then it is tried again when there is an exception to tell of
+}
+
 void log_line(int level, std::string_view line) noexcept { host->log(level, bytes_of(line)); }
 
 void log_exception(int level, std::string_view line) noexcept {
   const Exception exception = take_exception();
-  const std::string text = formatted(exception, "format_exception", true);
-  if (text.empty()) return host->log(level, bytes_of(line));
-  host->log_text(level, bytes_of(line), bytes_of(text));
+  const Ref text = formatted(exception, "format_exception", true);
+  if (!text) return log_kind(level, line, exception);
+  host->log_text(level, bytes_of(line), bytes_of(view_of_bytes(text.get())));
 }
 
 std::string exception_line() {
   Exception exception = take_exception();
-  std::string text = formatted(exception, "format_exception_only", false);
+  const Ref bytes = formatted(exception, "format_exception_only", false);
   PyErr_Restore(exception.type.release(), exception.value.release(), exception.traceback.release());
+  std::string text(bytes ? view_of_bytes(bytes.get()) : std::string_view("an exception that cannot be put into words"));
   while (text.ends_with('\n')) text.pop_back();
   // A SyntaxError has several: the file and the line come first, what it is comes last.
   if (const auto last = text.rfind('\n'); last != std::string::npos) {

@@ -55,6 +55,10 @@ inline PyObject* latin1_text(std::string_view bytes) noexcept {
 // A type of ours with what each needs; PyType_Ready() does the rest.
 PyTypeObject plain_type(const char* name, Py_ssize_t size, const char* doc) noexcept;
 
+// Before anything is served: an import without memory may never end (importlib takes its locks in a loop), and the first
+// exception may well be a MemoryError.
+void prepare_tracebacks() noexcept;
+
 // Any thread. A line in the server's error log.
 void log_line(int level, std::string_view line) noexcept;
 // Takes the exception that is set: `line`, and Python's traceback below it.
