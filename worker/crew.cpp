@@ -116,20 +116,21 @@ bool Crew::wants_baton(const Member& me) const { return threads_ == 1 && me.inde
 // Also while requests keep coming: run without the baton, each of them would cost a thread switch, and the queue might
 // never be empty again. Not while the holder is in a handler of its own: who knows for how long.
 bool Crew::prefers_baton(const Member& me) const {
-  return wants_baton(me) && !waiting_.front().slow && (phase_.load(std::memory_order_relaxed) & in_handler_bit) == 0;
+  return wants_baton(me) && !waiting_.first()->expected_slow_ &&
+         (phase_.load(std::memory_order_relaxed) & in_handler_bit) == 0;
 }
 
 void Crew::tend(Member& me) {
   work_.settle();  // the last holder may have held answers back behind the handler it is in
   while (true) {
     if (news_.load(std::memory_order_acquire)) collect();
-    while (Exchange* exchange = take_quick(me)) {
-      if (!run_with_baton(me, *exchange, true)) return;
+    while (Task* task = take_quick(me)) {
+      if (!run_with_baton(me, *task, true)) return;
     }
-    while (Exchange* exchange = work_.next_ready()) {
-      if (!may_run_here(me, *exchange)) {
-        enqueue(*exchange);
-      } else if (!run_with_baton(me, *exchange, false)) {
+    while (Task* task = work_.next_ready()) {
+      if (!may_run_here(me, *task)) {
+        enqueue(*task);
+      } else if (!run_with_baton(me, *task, false)) {
         return;
       }
     }
@@ -154,18 +155,23 @@ void Crew::tend(Member& me) {
 
 // [baton] With one handler thread: what waits for the main thread without the baton, which now has it. (With more, the
 // others take it from the queue.)
-Exchange* Crew::take_quick(const Member& me) {
+Task* Crew::take_quick(const Member& me) noexcept {
   if (threads_ != 1 || me.index != 0 || waiting_count_.load(std::memory_order_relaxed) == 0) return nullptr;
   const std::lock_guard lock(mutex_);
-  return waiting_.empty() || waiting_.front().slow ? nullptr : take_first();
+  return waiting_.empty() || waiting_.first()->expected_slow_ ? nullptr : &take_first();
 }
 
 // Locked.
-Exchange* Crew::take_first() {
-  Exchange* const exchange = waiting_.front().exchange;
-  waiting_.pop_front();
-  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_release);
-  return exchange;
+Task& Crew::take_first() noexcept {
+  Task& task = *waiting_.take();
+  count_waiting(-1);
+  return task;
+}
+
+// Locked.
+void Crew::count_waiting(int change) noexcept {
+  waiting_count_.store(waiting_count_.load(std::memory_order_relaxed) + static_cast<unsigned>(change),
+                       std::memory_order_release);
 }
 
 // With one handler thread, the main thread gives the loop away when a request waits that only it may run, and
@@ -176,27 +182,24 @@ bool Crew::should_part(const Member& me) const noexcept {
   return waiting_count_.load(std::memory_order_relaxed) != 0 && remote_handlers_.load(std::memory_order_relaxed) == 0;
 }
 
-bool Crew::may_run_here(const Member& me, const Exchange& exchange) const {
-  if (work_.is_inline(exchange)) return true;
+bool Crew::may_run_here(const Member& me, const Task& task) const {
+  if (work_.is_inline(task)) return true;
   if (waiting_count_.load(std::memory_order_acquire) != 0) return false;  // first come, first served
   if (!may_handle(me) || remote_handlers_.load(std::memory_order_relaxed) >= threads_) return false;
-  return !work_.expected_slow(exchange);
+  return !work_.expected_slow(task);
 }
 
-bool Crew::run_with_baton(Member& me, Exchange& exchange, bool has_waited) {
+bool Crew::run_with_baton(Member& me, Task& task, bool has_waited) {
   me.is_counted = false;
-  enter_handler(me, work_.is_inline(exchange));
-  const int result = work_.handle(exchange, me.index, {.with_baton = true, .has_waited = has_waited});
+  enter_handler(me, work_.is_inline(task));
+  const int result = work_.handle(task, me.index, {.with_baton = true, .has_waited = has_waited});
   if (leave_handler(me)) {
     if (me.is_counted) free_place();
-    work_.completed(exchange, result);
+    work_.completed(task, result);
     return true;
   }
   const std::lock_guard lock(mutex_);
-  completed_.push_back({&exchange, result});
-  news_.store(true, std::memory_order_release);
-  remote_handlers_.fetch_sub(1, std::memory_order_release);  // last: who sees no handler left sees the news too
-  work_.wake();
+  post(task, result);
   return false;
 }
 
@@ -211,31 +214,37 @@ void Crew::free_place() noexcept {
 void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
   // In this order, and read in the other: nobody may see both "none waits" and "a handler is free" in between.
   remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-  Exchange& exchange = *take_first();
+  Task& task = take_first();
   lock.unlock();
   me.in_handler = true;
-  const int result = work_.handle(exchange, me.index, {.with_baton = false, .has_waited = true});
+  const int result = work_.handle(task, me.index, {.with_baton = false, .has_waited = true});
   me.in_handler = false;
   lock.lock();
-  completed_.push_back({&exchange, result});
+  post(task, result);
+}
+
+// Locked. A handler has ended on a thread without the baton.
+void Crew::post(Task& task, int result) noexcept {
+  task.result_ = result;
+  completed_.add(task);
   news_.store(true, std::memory_order_release);
   remote_handlers_.fetch_sub(1, std::memory_order_release);  // last: who sees no handler left sees the news too
   work_.wake();
 }
 
 // [baton] No handler may run it here: it waits for a thread.
-void Crew::enqueue(Exchange& exchange) {
+void Crew::enqueue(Task& task) noexcept {
   const std::lock_guard lock(mutex_);
-  const bool slow = work_.expected_slow(exchange);
-  slow_mode_ = slow;
-  waiting_.push_back({&exchange, slow});
-  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  task.expected_slow_ = work_.expected_slow(task);
+  slow_mode_ = task.expected_slow_;
+  waiting_.add(task);
+  count_waiting(1);
   notify_handler();
 }
 
 // Locked. Wakes one thread more for what waits. A thread that was woken counts as idle until it runs.
-void Crew::notify_handler() {
-  if (waiting_.size() <= idle_handlers_) {
+void Crew::notify_handler() noexcept {
+  if (waiting() <= idle_handlers_) {
     handlers_wake_.notify_one();
   } else {
     standby_wakes_.notify_one();
@@ -243,18 +252,18 @@ void Crew::notify_handler() {
 }
 
 // [baton] What handlers on other threads have finished.
-void Crew::collect() {
+void Crew::collect() noexcept {
+  Task::List collected;
   {
     const std::lock_guard lock(mutex_);
-    collected_.swap(completed_);
+    collected = std::exchange(completed_, {});
     news_.store(false, std::memory_order_relaxed);
   }
-  for (const Completed& done : collected_) work_.completed(*done.exchange, done.result);
-  collected_.clear();
+  while (Task* task = collected.take()) work_.completed(*task, task->result_);
 }
 
 // Locked. The loop needs somebody.
-void Crew::offer_baton() {
+void Crew::offer_baton() noexcept {
   baton_offered_ = true;
   handlers_wake_.notify_all();
   standby_wakes_.notify_all();
@@ -345,19 +354,20 @@ unsigned Crew::free_handlers() const noexcept {
   return taken >= threads_ ? 0 : threads_ - taken;
 }
 
-std::vector<Crew::Waiting> Crew::take_waiting() {
+Task::List Crew::take_waiting() noexcept {
   const std::lock_guard lock(mutex_);
-  std::vector<Waiting> taken(waiting_.begin(), waiting_.end());
-  waiting_.clear();
   waiting_count_.store(0, std::memory_order_relaxed);
-  return taken;
+  return std::exchange(waiting_, {});
 }
 
-void Crew::enqueue_again(const std::vector<Waiting>& requests) {
-  if (requests.empty()) return;
+void Crew::enqueue_again(Task::List tasks) noexcept {
+  if (tasks.empty()) return;
   const std::lock_guard lock(mutex_);
-  waiting_.insert(waiting_.begin(), requests.begin(), requests.end());
-  waiting_count_.store(static_cast<unsigned>(waiting_.size()), std::memory_order_relaxed);
+  Task::List later = std::exchange(waiting_, tasks);
+  while (Task* task = later.take()) waiting_.add(*task);
+  unsigned count = 0;
+  for (const Task* task = waiting_.first(); task != nullptr; task = task->next_) ++count;
+  waiting_count_.store(count, std::memory_order_relaxed);
   handlers_wake_.notify_all();
   standby_wakes_.notify_one();
 }

@@ -17,15 +17,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-namespace narwhal::worker {
+#include "worker/task.hpp"
 
-class Exchange;
+namespace narwhal::worker {
 
 class Crew {
  public:
@@ -34,20 +33,20 @@ class Crew {
    public:
     virtual ~Work() = default;
     enum class Turn : bool { waits, passes };
-    virtual void turn(Turn) = 0;           // [baton] one turn of the loop; `waits` when there is nothing to do
-    virtual Exchange* next_ready() = 0;    // [baton] a complete request, oldest first, or null
-    virtual void put_back(Exchange&) = 0;  // [baton] what next_ready() gave last
-    virtual void settle() = 0;             // [baton] send what was held back; before waiting or parting
-    virtual bool finished() = 0;           // [baton] nothing is left to do: everybody leaves
-    virtual void completed(Exchange&, int result) = 0;  // [baton] after handle()
+    virtual void turn(Turn) = 0;                    // [baton] one turn of the loop; `waits` when there is nothing to do
+    virtual Task* next_ready() = 0;                 // [baton] a complete request, oldest first, or null
+    virtual void put_back(Task&) = 0;               // [baton] what next_ready() gave last
+    virtual void settle() = 0;                      // [baton] send what was held back; before waiting or parting
+    virtual bool finished() = 0;                    // [baton] nothing is left to do: everybody leaves
+    virtual void completed(Task&, int result) = 0;  // [baton] after handle()
     // On a handler's thread.
     struct Place {
       bool with_baton;  // the thread is the one that tends the loop
       bool has_waited;  // since next_ready()
     };
-    virtual int handle(Exchange&, unsigned member, Place place) noexcept = 0;
-    virtual bool is_inline(const Exchange&) = 0;       // [baton]
-    virtual bool expected_slow(const Exchange&) = 0;   // [baton] worth a thread switch
+    virtual int handle(Task&, unsigned member, Place place) noexcept = 0;
+    virtual bool is_inline(const Task&) = 0;           // [baton]
+    virtual bool expected_slow(const Task&) = 0;       // [baton] worth a thread switch
     virtual void wake() noexcept = 0;                  // any thread: makes turn() return
     virtual bool thread_started(unsigned member) = 0;  // on that thread, first; false: cannot serve
     virtual void thread_ends(unsigned member) = 0;     // on that thread, last
@@ -93,13 +92,9 @@ class Crew {
   unsigned free_handlers() const noexcept;
   unsigned waiting() const noexcept { return waiting_count_.load(std::memory_order_relaxed); }
   unsigned handling() const noexcept;
-  // [baton] Takes back the requests that no handler has begun, oldest first. enqueue_again() for those that stay.
-  struct Waiting {
-    Exchange* exchange;
-    bool slow;  // expected to be
-  };
-  std::vector<Waiting> take_waiting();
-  void enqueue_again(const std::vector<Waiting>& requests);
+  // [baton] Takes back the tasks that no handler has begun, oldest first. enqueue_again() for those that stay.
+  Task::List take_waiting() noexcept;
+  void enqueue_again(Task::List tasks) noexcept;
 
  private:
   struct Member {
@@ -109,10 +104,6 @@ class Crew {
     bool has_baton = false;   // as far as it knows: see reclaim()
     bool in_handler = false;
     bool is_counted = false;  // in remote_handlers_, though it may hold the baton
-  };
-  struct Completed {
-    Exchange* exchange;
-    int result;
   };
 
   struct Sight {  // what the standby saw last
@@ -128,26 +119,28 @@ class Crew {
   void turn(Work::Turn turn) noexcept;
   bool hand_out() noexcept;
   void free_place() noexcept;
-  bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
+  bool run_with_baton(Member& me, Task& task, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
   bool watch(Member& me, std::unique_lock<std::mutex>& lock);
   void wait_to_look(const Sight& sight, std::unique_lock<std::mutex>& lock);
   bool keeps_waiting(Sight& sight) const noexcept;
   bool take_baton(Member& me, std::uint64_t seen) noexcept;
   bool should_part(const Member& me) const noexcept;
-  bool may_run_here(const Member& me, const Exchange& exchange) const;
-  void enqueue(Exchange& exchange);
-  void collect();
-  void offer_baton();
+  bool may_run_here(const Member& me, const Task& task) const;
+  void enqueue(Task& task) noexcept;
+  void collect() noexcept;
+  void offer_baton() noexcept;
   bool wants_baton(const Member& me) const;
   bool prefers_baton(const Member& me) const;
-  Exchange* take_quick(const Member& me);
-  Exchange* take_first();
+  Task* take_quick(const Member& me) noexcept;
+  Task& take_first() noexcept;
   bool may_handle(const Member& me) const noexcept { return threads_ > 1 || me.index == 0; }
   void enter_handler(Member& me, bool is_inline) noexcept;
   bool leave_handler(Member& me) noexcept;
   void wake_standby() noexcept;
-  void notify_handler();
+  void notify_handler() noexcept;
+  void count_waiting(int change) noexcept;
+  void post(Task& task, int result) noexcept;
 
   static thread_local Member* me_;  // the crew's thread this is, or null
 
@@ -167,8 +160,7 @@ class Crew {
 
   std::mutex mutex_;  // guards everything below
   std::condition_variable handlers_wake_, standby_wakes_;
-  std::deque<Waiting> waiting_;
-  std::vector<Completed> completed_, collected_;
+  Task::List waiting_, completed_;
   unsigned idle_handlers_ = 0;  // threads waiting in handlers_wake_
   bool standby_present_ = false;
   bool baton_offered_ = false;  // nobody tends the loop: who wakes first takes it

@@ -37,12 +37,12 @@ void Crew::turn(Work::Turn turn) noexcept {
 // something has come that only runs where the loop is, so that the loop had to be given away.
 bool Crew::hand_out() noexcept {
   if (news_.load(std::memory_order_acquire)) collect();
-  while (Exchange* exchange = work_.next_ready()) {
-    if (!work_.is_inline(*exchange)) {
-      enqueue(*exchange);
+  while (Task* task = work_.next_ready()) {
+    if (!work_.is_inline(*task)) {
+      enqueue(*task);
       continue;
     }
-    work_.put_back(*exchange);
+    work_.put_back(*task);
     const std::lock_guard lock(mutex_);
     me_->in_handler = true;
     me_->has_baton = false;

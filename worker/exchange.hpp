@@ -30,6 +30,7 @@
 #include "worker/pace.hpp"
 #include "worker/peer.hpp"
 #include "worker/plugin.hpp"
+#include "worker/task.hpp"
 
 namespace narwhal::worker {
 
@@ -80,7 +81,7 @@ class Loan {
 // and they stay where they are until then); or as Loop::gathers_answers() says.
 enum class Push : std::uint8_t { now, hold, gather, soon };
 
-class Exchange {
+class Exchange : public Task {
  public:
   explicit Exchange(Loop& loop) : loop_(loop) {}
   Exchange(const Exchange&) = delete;
@@ -249,6 +250,8 @@ class Exchange {
 inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
   return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));
 }
+inline const Exchange& exchange_of(const Task& task) noexcept { return static_cast<const Exchange&>(task); }
+inline Exchange& exchange_of(Task& task) noexcept { return static_cast<Exchange&>(task); }
 inline const Field* fields_of(const narwhal_field* fields) noexcept { return reinterpret_cast<const Field*>(fields); }
 inline narwhal_exchange* handle_of(Exchange& exchange) noexcept {
   return reinterpret_cast<narwhal_exchange*>(&exchange);

@@ -8,6 +8,7 @@ template <class T, T* T::*next>
 class List {
  public:
   bool empty() const noexcept { return first_ == nullptr; }
+  T* first() const noexcept { return first_; }  // or null
   void add(T& item) noexcept {
     item.*next = nullptr;
     (last_ != nullptr ? last_->*next : first_) = &item;

@@ -110,13 +110,13 @@ class Loop final : public Crew::Work {
   // ---- the crew's work ----
   void turn(Turn turn) override;
   Exchange* next_ready() override;
-  void put_back(Exchange& exchange) override;
+  void put_back(Task& task) override;
   void settle() override;
   bool finished() override;
-  void completed(Exchange& exchange, int result) override;
-  int handle(Exchange& exchange, unsigned member, Place place) noexcept override;
-  bool is_inline(const Exchange& exchange) override { return exchange.mount->is_inline(); }
-  bool expected_slow(const Exchange& exchange) override { return exchange.mount->usual_ns > Mount::slow_ns; }
+  void completed(Task& task, int result) override;
+  int handle(Task& task, unsigned member, Place place) noexcept override;
+  bool is_inline(const Task& task) override { return exchange_of(task).mount->is_inline(); }
+  bool expected_slow(const Task& task) override { return exchange_of(task).mount->usual_ns > Mount::slow_ns; }
   void wake() noexcept override { uv_async_send(&wakeup_); }
   bool thread_started(unsigned member) override;
   void thread_ends(unsigned member) override;

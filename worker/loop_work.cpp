@@ -92,7 +92,8 @@ Exchange* Loop::next_ready() {
   return nullptr;
 }
 
-void Loop::put_back(Exchange& exchange) {
+void Loop::put_back(Task& task) {
+  Exchange& exchange = exchange_of(task);
   exchange.handled = false;
   exchange.queued = true;
   ready_.put_back(exchange);
@@ -102,15 +103,15 @@ void Loop::put_back(Exchange& exchange) {
 // Requests that have waited a while for a handler of this worker go to a sibling that has one to spare.
 void Loop::relieve() {
   if (!acceptor_.siblings().look().any_free) return;
-  std::vector<Crew::Waiting> staying;
+  Task::List waiting = crew_.take_waiting(), staying;
   const std::uint64_t now = narwhal::now_ns();
-  for (const Crew::Waiting& request : crew_.take_waiting()) {
-    Exchange* const exchange = request.exchange;
-    const bool waited = exchange->started_ns + relief_ms * 1'000'000 / 2 <= now;
-    if (exchange->gone()) {
-      retire_exchange(*exchange);
-    } else if (!waited || !exchange->connection->give_to_sibling(acceptor_.relay())) {
-      staying.push_back(request);
+  while (Task* const task = waiting.take()) {
+    Exchange& exchange = exchange_of(*task);
+    const bool waited = exchange.started_ns + relief_ms * 1'000'000 / 2 <= now;
+    if (exchange.gone()) {
+      retire_exchange(exchange);
+    } else if (!waited || !exchange.connection->give_to_sibling(acceptor_.relay())) {
+      staying.add(exchange);
     }
   }
   crew_.enqueue_again(staying);
@@ -118,7 +119,8 @@ void Loop::relieve() {
 
 // ---- what a handler comes to ----
 
-int Loop::handle(Exchange& exchange, unsigned member, Place place) noexcept {
+int Loop::handle(Task& task, unsigned member, Place place) noexcept {
+  Exchange& exchange = exchange_of(task);
   if (place.has_waited) exchange.handled_ns = narwhal::now_ns();
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
   exchange.fill_request();
@@ -129,7 +131,8 @@ int Loop::handle(Exchange& exchange, unsigned member, Place place) noexcept {
   return result;
 }
 
-void Loop::completed(Exchange& exchange, int result) {
+void Loop::completed(Task& task, int result) {
+  Exchange& exchange = exchange_of(task);
   turn_ns_ = narwhal::now_ns();
   Mount& mount = *exchange.mount;
   // Not by when the loop hears of it: that may be late because the loop has to wait for a processor.

@@ -1,4 +1,4 @@
-// FakeLoop: what a Crew works on in its tests. Jobs stand in for exchanges, which the crew never looks into.
+// FakeLoop: what a Crew works on in its tests. Its tasks are jobs.
 // Checks   every [baton] call counts itself in and out and touches a plain variable: two holders at once are counted
 //          in `broken`, and a change of hands without a happens-before is a report of ThreadSanitizer.
 // Threads  submit(), deliver_to() and stop() from any; the rest as Crew::Work says.
@@ -20,7 +20,7 @@ namespace narwhal::worker {
 
 using Clock = std::chrono::steady_clock;
 
-struct Job {
+struct Job : Task {
   bool is_inline = false, slow = false;
   std::function<int(Job&)> body;
 
@@ -102,17 +102,17 @@ class FakeLoop final : public Crew::Work {
     lock.unlock();
     if (on_turn) on_turn();
   }
-  Exchange* next_ready() override {
+  Job* next_ready() override {
     const Held held(*this);
     if (on_next_ready) on_next_ready();
     if (ready_.empty()) return nullptr;
     Job* job = ready_.front();
     ready_.pop_front();
-    return reinterpret_cast<Exchange*>(job);
+    return job;
   }
-  void put_back(Exchange& exchange) override {
+  void put_back(Task& task) override {
     const Held held(*this);
-    ready_.push_front(&job_of(exchange));
+    ready_.push_front(&job_of(task));
   }
   void settle() override {
     const Held held(*this);
@@ -127,16 +127,16 @@ class FakeLoop final : public Crew::Work {
     }
     return crew_.handling() == 0 && crew_.waiting() == 0 && (!may_finish || may_finish());
   }
-  void completed(Exchange& exchange, int result) override {
+  void completed(Task& task, int result) override {
     const Held held(*this);
-    Job& job = job_of(exchange);
+    Job& job = job_of(task);
     job.result = result;
     ++job.completed;
     ++completions;
     if (on_completed) on_completed(job);
   }
-  int handle(Exchange& exchange, unsigned member, Place place) noexcept override {
-    Job& job = job_of(exchange);
+  int handle(Task& task, unsigned member, Place place) noexcept override {
+    Job& job = job_of(task);
     job.began = Clock::now();
     job.member = member;
     job.with_baton = place.with_baton;
@@ -156,13 +156,13 @@ class FakeLoop final : public Crew::Work {
     job.ended = Clock::now();
     return result;
   }
-  bool is_inline(const Exchange& exchange) override {
+  bool is_inline(const Task& task) override {
     const Held held(*this);
-    return job_of(exchange).is_inline;
+    return job_of(task).is_inline;
   }
-  bool expected_slow(const Exchange& exchange) override {
+  bool expected_slow(const Task& task) override {
     const Held held(*this);
-    return job_of(exchange).slow;
+    return job_of(task).slow;
   }
   void wake() noexcept override {
     const std::lock_guard lock(mutex_);
@@ -195,7 +195,8 @@ class FakeLoop final : public Crew::Work {
     woken_ = true;
     wakes_.notify_all();
   }
-  static Job& job_of(const Exchange& exchange) { return *reinterpret_cast<Job*>(const_cast<Exchange*>(&exchange)); }
+  static Job& job_of(Task& task) { return static_cast<Job&>(task); }
+  static const Job& job_of(const Task& task) { return static_cast<const Job&>(task); }
 
   const unsigned threads_;
   const std::thread::id main_ = std::this_thread::get_id();

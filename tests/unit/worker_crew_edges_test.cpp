@@ -64,16 +64,20 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
     waiting.push_back(job({}));
     all.push_back(waiting.back().get());
   }
-  std::vector<Crew::Waiting> taken;
+  std::vector<Task*> taken;
   unsigned free_before = 9, waiting_before = 0, waiting_after = 9;
   std::atomic<bool> took{false};
   loop.on_turn = [&] {
     if (!take.exchange(false)) return;
     free_before = loop.crew().free_handlers();
     waiting_before = loop.crew().waiting();
-    taken = loop.crew().take_waiting();
+    Task::List waiting = loop.crew().take_waiting(), staying;
     waiting_after = loop.crew().waiting();
-    loop.crew().enqueue_again({taken.begin(), taken.begin() + 3});
+    while (Task* const task = waiting.take()) {
+      taken.push_back(task);
+      if (taken.size() <= 3) staying.add(*task);
+    }
+    loop.crew().enqueue_again(staying);
     took = true;
   };
   run_crew(loop, [&] {
@@ -91,7 +95,7 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
   CHECK(waiting_after == 0);
   REQUIRE(taken.size() == 5);
   for (std::size_t index = 0; index < 5; ++index) {
-    CHECK(taken[index].exchange == reinterpret_cast<Exchange*>(all[index]));
+    CHECK(taken[index] == all[index]);
     CHECK(all[index]->handled == (index < 3 ? 1 : 0));
     CHECK(all[index]->completed == (index < 3 ? 1 : 0));
   }
@@ -109,8 +113,8 @@ TEST_CASE("crew: several requests that are put back wake several threads") {
     std::atomic<bool> put{false};
     loop.on_turn = [&] {
       if (!put.exchange(false)) return;
-      std::vector<Crew::Waiting> all;
-      for (auto& each : jobs) all.push_back({reinterpret_cast<Exchange*>(each.get()), each->slow});
+      Task::List all;
+      for (auto& each : jobs) all.add(*each);
       loop.crew().enqueue_again(all);
     };
     Clock::time_point submitted;
