@@ -6,8 +6,10 @@
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -81,11 +83,41 @@ class OneWriteSink : public spdlog::sinks::sink {
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 };
 
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "DEBUG";
+    case LogLevel::info: return "INFO";
+    case LogLevel::warning: return "WARNING";
+    case LogLevel::error: return "ERROR";
+    case LogLevel::critical: break;
+  }
+  return "CRITICAL";
+}
+
+// Memory is out, which is when a line is needed most: made on the stack, of the same shape, control bytes as '?'.
+void write_frugally(LogLevel level, std::string_view text) noexcept try {
+  char line[1024];
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  char* const text_end = line + sizeof line - 1;
+  char* at = line + std::strftime(line, sizeof line, "[%Y-%m-%d %H:%M:%S %z] ", &local);
+  at = fmt::format_to_n(at, text_end - at, "[{}] [{}] ", ::getpid(), name_of(level)).out;
+  const std::size_t count = std::min(text.size(), static_cast<std::size_t>(text_end - at));
+  const auto shown = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; };
+  at = std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(count), at, shown);
+  *at++ = '\n';
+  write_whole(target_fd.load(std::memory_order_relaxed), line, static_cast<std::size_t>(at - line));
+} catch (...) {
+  // Losing a line must not take the process down.
+}
+
 // Never destroyed: a thread may still log while the process exits.
 spdlog::logger& logger() {
   static spdlog::logger* const only = [] {
     auto* made = new spdlog::logger("narwhal", std::make_shared<OneWriteSink>());
-    made->set_level(spdlog::level::trace);  // enabled() decides, before anything is formatted
+    made->set_level(spdlog::level::trace);                       // enabled() decides, before anything is formatted
+    made->set_error_handler([](const std::string&) { throw; });  // called in its catch clause: write() knows what to do
     return made;
   }();
   return *only;
@@ -158,7 +190,15 @@ void write(LogLevel level, std::string_view text) noexcept try {
   if (!append_escaped(line, text, text_bytes_max)) line += " [cut]";
   logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
 } catch (...) {
-  // Out of memory. Losing a line must not take the process down.
+  write_frugally(level, text);
+}
+
+void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept try {
+  fmt::memory_buffer text;  // on the stack, but for long lines
+  fmt::vformat_to(std::back_inserter(text), format, arguments);
+  write(level, {text.data(), text.size()});
+} catch (...) {
+  write_frugally(level, {format.data(), format.size()});
 }
 
 void write(LogLevel level, std::string_view line, std::string_view text) noexcept try {
@@ -176,7 +216,7 @@ void write(LogLevel level, std::string_view line, std::string_view text) noexcep
   }
   logger().log(to_spdlog(level), spdlog::string_view_t(piece.data(), piece.size()));
 } catch (...) {
-  // As above.
+  write_frugally(level, line.empty() ? text : line);
 }
 
 }  // namespace narwhal::log

@@ -1,6 +1,7 @@
 // The error log: "[2026-11-20 08:25:41 +0000] [PID] [LEVEL] text", one write(2) a line.
 // Threads  any. Control bytes in a line are escaped here, so no caller can forge one; what is said to be a text of
 //          several lines is its caller's business.
+// Memory   where it is out, a line is written all the same, cut to what fits on the stack.
 // Fork     safe to use on both sides: no thread, no buffer left behind.
 #pragma once
 
@@ -27,25 +28,28 @@ void write(LogLevel level, std::string_view text) noexcept;
 // A line, and right behind it a text of several lines as it is, in one piece; an empty line: the text alone.
 void write(LogLevel level, std::string_view line, std::string_view text) noexcept;
 
+// A line of what {fmt} makes of this; when there is no memory for that, the format as it is.
+void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept;
+
 template <class... Args>
-void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(LogLevel::debug)) write(LogLevel::debug, fmt::format(format, std::forward<Args>(args)...));
+void debug(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  if (enabled(LogLevel::debug)) write_formatted(LogLevel::debug, format, fmt::make_format_args(args...));
 }
 template <class... Args>
-void info(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(LogLevel::info)) write(LogLevel::info, fmt::format(format, std::forward<Args>(args)...));
+void info(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  if (enabled(LogLevel::info)) write_formatted(LogLevel::info, format, fmt::make_format_args(args...));
 }
 template <class... Args>
-void warning(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(LogLevel::warning)) write(LogLevel::warning, fmt::format(format, std::forward<Args>(args)...));
+void warning(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  if (enabled(LogLevel::warning)) write_formatted(LogLevel::warning, format, fmt::make_format_args(args...));
 }
 template <class... Args>
-void error(fmt::format_string<Args...> format, Args&&... args) {
-  write(LogLevel::error, fmt::format(format, std::forward<Args>(args)...));
+void error(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  write_formatted(LogLevel::error, format, fmt::make_format_args(args...));
 }
 template <class... Args>
-void critical(fmt::format_string<Args...> format, Args&&... args) {
-  write(LogLevel::critical, fmt::format(format, std::forward<Args>(args)...));
+void critical(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  write_formatted(LogLevel::critical, format, fmt::make_format_args(args...));
 }
 
 }  // namespace narwhal::log

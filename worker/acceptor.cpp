@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "core/log.hpp"
 #include "worker/connection.hpp"
@@ -20,6 +21,7 @@ constexpr unsigned batch_alone = 64;  // accepted at a time when there is no sib
 constexpr unsigned batch_shared = 4;
 constexpr unsigned spread_slack = 4;  // connections more than the poorest sibling, and an eighth
 constexpr std::uint64_t moment_ms = 5;
+constexpr std::uint64_t rest_ms = 100;  // when the kernel has no memory for a connection
 
 Entrance entrance_of(int listener) {
   sockaddr_storage bound{};
@@ -94,6 +96,7 @@ void Acceptor::listen(bool on) {
 
 // Pure but for the scoreboard: should this worker take the next connection?
 Acceptor::Verdict Acceptor::judge() const {
+  if (resting_) return Verdict::wait_a_moment;
   const unsigned mine = loop_.connections();
   if (mine >= loop_.config().worker_connections) return Verdict::wait;
   const unsigned free = loop_.crew().free_handlers();
@@ -119,6 +122,7 @@ void Acceptor::reconsider() {
 
 void Acceptor::on_moment(uv_timer_t* handle) noexcept {
   auto* self = static_cast<Acceptor*>(handle->data);
+  self->resting_ = false;
   if (!self->begun_ || self->judge() == Verdict::wait) return;
   self->accept_some(1);  // the moment is over, and the connection may still be there
   self->reconsider();
@@ -140,20 +144,53 @@ void Acceptor::accept_some(unsigned count) {
   if (loop_.config().workers > 1) reconsider();
 }
 
-bool Acceptor::take_relayed() {
+bool Acceptor::take_relayed() try {
   bool any = false;
   while (loop_.free_handlers() != 0) {
     auto taken = relay_.take(loop_.pool());
     if (!taken) break;
     any = true;
-    Connection* connection = loop_.new_connection(taken->peer);
-    if (connection->open(taken->socket.release())) {
+    Connection* const connection = connection_for(taken->peer);
+    if (connection != nullptr && connection->open(taken->socket.release())) {
       connection->go_on_with(taken->bytes);
     } else {
       loop_.pool().drop(taken->bytes);
     }
   }
   return any;
+} catch (const std::bad_alloc&) {
+  log::error("out of memory: a request of a sibling's is left for later");
+  rest();
+  return false;
+}
+
+// Not even to try again at once is of use.
+void Acceptor::rest() noexcept {
+  resting_ = true;
+  listen(false);
+  if (begun_) uv_timer_start(&moment_, on_moment, rest_ms, 0);
+}
+
+Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
+  return loop_.new_connection(peer);
+} catch (const std::bad_alloc&) {
+  log::error("out of memory: a connection of {} is closed",
+             peer.family == Peer::Family::local ? "a client" : peer.text());
+  return nullptr;
+}
+
+void Acceptor::accept_failed(int listener, int reason) {
+  if (reason == ENOMEM || reason == ENOBUFS) {
+    log::error("accept: {}: tried again in {} ms", std::strerror(reason), rest_ms);
+    return rest();
+  }
+  if (reason != EMFILE && reason != ENFILE) return;
+  log::error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
+  // Without this the readiness that nobody can take would keep the loop spinning.
+  if (spare_fd_ >= 0) ::close(spare_fd_);
+  const int unlucky = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (unlucky >= 0) ::close(unlucky);
+  spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 bool Acceptor::accept_one(std::size_t index) {
@@ -162,19 +199,17 @@ bool Acceptor::accept_one(std::size_t index) {
   socklen_t size = sizeof from;
   const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    if (errno != EMFILE && errno != ENFILE) return false;
-    log::error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(errno));
-    // Without this the readiness that nobody can take would keep the loop spinning.
-    if (spare_fd_ >= 0) ::close(spare_fd_);
-    const int unlucky = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (unlucky >= 0) ::close(unlucky);
-    spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    accept_failed(listener, errno);
     return false;
   }
   // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.
   Peer peer = Peer::of(from);
   peer.listener = static_cast<std::uint8_t>(index);
-  Connection* connection = loop_.new_connection(peer);
+  Connection* const connection = connection_for(peer);
+  if (connection == nullptr) {
+    ::close(fd);
+    return true;
+  }
   if (loop_.front().reads_proxy_headers()) connection->expect_proxy_header();
   connection->open(fd);
   return true;

@@ -19,6 +19,7 @@
 
 namespace narwhal::worker {
 
+class Connection;
 class Loop;
 
 // The address a listener is bound to, as text; both empty for a Unix socket.
@@ -49,6 +50,9 @@ class Acceptor {
   Verdict judge() const;
   void accept_some(unsigned count);
   bool accept_one(std::size_t index);  // of listeners_
+  void accept_failed(int listener, int reason);
+  Connection* connection_for(const Peer& peer) noexcept;  // null: no memory, which the log says
+  void rest() noexcept;
   void listen(bool on);
 
   Loop& loop_;
@@ -60,7 +64,8 @@ class Acceptor {
   Siblings siblings_;
   Relay relay_;
   bool open_ = false, begun_ = false, listening_ = false;
-  int spare_fd_ = -1;  // given up for a moment when descriptors run out, so that a client can be told
+  bool resting_ = false;  // until moment_ has passed
+  int spare_fd_ = -1;     // given up for a moment when descriptors run out, so that a client can be told
 };
 
 }  // namespace narwhal::worker

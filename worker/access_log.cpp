@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <new>
 
 #include "core/escape.hpp"
 #include "core/log.hpp"
@@ -117,7 +118,18 @@ std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
   return pieces;
 }
 
-void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
+void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) noexcept {
+  const std::size_t before = lines_.size();
+  try {
+    add_line(exchange, answered, now_ns);
+  } catch (const std::bad_alloc&) {
+    lines_.resize(before);  // a line less, and no half of one
+    log::error("out of memory: a line of the access log is lost");
+  }
+  if (lines_.size() > batch_bytes_max) flush();
+}
+
+void AccessLog::add_line(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
   for (const Piece& piece : pieces_) {
     if (piece.atom == 0) {
       lines_ += piece.text;
@@ -126,7 +138,6 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uin
     }
   }
   lines_ += '\n';
-  if (lines_.size() > batch_bytes_max) flush();
 }
 
 void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
@@ -201,11 +212,11 @@ void AccessLog::add_time() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
   if (now.tv_sec != time_second_) {
-    time_second_ = now.tv_sec;
     tm local{};
     ::localtime_r(&now.tv_sec, &local);
     char text[64];
     time_text_.assign(text, ::strftime(text, sizeof text, "[%d/%b/%Y:%H:%M:%S %z]", &local));
+    time_second_ = now.tv_sec;
   }
   lines_ += time_text_;
 }

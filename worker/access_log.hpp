@@ -29,8 +29,8 @@ class AccessLog {
   Result<Done> open(const std::string& target, const std::string& format);
   Result<Done> reopen();
   bool enabled() const noexcept { return fd_ >= 0; }
-  // Adds the line of an answered exchange.
-  void add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
+  // Adds the line of an answered exchange; where memory is out, none, and the error log says so.
+  void add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) noexcept;
   // One write(2) for all lines since the last.
   void flush() noexcept;
 
@@ -40,6 +40,7 @@ class AccessLog {
     std::string text;  // the literal, or the name
   };
   static std::vector<Piece> compile(const std::string& format);
+  void add_line(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
   void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
   void add_escaped(std::string_view value);
   void add_time();

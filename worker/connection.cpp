@@ -52,11 +52,13 @@ void Connection::watch() {
   if (reading_ && state_ != State::closing) uv_read_start(&handle_.stream, on_alloc, on_readable);
 }
 
-void Connection::go_on_with(Buffer* bytes) {
+void Connection::go_on_with(Buffer* bytes) noexcept {
   in_ = bytes;
   due_in(loop_.config().header_timeout);
-  process();
-  if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
+  guarded([&] {
+    process();
+    if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
+  });
 }
 
 bool Connection::give_to_sibling(const Relay& relay) {
@@ -119,7 +121,11 @@ void Connection::retire(std::uint64_t grace_ms) {
   if (state_ == State::head && sending_ == nullptr) loop_.wheel().set(*this, loop_.now_ms() + grace_ms);
 }
 
-void Connection::expired() {
+void Connection::expired() noexcept {
+  guarded([this] { look_at_time(); });
+}
+
+void Connection::look_at_time() {
   if (sending_ != nullptr) {
     if (const std::uint64_t by_now = delivered(); std::exchange(sending_->delivered_at_last_look, by_now) == by_now) {
       return lose("write_timeout");
@@ -144,6 +150,24 @@ void Connection::lose(const char* why) {
   // What was sent of an answer must not look like the whole of it; nor shall the kernel hold it for who takes nothing.
   if (sending_ != nullptr || answering_) return reset();
   close();
+}
+
+// A call on its socket has failed: with a client that has left that is every day's, and otherwise the server's trouble.
+void Connection::lose_to(int reason) {
+  if (reason == ENOMEM || reason == ENOBUFS) {
+    log::error("the connection of {} is dropped: {}", client_text(), std::strerror(reason));
+  }
+  lose(std::strerror(reason));
+}
+
+std::string_view Connection::client_text() const noexcept {
+  return peer_.family == Peer::Family::local ? "a client" : peer_.text();
+}
+
+void Connection::out_of_memory() noexcept {
+  log::error("the connection of {} is dropped: out of memory", client_text());
+  discard_all(loop_.segments());
+  if (state_ != State::closing) reset();
 }
 
 // Nothing is left to do, but the kernel may hold some of the last answer: whoever still takes it gets the rest, and
@@ -186,14 +210,14 @@ void Connection::on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t
   if (status < 0) self->lose(uv_err_name(static_cast<int>(status)));
 }
 
-void Connection::read_now() try {
+void Connection::read_now() noexcept {
   constexpr int reads_max = 4;  // of a body that keeps coming, before others get their turn
   bool filled = true;
   if (state_ == State::closing) return;
-  for (int count = 0; filled && reading_ && state_ != State::closing && count < reads_max; ++count)
-    filled = read_once();
-} catch (const std::bad_alloc&) {
-  lose("out of memory");  // this connection, no other
+  guarded([&] {
+    for (int count = 0; filled && reading_ && state_ != State::closing && count < reads_max; ++count)
+      filled = read_once();
+  });
 }
 
 // True when the room for it was filled: there may be more.
@@ -216,7 +240,7 @@ bool Connection::read_once() {
     pause_reading();
     got_end();
   } else if (reason != EAGAIN && reason != EINTR) {
-    lose(std::strerror(reason));
+    lose_to(reason);
   }
   return false;
 }
@@ -246,7 +270,7 @@ void Connection::take_bytes(std::size_t count) {
     in_ = loop_.pool().take();  // the next request has begun behind the body
     const std::string_view rest = bytes.substr(consumed);
     if (rest.size() > in_->room()) {
-      loop_.pool().drop(in_);
+      loop_.pool().drop(std::exchange(in_, nullptr));
       in_ = BufferPool::make(rest.size());
     }
     std::memcpy(in_->tail(), rest.data(), rest.size());
@@ -325,14 +349,17 @@ void Connection::fit_buffer() {
 
 bool Connection::process_head() {
   Exchange& exchange = *loop_.new_exchange(*this);
+  exchange_ = &exchange;
   const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
   if (fed.status == protocol::Status::need_more) {
     scanned_ = static_cast<std::uint32_t>(fed.scanned);
+    exchange_ = nullptr;
     loop_.retire_exchange(exchange);
     fit_buffer();
     return false;
   }
   if (fed.status == protocol::Status::refused) {
+    exchange_ = nullptr;
     loop_.retire_exchange(exchange);
     refuse(fed.http_status, fed.fault);
     return false;
@@ -349,7 +376,6 @@ bool Connection::process_head() {
   exchange.started_ns = loop_.turn_ns();
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
   exchange.mount = loop_.route(exchange.head);
-  exchange_ = &exchange;
   Wheel::clear(*this);
   if (loop_.front().concerns(exchange.head)) [[unlikely]] {
     if (const protocol::Refusal refusal = loop_.front().apply(exchange.head, peer_, exchange.client)) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -30,30 +31,29 @@ class Connection : public WheelEntry {
   bool open(int fd);
   void expect_proxy_header() noexcept { proxy_header_due_ = true; }  // before the first request
   // Goes on with what a sibling has read and not answered; takes the buffer over.
-  void go_on_with(Buffer* bytes);
+  void go_on_with(Buffer* bytes) noexcept;
   // The request in hand waits for a handler: gives it away, with the socket. False: it stays.
   bool give_to_sibling(const Relay& relay);
   // The loop is being retired: idle connections get until `grace_ms` from now to say something.
   void retire(std::uint64_t grace_ms);
-  void close();    // now; an answer in the making is dropped
-  void expired();  // the wheel's hand has come to it
+  void close();             // now; an answer in the making is dropped
+  void expired() noexcept;  // the wheel's hand has come to it
 
-  void read_now();  // the loop's answer to Loop::readable()
+  void read_now() noexcept;  // the loop's answer to Loop::readable()
   // The answer of the exchange in hand has bytes, or has ended.
-  void take_answer(Exchange& exchange, Push push);
-  void take_part(Exchange& exchange, Push push);  // the same, of one that goes on
+  void take_answer(Exchange& exchange, Push push) noexcept;
+  void take_part(Exchange& exchange, Push push) noexcept;  // the same, of one that goes on
   // The handler of the exchange in hand is past its deadline: answer 504 without it.
-  void answer_for(Exchange& exchange, int status, std::string_view text);
-  void flush();        // what was held back for one write with the next answer
-  void resume_body();  // the handler has made room
+  void answer_for(Exchange& exchange, int status, std::string_view text) noexcept;
+  void resume_body() noexcept;  // the handler has made room
   // For a handler that has read all that was fed to it: more of a body of known length. 0: nothing is there, or something
   // that the loop has to see.
-  std::size_t read_body_into(char* buffer, std::size_t size);
+  std::size_t read_body_into(char* buffer, std::size_t size) noexcept;
 
   const Peer& peer() const noexcept { return peer_; }
   bool end_seen() const noexcept { return end_seen_; }
   bool answering() const noexcept { return answering_; }
-  void flush_held();  // what was held back
+  void flush_held() noexcept;  // what was held back
   bool idle() const noexcept {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }
@@ -76,11 +76,28 @@ class Connection : public WheelEntry {
     Pace pace;
   };
 
+  // When memory runs out in it, this connection is lost and no other. What the loop, a timer or an exchange calls goes
+  // through here: behind them is libuv, or a handler, where nothing may be thrown.
+  template <class Work>
+  void guarded(Work work) noexcept {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      out_of_memory();
+    }
+  }
+  void out_of_memory() noexcept;
+  void lose_to(int reason);
+  std::string_view client_text() const noexcept;
+  void pass_on(Exchange& exchange, Push push);
+  void begin_sending();
+
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* out) noexcept;
   static void on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t* into) noexcept;
   void got_bytes(std::size_t count);
   bool read_once();
   void take_bytes(std::size_t count);
+  void look_at_time();
   void got_end();
   void process();
   bool take_proxy_header();  // false: not whole yet, or refused
@@ -98,6 +115,7 @@ class Connection : public WheelEntry {
   void end_exchange(Exchange& exchange);
   void next_request();
   bool append_out(Exchange& exchange);
+  void flush();
   static void discard_all(std::vector<Segment>& segments) noexcept;
   bool reserve_out(std::size_t bytes);
   void send_segments(std::vector<Segment>& segments, Push push = Push::now);

@@ -74,13 +74,13 @@ void Connection::answer_plain(int status, std::string_view text) {
   flush();
 }
 
-void Connection::answer_for(Exchange& exchange, int status, std::string_view text) {
+void Connection::answer_for(Exchange& exchange, int status, std::string_view text) noexcept {
   if (exchange_ != &exchange || exchange.ended) return;  // ended: it is on its way, whatever its handler still does
   if (answering_) {                                      // its head is out: all that is left is to make the cut visible
     log_refusal(status, 0);
     return reset();
   }
-  answer_plain(status, text);
+  guarded([&] { answer_plain(status, text); });
 }
 
 // Closes so that the client cannot take what it has for the whole.
@@ -90,7 +90,11 @@ void Connection::reset() {
   close();
 }
 
-void Connection::take_answer(Exchange& exchange, Push push) {
+void Connection::take_answer(Exchange& exchange, Push push) noexcept {
+  guarded([&] { pass_on(exchange, push); });
+}
+
+void Connection::pass_on(Exchange& exchange, Push push) {
   // Losing the connection ends the exchange too: behind each send it may be somebody else's.
   std::vector<Segment>& segments = loop_.segments();
   if (exchange.simple()) {
@@ -111,18 +115,18 @@ void Connection::take_answer(Exchange& exchange, Push push) {
   if (state_ != State::closing && exchange_ == &exchange && exchange.ended && exchange.returned) end_exchange(exchange);
 }
 
-void Connection::take_part(Exchange& exchange, Push push) {
+void Connection::take_part(Exchange& exchange, Push push) noexcept {
   if (push != Push::gather || sending_ != nullptr) return take_answer(exchange, push);
   exchange.gathered = true;
   loop_.unflushed(*this);
 }
 
-void Connection::flush_held() {
+void Connection::flush_held() noexcept {
   if (state_ == State::closing) return;
   if (exchange_ != nullptr && exchange_->gathered) {
     take_answer(*exchange_, Push::now);
   } else {
-    flush();
+    guarded([this] { flush(); });
   }
 }
 
@@ -134,18 +138,15 @@ void Connection::discard_all(std::vector<Segment>& segments) noexcept {
 // The exchange's bytes go behind those of the answer before it, so that one write takes both.
 // False: the connection was lost.
 bool Connection::append_out(Exchange& exchange) {
-  Buffer* answer = std::exchange(exchange.out, nullptr);
-  if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) {
-    loop_.pool().drop(answer);
-    return false;
-  }
+  const auto drop = [this](Buffer* buffer) { loop_.pool().drop(buffer); };
+  std::unique_ptr<Buffer, decltype(drop)> answer(std::exchange(exchange.out, nullptr), drop);
+  if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) return false;
   if (out_ == nullptr) {
-    out_ = answer;
+    out_ = answer.release();
     return true;
   }
   std::memcpy(out_->tail(), answer->bytes() + answer->begin, answer->size());
   out_->end += static_cast<std::uint32_t>(answer->size());
-  loop_.pool().drop(answer);
   return true;
 }
 

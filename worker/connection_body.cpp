@@ -138,19 +138,21 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
   return true;
 }
 
-void Connection::resume_body() {
+void Connection::resume_body() noexcept {
   if (state_ != State::body || exchange_ == nullptr || reading_ || exchange_->body_full()) return;
   due_in(loop_.config().body_timeout);
   resume_reading();
 }
 
-std::size_t Connection::read_body_into(char* buffer, std::size_t size) {
+std::size_t Connection::read_body_into(char* buffer, std::size_t size) noexcept {
   if (state_ != State::body || chunks_ != nullptr || in_ != nullptr || !reading_) return 0;
   const ssize_t count = raw_read(fd_, buffer, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_left_)));
   if (count <= 0) return 0;
   const auto got = static_cast<std::size_t>(count);
   loop_.count_in(got);
-  if (!body_moves(got)) return 0;
+  bool taken = false;
+  guarded([&] { taken = body_moves(got); });  // else it is refused
+  if (!taken) return 0;
   body_left_ -= got;
   if (body_left_ == 0) {
     body_complete();

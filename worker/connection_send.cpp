@@ -52,7 +52,7 @@ bool Connection::send_out(bool more) {
     }
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
       loop_.pool().drop(buffer);
-      lose(std::strerror(errno));
+      lose_to(errno);
       return false;
     }
     if (sent > 0) {
@@ -117,7 +117,7 @@ Segment* Connection::send_now(Segment* first, Segment* end, bool more) {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return first;
     if (sent < 0) {
-      lose(std::strerror(errno));
+      lose_to(errno);
       return nullptr;
     }
     sent_now(static_cast<std::size_t>(sent));
@@ -142,7 +142,7 @@ bool Connection::send_file_now(Segment& segment) {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return false;
     if (sent < 0 && errno != EIO && errno != EINVAL) {  // the socket's error: the client has left
-      lose(std::strerror(errno));
+      lose_to(errno);
       return false;
     }
     if (sent <= 0) {
@@ -165,16 +165,24 @@ void Connection::cut_file(const Segment& segment, int reason) {
   reset();
 }
 
+void Connection::begin_sending() {
+  sending_ = std::make_unique<Sending>();
+  sending_->request.data = this;
+  sending_->delivered_at_last_look = delivered();
+  sending_->pace.start(loop_.now_ms(), delivered());
+  due_in(loop_.config().write_timeout);
+}
+
+// Takes the segments over, also when it throws std::bad_alloc.
 void Connection::queue_rest(Segment* first, Segment* end) {
-  if (sending_ == nullptr) {
-    sending_ = std::make_unique<Sending>();
-    sending_->request.data = this;
-    sending_->delivered_at_last_look = delivered();
-    sending_->pace.start(loop_.now_ms(), delivered());
-    due_in(loop_.config().write_timeout);
+  try {
+    if (sending_ == nullptr) begin_sending();
+    std::for_each(first, end, own);
+    sending_->queue.insert(sending_->queue.end(), first, end);
+  } catch (...) {
+    std::for_each(first, end, discard);
+    throw;
   }
-  std::for_each(first, end, own);
-  sending_->queue.insert(sending_->queue.end(), first, end);
   for (; first != end; ++first) *first = {};
   if (sending_->in_write == 0) write_rest();
 }
@@ -224,15 +232,16 @@ void Connection::write_rest() {
   }
   for (unsigned part = 0; part < count; ++part) sending.handed += parts[part].len;
   const int status = uv_write(&sending.request, &handle_.stream, parts, count, [](uv_write_t* request, int result) {
-    static_cast<Connection*>(request->data)->wrote_rest(result);
+    auto* const self = static_cast<Connection*>(request->data);
+    self->guarded([&] { self->wrote_rest(result); });
   });
-  if (status != 0) return lose(uv_strerror(status));
+  if (status != 0) return lose_to(-status);  // libuv's codes are errno's, negated
 }
 
 void Connection::wrote_rest(int status) {
   if (state_ == State::closing) return;  // the close callback frees what is queued
   Sending& sending = *sending_;
-  if (status != 0) return lose(uv_strerror(status));
+  if (status != 0) return lose_to(-status);
   if (takes_too_slowly()) return;
   due_in(loop_.config().write_timeout);
   for (; sending.in_write != 0; --sending.in_write) {

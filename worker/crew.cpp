@@ -4,17 +4,14 @@
 #include <system_error>
 #include <utility>
 
-#include "core/check.hpp"
-
 namespace narwhal::worker {
 
 using namespace std::chrono_literals;
 
 namespace {
-constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, counted_bit = 4, all_bits = 7, sequence_one = 8;
-constexpr auto watch_period = 1ms;   // how long a handler may keep the loop waiting
-constexpr int quiet_looks_max = 10;  // without any handler; then the standby sleeps until one begins
-constexpr auto sleeping_look = 1s;   // inline handlers wake nobody, so a sleeping standby looks by itself
+constexpr auto watch_period = 1ms;  // how long a handler may keep the loop waiting
+constexpr int quiet_looks_max = 10;
+constexpr auto sleeping_look = 1s;  // inline handlers wake nobody, so a sleeping standby looks by itself
 }  // namespace
 
 thread_local Crew::Member* Crew::me_ = nullptr;
@@ -203,6 +200,14 @@ bool Crew::run_with_baton(Member& me, Exchange& exchange, bool has_waited) {
   return false;
 }
 
+// A handler that was counted has come back to the loop: another may begin.
+void Crew::free_place() noexcept {
+  remote_handlers_.fetch_sub(1, std::memory_order_release);
+  if (threads_ == 1 || waiting_count_.load(std::memory_order_relaxed) == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (!waiting_.empty()) notify_handler();
+}
+
 void Crew::run_without_baton(Member& me, std::unique_lock<std::mutex>& lock) {
   // In this order, and read in the other: nobody may see both "none waits" and "a handler is free" in between.
   remote_handlers_.fetch_add(1, std::memory_order_relaxed);
@@ -279,110 +284,58 @@ void Crew::wake_standby() noexcept {
   standby_wakes_.notify_one();
 }
 
-bool Crew::reclaim() noexcept {
-  Member* me = me_;
-  if (me == nullptr || !me->in_handler || !me->has_baton) return false;
-  const bool mine = leave_handler(*me);
-  me->in_handler = true;
-  return mine;
-}
-
-void Crew::release() noexcept {
-  NARWHAL_CHECK(me_ != nullptr && me_->has_baton);
-  enter_handler(*me_, (me_->phase & inline_bit) != 0);
-}
-
-// From here to its end it is counted like the handlers on other threads, for what comes meanwhile has to wait for one.
-bool Crew::begin_tending() noexcept {
-  if (!reclaim()) return false;
-  me_->in_handler = false;
-  if (!std::exchange(me_->is_counted, true)) remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-  return true;
-}
-
-// A handler that was counted has come back to the loop: another may begin.
-void Crew::free_place() noexcept {
-  remote_handlers_.fetch_sub(1, std::memory_order_release);
-  if (threads_ == 1 || waiting_count_.load(std::memory_order_relaxed) == 0) return;
-  const std::lock_guard lock(mutex_);
-  if (!waiting_.empty()) notify_handler();
-}
-
-void Crew::turn(Work::Turn turn) noexcept {
-  work_.settle();
-  work_.finished();  // never, but a worker that has to go leaves there
-  work_.turn(turn);
-}
-
-// By a thread that is inside a handler and must not enter another: all that has come waits for other threads. False:
-// something has come that only runs where the loop is, so that the loop had to be given away.
-bool Crew::hand_out() noexcept {
-  if (news_.load(std::memory_order_acquire)) collect();
-  while (Exchange* exchange = work_.next_ready()) {
-    if (!work_.is_inline(*exchange)) {
-      enqueue(*exchange);
-      continue;
-    }
-    work_.put_back(*exchange);
-    const std::lock_guard lock(mutex_);
-    me_->in_handler = true;
-    me_->has_baton = false;
-    offer_baton();
-    return false;
-  }
-  return true;
-}
-
 // Locked. Stands by: true when it has taken the baton, false when there may be something else to do.
 bool Crew::watch(Member& me, std::unique_lock<std::mutex>& lock) {
   standby_present_ = true;
-  std::uint64_t seen = 0;
-  auto seen_since = std::chrono::steady_clock::now();
+  Sight sight;
   bool taken = false;
-  for (int quiet_looks = 0;;) {
-    const bool asleep = quiet_looks >= quiet_looks_max;
-    if (asleep) standby_asleep_.store(true, std::memory_order_seq_cst);
-    std::uint64_t phase = phase_.load(std::memory_order_seq_cst);
-    if (!asleep || (phase & (in_handler_bit | inline_bit)) != in_handler_bit) {
-      standby_wakes_.wait_for(lock, asleep ? std::chrono::milliseconds(sleeping_look) : watch_period);
-    }
-    standby_asleep_.store(false, std::memory_order_relaxed);
+  while (!taken) {
+    wait_to_look(sight, lock);
     if (leaving_ || baton_offered_ || (may_handle(me) && !waiting_.empty() && remote_handlers_ < threads_)) break;
     if (wants_baton(me) && !baton_wanted_ && remote_handlers_ == 0) break;
-
-    phase = phase_.load(std::memory_order_acquire);
-    if ((phase & in_handler_bit) == 0) {
-      quiet_looks = phase == seen ? quiet_looks + 1 : 0;
-      seen = phase;
-      continue;
-    }
-    const auto now = std::chrono::steady_clock::now();
-    if (phase != seen) {
-      seen = phase;
-      seen_since = now;
-      quiet_looks = (phase & inline_bit) != 0 ? quiet_looks + 1 : 0;
-      continue;
-    }
-    if ((phase & inline_bit) != 0 && now - seen_since < inline_patience_) {
-      ++quiet_looks;
-      continue;
-    }
-    const std::uint64_t handler = phase;
-    taken = phase_.compare_exchange_strong(phase, (phase & ~all_bits) + sequence_one, std::memory_order_acq_rel,
-                                           std::memory_order_relaxed);
-    if (!taken) continue;
-    // It has lost the loop: from now on it is one of those on other threads.
-    if ((handler & counted_bit) == 0) remote_handlers_.fetch_add(1, std::memory_order_relaxed);
-    break;
+    taken = keeps_waiting(sight) && take_baton(me, sight.phase);
   }
   standby_present_ = false;
-  if (taken) {
-    me.has_baton = true;
-    if (me.index == 0) baton_wanted_ = false;  // else nobody could take it over from this thread
-  }
   // Somebody must stand by as soon as this thread does something else.
   handlers_wake_.notify_one();
   return taken;
+}
+
+// Locked. A standby that has seen nothing for a while sleeps until a handler begins.
+void Crew::wait_to_look(const Sight& sight, std::unique_lock<std::mutex>& lock) {
+  const bool sleeps = sight.quiet_looks >= quiet_looks_max;
+  if (sleeps) standby_asleep_.store(true, std::memory_order_seq_cst);
+  const std::uint64_t phase = phase_.load(std::memory_order_seq_cst);
+  if (!sleeps || (phase & (in_handler_bit | inline_bit)) != in_handler_bit) {
+    standby_wakes_.wait_for(lock, sleeps ? std::chrono::milliseconds(sleeping_look) : watch_period);
+  }
+  standby_asleep_.store(false, std::memory_order_relaxed);
+}
+
+// Whether the handler that was there at the last look still keeps the loop waiting, and may not.
+bool Crew::keeps_waiting(Sight& sight) const noexcept {
+  const std::uint64_t phase = phase_.load(std::memory_order_acquire);
+  const bool is_same = std::exchange(sight.phase, phase) == phase;
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_same) sight.since = now;
+  const bool in_handler = (phase & in_handler_bit) != 0, is_inline = (phase & inline_bit) != 0;
+  if (in_handler && is_same && (!is_inline || now - sight.since >= inline_patience_)) return true;
+  const bool is_quiet = in_handler ? is_inline : is_same;  // nothing that this thread would be needed for soon
+  sight.quiet_looks = is_quiet ? sight.quiet_looks + 1 : 0;
+  return false;
+}
+
+// Locked. From the holder, if it is still where it was seen: in a handler, which is from now on one on another thread.
+bool Crew::take_baton(Member& me, std::uint64_t seen) noexcept {
+  std::uint64_t phase = seen;
+  if (!phase_.compare_exchange_strong(phase, (seen & ~all_bits) + sequence_one, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+    return false;
+  }
+  if ((seen & counted_bit) == 0) remote_handlers_.fetch_add(1, std::memory_order_relaxed);
+  me.has_baton = true;
+  if (me.index == 0) baton_wanted_ = false;  // else nobody could take it over from this thread
+  return true;
 }
 
 unsigned Crew::handling() const noexcept { return remote_handlers_.load(std::memory_order_acquire); }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -114,6 +115,12 @@ class Crew {
     int result;
   };
 
+  struct Sight {  // what the standby saw last
+    std::uint64_t phase = 0;
+    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+    int quiet_looks = 0;  // without any handler; then it sleeps until one begins
+  };
+
   void live(Member& me);
   void serve(Member& me);
   void tend(Member& me);
@@ -124,6 +131,9 @@ class Crew {
   bool run_with_baton(Member& me, Exchange& exchange, bool has_waited);
   void run_without_baton(Member& me, std::unique_lock<std::mutex>& lock);
   bool watch(Member& me, std::unique_lock<std::mutex>& lock);
+  void wait_to_look(const Sight& sight, std::unique_lock<std::mutex>& lock);
+  bool keeps_waiting(Sight& sight) const noexcept;
+  bool take_baton(Member& me, std::uint64_t seen) noexcept;
   bool should_part(const Member& me) const noexcept;
   bool may_run_here(const Member& me, const Exchange& exchange) const;
   void enqueue(Exchange& exchange);
@@ -146,7 +156,8 @@ class Crew {
   const std::chrono::milliseconds inline_patience_;
   std::vector<std::unique_ptr<Member>> members_;
 
-  std::atomic<std::uint64_t> phase_{0};  // sequence << 3 | counted << 2 | inline << 1 | in a handler
+  static constexpr std::uint64_t in_handler_bit = 1, inline_bit = 2, counted_bit = 4, all_bits = 7, sequence_one = 8;
+  std::atomic<std::uint64_t> phase_{0};  // a sequence, and these bits
   std::atomic<bool> standby_asleep_{false};
   std::atomic<unsigned> remote_handlers_{0};  // handlers on threads without the baton, and one that has tended the loop
   std::atomic<unsigned> waiting_count_{0};    // of waiting_, for reading without the lock

@@ -6,6 +6,8 @@
 //            baton, or through handover_ and Loop::post().
 // Life       from Loop's pool; back there when the handler has returned and the answer has ended.
 // Errors     the codes of plugin.h; nothing throws across the ABI (host.cpp catches).
+// Memory     where it runs out nothing of a part may be missing unseen: the answer is cut off, which its client sees as a
+//            reset, or a 500 takes its place while nothing of it has left.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +48,7 @@ struct Segment {
   bool borrowed = false;  // `data` is the writer's: whoever keeps the segment beyond its call makes a copy
 };
 void discard(Segment& segment) noexcept;
-// Makes the bytes of a borrowed one its own. Throws std::bad_alloc.
+// Makes the bytes of a borrowed one its own. Throws std::bad_alloc, and then has changed nothing.
 void own(Segment& segment);
 
 // Bytes that a plugin lends: it hears once when they are not needed any more.
@@ -93,6 +95,7 @@ class Exchange {
   Connection* connection = nullptr;   // [baton] null: the client is gone, or was answered by the host
   Mount* mount = nullptr;             // null: answered by the host alone
   Exchange* next = nullptr;           // in the pool, or in the list of those ready
+  Exchange* next_posted = nullptr;    // in Loop's queue
   std::uint64_t started_ns = 0;       // head complete
   std::uint64_t handled_ns = 0;       // handle() called
   std::uint64_t returned_ns = 0;      // handle() returned, on a thread without the baton; 0: not there
@@ -136,15 +139,16 @@ class Exchange {
   void fill_request();
   int run(unsigned member) noexcept;  // calls the plugin
   // The handler came back without having ended its answer: 500, or a visible cut.
-  void end_for_handler(int result);
+  void end_for_handler(int result) noexcept;
   // A short plain answer by the host itself, in the place of a handler's.
   void answer_refusal();
-  // Moves what the answering thread has handed over to `segments`.
+  // Moves what the answering thread has handed over to `segments`, which are empty. Throws std::bad_alloc.
   struct Taken {
     bool begun;  // the answer's head is or was among it: interim answers do not count
     bool ended;
   };
   Taken take_handover(std::vector<Segment>& segments);
+  bool drop_handover() noexcept;  // the same for nobody; true: it has ended
   // The handler answered with one call and has returned: out and segments() are all there is.
   bool simple() const noexcept { return returned && !deferred && !handed_over_; }
   std::vector<Segment>& segments() noexcept { return segments_; }
@@ -177,6 +181,10 @@ class Exchange {
   enum class Answer : std::uint8_t { none, started, finished };
 
   int begin_answer(const narwhal_response& response, std::int64_t body_size);
+  int respond_with(const narwhal_response& response, Loan& loan);
+  int respond_without_memory() noexcept;
+  void drop_unsent() noexcept;
+  void cut_off() noexcept;
   bool frame_otherwise(int status, const Field* fields, std::size_t count, std::int64_t body_size);
   int refuse(const protocol::Fault& fault) const;
   bool takes_trailers() const noexcept;
@@ -184,14 +192,17 @@ class Exchange {
   void took(std::uint64_t body_bytes) noexcept;
   int append(std::string_view bytes);
   void append_body(std::string_view bytes, Loan& loan);
+  void append_part(std::string_view bytes, Loan& loan);
+  void append_end();
   Push push_of_part(std::size_t bytes, bool lent) noexcept;
   void append_literal(std::string_view text);
-  void append_segment(Segment segment);
-  bool reserve(std::size_t bytes);  // room in out
+  void append_segment(Segment segment);  // takes it over, also when it throws
+  bool reserve(std::size_t bytes);       // room in out
   // What is in out and segments_ goes to the loop. After the end nothing of this exchange may be touched any more.
   enum class Last : bool { no, yes };
-  void hand_over(Push push, Last last);
-  void move_to_handover();  // locked
+  void hand_over(Push push, Last last) noexcept;
+  void make_room_in_handover();      // locked
+  void move_to_handover() noexcept;  // locked, with room there
   void end_answer();
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);

@@ -31,6 +31,8 @@ class Memory {
   char* data_;
 };
 
+const narwhal_field plain_text = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+
 Segment copy_of(std::string_view bytes) {
   Memory memory(bytes.size());
   std::memcpy(memory.data(), bytes.data(), bytes.size());
@@ -56,7 +58,10 @@ bool Exchange::reserve(std::size_t bytes) {
   return true;
 }
 
-void Exchange::append_segment(Segment segment) { segments_.push_back(segment); }
+void Exchange::append_segment(Segment segment) try { segments_.push_back(segment); } catch (...) {
+  discard(segment);
+  throw;
+}
 
 int Exchange::append(std::string_view bytes) {
   if (bytes.empty()) return NARWHAL_OK;
@@ -188,34 +193,59 @@ int Exchange::inform(int status, const narwhal_field* fields, std::uint32_t coun
 }
 
 int Exchange::respond(const narwhal_response& response) {
-  const std::string_view bytes(response.body.data, response.body.size);
-  const bool lent = NARWHAL_HAS(&response, narwhal_response, release_arg) && response.release != nullptr;
+  const bool lends = NARWHAL_HAS(&response, narwhal_response, release_arg);
+  Loan loan(lends ? response.release : nullptr, lends ? response.release_arg : nullptr);
   // Nobody will read the rest, so the connection ends behind the answer: RFC 9112 9.6 wants the client to be told.
   if (body_still_coming()) keep_alive = false;
-  int result = gone() ? NARWHAL_GONE : begin_answer(response, static_cast<std::int64_t>(bytes.size()));
+  try {
+    return respond_with(response, loan);
+  } catch (const std::bad_alloc&) {
+    return respond_without_memory();
+  }
+}
+
+int Exchange::respond_with(const narwhal_response& response, Loan& loan) {
+  const std::string_view bytes(response.body.data, response.body.size);
+  const int result = gone() ? NARWHAL_GONE : begin_answer(response, static_cast<std::int64_t>(bytes.size()));
   if (result == NARWHAL_OK) {
     left_ = 0;
     if (!bodyless_) {
       body_sent_ = bytes.size();
       if (bytes.size() <= out->room() && bytes.size() <= BufferPool::usual_capacity) {
         append(bytes);
-      } else if (lent) {
-        append_segment({.data = bytes.data(),
-                        .size = bytes.size(),
-                        .release = response.release,
-                        .release_arg = response.release_arg});
-        answer_ = Answer::finished;
-        end_answer();
-        return NARWHAL_OK;  // released when it is sent
       } else {
-        append_segment(copy_of(bytes));
+        append_segment(loan ? loan.segment(bytes) : copy_of(bytes));
       }
     }
     answer_ = Answer::finished;
   }
-  if (lent) response.release(response.release_arg);
   if (result == NARWHAL_OK || result == NARWHAL_GONE) end_answer();
   return result;
+}
+
+// Nothing of the answer has left: another takes its place, which fits where its head was to be. When there is not even
+// room for that, the client sees the connection end.
+int Exchange::respond_without_memory() noexcept {
+  log::error("{} {}: out of memory: there is no room for the response", head.method.view(), head.target.view());
+  drop_unsent();
+  answer_ = Answer::none;
+  body_sent_ = 0;
+  try {
+    Loan nothing;
+    narwhal_response response{};
+    response.struct_size = sizeof response;
+    response.status = 500;
+    response.fields = &plain_text;
+    response.field_count = 1;
+    response.body = NARWHAL_LITERAL("Internal Server Error\n");
+    respond_with(response, nothing);
+  } catch (const std::bad_alloc&) {
+    status_ = 500;
+    cut_ = true;
+    answer_ = Answer::finished;
+    end_answer();
+  }
+  return NARWHAL_ERROR;
 }
 
 int Exchange::fail(int status, std::string_view reason) {
@@ -232,18 +262,19 @@ int Exchange::fail(int status, std::string_view reason) {
     return NARWHAL_OK;
   }
   if (status < 400 || status > 599) status = 500;
-  const std::string text = std::string(protocol::reason_phrase(status)) + "\n";
-  const narwhal_field type = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+  char text[64];
+  const std::string_view phrase = protocol::reason_phrase(status).substr(0, sizeof text - 1);
+  *std::copy(phrase.begin(), phrase.end(), text) = '\n';
   narwhal_response response{};
   response.struct_size = sizeof response;
   response.status = status;
-  response.fields = &type;
+  response.fields = &plain_text;
   response.field_count = 1;
-  response.body = {text.data(), text.size()};
+  response.body = {text, phrase.size() + 1};
   return respond(response);
 }
 
-void Exchange::end_for_handler(int result) {
+void Exchange::end_for_handler(int result) noexcept {
   if (finished_in_handler_ || answer_ == Answer::finished || gone()) return;
   // What follows is the handler's own doing: nothing is posted.
   Exchange* const outer = std::exchange(running_, this);
@@ -259,8 +290,7 @@ void Exchange::end_for_handler(int result) {
 
 void Exchange::answer_refusal() {
   const std::string_view text = refusal == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
-  const narwhal_field fields[] = {{NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")},
-                                  {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
+  const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
   narwhal_response response{};
   response.struct_size = sizeof response;
   response.status = refusal;

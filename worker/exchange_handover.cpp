@@ -1,5 +1,10 @@
 // Between the threads: how an answer gets from the thread that makes it to the loop, and how that thread waits.
+#include <algorithm>
+#include <new>
+#include <utility>
+
 #include "core/clock.hpp"
+#include "core/log.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 
@@ -36,7 +41,7 @@ void Exchange::flush() {
   if (on_handler_thread() && anything) hand_over(Push::soon, answer_ == Answer::finished ? Last::yes : Last::no);
 }
 
-void Exchange::move_to_handover() {
+void Exchange::move_to_handover() noexcept {
   head_handed_over_ = answer_ != Answer::none;
   const auto move = [this](Segment segment) {
     segment.counted = true;
@@ -52,18 +57,42 @@ void Exchange::move_to_handover() {
   segments_.clear();
 }
 
-void Exchange::hand_over(Push push, Last last) {
+// So much that moving them cannot fail half-way. Throws std::bad_alloc.
+void Exchange::make_room_in_handover() {
+  const std::size_t needed = handover_.size() + segments_.size() + 1;
+  if (handover_.capacity() < needed) handover_.reserve(std::max(needed, 2 * handover_.capacity()));
+}
+
+void Exchange::drop_unsent() noexcept {
+  for (Segment& segment : segments_) discard(segment);
+  segments_.clear();
+  if (out != nullptr) out->end = out->begin;
+  response_head_ = {};
+}
+
+// Memory has run out: of what has not left by now nothing can be told any more.
+void Exchange::cut_off() noexcept {
+  drop_unsent();
+  if (answer_ == Answer::none) return;  // it was an interim answer, which is advice
+  if (std::exchange(cut_, true)) return;
+  log::error("{} {}: out of memory: the response is cut off", head.method.view(), head.target.view());
+}
+
+void Exchange::hand_over(Push push, Last last) noexcept {
   Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
   const std::uint64_t now = now_ns();
   speak(now);
   const bool direct = on_handler_thread() && loop.crew().reclaim();
-  if (!direct) {
-    for (Segment& segment : segments_) own(segment);
-  }
   {
     const std::lock_guard lock(mutex_);
+    try {
+      if (!direct) std::for_each(segments_.begin(), segments_.end(), own);
+      make_room_in_handover();
+      move_to_handover();
+    } catch (const std::bad_alloc&) {
+      cut_off();
+    }
     handed_over_ = true;
-    move_to_handover();
     handover_ended_ = last == Last::yes;
     if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
@@ -81,10 +110,19 @@ Exchange::Taken Exchange::take_handover(std::vector<Segment>& segments) {
   const std::lock_guard lock(mutex_);
   gathered = false;
   const bool handler_done = returned && !deferred;
-  if (handler_done) move_to_handover();  // the handler's thread does not touch them any more
-  segments.insert(segments.end(), handover_.begin(), handover_.end());
-  handover_.clear();
+  if (handler_done) {  // its thread does not touch them any more
+    make_room_in_handover();
+    move_to_handover();
+  }
+  segments.swap(handover_);
   return {.begun = head_handed_over_, .ended = handler_done || handover_ended_};
+}
+
+bool Exchange::drop_handover() noexcept {
+  const std::lock_guard lock(mutex_);
+  for (Segment& segment : handover_) discard(segment);
+  handover_.clear();
+  return handover_ended_ || (returned && !deferred);
 }
 
 bool Exchange::answer_ended() {

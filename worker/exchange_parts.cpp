@@ -46,13 +46,30 @@ int Exchange::start(const narwhal_response& response) {
 // Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
 void Exchange::append_body(std::string_view bytes, Loan& loan) {
   if (loan) {
-    append_segment({});  // first its place: if there is no memory for that, the loan is still ours to give back
-    segments_.back() = loan.segment(bytes);
+    append_segment(loan.segment(bytes));
   } else if (bytes.size() < worth_borrowing) {
     append(bytes);
   } else {
     append_segment({.data = bytes.data(), .size = bytes.size(), .borrowed = true});
   }
+}
+
+void Exchange::append_part(std::string_view bytes, Loan& loan) {
+  if (framing_ != protocol::ResponseHead::Length::chunked) return append_body(bytes, loan);
+  char line[protocol::chunk_line_bytes_max];
+  const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
+  if (bytes.size() < worth_borrowing) reserve(size + bytes.size() + 2);
+  append({line, size});
+  append_body(bytes, loan);
+  append_literal("\r\n");
+}
+
+// The last chunk, and what follows it.
+void Exchange::append_end() {
+  if (trailers_.empty()) return append_literal("0\r\n\r\n");
+  append_literal("0\r\n");
+  append(trailers_);
+  append_literal("\r\n");
 }
 
 // A part that comes right behind another waits for the next ones: to wake the client costs as much as to send some 64 KiB.
@@ -70,6 +87,7 @@ int Exchange::write(std::string_view bytes, bool may_wait, Loan loan) {
   using Length = protocol::ResponseHead::Length;
   if (gone()) return NARWHAL_GONE;
   if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (cut_) return NARWHAL_ERROR;
   if (bodyless_) return NARWHAL_OK;
   if (framing_ == Length::known && bytes.size() > left_) return NARWHAL_STATE;
   if (const int waited = wait_for_room(may_wait); waited != NARWHAL_OK) {
@@ -78,15 +96,11 @@ int Exchange::write(std::string_view bytes, bool may_wait, Loan loan) {
   }
   if (bytes.empty()) return NARWHAL_OK;  // as a chunk it would be the last
   const Push push = push_of_part(bytes.size(), static_cast<bool>(loan));
-  if (framing_ == Length::chunked) {
-    char line[protocol::chunk_line_bytes_max];
-    const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
-    if (bytes.size() < worth_borrowing) reserve(size + bytes.size() + 2);
-    append({line, size});
-    append_body(bytes, loan);
-    append_literal("\r\n");
-  } else {
-    append_body(bytes, loan);
+  try {
+    append_part(bytes, loan);
+  } catch (const std::bad_alloc&) {
+    cut_off();
+    return NARWHAL_ERROR;
   }
   took(bytes.size());
   hand_over(push, Last::no);
@@ -103,6 +117,7 @@ int Exchange::send_file(int fd, std::int64_t offset, std::int64_t length) {
   using Length = protocol::ResponseHead::Length;
   if (gone()) return NARWHAL_GONE;
   if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (cut_) return NARWHAL_ERROR;
   if (const Result<Done> sendable = check_file(fd, offset, length); !sendable) {
     log::error("{} {}: send_file: {}", head.method.view(), head.target.view(), sendable.error());
     return NARWHAL_ERROR;
@@ -118,12 +133,19 @@ int Exchange::send_file(int fd, std::int64_t offset, std::int64_t length) {
                std::strerror(errno));
     return NARWHAL_ERROR;
   }
-  if (framing_ == Length::chunked) {
-    char line[protocol::chunk_line_bytes_max];
-    append({line, protocol::encode_chunk_line(size, line)});
+  Segment file{.size = size, .file = own, .offset = offset};
+  try {
+    if (framing_ == Length::chunked) {
+      char line[protocol::chunk_line_bytes_max];
+      append({line, protocol::encode_chunk_line(size, line)});
+    }
+    append_segment(std::exchange(file, {}));
+    if (framing_ == Length::chunked) append_literal("\r\n");
+  } catch (const std::bad_alloc&) {
+    discard(file);
+    cut_off();
+    return NARWHAL_ERROR;
   }
-  append_segment({.size = size, .file = own, .offset = offset});
-  if (framing_ == Length::chunked) append_literal("\r\n");
   took(size);
   hand_over(Push::now, Last::no);
   return NARWHAL_OK;
@@ -147,16 +169,23 @@ int Exchange::finish() {
     return NARWHAL_GONE;
   }
   if (answer_ != Answer::started) return NARWHAL_STATE;
+  if (framing_ == Length::chunked && !cut_) {
+    try {
+      append_end();
+    } catch (const std::bad_alloc&) {
+      cut_off();
+    }
+  }
   answer_ = Answer::finished;
-  if (framing_ == Length::chunked) append(trailers_.empty() ? "0\r\n\r\n" : "0\r\n" + trailers_ + "\r\n");
   const bool short_of_length = framing_ == Length::known && left_ != 0 && !bodyless_;
-  if (short_of_length) {
+  if (short_of_length && !cut_) {
     cut_ = true;
     log::error("{} {}: the response is {} bytes short of its declared length: connection closed", head.method.view(),
                head.target.view(), left_);
   }
-  end_answer();
-  return short_of_length ? NARWHAL_STATE : NARWHAL_OK;
+  const bool was_cut = cut_;
+  end_answer();  // from here on it may be somebody else's
+  return short_of_length ? NARWHAL_STATE : was_cut ? NARWHAL_ERROR : NARWHAL_OK;
 }
 
 }  // namespace narwhal::worker

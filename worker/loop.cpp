@@ -36,6 +36,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       scratch_(std::make_unique<char[]>(scratch_bytes)),
       current_(seat.generation->config.threads + 1) {
   the_loop = this;
+  spare_connections_.reserve(spare_connections_max);
   std::sort(mounts_.begin(), mounts_.end(),
             [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
   if (const int status = uv_loop_init(&uv_); status != 0)
@@ -121,7 +122,7 @@ Connection* Loop::new_connection(const Peer& peer) {
   ++connections_;
   slot_.connections.store(connections_, relaxed);
   count(slot_.accepted, 1);
-  auto* connection = new (room) Connection(*this, peer);
+  auto* connection = new (room) Connection(*this, peer);  // which does not throw
   return connection;
 }
 
@@ -205,7 +206,7 @@ void Loop::post(Exchange& exchange) {
 void Loop::post_marked(Exchange& exchange) {
   {
     const std::lock_guard lock(posts_mutex_);
-    posts_.push_back(&exchange);
+    posts_.add(exchange);
     any_posts_.store(true, std::memory_order_release);
   }
   uv_async_send(&wakeup_);
@@ -213,12 +214,12 @@ void Loop::post_marked(Exchange& exchange) {
 
 void Loop::take_posts() {
   if (!any_posts_.load(std::memory_order_acquire)) return;
-  {
+  auto taken = [this] {
     const std::lock_guard lock(posts_mutex_);
     any_posts_.store(false, std::memory_order_relaxed);
-    taken_posts_.swap(posts_);
-  }
-  for (Exchange* exchange : taken_posts_) {
+    return std::exchange(posts_, {});
+  }();
+  while (Exchange* const exchange = taken.take()) {
     exchange->posted.store(false, std::memory_order_release);
     if (exchange->retired) {
       retire_exchange(*exchange);
@@ -227,7 +228,6 @@ void Loop::take_posts() {
     if (exchange->connection != nullptr) exchange->connection->resume_body();
     see_answer(*exchange, Push::now);
   }
-  taken_posts_.clear();
 }
 
 void Loop::drop_buffer(void* buffer) { the_loop->pool_.drop(static_cast<Buffer*>(buffer)); }

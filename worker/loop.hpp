@@ -68,7 +68,7 @@ class Loop final : public Crew::Work {
   bool overdue(std::uint64_t since, std::uint64_t now) noexcept {
     return std::max(now_ms() * 1'000'000, since) + 2'000'000 < now;
   }
-  Exchange* new_exchange(Connection& connection);
+  Exchange* new_exchange(Connection& connection);  // throws std::bad_alloc, as new_connection() does
   // Handlers that have nothing to do, and will not have once what is ready was handed out.
   unsigned free_handlers() const noexcept {
     const unsigned free = crew_.free_handlers();
@@ -77,7 +77,7 @@ class Loop final : public Crew::Work {
   Mount* route(const protocol::Head& head) noexcept;
   // Its request is complete: it will be handled, or refused at once for want of room.
   void make_ready(Exchange& exchange);
-  void log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now);
+  void log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) noexcept;
   void count_refused() noexcept;
   void count_in(std::size_t bytes) noexcept;
   void count_out(std::size_t bytes) noexcept;
@@ -168,7 +168,7 @@ class Loop final : public Crew::Work {
 
   std::atomic<bool> any_posts_{false};
   std::mutex posts_mutex_;  // guards posts_
-  std::vector<Exchange*> posts_, taken_posts_;
+  List<Exchange, &Exchange::next_posted> posts_;
 
   char dates_[4][protocol::date_bytes];
   unsigned date_index_ = 0;

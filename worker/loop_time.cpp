@@ -102,7 +102,7 @@ void Loop::count_refused() noexcept { count(slot_.refused, 1); }
 void Loop::count_in(std::size_t bytes) noexcept { count(slot_.bytes_in, bytes); }
 void Loop::count_out(std::size_t bytes) noexcept { count(slot_.bytes_out, bytes); }
 
-void Loop::log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) {
+void Loop::log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) noexcept {
   if (access_log_.enabled()) access_log_.add(exchange, answered, now);
 }
 

@@ -166,9 +166,7 @@ void Loop::see_answer(Exchange& exchange, Push push) {
     exchange.connection->take_answer(exchange, push);
     return;
   }
-  exchange.ended = exchange.take_handover(segments_).ended || exchange.ended;
-  for (Segment& segment : segments_) discard(segment);
-  segments_.clear();
+  exchange.ended = exchange.drop_handover() || exchange.ended;
   if (exchange.ended && exchange.returned) retire_exchange(exchange);
 }
 

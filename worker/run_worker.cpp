@@ -158,7 +158,8 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first
   slot.state.store(WorkerState::ready);
   line.say(Report::ready);
-  loop.crew().run();
+  // An exception that came out here would take the loop away from under the threads that are still at it.
+  [&loop]() noexcept { loop.crew().run(); }();
   for (const auto& mount : loop.mounts()) {
     if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
   }

@@ -174,12 +174,13 @@ typedef struct narwhal_host {
 
   /* ---- the response: one call, or start, write..., finish ---- */
   /* [any] The whole response. Ends a deferred exchange, also when it returns an error other than
-   * NARWHAL_REFUSED or NARWHAL_STATE. */
+   * NARWHAL_REFUSED or NARWHAL_STATE. NARWHAL_ERROR: out of memory, and the host has answered 500. */
   int (*respond)(narwhal_exchange *, const narwhal_response *);
   /* [any] Head now, body later. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
   /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT or on an inline plugin
-   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken.
+   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken. NARWHAL_ERROR:
+   * out of memory; the response will be cut off visibly at its end.
    * The bytes leave at once, but for those that follow others within half a millisecond: they leave together, a
    * millisecond or two later at most, whatever the handler does meanwhile. */
   int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);

@@ -216,19 +216,20 @@ TEST_CASE("succession: HUP takes the configured number of workers again") {
 
 TEST_CASE("succession: addresses come and go with a reload, a dropped Unix socket takes its file along") {
   Supervised server("workers 1\nanswer one");
-  server.wait_for("Generation 1 is ready");
+  REQUIRE(settles(server, "1", 1));
+  const std::size_t before = server.count("fd");
   const std::string socket = server.path("extra.sock");
   server.configure("workers 1\nanswer two\nunix " + socket);
   server.send(SIGHUP);
   REQUIRE(settles(server, "2", 1));
   CHECK(std::filesystem::exists(socket));
   CHECK(server.logged("unix:" + socket) >= 1);
-  const std::size_t with_socket = server.count("fd");
+  CHECK(eventually([&] { return server.count("fd") == before + 1; }));
   server.configure("workers 1\nanswer three");
   server.send(SIGHUP);
   REQUIRE(settles(server, "3", 1));
   CHECK_FALSE(std::filesystem::exists(socket));
-  CHECK(eventually([&] { return server.count("fd") == with_socket - 1; }));
+  CHECK(eventually([&] { return server.count("fd") == before; }));
   CHECK(server.get() == "three");
 }
 
