@@ -27,6 +27,7 @@ constexpr std::size_t text_bytes_max = 32 * 1024;
 std::atomic<int> target_fd{STDERR_FILENO};
 std::atomic<LogLevel> lowest{LogLevel::info};
 std::string target_path;  // absolute; empty: stderr. Written by open() alone, before there are threads
+bool is_output_captured = false;
 
 class LevelName : public spdlog::custom_flag_formatter {
  public:
@@ -161,12 +162,21 @@ Result<Done> open(const std::string& target, LogLevel level) {
   return Done{};
 }
 
+Result<Done> capture_output() {
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (::dup2(target_fd, stream) < 0) return errno_error("capture_output");
+  }
+  is_output_captured = true;
+  return Done{};
+}
+
 Result<Done> reopen() {
   if (target_path.empty()) return Done{};
   const auto file = open_file(target_path);
   if (!file) return Error{file.error()};
   // The number stays, so threads that are just writing and whoever asked for descriptor() go on undisturbed.
   if (::dup3(file->get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
+  if (is_output_captured) return capture_output();
   return Done{};
 }
 

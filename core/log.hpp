@@ -19,6 +19,8 @@ namespace narwhal::log {
 Result<Done> open(const std::string& target, LogLevel level);
 // After the files were renamed.
 Result<Done> reopen();
+// Standard output and standard error go there as well, and follow it when it is reopened.
+Result<Done> capture_output();
 // The descriptor lines go to, for signal handlers and for close_all_but(). Valid until the next open().
 int descriptor() noexcept;
 bool enabled(LogLevel level) noexcept;

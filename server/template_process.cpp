@@ -59,8 +59,8 @@ Result<Done> TemplateProcess::enter_child() const {
   // Opened here, while it still may: a reload can have changed the log, and the master's own is the old one until
   // the new generation is admitted.
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return opened;
-  if (config.capture_output && (::dup2(log::descriptor(), 1) < 0 || ::dup2(log::descriptor(), 2) < 0)) {
-    return errno_error("capture_output");
+  if (config.capture_output) {
+    if (const auto captured = log::capture_output(); !captured) return captured;
   }
   return enter_surroundings(plan_, EndsWithMaster::yes);
 }

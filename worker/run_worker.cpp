@@ -140,6 +140,9 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   slot.state.store(WorkerState::booting);
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
+  // The template's log is the one that it was started with, and may have been renamed long ago. Who may not open the
+  // new one writes to that.
+  [[maybe_unused]] const auto or_former = log::reopen();
   install_crash_handlers();
   prepare_for_forked_children(seat);
   raise_descriptor_limit(seat);

@@ -113,6 +113,29 @@ def test_a_line_that_is_written_in_pieces_is_one_line(habits):
     assert log.replace("by a thread\n", "") == "printed in 4 pieces\n\nbegun, ended\nnext line\nflushed\nwithout an end\n"
 
 
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_after_a_rotation_all_that_is_written_is_in_the_new_file(serve, tmp_path, preload):
+    log, renamed = tmp_path / "error.log", tmp_path / "error.log.1"
+    server = serve("habits:app", "--chdir", APPS, "-b", f"unix:{tmp_path}/s", "--error-logfile", log, "--capture-output",
+                   *preload, env={"PYTHONDONTWRITEBYTECODE": "1"}, wait=False)
+    server.address = f"{tmp_path}/s"
+    eventually("an answer", lambda: os.path.exists(server.address))
+    worker = asked(server, "pid")
+    asked(server, "prints?before")
+    log.rename(renamed)
+    server.send(signal.SIGUSR1)
+    eventually("the new file", log.exists)
+
+    def is_in_the_new_one(word):
+        asked(server, f"prints?{word}")
+        return f"\n{word}\n" in "\n" + log.read_text() and f"logged {word}\n" in log.read_text()
+    eventually("the worker's lines in it", lambda: is_in_the_new_one("after"))  # it reopens when its loop comes to it
+    os.kill(worker, signal.SIGKILL)
+    server.wait_workers(1, without=[worker])
+    assert is_in_the_new_one("later")
+    assert "before" in renamed.read_text() and "later" not in renamed.read_text()
+
+
 # ---- its modules ----
 
 def test_a_module_of_the_applications_does_not_stand_in_for_pythons_logging(both, tmp_path):

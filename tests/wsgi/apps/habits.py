@@ -117,6 +117,11 @@ def log(environ):
     return [logger.level, logger.propagate]
 
 
+def prints(environ):
+    print(environ["QUERY_STRING"], flush=True)
+    logger.error("logged %s", environ["QUERY_STRING"])
+
+
 def errors(environ):
     stream = environ["wsgi.errors"]
     print("printed", "in", 4, "pieces", file=stream)
