@@ -53,7 +53,7 @@ class Faults:
 
 def settle(server, slow, quick, rounds=100):
     """What is made once is made now. libuv's table of descriptors grows with their number, and libuv aborts when it
-    cannot; the crew's lists grow when handlers change threads (`slow` makes them), and `quick` lets it forget that."""
+    cannot; `slow` makes handlers change threads, and `quick` lets the server forget that."""
     crowd = [server.connect() for _ in range(80)]
     for wire in crowd:
         assert wire.ask(quick).status == 200
