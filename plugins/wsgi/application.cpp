@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "plugins/wsgi/forked.hpp"
+
 namespace narwhal::wsgi {
 
 namespace {
@@ -123,6 +125,7 @@ PyObject* call_loader(const std::string& name) {
   const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
   if (!done) return nullptr;
   PyObject* const found = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
+  end_if_forked();
   if (found == nullptr) {
     prepare_failure(PyDict_GetItemString(globals.get(), "files_that_may_mend"),
                     PyDict_GetItemString(globals.get(), "applications_part"));

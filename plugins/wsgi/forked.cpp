@@ -38,7 +38,7 @@ int end_by_exception() noexcept {
 }  // namespace
 
 void watch_for_forks() noexcept {
-  static const int watched = ::pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; });
+  static const int watched = ::pthread_atfork(nullptr, nullptr, [] { is_forked_child = !is_forking_a_worker(); });
   if (watched != 0) log_line(NARWHAL_LOG_WARNING, "Processes that the application forks off are not told from workers");
 }
 

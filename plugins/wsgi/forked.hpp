@@ -8,7 +8,7 @@ namespace narwhal::wsgi {
 
 extern bool is_forked_child;
 
-// Once in a worker, before the application is called. (In the template forks are the server's.)
+// Where the application is loaded, before it is.
 void watch_for_forks() noexcept;
 
 // With the GIL, and with the exception that the child came back by, if any: ends it as Python ends a process.

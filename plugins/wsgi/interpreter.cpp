@@ -175,6 +175,8 @@ void before_fork() noexcept {
   PyOS_BeforeFork();
 }
 
+bool is_forking_a_worker() noexcept { return forking; }
+
 void after_fork_in_template() noexcept {
   if (!forking) return;
   forking = false;

@@ -23,6 +23,7 @@ void leave_interpreter() noexcept;
 
 // Around a fork of the template's; more mounts than one are told, and the first does it.
 void before_fork() noexcept;
+bool is_forking_a_worker() noexcept;  // in the worker too, until it has entered
 void after_fork_in_template() noexcept;
 
 // On each thread that runs handlers, also for each mount: the thread's state is made once. False: no memory.

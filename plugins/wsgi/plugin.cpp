@@ -63,7 +63,6 @@ int load(const narwhal_boot* boot, Instance& instance) {
                   "The logger gunicorn.error is not there");  // a `logging` of the application's own
   }
   Loaded loaded = load_application(instance.name);
-  end_if_forked();
   watch_modules();
   if (!loaded.application) return refuse(boot, loaded.reason, loaded.was_imported ? NARWHAL_NO_APP : NARWHAL_ERROR);
   instance.application = std::move(loaded.application);
@@ -107,6 +106,7 @@ int preload(const narwhal_boot* boot, void** out) noexcept try {
   auto instance = std::make_unique<Instance>();
   instance->name = option(boot, "app");
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
+  watch_for_forks();
   const int loaded = load(boot, *instance);
   if (loaded == NARWHAL_OK) {
     freeze_collector();

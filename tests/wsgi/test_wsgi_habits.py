@@ -77,11 +77,13 @@ def test_a_child_that_comes_back_ends_and_serves_nobody(habits, how, status, wor
         assert "forked" not in server.log() and "Traceback" not in server.log()
 
 
-def test_a_child_that_comes_back_out_of_the_import_is_no_second_worker(serve, tmp_path):
-    (tmp_path / "forks.py").write_text("import os\nif os.fork() == 0: raise SystemExit\nfrom habits import app\n")
-    server = serve("forks:app", "--chdir", tmp_path, "--pythonpath", APPS, env={"PYTHONDONTWRITEBYTECODE": "1"})
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_a_child_that_comes_back_out_of_the_import_is_no_second_worker(serve, tmp_path, preload):
+    (tmp_path / "forks.py").write_text("import os\nif os.fork() == 0: raise SystemExit\nos.wait()\nfrom habits import app\n")
+    server = serve("forks:app", "--chdir", tmp_path, "--pythonpath", APPS, *preload, env={"PYTHONDONTWRITEBYTECODE": "1"})
     worker = asked(server, "pid")
     eventually("one worker", lambda: set(server.processes()) == {worker, server.template()})
+    assert "Traceback" not in server.log()
 
 
 # ---- its log ----
