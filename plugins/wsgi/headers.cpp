@@ -68,7 +68,12 @@ bool HeaderFields::take_pair(PyObject* pair) {
     std::int64_t length = 0;
     const char* const end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, length);
-    content_length_ = error == std::errc() && stop == end && length >= 0 ? length : -1;
+    if (error != std::errc() || stop != end || length < 0) {
+      PyErr_Format(PyExc_ValueError, "Content-Length must be a number of bytes, not %R",
+                   PyTuple_GET_ITEM(tuple.get(), 1));
+      return false;
+    }
+    content_length_ = length;
   }
   pairs_.push_back(nullptr);
   pairs_.back() = tuple.release();

@@ -12,7 +12,8 @@ FILES = ["/file?length=4096", "/file?length=0", "/file?size=1048576&length=10485
 # Without a length of the application's, which narwhal knows all the same.
 AT_HAND = ["/one", "/several", "/tuple_of_two", "/file", "/file?size=1048576", "/closes_file"]
 EMPTY = ["/one_empty", "/nothing"]
-FAILURES = ["/fails", "/fails_after_start", "/fails_in_first_item", "/returns_none", "/starts_twice", "/not_str"]
+FAILURES = ["/fails", "/fails_after_start", "/fails_in_first_item", "/returns_none", "/starts_twice", "/not_str",
+            "/bad_length"]
 # Gunicorn blames the client (400) for bad fields, sends the head before it looks at an item's type, and writes "None" for
 # a status that nobody gave.
 FAILURES_HERE = ["/bad_field", "/bad_name", "/returns_str", "/never_starts"]

@@ -377,6 +377,12 @@ def returns_str(environ, start_response):
 
 
 @page
+def bad_length(environ, start_response):
+    start_response("200 OK", TEXT + [("Content-Length", "five")])
+    return [b"never"]
+
+
+@page
 def bad_field(environ, start_response):
     return text(start_response, b"never", fields=[("X-Split", "a\r\nX-Forged: 1")])
 
