@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,31 +19,53 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t reason_bytes_max = 4096;
+constexpr std::size_t reason_bytes_max = 4000;  // with its mark it goes through a pipe in one piece
+constexpr int look_ms = 20;
+constexpr char passed = '+', failed = '-';  // the child's verdict, and behind the latter its reason
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
   auto checked = enter_surroundings(plan, EndsWithMaster::yes);
   if (checked) checked = check_plugins(*plan.generation);
-  if (checked) return 0;
-  const std::string reason = checked.error().substr(0, reason_bytes_max);
-  return ::write(answer, reason.data(), reason.size()) < 0 ? 2 : 1;
+  const std::string verdict = checked ? std::string(1, passed) : failed + checked.error().substr(0, reason_bytes_max);
+  return ::write(answer, verdict.data(), verdict.size()) < 0 ? 2 : 0;
 }
 
-// All that is written until the last writer is gone, or until the deadline.
-std::string read_until(int answer, std::uint64_t deadline) {
-  std::string text;
-  char bytes[512];
-  while (text.size() < reason_bytes_max) {
-    const std::uint64_t now = now_ns();
-    if (now >= deadline) break;
-    pollfd watched{answer, POLLIN, 0};
-    const std::uint64_t left = std::min<std::uint64_t>((deadline - now) / 1'000'000 + 1, 60'000);
-    if (::poll(&watched, 1, static_cast<int>(left)) <= 0) continue;
-    const ssize_t size = ::read(answer, bytes, sizeof bytes);
-    if (size <= 0) break;
-    text.append(bytes, static_cast<std::size_t>(size));
+std::string read_now(int answer, int wait_ms) {
+  pollfd watched{answer, POLLIN, 0};
+  if (::poll(&watched, 1, wait_ms) <= 0) return {};
+  char bytes[reason_bytes_max + 1];
+  const ssize_t size = ::read(answer, bytes, sizeof bytes);
+  return size <= 0 ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
+}
+
+struct Outcome {
+  std::string verdict;  // empty: the child never came to one
+  int status = 0;
+  bool late = false;
+};
+
+// The pipe's end says nothing: whatever the application forks off holds it as well, perhaps for ever.
+Outcome await(Child& child, int answer, std::uint64_t deadline) {
+  Outcome outcome;
+  pid_t ended = 0;
+  while (outcome.verdict.empty() && ended == 0 && !outcome.late) {
+    outcome.verdict = read_now(answer, look_ms);
+    if (!outcome.verdict.empty()) break;
+    ended = ::waitpid(child.pid(), &outcome.status, WNOHANG);
+    if (ended > 0) outcome.verdict = read_now(answer, 0);
+    outcome.late = ended == 0 && now_ns() >= deadline;
   }
-  return text;
+  if (outcome.late) child.send(SIGKILL);
+  while (ended <= 0 && ::waitpid(child.pid(), &outcome.status, 0) < 0 && errno == EINTR) {
+  }
+  child.reaped();
+  return outcome;
+}
+
+std::string apps_of(const Config& config) {
+  std::string names;
+  for (const Route& route : config.routes) names += (names.empty() ? "" : " or ") + route.app;
+  return names;
 }
 
 }  // namespace
@@ -61,17 +82,12 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   auto child = fork_child([&] { return run_in_child(std::get<Plan>(prepared), check_plugins, question.get()); });
   if (!child) return Error{child.error()};
   question = Fd();
-  const std::uint64_t deadline = deadline_after(now_ns(), config.boot_timeout);
-  const std::string reason = read_until(answer.get(), deadline);
-  const bool late = now_ns() >= deadline;
-  if (late) child->send(SIGKILL);
-  int status = 0;
-  while (::waitpid(child->pid(), &status, 0) < 0 && errno == EINTR) {
+  const Outcome outcome = await(*child, answer.get(), deadline_after(now_ns(), config.boot_timeout));
+  if (outcome.verdict.starts_with(failed)) return Error{outcome.verdict.substr(1)};
+  if (outcome.late) return Error{apps_of(config) + " was not loaded within boot_timeout"};
+  if (!outcome.verdict.starts_with(passed)) {
+    return Error{apps_of(config) + " ended the process while it was loaded: it " + describe_exit(outcome.status)};
   }
-  child->reaped();
-  if (!reason.empty()) return Error{reason};
-  if (late) return Error{"the plugins were not loaded within boot_timeout"};
-  if (status != 0) return Error{"a plugin ended the process while it was loaded: it " + describe_exit(status)};
   return Done{};
 }
 
