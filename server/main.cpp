@@ -1,4 +1,7 @@
 // The only file that includes both server/ and worker/.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -17,6 +20,14 @@ using narwhal::Error;
 using narwhal::Result;
 namespace server = narwhal::server;
 namespace worker = narwhal::worker;
+
+// A number that whoever started this left closed would go to the next file or socket: prints would end up in there, and
+// Python does not start where its standard input is a folder.
+void fill_standard_streams() {
+  int filled = 0;
+  while (filled >= 0 && filled <= STDERR_FILENO) filled = ::open("/dev/null", O_RDWR);
+  if (filled >= 0) ::close(filled);
+}
 
 int check(const server::LoadedConfig& loaded) {
   if (!loaded.notice.empty()) std::fprintf(stderr, "narwhal: %s\n", loaded.notice.c_str());
@@ -60,6 +71,7 @@ int serve(const server::LoadedConfig& start, int argc, char** argv, const server
 }  // namespace
 
 int main(int argc, char** argv) try {
+  fill_standard_streams();
   argv = narwhal::keep_title_space(argc, argv);
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
   const server::LoadResult loaded = server::load_config(argc, argv, environment);

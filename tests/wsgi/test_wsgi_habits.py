@@ -139,6 +139,20 @@ def test_after_a_rotation_all_that_is_written_is_in_the_new_file(serve, tmp_path
     assert "before" in renamed.read_text() and "later" not in renamed.read_text()
 
 
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("flags", [[], ["--capture-output"], ["--preload"]], ids=str)
+def test_whoever_is_started_with_a_standard_stream_closed_serves_and_prints(serve, tmp_path, closed, flags):
+    log = tmp_path / "error.log"
+    server = serve("habits:app", "--chdir", APPS, "-b", f"unix:{tmp_path}/s", "--error-logfile", log, *flags,
+                   env={"PYTHONDONTWRITEBYTECODE": "1"}, preexec=lambda: [os.close(number) for number in closed],
+                   wait=False)
+    server.address = f"{tmp_path}/s"
+    eventually("an answer", lambda: os.path.exists(server.address) and "is ready" in log.read_text(), 5)
+    asked(server, "prints?into-nothing")
+    assert ("into-nothing\n" in log.read_text().replace("logged into-nothing\n", "")) == ("--capture-output" in flags)
+    assert server.stop() == 0
+
+
 # ---- its modules ----
 
 def test_a_module_of_the_applications_does_not_stand_in_for_pythons_logging(both, tmp_path):
