@@ -16,7 +16,6 @@
 #include <utility>
 
 #include "core/escape.hpp"
-#include "core/fd.hpp"
 
 namespace narwhal::log {
 namespace {
@@ -134,14 +133,16 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return spdlog::level::critical;
 }
 
+}  // namespace
+
 Result<Fd> open_file(const std::string& path) {
   // O_APPEND: master and workers write to one file, and each write lands whole at its end.
-  Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644));
+  Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
   if (!file) return errno_error("open log " + path);
+  // Only the opening must not wait: a line that a FIFO has no room for is not to be lost.
+  if (::fcntl(file.get(), F_SETFL, O_APPEND) < 0) return errno_error("open log " + path);
   return file;
 }
-
-}  // namespace
 
 Result<Done> open(const std::string& target, LogLevel level) {
   if (target.empty()) return Error{"open log: no file name"};
@@ -174,8 +175,13 @@ Result<Done> reopen() {
   if (target_path.empty()) return Done{};
   const auto file = open_file(target_path);
   if (!file) return Error{file.error()};
+  return follow(*file);
+}
+
+Result<Done> follow(const Fd& file) {
+  if (target_path.empty()) return Done{};
   // The number stays, so threads that are just writing and whoever asked for descriptor() go on undisturbed.
-  if (::dup3(file->get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
+  if (::dup3(file.get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
   if (is_output_captured) return capture_output();
   return Done{};
 }

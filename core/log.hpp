@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/config.hpp"
+#include "core/fd.hpp"
 #include "core/result.hpp"
 
 namespace narwhal::log {
@@ -19,6 +20,10 @@ namespace narwhal::log {
 Result<Done> open(const std::string& target, LogLevel level);
 // After the files were renamed.
 Result<Done> reopen();
+// A file that lines are appended to; what is no file, as a FIFO without a reader, is not waited for.
+Result<Fd> open_file(const std::string& path);
+// Goes on in a file that somebody with the right to has opened, if it was not stderr until now.
+Result<Done> follow(const Fd& file);
 // Standard output and standard error go there as well, and follow it when it is reopened.
 Result<Done> capture_output();
 // The descriptor lines go to, for signal handlers and for close_all_but(). Valid until the next open().

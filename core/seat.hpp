@@ -18,23 +18,26 @@ namespace narwhal {
 
 // Child to master.
 enum class Report : std::uint32_t {
-  hello = 1,    // worker: first words after the fork
-  step,         // template or worker: what it is about to do, in text ("load ./app.so"), for the failure's line
-  loaded,       // template: every plugin is loaded; it forks on demand from now on
-  ready,        // worker: may accept
-  failed,       // template or worker: cannot boot; text says step and reason; `code` is the exit code to come
-  stuck,        // worker: a request passed its deadline; replace me, then I leave
+  hello = 1,  // worker: first words after the fork
+  step,    // template or worker: what it is about to do, in text ("load ./app.so"), for the failure's line; `code`: the
+           // server's exit code if this is the end of a template, 0: as if it had not loaded
+  loaded,  // template: every plugin is loaded; it forks on demand from now on
+  ready,   // worker: may accept
+  failed,  // template or worker: cannot boot; text says step and reason; `code` is the exit code to come
+  stuck,   // worker: a request passed its deadline; replace me, then I leave
   fork_failed,  // template: slot in `slot`, errno text in text
   watch,        // template or worker, under `reload`: the application was made from the file in text
 };
 
 // Master to child.
 enum class Order : std::uint32_t {
-  spawn = 1,  // template: fork a worker for `slot`; its seat's socket comes along (SCM_RIGHTS)
-  accept,     // worker: start to accept
-  drain,      // worker: no new connections, finish what is in hand, leave; `code` 1: nobody else accepts any more
-  quit,       // worker: leave at once
-  leave,      // template: no more workers will be asked for
+  spawn = 1,   // template: fork a worker for `slot`; its seat's socket comes along (SCM_RIGHTS)
+  accept,      // worker: start to accept
+  drain,       // worker: no new connections, finish what is in hand, leave; `code` 1: nobody else accepts any more
+  quit,        // worker: leave at once
+  leave,       // template: no more workers will be asked for
+  error_log,   // both: what comes along is the error log from now on
+  access_log,  // both: the same for the access log
 };
 
 struct Record {
@@ -92,6 +95,7 @@ struct TemplateSeat {
   Fd master;  // reports out, orders in
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
+  int access_log = -1;  // opened with the master's rights; -1: none. Its number stays when the file is another
 };
 
 // What one worker inherits.
@@ -102,6 +106,7 @@ struct Seat {
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
   int relay_give = -1, relay_take = -1;  // the template's: see worker/relay.hpp
+  int access_log = -1;                   // as the template's
 };
 
 // Exit codes of template and workers; the master's own are Gunicorn's (0, 1, 2, 3, 4).

@@ -1,6 +1,5 @@
 #include "server/generation.hpp"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -292,11 +291,19 @@ void LiveGeneration::kill(std::uint64_t now) {
   tell_all(Event::late, now);
 }
 
-void LiveGeneration::forward(int signo) const {
-  if (template_.pid() > 0) ::kill(template_.pid(), signo);
-  for (const WorkerProcess& worker : workers_) {
-    if (worker.pid() > 0 && !worker.gone()) ::kill(worker.pid(), signo);
-  }
+void LiveGeneration::reopen_logs() {
+  hand_log(Order::error_log, plan_.config().errorlog);
+  hand_log(Order::access_log, plan_.config().accesslog);
+}
+
+void LiveGeneration::hand_log(Order which, const std::string& target) {
+  if (target.empty() || target == "-") return;
+  const auto file = log::open_file(target);
+  if (!file)
+    return log::error("{}; generation {} goes on in the former one until the next USR1", file.error(), number());
+  bool all = template_.hand_log(which, *file);
+  for (const WorkerProcess& worker : workers_) all = worker.hand_log(which, *file) && all;
+  if (!all) log::error("Not every process of generation {} has the new {}: send USR1 again", number(), target);
 }
 
 void LiveGeneration::forgive_silence(std::uint64_t now) {

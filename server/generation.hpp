@@ -55,7 +55,8 @@ class LiveGeneration {
   void retire(std::uint64_t now, Successor successor);
   void quit(std::uint64_t now);
   void kill(std::uint64_t now);
-  void forward(int signo) const;  // to template and workers
+  // Opens the logs that are files anew, with the master's rights, and hands them to template and workers.
+  void reopen_logs();
   void set_target(unsigned workers) { target_ = workers; }
   void forgive_silence(std::uint64_t now);
 
@@ -92,6 +93,7 @@ class LiveGeneration {
   std::uint64_t cannot_spawn(const std::string& reason, std::uint64_t now);
   void fail_boot(std::string step, std::string reason, int exit_code);
   void tell_all(Event event, std::uint64_t now);
+  void hand_log(Order which, const std::string& target);
   std::size_t places_held() const;
 
   Plan plan_;

@@ -65,6 +65,8 @@ int Master::supervise() {
 void Master::start() {
   now_ = now_ns();
   or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
+  const std::string& accesslog = start_config_.accesslog;
+  if (!accesslog.empty() && accesslog != "-") or_throw(log::open_file(accesslog));  // or a mistake is told too late
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
   if (!parts_.notice.empty()) log::warning("{}", parts_.notice);
@@ -99,7 +101,7 @@ void Master::wait() {
   watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
-  for (const LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
+  for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const std::uint64_t before = now_ns();
   const std::uint64_t deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
   // EINTR and the like: nothing is readable then, and the signal's byte makes the next poll() return.
@@ -165,8 +167,8 @@ void Master::reap() {
 }
 
 void Master::reopen_logs() {
-  if (const auto reopened = log::reopen(); !reopened) log::error("{}", reopened.error());
-  for (const LiveGeneration* generation : succession_.all()) generation->forward(SIGUSR1);
+  [[maybe_unused]] const auto or_former = log::reopen();  // what cannot be opened is told with its generation
+  for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
 }
 
 int Master::farewell() {

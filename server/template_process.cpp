@@ -43,25 +43,32 @@ Result<Done> TemplateProcess::start(std::uint64_t now) {
 
 int TemplateProcess::run_in_child(Fd socket) const {
   close_all_but(kept_descriptors(plan_, socket.get()));
-  if (const auto entered = enter_child(); !entered) {
-    const Record failed = make_record(Report::failed, 0, plan_.number(), entered.error(), exit_app_failed);
-    static_cast<void>(send_record(socket.get(), failed));
-    return exit_app_failed;
-  }
-  TemplateSeat seat{plan_.generation, std::move(socket), {}, &scoreboard_};
+  const auto fail = [&](const std::string& reason, int code) {
+    static_cast<void>(send_record(socket.get(), make_record(Report::failed, 0, plan_.number(), reason, code)));
+    return code;
+  };
+  const auto access_log = open_logs();
+  if (!access_log) return fail(access_log.error(), exit_boot_failed);
+  if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
+  TemplateSeat seat{plan_.generation, std::move(socket), {}, &scoreboard_, access_log->get()};
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
   return body_(std::move(seat));
 }
 
-Result<Done> TemplateProcess::enter_child() const {
+// Opened here, while it still may: workers may have no right to. The error log, because a reload can have changed it,
+// and the master's own is the old one until the new generation is admitted. Returns the access log, if there is one.
+Result<Fd> TemplateProcess::open_logs() const {
   const Config& config = plan_.config();
-  set_process_title("narwhal: template [" + app_title(config) + "] gen " + std::to_string(plan_.number()));
-  // Opened here, while it still may: a reload can have changed the log, and the master's own is the old one until
-  // the new generation is admitted.
-  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return opened;
+  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return Error{opened.error()};
   if (config.capture_output) {
-    if (const auto captured = log::capture_output(); !captured) return captured;
+    if (const auto captured = log::capture_output(); !captured) return Error{captured.error()};
   }
+  if (config.accesslog.empty() || config.accesslog == "-") return Fd();
+  return log::open_file(config.accesslog);
+}
+
+Result<Done> TemplateProcess::enter_child() const {
+  set_process_title("narwhal: template [" + app_title(plan_.config()) + "] gen " + std::to_string(plan_.number()));
   return enter_surroundings(plan_, EndsWithMaster::yes);
 }
 
@@ -79,7 +86,10 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
     }
     const std::string text = received.record.text;
     switch (static_cast<Report>(received.record.kind)) {
-      case Report::step: last_step_ = text; break;
+      case Report::step:
+        last_step_ = text;
+        if (failure_.empty()) failure_code_ = received.record.code;
+        break;
       case Report::failed:
         if (!failure_.empty()) break;
         failure_ = text;
@@ -103,6 +113,11 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
 bool TemplateProcess::spawn(std::uint32_t slot, int worker_end) {
   if (state_ != State::loaded || !socket_) return false;
   return bool(send_record(socket_.get(), make_record(Order::spawn, slot, plan_.number()), worker_end));
+}
+
+bool TemplateProcess::hand_log(Order which, const Fd& file) {
+  if (!socket_ || state_ == State::leaving) return true;  // it forks no more
+  return bool(send_record(socket_.get(), make_record(which, 0, plan_.number()), file.get()));
 }
 
 void TemplateProcess::leave(std::uint64_t now) {

@@ -14,6 +14,7 @@
 #include "core/child.hpp"
 #include "core/fd.hpp"
 #include "core/scoreboard.hpp"
+#include "core/seat.hpp"
 #include "server/plan.hpp"
 #include "server/time_limit.hpp"
 
@@ -36,6 +37,8 @@ class TemplateProcess {
   std::vector<ForkFailure> hear(std::uint64_t now);
   // False when its queue is full: ask again a little later.
   bool spawn(std::uint32_t slot, int worker_end);
+  // So that the workers forked from now on have that log. False as above.
+  bool hand_log(Order which, const Fd& file);
   void leave(std::uint64_t now);
   void kill();
   void check_time(std::uint64_t now);
@@ -55,6 +58,7 @@ class TemplateProcess {
 
  private:
   int run_in_child(Fd socket) const;
+  Result<Fd> open_logs() const;
   Result<Done> enter_child() const;
 
   const Plan& plan_;

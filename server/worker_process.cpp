@@ -108,6 +108,10 @@ void WorkerProcess::order(Order kind) {
   if (!sent) log::debug("Worker (pid:{}): {}", pid_, sent.error());
 }
 
+bool WorkerProcess::hand_log(Order which, const Fd& file) const {
+  return !socket_ || bool(send_record(socket_.get(), make_record(which, slot_, generation_.number), file.get()));
+}
+
 void WorkerProcess::signal(int signo) {
   // Ours to reap and not reaped yet, so the number cannot have become a stranger's.
   if (pid_ > 0) ::kill(pid_, signo);

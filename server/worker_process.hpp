@@ -54,6 +54,8 @@ class WorkerProcess {
   std::uint64_t deadline_ns() const { return deadline_ns_; }
   // How long it served; 0 when it never did.
   std::uint64_t served_ns(std::uint64_t now) const { return serving_since_ns_ == 0 ? 0 : now - serving_since_ns_; }
+  // What comes along is its log from now on. False when its queue is full.
+  bool hand_log(Order which, const Fd& file) const;
   bool killed_by_master() const { return killed_by_master_; }
   std::optional<int> exit_status() const { return exit_status_; }
   // Files that its plugins have named since the last call.

@@ -59,23 +59,15 @@ std::string_view view(narwhal_bytes bytes) { return {bytes.data, bytes.size}; }
 
 }  // namespace
 
-Result<Done> AccessLog::open(const std::string& target, const std::string& format) {
-  target_ = target;
+void AccessLog::open(int descriptor, const std::string& format) {
+  fd_ = descriptor;
   pieces_ = compile(format);
-  return reopen();
 }
 
-Result<Done> AccessLog::reopen() {
+Result<Done> AccessLog::follow(const Fd& file) {
   flush();
-  if (target_.empty()) return Done{};
-  if (target_ == "-") {
-    fd_ = STDOUT_FILENO;
-    return Done{};
-  }
-  Fd file(::open(target_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (!file) return errno_error("open the access log " + target_);
-  file_ = std::move(file);
-  fd_ = file_.get();
+  if (fd_ < 0) return Done{};
+  if (::dup3(file.get(), fd_, O_CLOEXEC) < 0) return errno_error("reopen the access log");
   return Done{};
 }
 

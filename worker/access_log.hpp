@@ -25,9 +25,10 @@ struct Answered {
 
 class AccessLog {
  public:
-  // Target: "" none, "-" stdout, else a file that is appended to.
-  Result<Done> open(const std::string& target, const std::string& format);
-  Result<Done> reopen();
+  // The descriptor stays its owner's; -1: no log.
+  void open(int descriptor, const std::string& format);
+  // Goes on in another file, under the same number.
+  Result<Done> follow(const Fd& file);
   bool enabled() const noexcept { return fd_ >= 0; }
   // Adds the line of an answered exchange; where memory is out, none, and the error log says so.
   void add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) noexcept;
@@ -45,8 +46,6 @@ class AccessLog {
   void add_escaped(std::string_view value);
   void add_time();
 
-  std::string target_;
-  Fd file_;
   int fd_ = -1;
   std::vector<Piece> pieces_;
   std::string lines_;

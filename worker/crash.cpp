@@ -21,6 +21,7 @@ namespace {
 constexpr int frames_max = 64;
 constexpr std::size_t stack_bytes = 64 * 1024;
 thread_local Running* current_record = nullptr;
+const char* process_name = "";
 
 // A line put together without allocation, locale or lock.
 class Line {
@@ -103,7 +104,7 @@ void on_crash(int signal_number) {
   ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
   Line line;
   begin_line(line);
-  line.add("Worker died of ").add(name_of(signal_number)).add(" while handling ");
+  line.add(process_name).add(" died of ").add(name_of(signal_number)).add(" while handling ");
   add_request(line, current_record);
   line.write_out();
   write_stack();
@@ -125,7 +126,8 @@ int dump_signal() noexcept { return SIGRTMIN + 3; }
 
 }  // namespace
 
-void install_crash_handlers() noexcept {
+void install_crash_handlers(const char* process) noexcept {
+  process_name = process;
   void* frames[1];
   ::backtrace(frames, 1);  // loads the unwinder now: later there may be no memory, or a lock held
   struct sigaction action {};

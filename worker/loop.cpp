@@ -50,7 +50,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
   relief_.data = this;
   wheel_.start(uv_now(&uv_));
   refresh_date();
-  or_throw(access_log_.open(config().accesslog, config().access_log_format));
+  access_log_.open(config().accesslog == "-" ? STDOUT_FILENO : seat.access_log, config().access_log_format);
   or_throw(acceptor_.open(seat));
 }
 
@@ -93,9 +93,9 @@ void Loop::leave_within(std::uint64_t milliseconds) noexcept {
   quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds);
 }
 
-void Loop::reopen_logs() {
-  if (Result<Done> done = log::reopen(); !done) log::error("{}", done.error());
-  if (Result<Done> done = access_log_.reopen(); !done) log::error("{}", done.error());
+void Loop::follow(Order which, const Fd& log) {
+  const auto done = which == Order::error_log ? log::follow(log) : access_log_.follow(log);
+  if (!done) log::error("{}", done.error());
 }
 
 void Loop::close_all() {

@@ -51,7 +51,7 @@ class MasterLine {
   }
 
  private:
-  static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+  static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT};
 
   void listen() {
     while (true) {
@@ -67,15 +67,15 @@ class MasterLine {
         case Order::accept: loop_.begin_accepting(); break;
         case Order::drain: loop_.retire(received.record.code != 0); break;
         case Order::quit: loop_.quit(); break;
+        case Order::error_log:
+        case Order::access_log: loop_.follow(static_cast<Order>(received.record.kind), received.fd); break;
         default: break;
       }
     }
   }
 
   void got_signal(int number) {
-    if (number == SIGUSR1) {
-      loop_.reopen_logs();
-    } else if (number == SIGTERM) {
+    if (number == SIGTERM) {
       loop_.retire(false);
     } else {
       loop_.quit();
@@ -89,7 +89,8 @@ class MasterLine {
 };
 
 void ignore_group_signals() {
-  // A HUP or USR2 sent to the whole group is meant for the master; so is a terminal's WINCH.
+  // A HUP, USR1 or USR2 sent to the whole group is meant for the master, which sends the new logs; so is a terminal's
+  // WINCH.
   disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
   ::signal(SIGPIPE, SIG_IGN);
 }
@@ -140,10 +141,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   slot.state.store(WorkerState::booting);
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
-  // The template's log is the one that it was started with, and may have been renamed long ago. Who may not open the
-  // new one writes to that.
-  [[maybe_unused]] const auto or_former = log::reopen();
-  install_crash_handlers();
+  install_crash_handlers("Worker");
   prepare_for_forked_children(seat);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) tell_watched_files({seat.master.get(), seat.slot, seat.generation->number});

@@ -1,4 +1,5 @@
 // The template: loads a generation's plugins once, and forks its workers.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/child.hpp"
+#include "core/log.hpp"
 #include "core/signals.hpp"
 #include "worker/crash.hpp"
 #include "worker/plugin.hpp"
@@ -26,7 +28,7 @@ class Template {
     // A terminal's Ctrl-C goes to the whole group; whether the template leaves is the master's to say.
     disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGINT, SIGQUIT});
     ::signal(SIGPIPE, SIG_IGN);
-    install_crash_handlers();
+    install_crash_handlers("Template");
     if (seat_.generation->config.reload) tell_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();
     if (done && seat_.generation->config.preload_app) done = preload_all();
@@ -56,7 +58,7 @@ class Template {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
       const unsigned threads_before = count_threads();
-      say(Report::step, "preload of " + mount->source);
+      say(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
       if (!done) return done;
       const bool may_leave_threads = mount->plugin.before_fork != nullptr;
@@ -101,8 +103,16 @@ class Template {
         const auto order = static_cast<Order>(received.record.kind);
         if (order == Order::leave) return 0;
         if (order == Order::spawn && received.fd) spawn(received.record.slot, std::move(received.fd));
+        if (order == Order::error_log) log_if_failed(log::follow(received.fd));
+        if (order == Order::access_log && ::dup3(received.fd.get(), seat_.access_log, O_CLOEXEC) < 0) {
+          log_if_failed(errno_error("reopen the access log"));
+        }
       }
     }
+  }
+
+  static void log_if_failed(const Result<Done>& done) {
+    if (!done) log::error("{}", done.error());
   }
 
   // In the order of pthread_atfork(): the last mounted first before the fork, and last after it.
@@ -121,8 +131,10 @@ class Template {
 
   // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
   void spawn(std::uint32_t slot, Fd master) {
-    Seat seat{seat_.generation, slot, std::move(master), seat_.listeners, seat_.scoreboard, relay_give_.get(),
-              relay_take_.get()};
+    Seat seat{seat_.generation,  slot,
+              std::move(master), seat_.listeners,
+              seat_.scoreboard,  relay_give_.get(),
+              relay_take_.get(), seat_.access_log};
     before_fork();
     const pid_t between = ::fork();
     const int fork_errno = errno;

@@ -61,6 +61,56 @@ def test_nobody_can_neither_read_nor_change_the_staged_copy(serve, tmp_path):
         server.stop()
 
 
+@as_root
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_logs_that_only_root_may_open_are_written_by_all(serve, tmp_path, preload):
+    logs = tmp_path / "logs"
+    logs.mkdir(mode=0o700)
+    error, access = logs / "error.log", logs / "access.log"
+    with tempfile.TemporaryDirectory() as folder:
+        server = serve(example("echo"), "--user", "nobody", "--error-logfile", error,
+                       "--access-logfile", access, *preload, bind=f"unix:{folder}/s", wait=False)
+        server.address = f"{folder}/s"
+        eventually("ready", lambda: error.exists() and "is ready" in error.read_text())
+        def is_logged(path):
+            server.get(path)
+            return f"{path} " in access.read_text()
+        for number in range(3):
+            eventually("its line", lambda: is_logged(f"/before{number}"))
+            worker, = server.wait_workers(1)
+            for log in (error, access):
+                log.rename(f"{log}.{number}")
+            if number == 1:  # as logrotate's `create 0640 root adm`
+                for log in (error, access):
+                    log.touch(0o640)
+            server.send(signal.SIGUSR1)
+            eventually("the new files", lambda: error.exists() and access.exists())
+            eventually("its line in the new one", lambda: is_logged(f"/after{number}"))
+            os.kill(worker, signal.SIGABRT)  # it writes of its end by itself
+            eventually("its last words", lambda: f"[{worker}] [CRITICAL] Worker died of SIGABRT" in error.read_text())
+            server.wait_workers(1, without=[worker])
+        eventually("a later worker's line", lambda: is_logged("/later"))
+        assert stat.S_IMODE(access.stat().st_mode) & 0o022 == 0 and access.stat().st_uid == 0
+        assert "Permission" not in "".join(log.read_text() for log in logs.glob("error.log*"))
+
+
+def test_a_log_that_cannot_be_reopened_is_told_once_and_the_former_goes_on(serve, tmp_path):
+    access = tmp_path / "access.log"
+    server = serve(example("echo"), "-w", "2", "--access-logfile", access)
+    former = access.rename(tmp_path / "former.log")
+    access.mkdir()
+    server.send(signal.SIGUSR1)
+    server.wait_for(r"\[ERROR\] open log .*access.log: Is a directory; generation 1 goes on in the former one until the next USR1")
+    server.get("/still")
+    eventually("its line", lambda: "/still" in former.read_text())
+    assert server.log().count("Is a directory") == 1
+
+
+def test_an_access_log_that_cannot_be_opened_fails_the_boot(tmp_path):
+    done = run("-b", f"unix:{tmp_path}/s", "--access-logfile", tmp_path / "missing" / "access.log", example("echo"))
+    assert done.returncode == 1 and f"narwhal: open log {tmp_path}/missing/access.log: No such file" in done.stderr, done.stderr
+
+
 def test_an_unknown_user_is_told():
     done = run("--user", "no-such-user-here", example("echo"))
     assert done.returncode in (1, 2) and "no-such-user-here" in done.stderr

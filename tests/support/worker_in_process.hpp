@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/log.hpp"
 #include "tests/support/worker_watchdog.hpp"
 #include "worker/crash.hpp"
 #include "worker/loop.hpp"
@@ -36,7 +37,7 @@ struct App {
 class InProcess {
  public:
   explicit InProcess(std::vector<App> apps, Config config = {}) : apps_(std::move(apps)), config_(std::move(config)) {
-    install_crash_handlers();  // a request past its deadline has its thread's stack logged by a signal
+    install_crash_handlers("Worker");  // a request past its deadline has its thread's stack logged by a signal
     listen();
     std::promise<void> serving;
     thread_ = std::thread([this, &serving] { live(serving); });
@@ -104,6 +105,7 @@ class InProcess {
     seat.generation = generation;
     seat.listeners = {&listener_};
     seat.scoreboard = scoreboard_.get();
+    if (!config_.accesslog.empty()) seat.access_log = or_throw(narwhal::log::open_file(config_.accesslog)).release();
     static auto& kept = *new std::vector<std::unique_ptr<Loop>>;  // reachable for ever, so that no leak is reported
     kept.push_back(std::make_unique<Loop>(seat, mounts()));
     Loop& loop = *kept.back();

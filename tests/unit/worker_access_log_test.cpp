@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "core/clock.hpp"
+#include "core/log.hpp"
 #include "folder.hpp"
 #include "worker/loop.hpp"
 
@@ -84,8 +85,9 @@ class Answered_exchange {
 
 std::string lines(const std::string& format, Exchange& exchange, Answered answered, std::uint64_t took_ns = 0) {
   const Folder folder;
+  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
-  REQUIRE(log.open(folder.path("access.log"), format));
+  log.open(file.get(), format);
   log.add(exchange, answered, exchange.started_ns + took_ns);
   log.flush();
   return read_all(folder.path("access.log"));
@@ -252,8 +254,9 @@ TEST_CASE("access log: a clock that seems to go back is no time at all") {
   Answered_exchange answered(get("/"));
   Exchange& exchange = answered.exchange();
   const Folder folder;
+  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
-  REQUIRE(log.open(folder.path("access.log"), "%(D)s %(L)s"));
+  log.open(file.get(), "%(D)s %(L)s");
   log.add(exchange, {200, 5}, exchange.started_ns - 1);
   log.flush();
   CHECK(read_all(folder.path("access.log")) == "0 0.000000\n");
@@ -262,8 +265,9 @@ TEST_CASE("access log: a clock that seems to go back is no time at all") {
 TEST_CASE("access log: lines are written together, in order, and none is lost") {
   Answered_exchange answered(get("/" + std::string(1'000, 'x')));
   const Folder folder;
+  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
-  REQUIRE(log.open(folder.path("access.log"), "%(m)s %(U)s"));
+  log.open(file.get(), "%(m)s %(U)s");
   CHECK(log.enabled());
   for (int index = 0; index < 500; ++index) log.add(answered.exchange(), {200, 5}, 0);
   const std::string before = read_all(folder.path("access.log"));
@@ -275,34 +279,35 @@ TEST_CASE("access log: lines are written together, in order, and none is lost") 
   CHECK(std::count(all.begin(), all.end(), '\n') == 500);
 }
 
-TEST_CASE("access log: reopened after the file was renamed, it goes on in a new one") {
+TEST_CASE("access log: told of a new file, it goes on in that, under the same number") {
   Answered_exchange answered(get("/"));
   const Folder folder;
+  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
-  REQUIRE(log.open(folder.path("access.log"), "%(s)s"));
+  log.open(file.get(), "%(s)s");
   log.add(answered.exchange(), {201, 0}, 0);
   std::filesystem::rename(folder.path("access.log"), folder.path("old.log"));
-  REQUIRE(log.reopen());
+  REQUIRE(log.follow(or_throw(narwhal::log::open_file(folder.path("access.log")))));
   log.add(answered.exchange(), {202, 0}, 0);
   log.flush();
   CHECK(read_all(folder.path("old.log")) == "201\n");
   CHECK(read_all(folder.path("access.log")) == "202\n");
 }
 
-TEST_CASE("access log: a target that cannot be opened is an error, none is no log") {
-  AccessLog log;
-  const Result<Done> opened = log.open("/missing/folder/access.log", "%(s)s");
-  REQUIRE_FALSE(opened);
-  CHECK(opened.error() == "open the access log /missing/folder/access.log: No such file or directory");
+TEST_CASE("access log: without a descriptor there is none, and no new file makes one") {
+  const Folder folder;
   AccessLog none;
-  REQUIRE(none.open("", "%(s)s"));
+  none.open(-1, "%(s)s");
+  CHECK_FALSE(none.enabled());
+  REQUIRE(none.follow(or_throw(narwhal::log::open_file(folder.path("access.log")))));
   CHECK_FALSE(none.enabled());
 }
 
 TEST_CASE("access log: a full disk costs lines, not the worker") {
   Answered_exchange answered(get("/"));
+  const Fd file = or_throw(narwhal::log::open_file("/dev/full"));
   AccessLog log;
-  REQUIRE(log.open("/dev/full", "%(s)s"));
+  log.open(file.get(), "%(s)s");
   for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, 0);
   log.flush();
   CHECK(log.enabled());
