@@ -23,6 +23,7 @@ constexpr std::uint64_t overslept_ns = second_ns;
 
 SignalPipe open_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end the server
+  ::signal(SIGXFSZ, SIG_IGN);  // nor one that has grown to a limit (`ulimit -f`)
   auto pipe = or_throw(
       SignalPipe::open({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}));
   unblock_all_signals();  // whatever mask the one who started us left

@@ -13,7 +13,7 @@ namespace {
 // What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
 // do over their sockets. Workers inherit this until they set handlers of their own.
 void ignore_group_signals() {
-  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE}) {
+  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ}) {
     ::signal(signo, SIG_IGN);
   }
 }

@@ -92,7 +92,7 @@ void ignore_group_signals() {
   // A HUP, USR1 or USR2 sent to the whole group is meant for the master, which sends the new logs; so is a terminal's
   // WINCH.
   disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
-  ::signal(SIGPIPE, SIG_IGN);
+  for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);  // an error, as to Python itself
 }
 
 // A connection may need a file for its body beside its socket.

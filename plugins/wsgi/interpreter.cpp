@@ -146,9 +146,10 @@ std::string start(const InterpreterOptions& options) {
   if (!fault.empty()) return fault;
   fault = initialize(program);
   if (!fault.empty()) return fault;
-  // Python's own, as under Gunicorn, whatever the application's folder holds: a logging.py, a string.py.
-  const Ref logging(PyImport_ImportModule("logging"));
-  if (!logging || !extend_path(options.pythonpath) || !enable_fault_handler()) fault = failure_of("set Python up");
+  // Python's own, as under Gunicorn, whatever the application's folder holds: a logging.py, a string.py, an ast.py.
+  const Ref logging(PyImport_ImportModule("logging")), ast(PyImport_ImportModule("ast"));
+  if (!logging || !ast || !extend_path(options.pythonpath) || !enable_fault_handler())
+    fault = failure_of("set Python up");
   return fault;
 }
 

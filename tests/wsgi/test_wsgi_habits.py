@@ -3,6 +3,7 @@ releases behind a link."""
 import json
 import os
 import re
+import resource
 import signal
 
 import pytest
@@ -153,6 +154,26 @@ def test_whoever_is_started_with_a_standard_stream_closed_serves_and_prints(serv
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_a_file_that_reaches_its_limit_is_an_error_and_ends_nobody(serve, tmp_path, preload):
+    (tmp_path / "writes.py").write_text("""
+import os
+def app(environ, start_response):
+    start_response('200 OK', [])
+    try:
+        with open('big', 'wb') as file:
+            file.write(b'x' * 3000000)
+    except OSError as error:
+        return [f'{os.getpid()} {error.strerror}'.encode()]
+    return [b'written']
+""")
+    server = serve("writes:app", "--chdir", tmp_path, *preload)
+    worker, = server.wait_workers(1)
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (1000000, 1000000))
+    for _ in range(3):
+        assert server.get("/").text == f"{worker} File too large"
+
+
 # ---- its modules ----
 
 def test_a_module_of_the_applications_does_not_stand_in_for_pythons_logging(both, tmp_path):
@@ -175,6 +196,15 @@ def test_the_traceback_of_a_failed_import_begins_where_the_application_does(serv
     assert server.wait_exit() == 3
     assert "Exception in worker process\n" + told.format(folder=tmp_path) in server.log()
     assert "<narwhal" not in server.log() and "importlib" not in server.log()
+
+
+@pytest.mark.parametrize("name", ["ast", "random", "json", "queue", "traceback", "threading", "types", "string", "codecs"])
+def test_a_module_that_is_named_as_one_of_pythons_stops_nobody(serve, tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise ImportError('not this one')\n")
+    (tmp_path / "shadows.py").write_text("def app(environ, start_response):\n    raise ValueError('told')\n")
+    server = serve("shadows:app", "--chdir", tmp_path)
+    assert server.get("/").status == 500
+    server.wait_for(r"^ValueError: told$")
 
 
 # ---- its deploys ----
