@@ -13,7 +13,7 @@ Result<Done> write_all(int fd, std::string_view bytes, const std::string& folder
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno_error("write a request body to a file in " + folder);
+    if (written < 0) return errno_error("write a request body to a file in " + folder + " (tmp_upload_dir)");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
   return Done{};
@@ -38,7 +38,7 @@ Result<Done> Body::spool(const std::string& folder) {
   if (!file_) {  // not every file system has O_TMPFILE
     std::string name = folder + "/narwhal-body-XXXXXX";
     file_ = Fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!file_) return errno_error("make a file for a request body in " + folder);
+    if (!file_) return errno_error("make a file for a request body in " + folder + " (tmp_upload_dir)");
     ::unlink(name.c_str());
   }
   Result<Done> moved = write_all(file_.get(), memory_, folder);

@@ -162,7 +162,8 @@ TEST_CASE("body: a folder that is not there is an error with its name, and no cr
   Body body;
   const Result<Done> kept = body.append("xyz", 1, folder.path("missing"));
   REQUIRE_FALSE(kept);
-  CHECK(kept.error() == "make a file for a request body in " + folder.path("missing") + ": No such file or directory");
+  CHECK(kept.error() ==
+        "make a file for a request body in " + folder.path("missing") + " (tmp_upload_dir): No such file or directory");
   body.clear();
   REQUIRE(body.append("xyz", 100, folder.path("missing")));  // small ones need no folder
   CHECK(or_throw(body.view()) == "xyz");
@@ -176,7 +177,7 @@ TEST_CASE("body: a full disk is an error, at the first byte that is spooled or a
     Body body;
     const Result<Done> kept = append_in_pieces(body, pattern(300 * 1024), 10'000, memory_max, folder.path());
     REQUIRE_FALSE(kept);
-    CHECK(kept.error() == "write a request body to a file in " + folder.path() + ": File too large");
+    CHECK(kept.error() == "write a request body to a file in " + folder.path() + " (tmp_upload_dir): File too large");
     body.clear();
     REQUIRE(body.append("again", 100, folder.path()));
     CHECK(or_throw(body.view()) == "again");
