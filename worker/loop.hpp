@@ -48,7 +48,7 @@ class Loop final : public Crew::Work {
   void retire(bool sweep);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
   void quit();                                                                          // at once
-  void follow(Order which, const Fd& log);  // error_log or access_log: it has been reopened
+  void follow(Order which, const Fd& log);                 // error_log or access_log: it has been reopened
   void leave_within(std::uint64_t milliseconds) noexcept;  // shortens a retirement
   // A request went past its deadline and its handler is still at it: told once.
   void (*on_stuck)(void* context) = nullptr;
