@@ -28,11 +28,24 @@ std::atomic<LogLevel> lowest{LogLevel::info};
 std::string target_path;  // absolute; empty: stderr. Written by open() alone, before there are threads
 bool is_output_captured = false;
 
+constexpr std::string_view level_names[] = {"TRACE", "DEBUG",    "INFO", "WARNING",
+                                            "ERROR", "CRITICAL", "OFF"};  // spdlog's
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warning: return spdlog::level::warn;
+    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::critical: break;
+  }
+  return spdlog::level::critical;
+}
+
 class LevelName : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& line) override {
-    static constexpr std::string_view names[] = {"TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "OFF"};
-    const std::string_view name = names[message.level];
+    const std::string_view name = level_names[message.level];
     line.append(name.data(), name.data() + name.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
@@ -82,17 +95,6 @@ class OneWriteSink : public spdlog::sinks::sink {
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 };
 
-std::string_view name_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug: return "DEBUG";
-    case LogLevel::info: return "INFO";
-    case LogLevel::warning: return "WARNING";
-    case LogLevel::error: return "ERROR";
-    case LogLevel::critical: break;
-  }
-  return "CRITICAL";
-}
-
 // Memory is out, which is when a line is needed most: made on the stack, of the same shape, control bytes as '?'.
 void write_frugally(LogLevel level, std::string_view text) noexcept try {
   char line[1024];
@@ -101,7 +103,7 @@ void write_frugally(LogLevel level, std::string_view text) noexcept try {
   ::localtime_r(&now, &local);
   char* const text_end = line + sizeof line - 1;
   char* at = line + std::strftime(line, sizeof line, "[%Y-%m-%d %H:%M:%S %z] ", &local);
-  at = fmt::format_to_n(at, text_end - at, "[{}] [{}] ", ::getpid(), name_of(level)).out;
+  at = fmt::format_to_n(at, text_end - at, "[{}] [{}] ", ::getpid(), level_names[to_spdlog(level)]).out;
   const std::size_t count = std::min(text.size(), static_cast<std::size_t>(text_end - at));
   const auto shown = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; };
   at = std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(count), at, shown);
@@ -120,17 +122,6 @@ spdlog::logger& logger() {
     return made;
   }();
   return *only;
-}
-
-spdlog::level::level_enum to_spdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warning: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
-    case LogLevel::critical: break;
-  }
-  return spdlog::level::critical;
 }
 
 }  // namespace

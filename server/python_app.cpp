@@ -9,6 +9,7 @@
 
 #include "server/absolute_paths.hpp"
 #include "server/routes.hpp"
+#include "server/setting_values.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -48,17 +49,6 @@ fs::path called_path(const std::string& program, std::string_view path, const st
   return {};
 }
 
-std::string name_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug: return "debug";
-    case LogLevel::info: return "info";
-    case LogLevel::warning: return "warning";
-    case LogLevel::error: return "error";
-    case LogLevel::critical: break;
-  }
-  return "critical";
-}
-
 }  // namespace
 
 std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
@@ -87,11 +77,12 @@ Options python_options(const Config& config, const Route& route) {
     return std::any_of(route.options.begin(), route.options.end(), [&](const auto& own) { return own.first == key; });
   };
   Options options{{"app", route.app}};
-  const Options settings{{"venv", config.venv},
-                         {"pythonpath", joined(config.pythonpath, ",")},
-                         {"hooks", config.hooks_file},
-                         {"loglevel", config.loglevel == LogLevel::info ? "" : name_of(config.loglevel)},
-                         {"request_buffering", config.request_buffering ? "" : "false"}};
+  const Options settings{
+      {"venv", config.venv},
+      {"pythonpath", joined(config.pythonpath, ",")},
+      {"hooks", config.hooks_file},
+      {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
+      {"request_buffering", config.request_buffering ? "" : "false"}};
   for (const auto& setting : settings) {
     if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);
   }

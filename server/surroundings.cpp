@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/privileges.hpp"
+#include "core/signals.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -13,9 +14,8 @@ namespace {
 // What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
 // do over their sockets. Workers inherit this until they set handlers of their own.
 void ignore_group_signals() {
-  for (const int signo : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ}) {
-    ::signal(signo, SIG_IGN);
-  }
+  disregard_signals({SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
+  for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);  // an error, as to Python itself
 }
 
 // Without `chdir` a generation works where narwhal was started, and that may be a link that a deploy has since set to

@@ -33,6 +33,16 @@ class Memory {
 
 const narwhal_field plain_text = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
 
+narwhal_response plain_response(int status, std::string_view body) noexcept {
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = status;
+  response.fields = &plain_text;
+  response.field_count = 1;
+  response.body = {body.data(), body.size()};
+  return response;
+}
+
 Segment copy_of(std::string_view bytes) {
   Memory memory(bytes.size());
   std::memcpy(memory.data(), bytes.data(), bytes.size());
@@ -232,13 +242,7 @@ int Exchange::respond_without_memory() noexcept {
   body_sent_ = 0;
   try {
     Loan nothing;
-    narwhal_response response{};
-    response.struct_size = sizeof response;
-    response.status = 500;
-    response.fields = &plain_text;
-    response.field_count = 1;
-    response.body = NARWHAL_LITERAL("Internal Server Error\n");
-    respond_with(response, nothing);
+    respond_with(plain_response(500, "Internal Server Error\n"), nothing);
   } catch (const std::bad_alloc&) {
     status_ = 500;
     cut_ = true;
@@ -265,13 +269,7 @@ int Exchange::fail(int status, std::string_view reason) {
   char text[64];
   const std::string_view phrase = protocol::reason_phrase(status).substr(0, sizeof text - 1);
   *std::copy(phrase.begin(), phrase.end(), text) = '\n';
-  narwhal_response response{};
-  response.struct_size = sizeof response;
-  response.status = status;
-  response.fields = &plain_text;
-  response.field_count = 1;
-  response.body = {text, phrase.size() + 1};
-  return respond(response);
+  return respond(plain_response(status, {text, phrase.size() + 1}));
 }
 
 void Exchange::end_for_handler(int result) noexcept {
@@ -291,12 +289,9 @@ void Exchange::end_for_handler(int result) noexcept {
 void Exchange::answer_refusal() {
   const std::string_view text = refusal == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
   const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
-  narwhal_response response{};
-  response.struct_size = sizeof response;
-  response.status = refusal;
+  narwhal_response response = plain_response(refusal, text);
   response.fields = fields;
   response.field_count = refusal == 503 ? 2 : 1;
-  response.body = {text.data(), text.size()};
   Exchange* const outer = std::exchange(running_, this);  // nothing is posted: the loop itself is here
   respond(response);
   running_ = outer;

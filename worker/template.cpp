@@ -25,9 +25,6 @@ class Template {
   explicit Template(TemplateSeat seat) : seat_(std::move(seat)) {}
 
   int run() {
-    // A terminal's Ctrl-C goes to the whole group; whether the template leaves is the master's to say.
-    disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGINT, SIGQUIT});
-    for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);
     install_crash_handlers("Template");
     if (seat_.generation->config.reload) tell_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();

@@ -99,6 +99,7 @@ def sweep(server, faults, ask, kinds=ALLOC, most=80, fresh=False, **arming):
         faults.arm(kinds, number, **arming)
         got = ask()
         if faults.disarm() == 0:
+            assert number > 1, "there was nothing to fail"
             break
         context = f"with number {number} of {kinds} failing {arming}: {str(got)[:200]}\n{server.log()[mark:][-3000:]}"
         if got != good:

@@ -99,10 +99,12 @@ def test_a_failed_allocation_leaves_nothing_behind(faulty):
     eventually("no descriptor more", lambda: len(proc.descriptors(faults.pid)) <= descriptors)
 
 
-@pytest.mark.parametrize("kind, error", [
-    (fault.SEND, errno.ENOBUFS), (fault.SEND, errno.ENOMEM), (fault.READ, errno.ENOMEM), (fault.OPEN, errno.EMFILE),
-    (fault.WRITE, errno.ENOSPC), (fault.WRITE, errno.EIO), (fault.PREAD, errno.EIO)])
-@pytest.mark.parametrize("name", ["written", "body in a file"])
+ON_THE_SOCKET = [(fault.SEND, errno.ENOBUFS), (fault.SEND, errno.ENOMEM), (fault.READ, errno.ENOMEM)]
+ON_A_FILE = [(fault.OPEN, errno.EMFILE), (fault.WRITE, errno.ENOSPC), (fault.WRITE, errno.EIO), (fault.PREAD, errno.EIO)]
+
+
+@pytest.mark.parametrize("name, kind, error", [("written", *call) for call in ON_THE_SOCKET] +
+                         [("body in a file", *call) for call in ON_THE_SOCKET + ON_A_FILE])
 def test_a_call_that_fails_costs_one_answer_at_most(faulty, name, kind, error):
     server, faults = faulty(example("echo"))
     sweep(server, faults, asking(server, REQUESTS[name]), kinds=kind, error=error, most=20)
