@@ -2,6 +2,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import source_rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,3 +29,10 @@ def test_every_decision_that_is_cited_exists():
             cited += [(file, int(number)) for number in re.findall(r"D(\d+)", words)]
     assert [f"{file}: D{number}" for file, number in cited if number not in known] == []
     assert ("tests/http/requirements.md", 64) in cited, "this test reads no citation any more"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "man").glob("*.[1-8]")), ids=lambda page: page.name)
+def test_no_manual_page_quotes_a_list_as_one(page):
+    """Ql quotes all that follows on its line: ".Ql a , b" prints 'a, b' in one pair of quotes. Each word takes a line."""
+    lines = enumerate(page.read_text().splitlines(), 1)
+    assert [f"{page.name}:{number}" for number, line in lines if re.search(r"\b[QDS]q\b.* [,;.] \S|\bQl\b.* [,;.] \S", line)] == []
