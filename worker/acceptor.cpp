@@ -23,7 +23,7 @@ constexpr unsigned spread_slack = 4;  // connections more than the poorest sibli
 constexpr std::uint64_t moment_ms = 5;
 constexpr std::uint64_t rest_ms = 100;  // when the kernel has no memory for a connection
 
-Entrance entrance_of(int listener) {
+LocalAddress local_address_of(int listener) {
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   if (::getsockname(listener, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return {};
@@ -35,8 +35,9 @@ Entrance entrance_of(int listener) {
 
 Acceptor::Acceptor(Loop& loop, const Seat& seat)
     : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {
-  for (const Listener* listener : seat.listeners) entrances_.push_back(entrance_of(listener->fd.get()));
-  if (entrances_.empty()) entrances_.emplace_back();  // what does not come by a listener comes by none with an address
+  for (const Listener* listener : seat.listeners) local_addresses_.push_back(local_address_of(listener->fd.get()));
+  if (local_addresses_.empty())
+    local_addresses_.emplace_back();  // what does not come by a listener comes by none with an address
 }
 
 Result<Done> Acceptor::open(const Seat& seat) {
@@ -210,7 +211,7 @@ bool Acceptor::accept_one(std::size_t index) {
     ::close(fd);
     return true;
   }
-  if (loop_.front().reads_proxy_headers()) connection->expect_proxy_header();
+  if (loop_.proxy_policy().reads_proxy_headers()) connection->expect_proxy_header();
   connection->open(fd);
   return true;
 }

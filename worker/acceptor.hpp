@@ -23,7 +23,7 @@ class Connection;
 class Loop;
 
 // The address a listener is bound to, as text; both empty for a Unix socket.
-struct Entrance {
+struct LocalAddress {
   std::string address, port;
 };
 
@@ -39,7 +39,7 @@ class Acceptor {
   // Requests that siblings have given away: those nobody has taken yet. True when there was one.
   bool take_relayed();
   // Of the listener at this place in the seat; valid for good, any thread.
-  const Entrance& entrance(std::size_t listener) const noexcept { return entrances_[listener]; }
+  const LocalAddress& local_address(std::size_t listener) const noexcept { return local_addresses_[listener]; }
   const Relay& relay() const noexcept { return relay_; }
   const Siblings& siblings() const noexcept { return siblings_; }
 
@@ -57,7 +57,7 @@ class Acceptor {
 
   Loop& loop_;
   std::vector<int> listeners_;
-  std::vector<Entrance> entrances_;
+  std::vector<LocalAddress> local_addresses_;
   Fd set_;
   uv_poll_t poll_{};
   uv_timer_t moment_{};

@@ -318,17 +318,17 @@ void Connection::process() {
 }
 
 bool Connection::take_proxy_header() {
-  const Front::Opening opening = loop_.front().open(in_->view(), peer_);
-  if (opening.status == protocol::Status::need_more) {
+  const ProxyPolicy::ProxyHeader header = loop_.proxy_policy().take_proxy_header(in_->view(), peer_);
+  if (header.status == protocol::Status::need_more) {
     fit_buffer();
     return false;
   }
   proxy_header_due_ = false;
-  if (opening.status == protocol::Status::refused) {
-    refuse(opening.refusal.http_status, opening.refusal.fault);
+  if (header.status == protocol::Status::refused) {
+    refuse(header.refusal.http_status, header.refusal.fault);
     return false;
   }
-  in_->begin += static_cast<std::uint32_t>(opening.consumed);
+  in_->begin += static_cast<std::uint32_t>(header.consumed);
   return true;
 }
 
@@ -377,8 +377,8 @@ bool Connection::process_head() {
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
   exchange.mount = loop_.route(exchange.head);
   Wheel::clear(*this);
-  if (loop_.front().concerns(exchange.head)) [[unlikely]] {
-    if (const protocol::Refusal refusal = loop_.front().apply(exchange.head, peer_, exchange.client)) {
+  if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
+    if (const protocol::Refusal refusal = loop_.proxy_policy().apply(exchange.head, peer_, exchange.client)) {
       refuse(refusal.http_status, refusal.fault);
       return false;
     }

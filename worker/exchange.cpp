@@ -55,9 +55,9 @@ void Exchange::fill_request() {
   request_.peer = {peer.address, peer.text_size};
   request_.peer_port = peer.port;
   request_.client = abi(client_address());
-  const Entrance& entrance = loop_.entrance(peer.listener);
-  request_.listener = {entrance.address.data(), entrance.address.size()};
-  request_.listener_port = {entrance.port.data(), entrance.port.size()};
+  const LocalAddress& local = loop_.local_address(peer.listener);
+  request_.listener = {local.address.data(), local.address.size()};
+  request_.listener_port = {local.port.data(), local.port.size()};
   request_.field_count = static_cast<std::uint32_t>(head.fields.size());
   request_.fields = reinterpret_cast<const narwhal_field*>(head.fields.data());
   request_.body_size = static_cast<std::int64_t>(body.size());

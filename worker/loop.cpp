@@ -31,7 +31,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       slot_(seat.scoreboard->slot(seat.slot)),
       mounts_(std::move(mounts)),
       crew_(*this, seat.generation->config.threads, patience_of(seat.generation->config)),
-      front_(seat.generation->config),
+      proxy_policy_(seat.generation->config),
       acceptor_(*this, seat),
       scratch_(std::make_unique<char[]>(scratch_bytes)),
       current_(seat.generation->config.threads + 1) {

@@ -22,9 +22,9 @@
 #include "worker/connection.hpp"
 #include "worker/crew.hpp"
 #include "worker/exchange.hpp"
-#include "worker/front.hpp"
 #include "worker/list.hpp"
 #include "worker/plugin.hpp"
+#include "worker/proxy_policy.hpp"
 #include "worker/wheel.hpp"
 
 namespace narwhal::worker {
@@ -55,8 +55,10 @@ class Loop final : public Crew::Work {
   void* stuck_context = nullptr;
 
   // ---- for connections ----
-  Front& front() noexcept { return front_; }
-  const Entrance& entrance(std::size_t listener) const noexcept { return acceptor_.entrance(listener); }  // any thread
+  ProxyPolicy& proxy_policy() noexcept { return proxy_policy_; }
+  const LocalAddress& local_address(std::size_t listener) const noexcept {
+    return acceptor_.local_address(listener);
+  }  // any thread
   BufferPool& pool() noexcept { return pool_; }
   Wheel& wheel() noexcept { return wheel_; }
   std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time
@@ -150,7 +152,7 @@ class Loop final : public Crew::Work {
   uv_timer_t relief_{};
   Wheel wheel_;
   BufferPool pool_;
-  Front front_;
+  ProxyPolicy proxy_policy_;
   Acceptor acceptor_;
   AccessLog access_log_;
   std::unique_ptr<char[]> scratch_;

@@ -16,7 +16,7 @@ struct Peer {
   enum class Family : std::uint8_t { local, v4, v6 };
   enum class Trust : std::uint8_t { not_asked, yes, no };
   Family family = Family::local;   // of the socket itself, whatever a PROXY header says
-  Trust trust = Trust::not_asked;  // whether its word about its client is believed; Front's to say
+  Trust trust = Trust::not_asked;  // whether its word about its client is believed; ProxyPolicy decides
   std::uint8_t text_size = 0;
   std::uint8_t listener = 0;  // by which of the worker's listeners it came
   std::uint16_t port = 0;
