@@ -1,4 +1,4 @@
-// Config: every setting, as a value. Defaults stand here and nowhere else; server/settings.cpp gives
+// Config: every setting, as a value. Defaults stand here and nowhere else; server/config/settings.cpp gives
 // each its name in the file and on the command line. Nothing reads the environment or the file later.
 #pragma once
 

@@ -12,8 +12,8 @@
 #include "core/child.hpp"
 #include "core/clock.hpp"
 #include "core/fd.hpp"
+#include "server/child_environment.hpp"
 #include "server/prepare.hpp"
-#include "server/surroundings.hpp"
 #include "server/time_limit.hpp"
 
 namespace narwhal::server {

@@ -9,7 +9,7 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/check_config.hpp"
-#include "server/load_config.hpp"
+#include "server/config/load_config.hpp"
 #include "server/master.hpp"
 #include "worker/worker.hpp"
 

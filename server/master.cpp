@@ -13,7 +13,7 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
-#include "server/load_config.hpp"
+#include "server/config/load_config.hpp"
 
 namespace narwhal::server {
 namespace {

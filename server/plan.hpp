@@ -8,7 +8,7 @@
 
 #include "core/privileges.hpp"
 #include "core/seat.hpp"
-#include "server/listeners.hpp"
+#include "server/sockets/listeners.hpp"
 
 namespace narwhal::server {
 

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "server/python_app.hpp"
-#include "server/staging.hpp"
+#include "server/config/python_app.hpp"
+#include "server/staging/staging.hpp"
 
 namespace narwhal::server {
 namespace {

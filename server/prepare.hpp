@@ -7,9 +7,9 @@
 #include <string>
 #include <variant>
 
+#include "server/config/python_config.hpp"
 #include "server/plan.hpp"
-#include "server/python_config.hpp"
-#include "server/stage_area.hpp"
+#include "server/staging/stage_area.hpp"
 
 namespace narwhal::server {
 

@@ -9,7 +9,7 @@
 #include "core/scoreboard.hpp"
 #include "server/file_watch.hpp"
 #include "server/plan.hpp"
-#include "server/stage_area.hpp"
+#include "server/staging/stage_area.hpp"
 
 namespace narwhal::server {
 

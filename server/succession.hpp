@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "server/generation.hpp"
+#include "server/live_generation.hpp"
 #include "server/prepare.hpp"
 
 namespace narwhal::server {

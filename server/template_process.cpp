@@ -10,7 +10,7 @@
 #include "core/close_all_but.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
-#include "server/surroundings.hpp"
+#include "server/child_environment.hpp"
 
 namespace narwhal::server {
 namespace {

@@ -31,13 +31,13 @@ def test_the_test_reads_the_tree():
     files = source_rules.tree(ROOT, source_rules.SOURCES)
     assert "core/config.hpp" in files and "include/narwhal/plugin.h" in files
     assert not [file for file in files if file.startswith("build/")]
-    assert any(include.name == "core/config.hpp" for include in source_rules.includes_of(ROOT, "core/seat.hpp"))
+    assert any(include.name == "core/config.hpp" for include in source_rules.includes_of(ROOT, "core/generation.hpp"))
 
 
 HEADERS = {name: "#pragma once\n" for name in (
     "include/narwhal/plugin.h", "core/bytes.hpp", "core/log.hpp", "protocol/http1_head.hpp", "worker/worker.hpp",
-    "worker/loop.hpp", "worker/plugin_host.hpp", "server/master.hpp", "admin/admin.hpp", "plugins/static/types.hpp",
-    "examples/shared.hpp")}
+    "worker/loop.hpp", "server/master.hpp", "server/config/settings.hpp", "server/sockets/listeners.hpp",
+    "server/staging/elf.hpp", "plugins/static/types.hpp", "examples/shared.hpp")}
 
 
 @pytest.mark.parametrize("file, include", [
@@ -56,9 +56,16 @@ HEADERS = {name: "#pragma once\n" for name in (
     ("server/reload.cpp", "<narwhal/plugin.h>"),
     ("server/reload.cpp", "<uv.h>"),
     ("server/main.cpp", '"protocol/http1_head.hpp"'),
-    ("admin/admin.cpp", '"worker/plugin_host.hpp"'),
-    ("admin/admin.cpp", '"server/master.hpp"'),
-    ("sdk/check.cpp", '"worker/loop.hpp"'),
+    ("server/config/load.cpp", '"server/master.hpp"'),
+    ("server/config/load.cpp", '"server/sockets/listeners.hpp"'),
+    ("server/sockets/listeners.cpp", '"server/config/settings.hpp"'),
+    ("server/sockets/listeners.cpp", '"server/staging/elf.hpp"'),
+    ("server/staging/staging.cpp", '"server/config/settings.hpp"'),
+    ("server/staging/staging.cpp", '"server/master.hpp"'),
+    ("server/load.cpp", "<yaml-cpp/yaml.h>"),
+    ("server/main.cpp", "<CLI/CLI.hpp>"),
+    ("server/prepare.cpp", "<nettle/sha2.h>"),
+    ("server/config/load.cpp", "<nettle/sha2.h>"),
     ("plugins/wsgi/plugin.cpp", '"core/bytes.hpp"'),
     ("plugins/wsgi/plugin.cpp", '"plugins/static/types.hpp"'),
     ("examples/hello.cpp", '"core/bytes.hpp"'),
@@ -91,11 +98,14 @@ def test_an_edge_that_the_design_does_not_know_is_refused(tmp_path, file, includ
     ("protocol/http1_head.cpp", '"core/bytes.hpp"'),
     ("protocol/http1_head.cpp", "<string_view>"),
     ("server/main.cpp", '"worker/worker.hpp"'),
-    ("server/main.cpp", '"admin/admin.hpp"'),
     ("server/main.cpp", '"server/master.hpp"'),
-    ("server/load.cpp", "<yaml-cpp/yaml.h>"),
-    ("admin/admin.cpp", '"worker/loop.hpp"'),
-    ("sdk/check.cpp", '"worker/plugin_host.hpp"'),
+    ("server/prepare.cpp", '"server/config/settings.hpp"'),
+    ("server/prepare.cpp", '"server/staging/elf.hpp"'),
+    ("server/plan.hpp", '"server/sockets/listeners.hpp"'),
+    ("server/config/settings.cpp", '"core/log.hpp"'),
+    ("server/config/load.cpp", "<yaml-cpp/yaml.h>"),
+    ("server/config/line.cpp", "<CLI/CLI.hpp>"),
+    ("server/staging/digest.cpp", "<nettle/sha2.h>"),
     ("examples/echo.cpp", "<nettle/sha2.h>"),
     ("plugins/wsgi/plugin.cpp", "<Python.h>"),
     ("tests/unit/server_master_test.cpp", '"server/master.hpp"'),

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "server/config_text.hpp"
-#include "server/load_config.hpp"
+#include "server/config/config_text.hpp"
+#include "server/config/load_config.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace narwhal;

@@ -1,4 +1,4 @@
-// A small shared object, written by hand for tests: only what the loader and server/elf.cpp look at.
+// A small shared object, written by hand for tests: only what the loader and server/staging/elf.cpp look at.
 #pragma once
 
 #include <elf.h>

@@ -7,9 +7,9 @@
 #include <sstream>
 #include <string>
 
-#include "server/load_config.hpp"
-#include "server/setting_values.hpp"
-#include "server/settings.hpp"
+#include "server/config/load_config.hpp"
+#include "server/config/setting_values.hpp"
+#include "server/config/settings.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "server/load_config.hpp"
-#include "server/settings.hpp"
+#include "server/config/load_config.hpp"
+#include "server/config/settings.hpp"
 
 using narwhal::Bind;
 using narwhal::Config;

@@ -5,14 +5,14 @@
 #include <string_view>
 #include <vector>
 
-#include "server/absolute_paths.hpp"
-#include "server/bind_address.hpp"
-#include "server/known_names.hpp"
-#include "server/nearest_name.hpp"
-#include "server/setting_values.hpp"
-#include "server/settings.hpp"
-#include "server/shell_words.hpp"
-#include "server/utf8.hpp"
+#include "server/config/absolute_paths.hpp"
+#include "server/config/bind_address.hpp"
+#include "server/config/known_names.hpp"
+#include "server/config/nearest_name.hpp"
+#include "server/config/setting_values.hpp"
+#include "server/config/settings.hpp"
+#include "server/config/shell_words.hpp"
+#include "server/config/utf8.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "server/command_line.hpp"
-#include "server/config_layer.hpp"
-#include "server/load_config.hpp"
-#include "server/setting_values.hpp"
+#include "server/config/command_line.hpp"
+#include "server/config/config_layer.hpp"
+#include "server/config/load_config.hpp"
+#include "server/config/setting_values.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

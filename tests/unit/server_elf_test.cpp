@@ -1,4 +1,4 @@
-#include "server/elf.hpp"
+#include "server/staging/elf.hpp"
 
 #include <dlfcn.h>
 #include <doctest/doctest.h>

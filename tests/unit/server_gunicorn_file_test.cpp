@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "server/gunicorn_file.hpp"
-#include "server/setting_values.hpp"
+#include "server/config/gunicorn_file.hpp"
+#include "server/config/setting_values.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

@@ -1,4 +1,4 @@
-#include "server/listeners.hpp"
+#include "server/sockets/listeners.hpp"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -17,8 +17,8 @@
 
 #include "core/child.hpp"
 #include "core/log.hpp"
-#include "server/socket_activation.hpp"
-#include "server/unix_listener.hpp"
+#include "server/sockets/socket_activation.hpp"
+#include "server/sockets/unix_listener.hpp"
 #include "tests/unit/folder.hpp"
 
 using namespace narwhal;

@@ -1,5 +1,5 @@
 // Python applications: what their plugin is told, and what they are called.
-#include "server/python_app.hpp"
+#include "server/config/python_app.hpp"
 
 #include <doctest/doctest.h>
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "folder.hpp"
-#include "server/load_config.hpp"
+#include "server/config/load_config.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

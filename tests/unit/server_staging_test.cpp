@@ -1,4 +1,4 @@
-#include "server/staging.hpp"
+#include "server/staging/staging.hpp"
 
 #include <dlfcn.h>
 #include <doctest/doctest.h>
@@ -13,7 +13,7 @@
 #include <fstream>
 
 #include "core/child.hpp"
-#include "server/plugin_files.hpp"
+#include "server/staging/plugin_files.hpp"
 #include "tests/unit/elf_image.hpp"
 #include "tests/unit/folder.hpp"
 

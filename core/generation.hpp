@@ -1,0 +1,35 @@
+// Generation: one immutable Config with its staged plugins, and the listening sockets that generations share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/config.hpp"
+#include "core/fd.hpp"
+
+namespace narwhal {
+
+// One bound and listening socket.
+struct Listener {
+  Bind bind;
+  Fd fd;
+  std::string address;     // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
+  bool activated = false;  // handed over by systemd: config has no say, and it is never unlinked
+};
+
+// A plugin as this generation runs it: the private copy, and where it came from.
+struct StagedPlugin {
+  std::string source;  // as the config names it
+  std::string copy;    // absolute path of the private, read-only copy: what is loaded
+  std::string digest;  // hexadecimal
+};
+
+// One generation: everything a reload changes, and nothing that changes after.
+struct Generation {
+  std::uint64_t number = 0;
+  Config config;
+  std::vector<StagedPlugin> plugins;  // one for each of config.routes, same order
+};
+
+}  // namespace narwhal

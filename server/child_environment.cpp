@@ -1,0 +1,47 @@
+#include "server/child_environment.hpp"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/privileges.hpp"
+#include "core/signals.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
+// do over their sockets. Workers inherit this until they set handlers of their own.
+void ignore_group_signals() {
+  disregard_signals({SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
+  for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);  // an error, as to Python itself
+}
+
+// Without `chdir` a generation works where narwhal was started, and that may be a link that a deploy has since set to
+// the next release. It can also be gone, which nobody has to know who does not read from it.
+Result<Done> enter_directory(const Config& config) {
+  if (config.chdir.empty()) {
+    [[maybe_unused]] const int or_stay = ::chdir(config.start_directory.c_str());
+    return Done{};
+  }
+  if (::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  return Done{};
+}
+
+}  // namespace
+
+Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
+  const Config& config = plan.config();
+  ignore_group_signals();
+  if (const auto entered = enter_directory(config); !entered) return entered;
+  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
+  if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;
+  // A plugin that hangs while it is loaded would never see the master's end. Set after the change of user, which
+  // takes it back; workers do not inherit it: they finish their requests first.
+  if (end == EndsWithMaster::yes) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return Done{};
+}
+
+}  // namespace narwhal::server

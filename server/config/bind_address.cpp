@@ -1,0 +1,124 @@
+#include "server/config/bind_address.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <optional>
+
+#include "server/config/utf8.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr std::size_t kHostBytesMax = 253;  // of a DNS name
+
+template <class Number>
+std::optional<Number> whole_number(std::string_view text) {
+  Number number{};
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return number;
+}
+
+bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+// A name or an IPv4 address; empty for every interface.
+bool is_host(std::string_view host) {
+  if (host.empty()) return true;
+  return host.size() <= kHostBytesMax && is_letter_or_digit(host.front()) &&
+         std::all_of(host.begin(), host.end(),
+                     [](char c) { return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_'; });
+}
+
+Result<Bind> parse_unix(std::string_view path) {
+  if (path.starts_with("//")) path.remove_prefix(2);  // Gunicorn's unix://PATH
+  if (path.empty()) return Error{"unix: needs a path"};
+  if (!is_printable(path)) return Error{"the path holds a control character"};
+  if (path.front() == '@') return Error{"abstract Unix sockets are not in this version"};
+  Bind bind;
+  bind.kind = Bind::Kind::unix_socket;
+  bind.path = path;
+  bind.host.clear();
+  bind.port = 0;
+  return bind;
+}
+
+Result<Bind> parse_fd(std::string_view number) {
+  const std::optional<int> fd = whole_number<int>(number);
+  if (!fd || *fd < 0) return Error{"fd://" + std::string(number) + " needs the number of an open descriptor"};
+  Bind bind;
+  bind.kind = Bind::Kind::inherited;
+  bind.fd = *fd;
+  bind.host.clear();
+  bind.port = 0;
+  return bind;
+}
+
+// An address in brackets, with or without a %scope.
+bool is_ipv6(const std::string& host) {
+  const std::string address = host.substr(0, host.find('%'));
+  in6_addr ignored{};
+  return ::inet_pton(AF_INET6, address.c_str(), &ignored) == 1;
+}
+
+std::optional<Error> read_port(std::string_view text, Bind& bind) {
+  const std::optional<std::uint16_t> port = whole_number<std::uint16_t>(text);
+  if (!port) return Error{"port '" + std::string(text) + "' is not a number from 0 to 65535"};
+  bind.port = *port;
+  return std::nullopt;
+}
+
+Result<Bind> parse_bracketed(std::string_view text) {
+  const std::size_t end = text.find(']');
+  if (end == std::string_view::npos) return Error{"'[' without ']'"};
+  Bind bind;
+  bind.host = text.substr(1, end - 1);
+  if (!is_ipv6(bind.host)) return Error{"'" + bind.host + "' is not an IPv6 address"};
+  std::string_view rest = text.substr(end + 1);
+  if (rest.empty()) return bind;
+  if (!take_prefix(rest, ":")) return Error{"after ']' comes :PORT, not '" + std::string(rest) + "'"};
+  if (std::optional<Error> fault = read_port(rest, bind)) return *fault;
+  return bind;
+}
+
+Result<Bind> parse_tcp(std::string_view text) {
+  if (text.starts_with('[')) return parse_bracketed(text);
+  if (std::count(text.begin(), text.end(), ':') > 1) return Error{"an IPv6 address needs brackets: [::1]:8000"};
+  Bind bind;
+  const std::size_t colon = text.find(':');
+  bind.host = text.substr(0, colon);
+  if (colon == std::string_view::npos && !bind.host.empty() && whole_number<std::uint64_t>(bind.host)) {
+    return Error{"a port alone is written :" + bind.host};
+  }
+  if (bind.host == "*") return Error{"every interface is written 0.0.0.0:PORT, [::]:PORT or :PORT"};
+  if (!is_host(bind.host)) return Error{"'" + bind.host + "' is not a host name or address"};
+  if (colon == std::string_view::npos) return bind;
+  if (std::optional<Error> fault = read_port(text.substr(colon + 1), bind)) return *fault;
+  return bind;
+}
+
+}  // namespace
+
+Result<Bind> parse_bind(std::string_view text) {
+  for (const std::string_view wire : {"fastcgi", "scgi", "uwsgi", "https"}) {
+    if (text.starts_with(std::string(wire) + "://")) {
+      return Error{"the wire '" + std::string(wire) + "' is not in this version of narwhal"};
+    }
+  }
+  const bool named = take_prefix(text, "http://") || take_prefix(text, "tcp://");
+  if (named && text.ends_with('/')) text.remove_suffix(1);  // as a browser shows it
+  if (text.empty()) return Error{"is empty"};
+  if (take_prefix(text, "unix:")) return parse_unix(text);
+  if (take_prefix(text, "fd://")) return parse_fd(text);
+  return parse_tcp(text);
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,165 @@
+#include "server/config/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/config/known_names.hpp"
+#include "server/config/setting_values.hpp"
+
+namespace narwhal::server {
+namespace {
+
+struct ModeFlag {
+  Mode mode;
+  const char* flags;
+};
+// The one that asks for least comes first: it wins.
+constexpr ModeFlag kModeFlags[] = {
+    {Mode::help, "-h,--help"},
+    {Mode::version, "-v,--version"},
+    {Mode::print, "--print-config"},
+    {Mode::check, "--check-config"},
+};
+
+// An option that takes one text each time it is given, any number of times.
+CLI::Option* add_valued(CLI::App& app, const std::string& flags) {
+  return app.add_option(flags)
+      ->type_size(1)
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args(false);
+}
+
+// "--name=" to "--name" and "": CLI11 would take the next word for its value.
+std::vector<std::string> part_empty_values(std::vector<std::string> words) {
+  std::vector<std::string> result;
+  bool words_only = false;
+  for (std::string& word : words) {
+    words_only = words_only || word == "--";
+    const bool empty_value = !words_only && word.starts_with("--") && word.find('=') + 1 == word.size();
+    if (empty_value) word.pop_back();
+    result.push_back(std::move(word));
+    if (empty_value) result.emplace_back();
+  }
+  return result;
+}
+
+// "--proxy-protocol" to "--proxy-protocol auto", unless the next word is a value that the setting takes: an APP is none.
+std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
+  for (const Setting& setting : settings()) {
+    if (setting.bare.empty()) continue;
+    const auto end = std::find(words.begin(), words.end(), "--");
+    const auto flag = std::find(words.begin(), end, long_flag(setting));
+    if (flag == end) continue;
+    Config unused;
+    const bool has_value = flag + 1 != end && !set_value(setting, flag[1], unused);
+    if (!has_value) words.emplace(flag + 1, setting.bare);
+  }
+  return words;
+}
+
+// CLI11 says "--workers: 1 required  missing".
+std::string missing_value_text(const std::string& theirs) {
+  return theirs.substr(0, theirs.find(':')) + ": needs a value";
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::string& source) : source_(source), where_(source == "command line" ? "" : source + ": ") {
+    app_.set_help_flag();
+    app_.allow_extras();
+    for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
+    config_ = add_valued(app_, "-c,--config");
+    for (const Setting& setting : settings()) {
+      const std::string flags = (setting.switches_off() ? "!" : "") + std::string(setting.flags);
+      CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
+      options_.emplace_back(&setting, option);
+    }
+    for (const MootFlag& flag : moot_flags()) moot_.emplace_back(flag, add_valued(app_, std::string(flag.flags)));
+  }
+
+  CommandLine parse(std::vector<std::string> words) {
+    words = part_empty_values(fill_bare_flags(std::move(words)));
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+    try {
+      app_.parse(std::move(words));
+    } catch (const CLI::ArgumentMismatch& fault) {
+      this->fault(missing_value_text(fault.what()));
+      return std::move(line_);
+    } catch (const CLI::ParseError& fault) {
+      this->fault(fault.what());
+      return std::move(line_);
+    }
+    take_flags();
+    take_words();
+    return std::move(line_);
+  }
+
+ private:
+  void take_flags() {
+    for (const auto& [mode, option] : modes_) {
+      if (option->count() > 0 && !line_.mode) line_.mode = mode;
+    }
+    if (config_->count() > 0) line_.config = config_->results().back();
+    for (const auto& [setting, option] : options_) {
+      if (option->count() == 0) continue;
+      Assignment assignment{setting, {}, source_};
+      const std::string where = where_ + std::string(long_flag(*setting));
+      for (const std::string& text : option->results()) assignment.values.push_back({text, where});
+      if (!setting->is_list()) assignment.values.erase(assignment.values.begin(), assignment.values.end() - 1);
+      line_.layer.assignments.push_back(std::move(assignment));
+    }
+    for (const auto& [flag, option] : moot_) {
+      if (option->count() == 0) continue;
+      const std::string text = moot_flag_fault(flag, option->results().back());
+      if (!text.empty()) fault(text);
+    }
+  }
+
+  // What CLI11 did not know: words are APP, all else is an unknown flag; after "--" there are only words.
+  void take_words() {
+    std::vector<std::string> words;
+    bool unknown = false, words_only = false;
+    for (const std::string& word : app_.remaining()) {
+      const bool is_flag = !words_only && word.size() > 1 && word.front() == '-';
+      if (!is_flag) {
+        words.push_back(word);
+      } else if (word == "--") {
+        words_only = true;
+      } else {
+        unknown = true;
+        fault(unknown_flag_text(word.substr(0, word.find('='))));
+      }
+    }
+    // After an unknown flag, its value looks like an APP.
+    if (!unknown) take_app(words);
+  }
+
+  void take_app(const std::vector<std::string>& words) {
+    if (words.empty()) return;
+    if (words.size() > 1) fault("one APP at a time: '" + words[1] + "' comes after '" + words[0] + "'");
+    if (words[0].empty()) fault("APP is empty");
+    line_.layer.app = Located{words[0], where_ + "APP"};
+    line_.layer.origin = source_;
+  }
+
+  void fault(const std::string& text) { line_.layer.faults.push_back(where_ + text); }
+
+  const std::string& source_;
+  std::string where_;
+  CLI::App app_;
+  std::vector<std::pair<Mode, CLI::Option*>> modes_;
+  std::vector<std::pair<const Setting*, CLI::Option*>> options_;
+  std::vector<std::pair<MootFlag, CLI::Option*>> moot_;
+  CLI::Option* config_ = nullptr;
+  CommandLine line_;
+};
+
+}  // namespace
+
+CommandLine parse_command_line(std::vector<std::string> words, const std::string& source) {
+  return Parser(source).parse(std::move(words));
+}
+
+}  // namespace narwhal::server

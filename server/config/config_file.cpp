@@ -1,0 +1,219 @@
+#include "server/config/config_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <sstream>
+
+#include "core/fd.hpp"
+#include "server/config/utf8.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1024 * 1024;
+constexpr std::size_t kDepthMax = 16;
+constexpr std::size_t kNodesMax = 50'000;  // aliases counted as what they stand for
+
+// yaml-cpp throws its faults through here; so do we, and parse_yaml() turns both into an Error.
+[[noreturn]] void refuse(const YAML::Mark& mark, const std::string& reason) {
+  throw YAML::ParserException(mark, reason);
+}
+
+std::size_t count_nodes(const YamlNode& node) {
+  std::size_t count = 1;
+  for (const YamlNode& item : node.items) count += count_nodes(item);
+  return count;
+}
+
+std::size_t depth_of(const YamlNode& node) {
+  std::size_t deepest = 0;
+  for (const YamlNode& item : node.items) deepest = std::max(deepest, depth_of(item));
+  return deepest + 1;
+}
+
+// Events in, one YamlNode out. open_ holds the lists and maps around the place we are at.
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  YamlNode take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add(mark, anchor, located(mark, YamlNode::Kind::null));
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    check_tag(mark, tag);
+    check_text(mark, value);
+    YamlNode node = located(mark, YamlNode::Kind::scalar);
+    node.text = value;
+    add(mark, anchor, std::move(node));
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto known = anchored_.find(anchor);
+    if (known == anchored_.end()) refuse(mark, "this alias is inside what it stands for");
+    if (open_.size() + depth_of(known->second) > kDepthMax) refuse(mark, "nested too deeply");
+    nodes_ += count_nodes(known->second);
+    YamlNode copy = known->second;
+    copy.line = mark.line + 1;
+    copy.column = mark.column + 1;
+    add(mark, YAML::NullAnchor, std::move(copy));
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, YamlNode::Kind::list);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, YamlNode::Kind::map);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    YamlNode node;
+    YAML::Mark mark;
+    YAML::anchor_t anchor;
+  };
+
+  static YamlNode located(const YAML::Mark& mark, YamlNode::Kind kind) {
+    YamlNode node;
+    node.kind = kind;
+    node.line = mark.line + 1;
+    node.column = mark.column + 1;
+    return node;
+  }
+
+  static void check_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags such as '" + tag + "' are not read here");
+  }
+
+  // The file is text, but yaml-cpp makes one byte each of these two. (A NUL is for those to refuse who know what it is in.)
+  static void check_text(const YAML::Mark& mark, std::string value) {
+    std::replace(value.begin(), value.end(), '\0', ' ');
+    if (find_not_text(value)) refuse(mark, "the escapes \\N and \\_ are not read here: write the character itself");
+  }
+
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
+    check_tag(mark, tag);
+    if (open_.size() >= kDepthMax) refuse(mark, "nested too deeply");
+    open_.push_back(Open{located(mark, kind), mark, anchor});
+  }
+
+  void close() {
+    Open closed = std::move(open_.back());
+    open_.pop_back();
+    add(closed.mark, closed.anchor, std::move(closed.node));
+  }
+
+  void add(const YAML::Mark& mark, YAML::anchor_t anchor, YamlNode node) {
+    if (++nodes_ > kNodesMax) refuse(mark, "too many values");
+    if (anchor != YAML::NullAnchor) {
+      nodes_ += count_nodes(node);  // the copy that is kept
+      anchored_[anchor] = node;
+    }
+    if (open_.empty()) {
+      root_ = std::move(node);
+    } else {
+      open_.back().node.items.push_back(std::move(node));
+    }
+  }
+
+  YamlNode root_;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, YamlNode> anchored_;
+  std::size_t nodes_ = 0;
+};
+
+std::string place(const std::string& file_name, int line, int column) {
+  return file_name + ":" + std::to_string(line) + ":" + std::to_string(column) + ": ";
+}
+
+// yaml-cpp's words for the commonest mistakes, in a person's.
+struct Rewording {
+  std::string_view theirs, ours;
+};
+constexpr Rewording kRewordings[] = {
+    {"illegal block entry", "a '-' here begins a list: quote it, or give the list lines of its own"},
+    {"unknown token", "a value that begins with this character needs quotes"},
+    {"illegal map value", "a ':' too many: the value needs quotes, or the indentation is wrong"},
+    {"end of map not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
+    {"end of sequence not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
+    {"end of sequence flow not found", "a '[' is not closed"},
+    {"end of map flow not found", "a '{' is not closed"},
+    {"illegal EOF in scalar", "a quote is not closed"},
+    {"alias not found after *", "'*' begins an alias: quote it"},
+    {"anchor not found after &", "'&' begins an anchor: quote it"},
+};
+
+std::string_view reword(std::string_view theirs) {
+  for (const Rewording& each : kRewordings) {
+    if (each.theirs == theirs) return each.ours;
+  }
+  return theirs;
+}
+
+Error place_error(const std::string& file_name, const YAML::Exception& fault) {
+  if (fault.mark.is_null()) return Error{file_name + ": " + fault.msg};
+  return Error{place(file_name, fault.mark.line + 1, fault.mark.column + 1) + std::string(reword(fault.msg))};
+}
+
+class AnotherDocument : public TreeBuilder {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { refuse(mark, "a second document: only one is read"); }
+};
+
+}  // namespace
+
+Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name) {
+  if (text.size() > kFileBytesMax) return Error{file_name + ": is larger than 1 MiB"};
+  if (const std::optional<TextPlace> odd = find_not_text(text)) {
+    return Error{place(file_name, odd->line, odd->column) + "this byte is not UTF-8 text"};
+  }
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    TreeBuilder tree;
+    if (!parser.HandleNextDocument(tree)) return YamlNode{};
+    AnotherDocument none;
+    parser.HandleNextDocument(none);
+    return tree.take();
+  } catch (const YAML::Exception& fault) {
+    return place_error(file_name, fault);
+  } catch (const std::exception& fault) {
+    return Error{file_name + ": " + fault.what()};
+  }
+}
+
+Result<FileText> read_config_file(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file && errno == ENOENT) return FileText{};
+  if (!file) return errno_error("open " + path);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return errno_error("stat " + path);
+  if (!S_ISREG(status.st_mode)) return Error{path + ": is not a file"};
+  FileText result{true, {}};
+  char buffer[16 * 1024];
+  while (result.text.size() <= kFileBytesMax) {
+    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error("read " + path);
+    if (count == 0) break;
+    result.text.append(buffer, static_cast<std::size_t>(count));
+  }
+  return result;
+}
+
+}  // namespace narwhal::server

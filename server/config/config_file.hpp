@@ -1,0 +1,24 @@
+// narwhal.yaml: the file's bytes, and their form as YAML. What the keys mean is config_keys.hpp's.
+// Trust   the text may be anything: its size, the depth and number of its values, and what aliases make of
+//         them are bounded. Bytes that are not UTF-8 are refused.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/result.hpp"
+#include "server/config/yaml_node.hpp"
+
+namespace narwhal::server {
+
+// One document; an empty text is a null node. The error is "file:line:column: reason".
+Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name);
+
+struct FileText {
+  bool found = false;
+  std::string text;
+};
+// The whole file, up to 1 MiB. A missing one is not found, anything else that stops the reading an Error.
+Result<FileText> read_config_file(const std::string& path);
+
+}  // namespace narwhal::server

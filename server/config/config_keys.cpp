@@ -1,0 +1,215 @@
+#include "server/config/config_keys.hpp"
+
+#include <set>
+
+#include "server/config/known_names.hpp"
+#include "server/config/nearest_name.hpp"
+#include "server/config/utf8.hpp"
+
+namespace narwhal::server {
+namespace {
+
+using Kind = YamlNode::Kind;
+
+// YAML has no key of more than 1,024 bytes on a line, and escaped for print one may be four times as long.
+constexpr std::size_t kNameBytesMax = 200;
+
+const char* kind_text(const YamlNode& node) {
+  switch (node.kind) {
+    case Kind::null: return "nothing";
+    case Kind::scalar: return "one value";
+    case Kind::list: return "a list";
+    case Kind::map: return "a map";
+  }
+  return "";
+}
+
+// Walks one document. Every method goes on after a fault, so that one reading tells them all.
+class KeyReader {
+ public:
+  explicit KeyReader(const std::string& file_name) : file_name_(file_name) {}
+
+  Layer read(const YamlNode& document) {
+    if (document.kind == Kind::null) return std::move(layer_);
+    if (document.kind != Kind::map) {
+      fault(document, "", "is " + std::string(kind_text(document)) + ", not a map such as 'workers: 4'");
+      return std::move(layer_);
+    }
+    for_each_key(document, "", [this](const YamlNode& key, const YamlNode& value) { read_key(key, value); });
+    return std::move(layer_);
+  }
+
+ private:
+  std::string where(const YamlNode& node, const std::string& name) const {
+    const std::string place = file_name_ + ":" + std::to_string(node.line) + ":" + std::to_string(node.column);
+    return name.empty() ? place : place + ": " + name;
+  }
+  std::string origin(const YamlNode& node) const { return file_name_ + ":" + std::to_string(node.line); }
+  void fault(const YamlNode& node, const std::string& name, const std::string& reason) {
+    layer_.faults.push_back(where(node, name) + ": " + reason);
+  }
+
+  // Calls back for each pair whose key is a plain word that was not there before.
+  template <class Callback>
+  void for_each_key(const YamlNode& map, const std::string& name, Callback callback) {
+    std::set<std::string> seen;
+    for (std::size_t at = 0; at + 1 < map.items.size(); at += 2) {
+      const YamlNode& key = map.items[at];
+      if (key.kind != Kind::scalar) {
+        fault(key, name, "a key must be a word");
+      } else if (!seen.insert(key.text).second) {
+        fault(key, name, "key '" + key.text + "' is there twice");
+      } else {
+        callback(key, map.items[at + 1]);
+      }
+    }
+  }
+
+  void read_key(const YamlNode& key, const YamlNode& value) {
+    if (key.text == "routes") return read_routes(value);
+    if (key.text == "app" || key.text == "wsgi_app") return read_app(key, value);
+    if (key.text == "options") {
+      layer_.options = Located{"", where(key, "options")};
+      layer_.root_options = read_options(value, "options");
+      return;
+    }
+    const Setting* setting = find_setting(key.text);
+    if (setting == nullptr) return fault(key, "", unknown_key_text(key.text));
+    read_setting(*setting, key, value);
+  }
+
+  void read_setting(const Setting& setting, const YamlNode& key, const YamlNode& value) {
+    const std::string name(setting.name);
+    Assignment assignment{&setting, {}, origin(key)};
+    switch (value.kind) {
+      case Kind::null: return;  // as a template engine leaves it: the default
+      case Kind::scalar: assignment.values.push_back({value.text, where(value, name)}); break;
+      case Kind::list:
+        if (!setting.is_list()) return fault(value, name, "is a list, not one value");
+        read_items(value, name, assignment);
+        break;
+      case Kind::map:
+        if (!setting.is_map()) return fault(value, name, "is a map, not one value");
+        read_variables(value, name, assignment);
+        break;
+    }
+    if (name == "bind" && assignment.values.empty()) return fault(value, name, "names no address");
+    layer_.assignments.push_back(std::move(assignment));
+  }
+
+  void read_items(const YamlNode& list, const std::string& name, Assignment& assignment) {
+    for (const YamlNode& item : list.items) {
+      if (item.kind != Kind::scalar) {
+        fault(item, name, "holds " + std::string(kind_text(item)) + " where one value is due");
+      } else {
+        assignment.values.push_back({item.text, where(item, name)});
+      }
+    }
+  }
+
+  // Pairs as a map: {NAME: VALUE}.
+  void read_variables(const YamlNode& map, const std::string& name, Assignment& assignment) {
+    for (const auto& [variable, text] : read_options(map, name)) {
+      assignment.values.push_back({variable + "=" + text, where(map, name)});
+    }
+  }
+
+  // `wsgi_app` is Gunicorn's word for it.
+  void read_app(const YamlNode& key, const YamlNode& value) {
+    if (value.kind == Kind::null) return;
+    std::string app = read_text(value, key.text);
+    if (app.empty()) return;
+    if (layer_.app) return fault(key, "", "'app' and 'wsgi_app' are the same setting: one of them is enough");
+    layer_.app = Located{std::move(app), where(value, key.text)};
+    layer_.origin = origin(value);
+  }
+
+  // A plugin's options: plain values by key, in order. An empty one is as good as absent.
+  Options read_options(const YamlNode& value, const std::string& name) {
+    Options options;
+    if (value.kind == Kind::null) return options;
+    if (value.kind != Kind::map) {
+      fault(value, name, "is " + std::string(kind_text(value)) + ", not a map");
+      return options;
+    }
+    for_each_key(value, name, [&](const YamlNode& key, const YamlNode& item) {
+      const bool has_nul = item.kind == Kind::scalar && (key.text + item.text).find('\0') != std::string::npos;
+      if (has_nul) {
+        fault(item, name, "holds a NUL");
+      } else if (key.text.size() > kNameBytesMax) {
+        fault(key, name,
+              "holds a name of " + std::to_string(key.text.size()) + " bytes: " + std::to_string(kNameBytesMax) +
+                  " is the most");
+      } else if (item.kind == Kind::scalar) {
+        options.emplace_back(key.text, item.text);
+      } else if (item.kind != Kind::null) {
+        fault(item, name + "." + key.text, "is " + std::string(kind_text(item)) + ", not one value");
+      }
+    });
+    return options;
+  }
+
+  // A word that must be there; empty after a fault.
+  std::string read_text(const YamlNode& value, const std::string& name) {
+    const bool has_text = value.kind == Kind::scalar && !value.text.empty();
+    if (has_text && !is_printable(value.text)) {
+      fault(value, name, "holds a control character");
+      return {};
+    }
+    if (!has_text) {
+      const std::string found = value.kind == Kind::scalar ? "empty" : kind_text(value);
+      fault(value, name, "is " + found + ", not the path or name of a plugin");
+      return {};
+    }
+    return value.text;
+  }
+
+  void read_routes(const YamlNode& value) {
+    if (value.kind == Kind::null) return;
+    if (value.kind != Kind::list) {
+      return fault(value, "routes", "is " + std::string(kind_text(value)) + ", not a list of {prefix, app, options}");
+    }
+    for (const YamlNode& item : value.items) read_route(item);
+  }
+
+  void read_route(const YamlNode& item) {
+    if (item.kind != Kind::map) {
+      return fault(item, "routes", "holds " + std::string(kind_text(item)) + ", not a map of prefix, app, options");
+    }
+    LocatedRoute located{{}, where(item, "routes"), origin(item)};
+    bool has_prefix = false, has_app = false;
+    for_each_key(item, "routes", [&](const YamlNode& key, const YamlNode& value) {
+      if (key.text == "prefix") {
+        has_prefix = true;
+        located.route.prefix = value.kind == Kind::scalar ? value.text : "";
+        if (value.kind != Kind::scalar) fault(value, "prefix", std::string("is ") + kind_text(value) + ", not a path");
+      } else if (key.text == "app") {
+        has_app = true;
+        located.route.app = read_text(value, "app");
+      } else if (key.text == "options") {
+        located.route.options = read_options(value, "options");
+      } else {
+        fault_route_key(key);
+      }
+    });
+    if (!has_prefix) fault(item, "routes", "'prefix' is missing (\"/\" is the root)");
+    if (!has_app) fault(item, "routes", "'app' is missing");
+    if (has_prefix && has_app) layer_.routes.push_back(std::move(located));
+  }
+
+  void fault_route_key(const YamlNode& key) {
+    static constexpr std::string_view known[] = {"prefix", "app", "options"};
+    const std::string_view near = nearest_name(key.text, known);
+    const std::string hint = near.empty() ? " in a route" : ": did you mean '" + std::string(near) + "'?";
+    fault(key, "", "unknown key '" + key.text + "'" + hint);
+  }
+
+  const std::string& file_name_;
+  Layer layer_;
+};
+
+}  // namespace
+
+Layer read_keys(const YamlNode& document, const std::string& file_name) { return KeyReader(file_name).read(document); }
+
+}  // namespace narwhal::server

@@ -1,0 +1,97 @@
+#include "server/config/config_layer.hpp"
+
+#include <algorithm>
+
+#include "server/config/routes.hpp"
+#include "server/config/setting_values.hpp"
+
+namespace narwhal::server {
+namespace {
+
+void apply(const Assignment& assignment, Draft& draft) {
+  const Setting& setting = *assignment.setting;
+  clear_list(setting, draft.config);
+  for (const Located& value : assignment.values) {
+    std::optional<std::string> fault = set_value(setting, value.text, draft.config);
+    if (fault) draft.faults.push_back(value.where + ": " + *fault);
+  }
+  draft.origins[std::string(setting.name)] = assignment.origin;
+}
+
+// The root route is written as `app`, or as a route of prefix "/"; an APP of a later source replaces either's.
+class RouteTable {
+ public:
+  explicit RouteTable(Draft& draft) : draft_(draft) {}
+
+  void add_all(const Layer& layer) {
+    if (layer.app) set_root_app(layer);
+    if (layer.options) {
+      root_options_ = layer.root_options;
+      options_where_ = layer.options->where;
+    }
+    for (const LocatedRoute& located : layer.routes) add(located);
+  }
+
+  void finish() {
+    if (root_app_) {
+      draft_.config.routes.push_back(Route{"", *root_app_, root_options_});
+    } else if (!options_where_.empty()) {
+      draft_.faults.push_back(options_where_ + ": there is no 'app' that these options are for");
+    }
+    sort_routes(draft_.config.routes);
+  }
+
+ private:
+  void set_root_app(const Layer& layer) {
+    draft_.origins["app"] = layer.origin;
+    root_where_ = layer.app->where;
+    std::vector<Route>& routes = draft_.config.routes;
+    for (Route& route : routes) {
+      if (!route.prefix.empty()) continue;
+      route.app = layer.app->text;
+      return;
+    }
+    root_app_ = layer.app->text;
+  }
+
+  void add(const LocatedRoute& located) {
+    Result<std::string> prefix = normal_prefix(located.route.prefix);
+    if (!prefix) return fault(located, prefix.error());
+    if (prefix->empty() && root_app_) return fault(located, "'/' has an app already, at " + root_where_);
+    for (const Route& other : draft_.config.routes) {
+      if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' is there twice");
+    }
+    draft_.config.routes.push_back(Route{*prefix, located.route.app, located.route.options});
+    draft_.origins.try_emplace("routes", located.origin);
+    if (prefix->empty()) draft_.origins["app"] = located.origin;
+  }
+
+  void fault(const LocatedRoute& located, const std::string& reason) {
+    draft_.faults.push_back(located.where + ": " + reason);
+  }
+
+  Draft& draft_;
+  std::optional<std::string> root_app_;
+  Options root_options_;
+  std::string root_where_, options_where_;
+};
+
+}  // namespace
+
+Draft merge_layers(const std::vector<Layer>& layers) {
+  Draft draft;
+  RouteTable routes(draft);
+  for (const Layer& layer : layers) {
+    const std::size_t faults_before = draft.faults.size();
+    draft.faults.insert(draft.faults.end(), layer.faults.begin(), layer.faults.end());
+    for (const Assignment& assignment : layer.assignments) apply(assignment, draft);
+    routes.add_all(layer);
+    draft.config.sources.insert(draft.config.sources.end(), layer.files.begin(), layer.files.end());
+    if (draft.faults.size() > faults_before) draft.exit_code = std::max(draft.exit_code, layer.exit_code);
+  }
+  routes.finish();
+  if (!draft.faults.empty()) draft.exit_code = std::max(draft.exit_code, 1);
+  return draft;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,158 @@
+#include "server/config/config_text.hpp"
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "server/config/setting_values.hpp"
+#include "server/config/settings.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr std::size_t kFlagsWidth = 38;
+constexpr std::size_t kDefaultBytesMax = 24;
+constexpr std::size_t kOriginColumn = 50;
+
+constexpr const char* kUsage = R"(Usage: narwhal [OPTION]... [APP]
+
+Serve APP through forked workers. APP is the path of a plugin (.so), an installed one's name, or a
+Python application (module:callable).
+
+Examples:
+  narwhal ./hello.so                            on http://127.0.0.1:8000, one worker
+  narwhal -w 4 -b 0.0.0.0:80 -b unix:/run/hello.sock ./hello.so
+  narwhal -w 4 --venv /srv/shop/venv shop.web:app
+  narwhal -c /etc/narwhal.yaml --check-config   is all well? exit 0 if so
+)";
+
+constexpr std::pair<const char*, const char*> kProgramFlags[] = {
+    {"  -c, --config FILE", "settings from this file [./narwhal.yaml, ./gunicorn.conf.py]"},
+    {"      --check-config", "load settings and plugins, say what is wrong"},
+    {"      --print-config", "print all settings and where they come from"},
+    {"  -v, --version", "print the version"},
+    {"  -h, --help", "print this"},
+};
+
+constexpr const char* kClosing = R"(
+-b, -e and the lists for proxies may be repeated. A switch is turned off with --flag=false.
+Bytes may end in K, M or G.
+A flag wins over NARWHAL_CMD_ARGS, that over the file, that over the default.
+See narwhal(1) and narwhal.yaml(5).
+)";
+
+// "  -w, --workers INT": the short flag, if any, and the main long one.
+std::string flags_text(const Setting& setting) {
+  const bool has_short = !setting.flags.starts_with("--");
+  const std::string start = has_short ? std::string(setting.flags.substr(0, 2)) + ", " : "    ";
+  const std::string metavar = setting.metavar.empty() ? "" : " " + std::string(setting.metavar);
+  return "  " + start + std::string(long_flag(setting)) + metavar;
+}
+
+// "[30 seconds]", "[off]", "[none]".
+std::string default_text(const Setting& setting) {
+  static const Config defaults;
+  const std::vector<std::string> texts = value_texts(setting, defaults);
+  if (setting.is_switch()) return (texts[0] == "true") != setting.switches_off() ? "[on]" : "[off]";
+  const std::string all = fmt::format("{}", fmt::join(texts, ","));
+  if (all.empty()) return "[none]";
+  if (all.size() > kDefaultBytesMax) return "[Gunicorn's]";
+  return "[" + all + (setting.unit.empty() ? "" : " " + std::string(setting.unit)) + "]";
+}
+
+bool is_plain_word(const std::string& text) {
+  const bool letters = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' ||
+           c == '_' || c == '-';
+  });
+  static constexpr std::string_view other[] = {"null", "Null", "NULL", "-", "--", "---", "..."};
+  return letters && !text.empty() && std::find(std::begin(other), std::end(other), text) == std::end(other) &&
+         text.front() != '-';
+}
+
+// Plain where YAML reads it back as the same text, else in double quotes.
+std::string quoted(const std::string& text) {
+  if (is_plain_word(text)) return text;
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      result += c;
+    }
+  }
+  return result + "\"";
+}
+
+std::string with_origin(const std::string& line, const std::string& origin) {
+  return fmt::format("{:<{}}  # {}\n", line, kOriginColumn, origin);
+}
+
+void print_options(const Options& options, const std::string& indent, std::string& out) {
+  if (options.empty()) return;
+  out += indent + "options:\n";
+  for (const auto& [key, value] : options) out += indent + "  " + quoted(key) + ": " + quoted(value) + "\n";
+}
+
+std::string origin_of(const std::vector<Origin>& origins, std::string_view key) {
+  const auto found =
+      std::find_if(origins.begin(), origins.end(), [key](const Origin& origin) { return origin.key == key; });
+  return found == origins.end() ? "default" : found->from;
+}
+
+void print_routes(const Config& config, const std::vector<Origin>& origins, std::string& out) {
+  const auto root =
+      std::find_if(config.routes.begin(), config.routes.end(), [](const Route& route) { return route.prefix.empty(); });
+  const bool has_root = root != config.routes.end();
+  out += with_origin("app: " + (has_root ? quoted(root->app) : "null"), origin_of(origins, "app"));
+  if (has_root) print_options(root->options, "", out);
+  const bool has_others = config.routes.size() > (has_root ? 1u : 0u);
+  out += with_origin(has_others ? "routes:" : "routes: []", has_others ? origin_of(origins, "routes") : "default");
+  for (const Route& route : config.routes) {
+    if (route.prefix.empty()) continue;
+    out += "  - prefix: " + quoted(route.prefix) + "\n    app: " + quoted(route.app) + "\n";
+    print_options(route.options, "    ", out);
+  }
+}
+
+void print_setting(const Setting& setting, const Config& config, const std::string& origin, std::string& out) {
+  const std::string name(setting.name);
+  const std::vector<std::string> texts = value_texts(setting, config);
+  if (!setting.is_list()) {
+    const bool bare = setting.metavar == "INT" || setting.metavar == "MODE" || setting.is_switch();
+    out += with_origin(name + ": " + (bare ? texts[0] : quoted(texts[0])), origin);
+    return;
+  }
+  out += with_origin(name + (texts.empty() ? ": []" : ":"), origin);
+  for (const std::string& text : texts) out += "  - " + quoted(text) + "\n";
+}
+
+}  // namespace
+
+std::string help_text() {
+  std::string text = kUsage;
+  text += "\nThe program\n";
+  for (const auto& [flags, what] : kProgramFlags) text += fmt::format("{:<{}}{}\n", flags, kFlagsWidth, what);
+  std::optional<Group> group;
+  for (const Setting& setting : settings()) {
+    if (std::exchange(group, setting.group) != setting.group) text += fmt::format("\n{}\n", group_title(setting.group));
+    text += fmt::format("{:<{}}{} {}\n", flags_text(setting), kFlagsWidth, setting.help, default_text(setting));
+  }
+  return text + kClosing;
+}
+
+std::string print_text(const Config& config, const std::vector<Origin>& origins) {
+  std::string text;
+  print_routes(config, origins, text);
+  for (const Setting& setting : settings()) {
+    print_setting(setting, config, origin_of(origins, setting.name), text);
+  }
+  if (!config.hooks_file.empty()) text += "# Workers run the hooks of " + quoted(config.hooks_file) + "\n";
+  return text;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,51 @@
+#include "server/config/find_plugins.hpp"
+
+#include <unistd.h>
+
+#include <optional>
+
+#include "server/config/routes.hpp"
+
+namespace narwhal::server {
+namespace {
+
+std::optional<std::string> installed_path(const std::string& name, const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    for (const std::string& folder : {directory, directory + "/" + name}) {
+      std::string path = folder + "/" + name + ".so";
+      if (::access(path.c_str(), F_OK) == 0) return path;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
+  std::vector<std::string> faults;
+  const std::optional<std::string> wsgi = installed_path("wsgi", directories);
+  for (Route& route : config.routes) {
+    if (is_plugin_path(route.app)) continue;
+    const bool is_python = is_python_app(route.app);
+    if (const auto path = is_python ? std::nullopt : installed_path(route.app, directories)) {
+      route.app = *path;
+    } else if (wsgi) {
+      route.plugin = *wsgi;
+    } else if (is_python) {
+      faults.push_back("app: '" + route.app +
+                       "' is a Python application, and the plugin that runs those, wsgi.so, is " +
+                       (directories.empty() ? "not installed" : "in none of " + joined(directories, ", ")));
+    } else if (!directories.empty()) {
+      route.app = directories.back() + "/" + route.app + ".so";  // for the message that it is not there
+    }
+  }
+  return faults;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,157 @@
+#include "server/config/gunicorn_file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/config/config_file.hpp"
+#include "server/config/gunicorn_value.hpp"
+#include "server/config/known_names.hpp"
+
+namespace narwhal::server {
+namespace {
+
+using Kind = YamlNode::Kind;
+
+constexpr std::string_view kApp = "wsgi_app";
+
+// What a worker runs. The others' place is Gunicorn's master, and ours runs no Python; or, of worker_int, a signal that
+// plugins do not hear of.
+constexpr std::string_view kWorkerHooks[] = {"post_fork",    "post_worker_init", "pre_request",
+                                             "post_request", "worker_abort",     "worker_exit"};
+
+// Who asked for these would be served in the clear, or would let everybody in, if they were merely left out.
+constexpr std::string_view kNotToBeLeftOut[] = {"keyfile", "certfile", "ca_certs", "cert_reqs"};
+
+// Ours alone.
+constexpr std::string_view kUnknownToGunicorn[] = {
+    "queue_size",         "stage_dir",     "boot_timeout",      "header_timeout",
+    "body_timeout",       "write_timeout", "heartbeat_timeout", "probation",
+    "limit_request_body", "min_rate",      "body_buffer_size",  "response_buffer_size",
+    "server_header",      "venv",          "request_buffering",
+};
+
+template <class Names>
+bool holds(const Names& names, std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+bool changes_nothing(std::string_view name, const PythonValue& value) {
+  if (value.is_false()) return name != "sendfile" || value.type == "None";
+  return is_moot(name, value.text);
+}
+
+// The texts of a list of scalars of a certain length, else empty ones.
+std::vector<std::string> row_of(const YamlNode& node, std::size_t columns) {
+  std::vector<std::string> row;
+  for (const YamlNode& item : node.items) row.push_back(item.text);
+  row.resize(columns);
+  return row;
+}
+
+PythonValue value_of(const std::string& type, const YamlNode& node) {
+  PythonValue value{type, node.text, {}};
+  for (const YamlNode& item : node.items) {
+    std::vector<std::string> row = row_of(item, 3);
+    if (type == "list") row.insert(row.begin(), "");
+    value.items.push_back({row[0], row[1], row[2]});
+  }
+  return value;
+}
+
+class AnswerReader {
+ public:
+  explicit AnswerReader(const std::string& shown_name) : shown_name_(shown_name) {}
+
+  GunicornFile read(const YamlNode& answer) {
+    for (std::size_t at = 0; at + 1 < answer.items.size(); at += 2) {
+      const std::string& key = answer.items[at].text;
+      const YamlNode& value = answer.items[at + 1];
+      if (key == "file") file_.path = value.text;
+      if (key == "fault") read_fault(value);
+      if (key == "settings") read_settings(value);
+    }
+    return std::move(file_);
+  }
+
+  GunicornFile refuse(const std::string& reason) {
+    fault(shown_name_ + ": " + reason);
+    return std::move(file_);
+  }
+
+ private:
+  void fault(std::string text) { file_.layer.faults.push_back(std::move(text)); }
+  // "gunicorn.conf.py:3"; line 0 is not known, as that of a name that `import *` brought.
+  std::string place(const std::string& line) const { return line == "0" ? shown_name_ : shown_name_ + ":" + line; }
+
+  void read_fault(const YamlNode& node) {
+    const std::vector<std::string> row = row_of(node, 2);
+    fault(place(row[0]) + ": " + row[1]);
+  }
+
+  void read_settings(const YamlNode& rows) {
+    for (const YamlNode& row : rows.items) {
+      if (row.items.size() != 4) continue;
+      read_name(row.items[0].text, place(row.items[1].text), value_of(row.items[2].text, row.items[3]));
+    }
+  }
+
+  void read_name(const std::string& name, const std::string& where, const PythonValue& value) {
+    if (name == kApp) return read_app(where, value);
+    if (holds(kWorkerHooks, name)) return read_hook(name, where, value);
+    if (const Setting* setting = find_setting(name)) return read_setting(*setting, where, value);
+    if (changes_nothing(name, value)) return;
+    if (holds(kNotToBeLeftOut, name)) {
+      return fault(where + ": " + name + ": TLS is not in this version of narwhal: leave it to a proxy in front");
+    }
+    file_.not_used.push_back(name);
+  }
+
+  void read_app(const std::string& where, const PythonValue& value) {
+    if (value.is_false()) return;
+    if (value.type != "str") return fault(where + ": wsgi_app: is no text such as 'module:callable'");
+    file_.layer.app = Located{value.text, where + ": wsgi_app"};
+    file_.layer.origin = where;
+  }
+
+  // A function, or a text that names one, as Gunicorn has it.
+  void read_hook(const std::string& name, const std::string& where, const PythonValue& value) {
+    if (value.type == "None") return;
+    if (value.type != "callable" && value.type != "str") return fault(where + ": " + name + ": is no function");
+    file_.hooks.push_back(name);
+  }
+
+  void read_setting(const Setting& setting, const std::string& where, const PythonValue& value) {
+    if (holds(kUnknownToGunicorn, setting.name) && !value.is_plain()) return;
+    // None is "not said", but for the lists of whom to trust: there it is nobody.
+    const bool is_trust = std::holds_alternative<IpRanges Config::*>(setting.member);
+    if (value.type == "None" && !is_trust) return;
+    const std::string name(setting.name);
+    const auto texts = texts_of(setting, value);
+    if (!texts) return fault(where + ": " + name + ": " + texts.error());
+    if (name == "bind" && texts->empty()) return fault(where + ": " + name + ": names no address");
+    Assignment assignment{&setting, {}, where};
+    for (const std::string& text : *texts) assignment.values.push_back({text, where + ": " + name});
+    file_.layer.assignments.push_back(std::move(assignment));
+  }
+
+  const std::string& shown_name_;
+  GunicornFile file_;
+};
+
+}  // namespace
+
+std::vector<std::string_view> gunicorn_names() {
+  std::vector<std::string_view> names = absent_names();
+  for (const Setting& setting : settings()) names.push_back(setting.name);
+  if (!holds(names, kApp)) names.push_back(kApp);
+  return names;
+}
+
+GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name) {
+  AnswerReader reader(shown_name);
+  const Result<YamlNode> document = parse_yaml(answer, shown_name);
+  if (!document) return reader.refuse("Python's answer makes no sense: " + document.error());
+  return reader.read(*document);
+}
+
+}  // namespace narwhal::server

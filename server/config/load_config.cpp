@@ -1,0 +1,246 @@
+#include "server/config/load_config.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "server/config/absolute_paths.hpp"
+#include "server/config/command_line.hpp"
+#include "server/config/config_source.hpp"
+#include "server/config/config_text.hpp"
+#include "server/config/find_plugins.hpp"
+#include "server/config/python_app.hpp"
+#include "server/config/setting_values.hpp"
+#include "server/config/settings.hpp"
+#include "server/config/shell_words.hpp"
+
+namespace narwhal::server {
+namespace {
+
+constexpr std::size_t kFaultsMax = 50;  // more are counted only: the file was then hardly meant as ours
+constexpr int kExitRefused = 1, kExitUsage = 2;
+
+std::string variable(const Environment& environment, const std::string& name) {
+  const auto found = environment.variables.find(name);
+  return found == environment.variables.end() ? "" : found->second;
+}
+
+// The defaults that Gunicorn, too, takes from the environment, the virtual environment that a program lies in among
+// them. An empty variable is none.
+Layer environment_layer(const std::string& program, const Environment& environment) {
+  Layer layer;
+  const auto assign = [&](const char* name, const char* setting, const std::string& text) {
+    layer.assignments.push_back({find_setting(setting), {{text, name}}, name});
+  };
+  if (const std::string port = variable(environment, "PORT"); !port.empty()) assign("PORT", "bind", "0.0.0.0:" + port);
+  if (const std::string count = variable(environment, "WEB_CONCURRENCY"); !count.empty()) {
+    assign("WEB_CONCURRENCY", "workers", count);
+  }
+  if (const std::string ips = variable(environment, "FORWARDED_ALLOW_IPS"); !ips.empty()) {
+    assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", ips);
+  }
+  const std::string venv = venv_of_program(program, variable(environment, "PATH"), environment.start_directory);
+  if (!venv.empty()) assign("beside the program", "venv", venv);
+  return layer;
+}
+
+CommandLine variable_line(const Environment& environment) {
+  const std::string source = "NARWHAL_CMD_ARGS";
+  Result<std::vector<std::string>> words = split_shell_words(variable(environment, source));
+  CommandLine line;
+  if (words) {
+    line = parse_command_line(*std::move(words), source);
+  } else {
+    line.layer.faults.push_back(source + ": " + words.error());
+  }
+  line.layer.exit_code = kExitUsage;
+  return line;
+}
+
+std::vector<Origin> list_origins(const Draft& draft) {
+  std::vector<Origin> origins;
+  const auto add = [&](std::string_view key) {
+    const auto found = draft.origins.find(key);
+    origins.push_back({std::string(key), found == draft.origins.end() ? "default" : found->second});
+  };
+  add("app");
+  add("routes");
+  for (const Setting& setting : settings()) add(setting.name);
+  return origins;
+}
+
+LoadResult refuse(std::vector<std::string> faults, int exit_code) {
+  if (faults.size() > kFaultsMax) {
+    const std::size_t more = faults.size() - kFaultsMax;
+    faults.resize(kFaultsMax);
+    faults.push_back("and " + std::to_string(more) + " more");
+  }
+  std::string text;
+  for (const std::string& fault : faults) text += (text.empty() ? "" : "\n") + fault;
+  LoadResult result{Error{std::move(text)}};
+  result.faults = std::move(faults);
+  result.exit_code = exit_code;
+  return result;
+}
+
+// $PWD rather than getcwd() where both are the same place: a path through a symbolic link (".../current") then
+// follows the link anew at each reload.
+std::string working_directory() {
+  const char* shown = ::getenv("PWD");
+  struct stat by_name {
+  }, here{};
+  const bool same = shown != nullptr && shown[0] == '/' && ::stat(shown, &by_name) == 0 && ::stat(".", &here) == 0 &&
+                    by_name.st_dev == here.st_dev && by_name.st_ino == here.st_ino;
+  if (same) return shown;
+  std::error_code gone;
+  const std::filesystem::path path = std::filesystem::current_path(gone);
+  return gone ? "/" : path.string();
+}
+
+// Beside this program (a build folder), then where "meson install" puts plugins.
+std::vector<std::string> plugin_directories() {
+  std::error_code unknown;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  std::vector<std::string> directories;
+  if (!unknown) directories.push_back((self.parent_path() / "plugins").string());
+  directories.emplace_back(NARWHAL_PLUGIN_DIR);
+  return directories;
+}
+
+// What argv and NARWHAL_CMD_ARGS say, and which file they mean.
+struct Words {
+  std::string program;
+  CommandLine line, from_variable;
+  Mode mode;
+  ConfigSource source;
+};
+
+Words read_words(int argc, const char* const* argv, const Environment& environment) {
+  Words words{argc > 0 ? argv[0] : "",
+              parse_command_line({argv + std::min(argc, 1), argv + argc}, "command line"),
+              variable_line(environment),
+              Mode::serve,
+              {}};
+  words.line.layer.exit_code = kExitUsage;
+  words.mode = words.line.mode.value_or(words.from_variable.mode.value_or(Mode::serve));
+  words.source = choose_source(words.line.config ? words.line.config : words.from_variable.config, environment);
+  return words;
+}
+
+// Only Python applications have a Python that could run them.
+void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) {
+  if (file.hooks.empty()) return;
+  const bool has_python =
+      std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) { return !route.plugin.empty(); });
+  if (has_python) {
+    config.hooks_file = source.location;
+  } else {
+    file.not_used.insert(file.not_used.end(), file.hooks.begin(), file.hooks.end());
+  }
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// What was said and is not listened to.
+std::string notice_of(const ConfigSource& source, const SourceText& file, const Environment& environment) {
+  std::string notice;
+  if (!file.not_used.empty()) notice = source.shown_name + ": not used here: " + joined(file.not_used);
+  if (variable(environment, "GUNICORN_CMD_ARGS").empty()) return notice;
+  return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS";
+}
+
+LoadedConfig finish(Draft draft, Mode mode) {
+  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", ""};
+  if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
+  return loaded;
+}
+
+}  // namespace
+
+Environment current_environment(std::string version) {
+  Environment environment;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos)
+      environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  environment.start_directory = working_directory();
+  environment.version = std::move(version);
+  environment.plugin_directories = plugin_directories();
+  return environment;
+}
+
+std::optional<PythonConfigRequest> python_config_request(int argc, const char* const* argv,
+                                                         const Environment& environment) {
+  const Words words = read_words(argc, argv, environment);
+  if (words.mode == Mode::help || words.mode == Mode::version) return std::nullopt;
+  if (words.source.kind != ConfigSource::Kind::python) return std::nullopt;
+  PythonConfigRequest request = request_for(words.source, environment);
+  // What the file says of them comes too late for its own reading.
+  Config known =
+      merge_layers({environment_layer(words.program, environment), words.from_variable.layer, words.line.layer}).config;
+  make_paths_absolute(environment.start_directory, known);
+  request.limit = known.boot_timeout;
+  request.venv = known.venv;
+  return request;
+}
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment) {
+  const auto request = python_config_request(argc, argv, environment);
+  if (!request) return load_config(argc, argv, environment, std::nullopt);
+  return load_config(argc, argv, environment, read_python_config(*request));
+}
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       const std::optional<Result<std::string>>& python_answer) {
+  Words words = read_words(argc, argv, environment);
+  if (words.mode == Mode::help) return LoadedConfig{{}, {}, words.mode, help_text(), ""};
+  if (words.mode == Mode::version) {
+    return LoadedConfig{{}, {}, words.mode, "narwhal (version " + environment.version + ")\n", ""};
+  }
+  SourceText file;
+  if (words.source.kind == ConfigSource::Kind::yaml) file.layer = read_yaml_source(words.source);
+  if (words.source.kind == ConfigSource::Kind::python) {
+    const Error appeared{words.source.shown_name + ": appeared while the settings were being read"};
+    file = read_python_source(words.source, python_answer.value_or(appeared));
+  }
+  Draft draft = merge_layers({environment_layer(words.program, environment), std::move(file.layer),
+                              std::move(words.from_variable.layer), std::move(words.line.layer)});
+  const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
+  draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
+  const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
+  draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
+  if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
+    draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
+  }
+  if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, kExitRefused));
+  settle_hooks(words.source, file, draft.config);
+  LoadedConfig loaded = finish(std::move(draft), words.mode);
+  loaded.notice = notice_of(words.source, file, environment);
+  return loaded;
+}
+
+Result<Config> parse_config(std::string_view yaml, const std::string& file_name) {
+  Draft draft = merge_layers({read_yaml_text(yaml, file_name)});
+  if (draft.faults.empty()) return std::move(draft.config);
+  return Error{refuse(std::move(draft.faults), kExitRefused).error()};
+}
+
+std::vector<std::string> needs_restart(const Config& running, const Config& next) {
+  std::vector<std::string> keys;
+  for (const Setting& setting : settings()) {
+    const bool changed = setting.change == Setting::Change::restart && !same_value(setting, running, next);
+    if (changed) keys.emplace_back(setting.name);
+  }
+  return keys;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,78 @@
+// load_config: argv, environment and narwhal.yaml or gunicorn.conf.py in, one Config out.
+// Precedence  default (PORT, WEB_CONCURRENCY), the file, NARWHAL_CMD_ARGS, command line; last wins.
+// Paths       every relative path, wherever it is written, counts from `chdir` if that is set, else from the
+//             directory narwhal was started in; `chdir` itself and the path after -c count from the latter. The
+//             Config holds absolute paths only, so a reload means what the start meant. The name of an installed
+//             plugin becomes its path, too.
+// Reload      the same call again, with the argv and Environment of the start: only the file is read anew.
+// Errors      all faults of all sources at once. Changes nothing in the process: no chdir, no setenv.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config.hpp"
+#include "core/result.hpp"
+#include "server/config/python_config.hpp"
+
+namespace narwhal::server {
+
+// What load_config may know of the world besides argv and the file.
+struct Environment {
+  std::map<std::string, std::string> variables;
+  std::string start_directory;                  // absolute
+  std::string version;                          // "0.1.0"
+  std::vector<std::string> plugin_directories;  // where NAME.so is looked for when APP is a plain name
+};
+// Of this process, now. `version` is the build's.
+Environment current_environment(std::string version);
+
+// Where a value comes from: "default", "narwhal.yaml:3", "NARWHAL_CMD_ARGS", "command line", "PORT".
+struct Origin {
+  std::string key;
+  std::string from;
+};
+
+enum class Mode {
+  serve,
+  check,    // --check-config: load the plugins too, say nothing when all is well
+  print,    // --print-config: print text, then as check
+  help,     // print text, exit 0
+  version,  // print text, exit 0
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<Origin> origins;  // of each setting, in the settings' order
+  Mode mode = Mode::serve;
+  std::string text;    // for print, help and version: what goes to stdout, with its last newline
+  std::string notice;  // for the log: what was said (gunicorn.conf.py, GUNICORN_CMD_ARGS) and is not used; mostly empty
+};
+
+// A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.
+struct LoadResult : Result<LoadedConfig> {
+  using Result<LoadedConfig>::Result;
+  std::vector<std::string> faults;  // the same, for a log: one line each
+  int exit_code = 0;                // refused: 2 for the command line's faults, 1 for all others
+};
+
+// A gunicorn.conf.py is read by a process of its own (python_config.hpp), which load_config waits for.
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment);
+
+// The same in two steps, for the master, which has other work while Python is at it: what Python has to be asked, if anything, and all the
+// rest with its answer.
+std::optional<PythonConfigRequest> python_config_request(int argc, const char* const* argv,
+                                                         const Environment& environment);
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       const std::optional<Result<std::string>>& python_answer);
+
+// The text of a narwhal.yaml alone, for tests and fuzzing: no file, no environment, relative paths as written.
+Result<Config> parse_config(std::string_view yaml, const std::string& file_name);
+
+// Keys whose new value a reload cannot apply, because the master used the old one up at its start.
+std::vector<std::string> needs_restart(const Config& running, const Config& next);
+
+}  // namespace narwhal::server

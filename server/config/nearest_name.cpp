@@ -1,0 +1,46 @@
+#include "server/config/nearest_name.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+namespace narwhal::server {
+namespace {
+
+// Longer names are no typing errors, and the table below would grow with what somebody else wrote.
+constexpr std::size_t kNameBytesMax = 64;
+
+std::size_t distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> before(right.size() + 1), last(right.size() + 1), row(right.size() + 1);
+  for (std::size_t j = 0; j <= right.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      const std::size_t change = left[i - 1] == right[j - 1] ? 0 : 1;
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + change});
+      const bool swapped = i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[right.size()];
+}
+
+}  // namespace
+
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
+  if (name.empty() || name.size() > kNameBytesMax) return {};
+  std::string_view nearest;
+  std::size_t nearest_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
+  for (const std::string_view candidate : known) {
+    const std::size_t found = distance(name, candidate);
+    if (found < nearest_distance) {
+      nearest = candidate;
+      nearest_distance = found;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,68 @@
+#include "server/config/python_app.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+#include "server/config/absolute_paths.hpp"
+#include "server/config/setting_values.hpp"
+
+namespace narwhal::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+bool is_program(const fs::path& path) {
+  std::error_code absent;
+  return fs::is_regular_file(path, absent) && ::access(path.c_str(), X_OK) == 0;
+}
+
+// Where a shell has found it.
+fs::path called_path(const std::string& program, std::string_view path, const std::string& directory) {
+  if (program.find('/') != std::string::npos) return absolute_path(directory, program);
+  while (!program.empty() && !path.empty()) {
+    const std::size_t colon = path.find(':');
+    const fs::path candidate = fs::path(absolute_path(directory, std::string(path.substr(0, colon)))) / program;
+    if (is_program(candidate)) return candidate;
+    path = colon == std::string_view::npos ? std::string_view{} : path.substr(colon + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+Options python_options(const Config& config, const Route& route) {
+  const auto has_own = [&](std::string_view key) {
+    return std::any_of(route.options.begin(), route.options.end(), [&](const auto& own) { return own.first == key; });
+  };
+  Options options{{"app", route.app}};
+  const Options settings{
+      {"venv", config.venv},
+      {"pythonpath", joined(config.pythonpath, ",")},
+      {"hooks", config.hooks_file},
+      {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
+      {"request_buffering", config.request_buffering ? "" : "false"}};
+  for (const auto& setting : settings) {
+    if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);
+  }
+  options.insert(options.end(), route.options.begin(), route.options.end());
+  return options;
+}
+
+std::string venv_of_program(const std::string& program, const std::string& path, const std::string& directory) {
+  const fs::path folder = called_path(program, path, directory).lexically_normal().parent_path();
+  std::error_code absent;
+  const bool is_venv = folder.has_parent_path() && is_program(folder / "python") &&
+                       fs::is_regular_file(folder.parent_path() / "pyvenv.cfg", absent);
+  return is_venv ? folder.parent_path().string() : "";
+}
+
+}  // namespace narwhal::server

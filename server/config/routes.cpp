@@ -1,0 +1,43 @@
+#include "server/config/routes.hpp"
+
+#include <algorithm>
+
+namespace narwhal::server {
+namespace {
+
+// What a request's path may hold (RFC 3986 pchar), but for '%': prefixes are compared before decoding.
+bool is_path_byte(char c) {
+  const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  return letter_or_digit || std::string_view("-._~!$&'()*+,;=:@/").find(c) != std::string_view::npos;
+}
+
+bool has_dot_segment(const std::string& prefix) {
+  const std::string closed = prefix + "/";
+  return closed.find("/./") != std::string::npos || closed.find("/../") != std::string::npos;
+}
+
+}  // namespace
+
+Result<std::string> normal_prefix(std::string_view text) {
+  std::string prefix(text);
+  if (!prefix.empty() && prefix.front() != '/') return Error{"prefix '" + prefix + "' does not begin with '/'"};
+  while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
+  if (prefix.find("//") != std::string::npos) return Error{"prefix '" + prefix + "' holds an empty segment"};
+  if (has_dot_segment(prefix)) return Error{"prefix '" + prefix + "' holds '.' or '..'"};
+  const auto odd = std::find_if_not(prefix.begin(), prefix.end(), is_path_byte);
+  if (odd != prefix.end()) return Error{"prefix '" + prefix + "' holds what no plain path holds"};
+  return prefix;
+}
+
+void sort_routes(std::vector<Route>& routes) {
+  std::stable_sort(routes.begin(), routes.end(),
+                   [](const Route& left, const Route& right) { return left.prefix.size() > right.prefix.size(); });
+}
+
+bool is_python_app(std::string_view app) { return app.find(':') < app.find('/'); }
+
+bool is_plugin_path(std::string_view app) {
+  return !is_python_app(app) && (app.find('/') != std::string_view::npos || app.ends_with(".so"));
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,333 @@
+#include "server/live_generation.hpp"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "core/app_title.hpp"
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "server/death_notice.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// Orders to fork that may be under way at once: a socket's queue holds ten records where the system's
+// max_dgram_qlen says so, and a thousand workers that boot together boot no faster.
+constexpr std::ptrdiff_t spawning_max = 8;
+constexpr std::uint64_t spawn_retry_ns = 10'000'000;
+constexpr std::uint64_t heartbeat_check_ns = second_ns;
+
+std::uint32_t dice() {
+  static std::minstd_rand generator(static_cast<std::uint32_t>(now_ns()));
+  return static_cast<std::uint32_t>(generator());
+}
+
+}  // namespace
+
+LiveGeneration::LiveGeneration(Plan plan, Site& site, std::uint64_t now)
+    : plan_(std::move(plan)),
+      site_(site),
+      template_(plan_, site.scoreboard, site.body),
+      target_(plan_.config().workers),
+      started_ns_(now) {
+  if (const auto started = template_.start(now); !started) fail_boot("load", started.error(), exit_app_failed);
+}
+
+void LiveGeneration::add_sockets(std::vector<pollfd>& watched) const {
+  if (template_.socket() >= 0) watched.push_back({template_.socket(), POLLIN, 0});
+  for (const WorkerProcess& worker : workers_) {
+    if (worker.socket() >= 0) watched.push_back({worker.socket(), POLLIN, 0});
+  }
+}
+
+std::uint64_t LiveGeneration::next_deadline(std::uint64_t now) const {
+  if (failure_ && phase_ == Phase::booting) return now;
+  std::uint64_t next = std::min(template_.deadline_ns(), template_due_ns_);
+  for (const WorkerProcess& worker : workers_) next = worker.gone() ? now : std::min(next, worker.deadline_ns());
+  if (may_spawn()) {
+    for (const std::uint64_t due : vacancies_) next = std::min(next, due);
+  }
+  const bool watch_heartbeats = plan_.config().heartbeat_timeout.count() > 0 && !workers_.empty();
+  return watch_heartbeats && phase_ != Phase::booting ? std::min(next, now + heartbeat_check_ns) : next;
+}
+
+void LiveGeneration::hear(std::span<const int> readable, std::uint64_t now) {
+  const auto has_words = [&](int socket) {
+    return socket >= 0 && std::binary_search(readable.begin(), readable.end(), socket);
+  };
+  if (has_words(template_.socket())) hear_template(now);
+  for (WorkerProcess& worker : workers_) {
+    if (has_words(worker.socket())) worker.hear(now);
+  }
+}
+
+void LiveGeneration::hear_template(std::uint64_t now) {
+  for (const auto& [slot, reason] : template_.hear(now)) {
+    for (WorkerProcess& worker : workers_) {
+      if (worker.slot() == slot) worker.never_forked(reason, now);
+    }
+  }
+}
+
+bool LiveGeneration::reaped(pid_t pid, int status, std::uint64_t now) {
+  if (pid == template_.pid()) {
+    hear_template(now);
+    template_.reaped(status, now);
+    template_ended(now);
+    return true;
+  }
+  for (WorkerProcess& worker : workers_) {
+    if (worker.pid() == 0) worker.hear(now);  // its hello may be the one that makes the pid known
+    if (worker.pid() != pid || worker.gone()) continue;
+    worker.reaped(status, now);
+    return true;
+  }
+  return false;
+}
+
+void LiveGeneration::template_ended(std::uint64_t now) {
+  if (phase_ == Phase::leaving) return;
+  if (phase_ == Phase::booting) return fail_boot("load", template_.reason(), template_.boot_exit_code());
+  const bool young = now - template_.started_ns() < Backoff::long_life_ns;
+  if (!young) template_backoff_.recovered();
+  const std::uint64_t delay = young ? template_backoff_.failed(dice()) : 0;
+  template_due_ns_ = now + delay;
+  log::error("Template of generation {} is gone: {}. Its workers serve on; forking it again in {:.1f} s", number(),
+             template_.reason(), static_cast<double>(delay) / 1e9);
+}
+
+void LiveGeneration::restart_template(std::uint64_t now) {
+  template_due_ns_ = never_ns;
+  if (const auto started = template_.start(now); !started) {
+    template_due_ns_ = now + template_backoff_.failed(dice());
+    log::error("Template of generation {}: {}", number(), started.error());
+  }
+}
+
+void LiveGeneration::settle(std::uint64_t now) {
+  pass_on_watched(now);
+  check_time(now);
+  for (WorkerProcess& worker : workers_) {
+    if (phase_ == Phase::serving && worker.life() == Life::ready) worker.happen(Event::admit, now);
+    if (worker.gone()) bury(worker, now);
+  }
+  workers_.remove_if([](const WorkerProcess& worker) { return worker.gone(); });
+  if (phase_ == Phase::leaving || failure_) return;
+  relieve_stuck(now);
+  adjust_places(now);
+  fill_vacancies(now);
+}
+
+void LiveGeneration::pass_on_watched(std::uint64_t now) {
+  const auto add = [&](const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number(), now);
+    }
+  };
+  add(template_.take_watched());
+  for (WorkerProcess& worker : workers_) add(worker.take_watched());
+}
+
+void LiveGeneration::check_time(std::uint64_t now) {
+  template_.check_time(now);
+  if (now >= template_due_ns_) restart_template(now);
+  for (WorkerProcess& worker : workers_) {
+    const bool unborn = worker.life() == Life::spawning;
+    worker.check_time(now);
+    // It was never forked in all that time: the template hangs, and would let down every worker after this one.
+    if (unborn && worker.gone()) template_.kill();
+    const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat_ns;
+    worker.check_heartbeat(beat.load(std::memory_order_relaxed), now);
+  }
+}
+
+void LiveGeneration::bury(WorkerProcess& worker, std::uint64_t now) {
+  announce_death(worker, now);
+  site_.scoreboard.clear(worker.slot());
+  site_.slots.give_back(worker.slot());
+  if (!worker.holds_place()) return;
+  if (phase_ == Phase::booting) return fail_boot("boot", worker.reason(), worker.boot_exit_code());
+  const auto status = worker.exit_status();
+  replace(worker, status && death_notice(worker.pid(), *status, Killer::unknown).crash, now);
+}
+
+void LiveGeneration::announce_death(const WorkerProcess& worker, std::uint64_t now) const {
+  // Of a generation that did not come to serve, the one line that says why is the transaction's to write.
+  const bool quiet = phase_ == Phase::booting || discarded_;
+  const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
+  if (!worker.exit_status()) {
+    if (!quiet && worker.holds_place()) log::error("Worker did not boot: {}", worker.reason());
+    return;
+  }
+  const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), killer);
+  const LogLevel level = quiet ? LogLevel::debug : notice.level;
+  if (log::enabled(level)) log::write(level, notice.text);
+  if (quiet || !notice.crash) return;
+  if (worker.served_ns(now) == 0) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
+  const std::string running = site_.scoreboard.running_text(worker.slot(), now, plan_.config().routes);
+  if (running.empty()) return;
+  log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(plan_.config()), running);
+}
+
+void LiveGeneration::replace(const WorkerProcess& dead, bool crash, std::uint64_t now) {
+  if (phase_ != Phase::serving) return;
+  if (dead.served_ns(now) >= Backoff::long_life_ns) {
+    vacancies_.push_back(now);
+    return;
+  }
+  if (recovered_since_last_failure(now)) worker_backoff_.recovered();
+  const std::uint64_t delay = worker_backoff_.failed(dice());
+  last_failure_ns_ = now;
+  if (crash) ++young_crashes_;
+  if (crash && dead.spawned_ns() > admitted_ns_) ++repeated_crashes_;
+  vacancies_.push_back(now + delay);
+  log::info("Generation {}: a worker died young ({} in a row), its successor is forked in {:.1f} s", number(),
+            worker_backoff_.failures(), static_cast<double>(delay) / 1e9);
+}
+
+bool LiveGeneration::recovered_since_last_failure(std::uint64_t now) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerProcess& worker) {
+    return worker.spawned_ns() > last_failure_ns_ && worker.served_ns(now) >= Backoff::long_life_ns;
+  });
+}
+
+// A stuck worker serves until somebody serves in its stead.
+void LiveGeneration::relieve_stuck(std::uint64_t now) {
+  const auto serving = static_cast<std::size_t>(std::count_if(
+      workers_.begin(), workers_.end(), [](const WorkerProcess& worker) { return worker.life() == Life::serving; }));
+  if (serving < target_) return;
+  for (WorkerProcess& worker : workers_) {
+    if (worker.life() == Life::stuck) worker.happen(Event::retire, now);
+  }
+}
+
+void LiveGeneration::adjust_places(std::uint64_t now) {
+  while (places_held() + vacancies_.size() < target_) vacancies_.push_back(now);
+  std::sort(vacancies_.begin(), vacancies_.end());
+  while (!vacancies_.empty() && places_held() + vacancies_.size() > target_) vacancies_.pop_back();
+  if (phase_ != Phase::serving) return;
+  for (WorkerProcess& worker : workers_) {  // Gunicorn's choice too: the oldest leaves
+    if (places_held() <= target_) return;
+    if (worker.holds_place()) worker.happen(Event::retire, now);
+  }
+}
+
+bool LiveGeneration::may_spawn() const {
+  const auto spawning = std::count_if(workers_.begin(), workers_.end(),
+                                      [](const WorkerProcess& worker) { return worker.life() == Life::spawning; });
+  // Workers that hang in requests pile up behind their replacements, but not for ever.
+  return phase_ != Phase::leaving && template_.state() == State::loaded && spawning < spawning_max &&
+         workers_.size() < 3 * std::size_t{target_} + 2;
+}
+
+void LiveGeneration::fill_vacancies(std::uint64_t now) {
+  for (std::uint64_t& due : vacancies_) {
+    if (due <= now && may_spawn()) due = spawn(now);
+  }
+  std::erase(vacancies_, never_ns);
+}
+
+std::uint64_t LiveGeneration::spawn(std::uint64_t now) {
+  const auto slot = site_.slots.take();
+  if (!slot) return cannot_spawn(fmt::format("{} workers live already", Scoreboard::slots_max), now);
+  auto pair = open_pair();
+  // Nobody else uses the slot: the last owner was reaped.
+  site_.scoreboard.clear(*slot);
+  site_.scoreboard.slot(*slot).generation.store(number(), std::memory_order_relaxed);
+  if (!pair || !template_.spawn(*slot, pair->child.get())) {
+    site_.slots.give_back(*slot);
+    return pair ? now + spawn_retry_ns : cannot_spawn(pair.error(), now);
+  }
+  workers_.emplace_back(*slot, std::move(pair->master), *plan_.generation, now);
+  return never_ns;
+}
+
+std::uint64_t LiveGeneration::cannot_spawn(const std::string& reason, std::uint64_t now) {
+  if (phase_ == Phase::booting) {
+    fail_boot("boot", "new worker: " + reason, exit_boot_failed);
+    return now;
+  }
+  const std::uint64_t delay = worker_backoff_.failed(dice());
+  log::error("Generation {}: new worker: {}; trying again in {:.1f} s", number(), reason,
+             static_cast<double>(delay) / 1e9);
+  return now + delay;
+}
+
+bool LiveGeneration::ready() const {
+  if (phase_ != Phase::booting || failure_ || workers_.size() != target_) return false;
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const WorkerProcess& worker) { return worker.life() == Life::ready; });
+}
+
+void LiveGeneration::admit(std::uint64_t now) {
+  phase_ = Phase::serving;
+  admitted_ns_ = now;
+  tell_all(Event::admit, now);
+}
+
+void LiveGeneration::retire(std::uint64_t now, Successor successor) {
+  phase_ = Phase::leaving;
+  // Where no newer generation names a listener, this was its last owner here: once its workers let go too, clients
+  // are refused rather than left in a queue that nobody serves.
+  plan_.listeners.clear();
+  vacancies_.clear();
+  template_due_ns_ = never_ns;
+  template_.leave(now);
+  for (WorkerProcess& worker : workers_) worker.retire(now, successor);
+}
+
+void LiveGeneration::quit(std::uint64_t now) {
+  discarded_ = discarded_ || phase_ == Phase::booting;
+  retire(now, Successor::present);
+  tell_all(Event::quit, now);
+}
+
+void LiveGeneration::kill(std::uint64_t now) {
+  quit(now);
+  template_.kill();
+  tell_all(Event::late, now);
+}
+
+void LiveGeneration::reopen_logs() {
+  hand_log(Order::error_log, plan_.config().errorlog);
+  hand_log(Order::access_log, plan_.config().accesslog);
+}
+
+void LiveGeneration::hand_log(Order which, const std::string& target) {
+  if (target.empty() || target == "-") return;
+  const auto file = log::open_file(target);
+  if (!file)
+    return log::error("{}; generation {} goes on in the former one until the next USR1", file.error(), number());
+  bool all = template_.hand_log(which, *file);
+  for (const WorkerProcess& worker : workers_) all = worker.hand_log(which, *file) && all;
+  if (!all) log::error("Not every process of generation {} has the new {}: send USR1 again", number(), target);
+}
+
+void LiveGeneration::forgive_silence(std::uint64_t now) {
+  for (WorkerProcess& worker : workers_) worker.forgive_silence(now);
+}
+
+void LiveGeneration::tell_all(Event event, std::uint64_t now) {
+  for (WorkerProcess& worker : workers_) worker.happen(event, now);
+}
+
+void LiveGeneration::fail_boot(std::string step, std::string reason, int exit_code) {
+  if (!failure_) failure_ = BootFailure{std::move(step), std::move(reason), exit_code};
+}
+
+std::size_t LiveGeneration::places_held() const {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [](const WorkerProcess& worker) {
+    return worker.holds_place() && !worker.gone();
+  }));
+}
+
+std::size_t LiveGeneration::workers_serving() const {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [](const WorkerProcess& worker) {
+    return worker.life() == Life::serving || worker.life() == Life::stuck;
+  }));
+}
+
+}  // namespace narwhal::server

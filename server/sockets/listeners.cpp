@@ -1,0 +1,156 @@
+#include "server/sockets/listeners.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "core/bind_text.hpp"
+#include "core/log.hpp"
+#include "core/privileges.hpp"
+#include "server/sockets/open_listener.hpp"
+#include "server/sockets/socket_activation.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// As Gunicorn shows an address in its errors: ('127.0.0.1', 8000), or a Unix socket's path.
+std::string tuple_text(const Bind& bind) {
+  if (bind.kind == Bind::Kind::unix_socket) return bind.path;
+  if (bind.kind == Bind::Kind::inherited) return bind_text(bind);
+  return "('" + bind.host + "', " + std::to_string(bind.port) + ")";
+}
+
+bool is_ipv6(const Bind& bind) { return bind.kind == Bind::Kind::tcp && bind.host.find(':') != std::string::npos; }
+
+// [::]:8000 takes IPv4 clients too, as users of containers expect, unless a bind beside it wants that port of IPv4.
+bool shares_port_with_ipv4(const Bind& bind, const std::vector<Bind>& all) {
+  return std::any_of(all.begin(), all.end(), [&bind](const Bind& other) {
+    return other.kind == Bind::Kind::tcp && !is_ipv6(other) && other.port == bind.port && other.port != 0;
+  });
+}
+
+Result<ListenOptions> options_for(const Config& config) {
+  const auto owner = resolve_identity(config.user, config.group);
+  if (!owner) return Error{owner.error()};
+  ListenOptions options;
+  options.backlog = config.backlog;
+  options.reuse_port = config.reuse_port;
+  options.umask = config.umask;
+  options.owner = *owner;
+  return options;
+}
+
+ListenOptions for_bind(ListenOptions options, const Bind& bind, const Config& config) {
+  options.v6_only = is_ipv6(bind) && shares_port_with_ipv4(bind, config.bind);
+  return options;
+}
+
+// Port 0 asks for another free port each time, so it may stand there twice; nothing else may.
+std::optional<Error> check_distinct(const std::vector<Bind>& binds) {
+  for (std::size_t i = 0; i < binds.size(); ++i) {
+    if (binds[i].kind == Bind::Kind::tcp && binds[i].port == 0) continue;
+    if (std::count(binds.begin(), binds.end(), binds[i]) > 1) {
+      return Error{"bind " + bind_text(binds[i]) + ": given twice"};
+    }
+  }
+  return std::nullopt;
+}
+
+Opened open_with_retry(const Bind& bind, const ListenOptions& options, Retry retry) {
+  for (int attempt = 1;; ++attempt) {
+    Opened opened = open_listener(bind, options);
+    if (opened.listener) return opened;
+    const std::string address = tuple_text(bind);
+    if (opened.code == EADDRINUSE) log::error("Connection in use: {}", address);
+    if (opened.code == EADDRNOTAVAIL) log::error("Invalid address: {}", address);
+    log::error("connection to {} failed: {}", address, opened.reason);
+    if (opened.code != EADDRINUSE || attempt >= retry.attempts) return opened;
+    log::debug("Retrying in {} ms.", retry.pause.count());
+    std::this_thread::sleep_for(retry.pause);
+  }
+}
+
+Result<ListenerList> adopt_activated(int count, const ListenOptions& options) {
+  ListenerList listeners;
+  for (int fd = first_activated_fd; fd < first_activated_fd + count; ++fd) {
+    Opened opened = adopt_listener(fd, options);
+    if (!opened.listener) return Error{"socket activation: " + opened.reason};
+    opened.listener->activated = true;
+    listeners.push_back(std::move(opened.listener));
+  }
+  return listeners;
+}
+
+bool holds_descriptor(const ListenerList& listeners, int fd) {
+  return std::any_of(listeners.begin(), listeners.end(), [fd](const auto& one) { return one->fd.get() == fd; });
+}
+
+std::shared_ptr<Listener> take_unchanged(ListenerList& left, const Bind& bind) {
+  const auto found = std::find_if(left.begin(), left.end(), [&bind](const auto& one) { return one->bind == bind; });
+  if (found == left.end()) return nullptr;
+  auto listener = std::move(*found);
+  left.erase(found);
+  return listener;
+}
+
+// 0.0.0.0:8000 cannot be had while our own 127.0.0.1:8000 serves on until the reload has succeeded.
+std::string blame_own(const Bind& bind, const ListenerList& current) {
+  for (const auto& one : current) {
+    if (bind.kind == Bind::Kind::tcp && one->bind.kind == Bind::Kind::tcp && one->bind.port == bind.port) {
+      return " (this server's own " + one->address + " holds the port; a restart can change that)";
+    }
+  }
+  return {};
+}
+
+Opened open_for_reload(const Bind& bind, const ListenOptions& options, const ListenerList& current) {
+  if (bind.kind == Bind::Kind::inherited && holds_descriptor(current, bind.fd)) {
+    return {nullptr, 0, "bind " + bind_text(bind) + ": the descriptor is this server's own"};
+  }
+  Opened opened = open_listener(bind, options);
+  if (opened.code == EADDRINUSE) opened.reason += blame_own(bind, current);
+  return opened;
+}
+
+}  // namespace
+
+Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
+  const auto options = options_for(config);
+  if (!options) return Error{options.error()};
+  if (const int count = take_activation(); count > 0) return adopt_activated(count, *options);
+  if (auto fault = check_distinct(config.bind)) return *fault;
+  ListenerList listeners;
+  for (const Bind& bind : config.bind) {
+    Opened opened = open_with_retry(bind, for_bind(*options, bind, config), retry);
+    if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind)};
+    listeners.push_back(std::move(opened.listener));
+  }
+  return listeners;
+}
+
+Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& current) {
+  if (!current.empty() && current.front()->activated) return current;
+  const auto options = options_for(next);
+  if (!options) return Error{options.error()};
+  if (auto fault = check_distinct(next.bind)) return *fault;
+  ListenerList left = current;
+  ListenerList listeners;
+  for (const Bind& bind : next.bind) {
+    auto listener = take_unchanged(left, bind);
+    if (listener == nullptr) {
+      Opened opened = open_for_reload(bind, for_bind(*options, bind, next), current);
+      if (!opened.listener) return Error{opened.reason};
+      listener = std::move(opened.listener);
+    }
+    listeners.push_back(std::move(listener));
+  }
+  // Only now, when nothing can fail any more. On a socket that listens already this changes the backlog alone.
+  for (const auto& listener : listeners) {
+    if (listener->bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(next.backlog));
+  }
+  return listeners;
+}
+
+}  // namespace narwhal::server
