@@ -1,4 +1,4 @@
-// A template and workers without plugins: they speak the master's protocol (core/seat.hpp), answer HTTP in one
+// A template and workers without plugins: they speak the master's protocol (core/records.hpp), answer HTTP in one
 // line, and fail in every way a test asks for through the first route's options.
 //   load:  ok, fail, crash, exit, hang      what the template does instead of loading
 //   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first word), shy (ready only in generation 1)

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "server/config/absolute_paths.hpp"
 #include "core/bind_text.hpp"
+#include "server/config/absolute_paths.hpp"
 #include "server/config/bind_address.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
