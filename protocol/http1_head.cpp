@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "protocol/characters.hpp"
 #include "protocol/field_values.hpp"
+#include "protocol/http1_cut.hpp"
 #include "protocol/http1_scan.hpp"
 #include "protocol/http1_target.hpp"
 
@@ -82,6 +88,7 @@ void note_expect(std::string_view value, Facts& facts) noexcept {
 inline Refusal note_field(const Field& field, Facts& facts, Head& head) noexcept {
   const std::string_view name = field.name;
   switch (name.size()) {
+    case 0: return {400, "empty field name"};  // llhttp before 9 lets it pass
     case 4: return same_token(name, "host") ? note_host(field.value, facts, head) : Refusal{};
     case 6:
       if (same_token(name, "expect")) note_expect(field.value, facts);
@@ -112,16 +119,31 @@ Refusal judge(Facts facts, Head& head) noexcept {
   return {};
 }
 
-Refusal judge_fields(Head& head) noexcept {
+// `end` is that of readable memory.
+bool has_underscore(std::string_view name, [[maybe_unused]] const char* end) noexcept {
+#ifdef __SSE2__
+  if (name.size() <= 16 && end - name.data() >= 16) [[likely]] {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(name.data()));
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8('_'))));
+    return (found & ((1u << name.size()) - 1)) != 0;
+  }
+#endif
+  return name.find('_') != std::string_view::npos;
+}
+
+Refusal judge_fields(const char* end, Head& head) noexcept {
   Facts facts = 0;
   std::uint64_t name_bits = 0;
+  bool underscore = false;
   head.content_length = 0;
   head.framing = Framing::none;
   for (const Field& field : head.fields) {
     name_bits |= Head::name_bit(field.name);
+    underscore |= has_underscore(field.name, end);
     if (const Refusal refusal = note_field(field, facts, head)) return refusal;
   }
   head.name_bits = name_bits;
+  head.has_underscore = underscore;
   if (facts == has_host && head.minor == 1) [[likely]] {
     head.keep_alive = true;
     head.expect_continue = false;
@@ -130,7 +152,9 @@ Refusal judge_fields(Head& head) noexcept {
   return judge(facts, head);
 }
 
-HeadFed refused(const Refusal& refusal) noexcept { return {Status::refused, refusal.http_status, 0, 0, refusal.fault}; }
+HeadFed refused(const Refusal& refusal) noexcept {
+  return {Status::refused, refusal.http_status, 0, 0, refusal.fault, false};
+}
 
 std::size_t empty_lines(std::string_view bytes) noexcept {
   std::size_t at = 0;
@@ -143,9 +167,49 @@ ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcep
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
   if (limits.field_size == 0) field_line = unlimited;
-  const bool fields_limited = limits.fields - 1 < fields_max;  // neither 0 nor too many
-  return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped,
-          fields_limited ? limits.fields : fields_max};
+  return {limits.request_line != 0 ? limits.request_line : unlimited, field_line, head_bytes_max(limits) - skipped};
+}
+
+bool too_many_fields(std::size_t count, const HeadLimits& limits) noexcept {
+  const bool limited = limits.fields - 1 < fields_max;  // neither 0 nor too many
+  return count > (limited ? limits.fields : fields_max);
+}
+
+// Of lines that llhttp could not cut into names and values.
+Refusal refuse_fields(std::string_view head) noexcept {
+  return {400, head.find("\r\n:") != std::string_view::npos ? "empty field name" : "malformed field line"};
+}
+
+HeadFed decode_whole(std::string_view bytes, const HeadScan& scan, Head& head) {
+  const std::string_view whole = bytes.substr(0, scan.stop);
+  head.fields.resize(scan.field_lines);
+  const HeadCut cut = cut_head(whole, head.fields);
+  Refusal refusal = judge_request_line(cut, whole.substr(0, scan.request_line), head);
+  if (!refusal && !cut.complete) refusal = refuse_fields(whole);
+  if (!refusal) refusal = judge_fields(bytes.data() + bytes.size(), head);
+  if (refusal) {
+    head.fields.clear();  // some may be of an earlier head
+    return refused(refusal);
+  }
+  return {Status::complete, 0, scan.stop, 0, "", cut.copied};
+}
+
+// As soon as the line is there, so that a client that speaks something else is refused at once.
+Refusal judge_line_alone(std::string_view bytes, const HeadScan& scan, Head& head) {
+  if (scan.request_line == 0 && !bytes.starts_with("\r\n")) return {};
+  const HeadCut cut = cut_request_line(bytes.substr(0, scan.request_line + crlf_bytes));
+  return judge_request_line(cut, bytes.substr(0, scan.request_line), head);
+}
+
+// Of bytes that nobody has scanned. Without memory nothing is sure either.
+Refusal judge_told_line(std::string_view request, Head& head) noexcept try {
+  HeadScan scan;
+  scan.request_line = request.find("\r\n");
+  const bool whole =
+      scan.request_line != std::string_view::npos && all(request.substr(0, scan.request_line), bytes::value);
+  return whole ? judge_line_alone(request, scan, head) : Refusal{400, "unfinished"};
+} catch (const std::bad_alloc&) {
+  return {400, "no memory"};
 }
 
 }  // namespace
@@ -170,35 +234,27 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
   const std::string_view request = bytes.substr(skipped);
   const std::size_t from = scanned > skipped ? scanned - skipped : 0;
   const ScanLimits scan_limits = limits_of_scan(limits, skipped);
-  head.fields.clear();
-  HeadScan scan = scan_head(request, from, scan_limits, head.fields);
+  HeadScan scan = scan_head(request, from, scan_limits);
   if (scan.complete && from > 0) [[unlikely]] {  // once more, for the lines that came before
-    head.fields.clear();
-    scan = scan_head(request, 0, scan_limits, head.fields);
+    scan = scan_head(request, 0, scan_limits);
   }
-  // As soon as the line is there, so that whoever speaks something else is told at once.
-  if (scan.request_line != 0 || request.starts_with("\r\n")) {
-    const Refusal refusal = parse_request_line(request.substr(0, scan.request_line), head);
-    if (refusal) return refused(refusal);
+  if (scan.complete && !too_many_fields(scan.field_lines, limits)) [[likely]] {
+    HeadFed fed = decode_whole(request, scan, head);
+    if (fed.status == Status::complete) fed.consumed += skipped;
+    return fed;
   }
-  if (!scan.complete) {
-    if (const Refusal refusal = scan_refusal(request, scan, scan_limits)) return refused(refusal);
-    return {Status::need_more, 0, 0, skipped + scan.stop, ""};
-  }
-  if (scan.too_many_fields) return refused({431, "too many fields"});
-  Refusal refusal = split_lines(head.fields, request.data() + request.size(), head.has_underscore);
-  if (!refusal) refusal = judge_fields(head);
-  if (refusal) return refused(refusal);
-  return {Status::complete, 0, skipped + scan.stop, 0, ""};
+  head.fields.clear();
+  if (const Refusal refusal = judge_line_alone(request, scan, head)) return refused(refusal);
+  if (scan.complete) return refused({431, "too many fields"});
+  if (const Refusal refusal = scan_refusal(request, scan, scan_limits)) return refused(refusal);
+  return {Status::need_more, 0, 0, skipped + scan.stop, "", false};
 }
 
 void decode_request_line(std::string_view bytes, Head& head) noexcept {
   const std::string_view request = bytes.substr(empty_lines(bytes));
-  const std::string_view line = request.substr(0, request.find("\r\n"));
   head = {};
   // A line that was refused for what it asks may still be told; of a malformed one nothing is sure.
-  const bool whole = line.size() != request.size() && all(line, bytes::value);
-  const Refusal refusal = whole ? parse_request_line(line, head) : Refusal{400, ""};
+  const Refusal refusal = judge_told_line(request, head);
   if (refusal.http_status == 400 || refusal.http_status == 505) {
     head = {};
     head.is_head = request.starts_with("HEAD ");

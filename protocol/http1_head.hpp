@@ -1,6 +1,6 @@
 // HTTP/1 request heads: bytes in, one Head out. RFC 9110, 9112.
-// Method     the head is collected whole by the caller; here its bytes are checked strictly and cut into lines, the
-//            lines into names and values, and the rules that join them (Host, framing, versions, target forms) applied.
+// Method     the head is collected whole by the caller. Its bytes are checked strictly (http1_scan.hpp), llhttp cuts it
+//            into its parts (http1_cut.hpp), and the rules that join them are applied: Host, framing, versions, targets.
 // Ownership  every view in Head points into the bytes given; Head owns only its list of fields, which is
 //            reused: no allocation once it has grown.
 // Units      bytes. Limits of 0 mean "no limit of its own"; head_bytes_max() bounds the whole, at 2 MiB and a little.
@@ -62,6 +62,7 @@ struct HeadFed {
   std::size_t consumed = 0;       // complete: bytes of the head, leading empty lines included
   std::size_t scanned = 0;        // need_more: pass it on at the next call, so that no byte is scanned twice
   const char* fault = "";         // refused: what was wrong, a literal
+  bool copied = false;            // complete: llhttp took it only with something replaced; never an ordinary head
 };
 
 // `bytes` starts where the request starts and holds all that has arrived of it; what follows the head may be

@@ -9,9 +9,6 @@
 #include <emmintrin.h>
 #endif
 
-#include "protocol/characters.hpp"
-#include "protocol/field_values.hpp"
-
 namespace narwhal::protocol {
 namespace {
 
@@ -24,15 +21,6 @@ inline unsigned controls(const char* at) noexcept {
   const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
   const __m128i del = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, del)));
-}
-
-// One bit for each of the sixteen that is neither a letter nor '-': nearly all names are made of these.
-inline unsigned unusual_in_name(const char* at) noexcept {
-  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-  const __m128i from_a = _mm_sub_epi8(_mm_or_si128(block, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-  const __m128i letter = _mm_cmpeq_epi8(_mm_min_epu8(from_a, _mm_set1_epi8('z' - 'a')), from_a);
-  const __m128i usual = _mm_or_si128(letter, _mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
-  return static_cast<unsigned>(_mm_movemask_epi8(usual)) ^ 0xffffu;
 }
 #endif
 
@@ -47,21 +35,6 @@ inline const char* find_control(const char* at, const char* end, [[maybe_unused]
   }
 #endif
   while (at != end && !is_control(*at)) ++at;
-  return at;
-}
-
-// The first byte that belongs to no name; a line's CR at the latest. Only names with an unusual byte, and those within
-// sixteen bytes of the end, are looked at byte by byte: that is where an underscore is noticed.
-inline const char* name_end(const char* at, [[maybe_unused]] const char* end, bool& has_underscore) noexcept {
-#ifdef __SSE2__
-  for (; end - at >= 16; at += 16) {
-    if (const unsigned unusual = unusual_in_name(at)) {
-      at += std::countr_zero(unusual);
-      break;
-    }
-  }
-#endif
-  for (; is(*at, bytes::token); ++at) has_underscore |= *at == '_';
   return at;
 }
 
@@ -87,7 +60,7 @@ const char* fault_of(std::string_view bytes) noexcept {
 
 }  // namespace
 
-HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& limits, std::vector<Field>& lines) {
+HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& limits) noexcept {
   const char* const begin = bytes.data();
   const char* const end = begin + std::min(bytes.size(), limits.head);
   const char* at = begin + from;
@@ -106,10 +79,8 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& l
       scan.request_line = length;
     } else if (length > limits.field_line) {
       break;
-    } else if (lines.size() < limits.fields) {
-      lines.push_back({{line, length}, {}});
     } else {
-      scan.too_many_fields = true;
+      ++scan.field_lines;
     }
     if (end - at < 3) break;
     if (static_cast<unsigned char>(at[2]) <= ' ') {  // the empty line, or a fault
@@ -122,24 +93,6 @@ HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& l
   scan.stop = static_cast<std::size_t>(at - begin);
   scan.line = static_cast<std::size_t>(line - begin);
   return scan;
-}
-
-Refusal split_lines(std::vector<Field>& lines, const char* end, bool& has_underscore) noexcept {
-  bool underscore = false;
-  for (Field& field : lines) {
-    const char* const line = field.name.data;
-    const char* last = line + field.name.size;
-    const char* at = name_end(line, end, underscore);
-    if (*at != ':') return {400, "malformed field line"};
-    if (at == line) return {400, "empty field name"};
-    field.name.size = static_cast<std::size_t>(at - line);
-    do ++at;
-    while (at != last && is_blank(*at));
-    while (at != last && is_blank(last[-1])) --last;
-    field.value = {at, static_cast<std::size_t>(last - at)};
-  }
-  has_underscore = underscore;
-  return {};
 }
 
 Refusal scan_refusal(std::string_view bytes, const HeadScan& scan, const ScanLimits& limits) noexcept {

@@ -1,7 +1,5 @@
 #include "protocol/http1_target.hpp"
 
-#include <cstring>
-
 #include "core/ip_ranges.hpp"
 #include "protocol/characters.hpp"
 
@@ -9,17 +7,29 @@ namespace narwhal::protocol {
 namespace {
 
 constexpr std::size_t method_bytes_max = 32;
-constexpr std::ptrdiff_t version_bytes = 9;  // " HTTP/1.1"
-
-// The line does not end in " HTTP/1.0" or " HTTP/1.1": say why.
+// The last word of the line is no version that is served.
 Refusal refuse_version(std::string_view line) noexcept {
-  const std::size_t space = line.rfind(' ');
-  if (space == std::string_view::npos) return {400, "request line without a version"};
-  const std::string_view version = line.substr(space + 1);
-  const bool well_formed = version.size() == std::size_t{version_bytes - 1} && version.starts_with("HTTP/") &&
-                           is(version[5], bytes::digit) && version[6] == '.' && is(version[7], bytes::digit);
+  const std::string_view version = line.substr(line.rfind(' ') + 1);
+  const bool well_formed = version.size() == 8 && version.starts_with("HTTP/") && is(version[5], bytes::digit) &&
+                           version[6] == '.' && is(version[7], bytes::digit);
   if (!well_formed) return {400, "malformed version"};
   return {505, "version is not HTTP/1.0 or HTTP/1.1"};
+}
+
+constexpr bool is_served(std::string_view version) noexcept { return version == "1.1" || version == "1.0"; }
+
+// Why a line could not be cut: the method first, then the version, as for one that could.
+Refusal refuse_line(std::string_view line) noexcept {
+  if (line.empty()) return {400, "too many empty lines before the request"};
+  const std::size_t space = line.find(' ');
+  const bool is_method = space != std::string_view::npos && space > 0 && all(line.substr(0, space), bytes::token);
+  if (!is_method) return {400, "malformed method"};
+  const std::string_view rest = line.substr(space);
+  const std::size_t last_space = rest.rfind(' ');
+  if (last_space == 0) return {400, "request line without a version"};
+  const std::string_view version = rest.substr(last_space + 1);
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") return refuse_version(line);
+  return {400, last_space == 1 ? "empty target" : "malformed target"};
 }
 
 // Splits the target at its '?' and checks its bytes. False: a byte that no target holds.
@@ -110,28 +120,16 @@ bool is_authority(std::string_view text) noexcept {
   return *at == ':' && all({at + 1, static_cast<std::size_t>(end - at - 1)}, bytes::digit);
 }
 
-Refusal parse_request_line(std::string_view line, Head& head) noexcept {
-  if (line.empty()) return {400, "too many empty lines before the request"};
-  const char* const begin = line.data();
-  const char* const end = begin + line.size();
-  const char* at = begin;
-  while (at != end && is(*at, bytes::method)) ++at;
-  const char* const upper_end = at;
-  while (at != end && is(*at, bytes::token)) ++at;
-  if (at == begin || at == end || *at != ' ') return {400, "malformed method"};
-  const std::string_view method(begin, static_cast<std::size_t>(at - begin));
-  const bool unknown = upper_end != at || method.size() > method_bytes_max;
-  const char* const target = at + 1;
-  const bool version_fits = end - target >= version_bytes && std::memcmp(end - version_bytes, " HTTP/1.", 8) == 0 &&
-                            (end[-1] == '0' || end[-1] == '1');
-  if (!version_fits) return refuse_version(line.substr(method.size() + 1));
-  head.method = method;
-  head.is_head = method == "HEAD";
-  head.minor = static_cast<std::uint8_t>(end[-1] - '0');
-  head.target = Bytes(target, static_cast<std::size_t>(end - version_bytes - target));
+Refusal judge_request_line(const HeadCut& cut, std::string_view line, Head& head) noexcept {
+  if (!cut.line) return refuse_line(line);
+  if (!is_served(cut.version)) return refuse_version(line);
+  head.method = cut.method;
+  head.is_head = cut.method.view() == "HEAD";
+  head.minor = static_cast<std::uint8_t>(cut.version.data[2] - '0');
+  head.target = cut.target;
   head.query = head.authority = head.scheme = Bytes{};
   if (const Refusal refusal = parse_target(head.target, head)) return refusal;
-  if (unknown) return {501, "unknown method"};
+  if (cut.method.size > method_bytes_max || !all(cut.method, bytes::method)) return {501, "unknown method"};
   return {};
 }
 

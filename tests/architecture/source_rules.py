@@ -37,7 +37,7 @@ OURS_BY_FILE = {"server/main.cpp": ["worker"]}
 THIRD_PARTY = {
     "fmt/": ["core", "worker", "server"],
     "spdlog/": ["core!"],
-    "llhttp.h": ["tests!"],
+    "llhttp.h": ["protocol!"],
     "uv.h": ["worker"],
     "yaml-cpp/": ["server/config!"],
     "CLI/": ["server/config!"],

@@ -5,8 +5,8 @@
 
 #include "protocol/http1_head.hpp"
 #include "tests/wire/exact_copy.hpp"
+#include "tests/wire/head_witness.hpp"
 #include "tests/wire/http1_heads.hpp"
-#include "tests/wire/llhttp_witness.hpp"
 #include "tests/wire/meaning.hpp"
 
 namespace {
@@ -38,15 +38,25 @@ std::string meaning_in_pieces(std::string_view bytes, std::size_t first, std::si
   }
 }
 
-// What is accepted splits for llhttp as it does for us, whichever release it is.
+bool same_place(std::string_view one, std::string_view other) {
+  return one.data() == other.data() && one.size() == other.size();
+}
+
+// What is accepted is cut by llhttp, whichever release it is, in the same places as by hand.
 void check_witness(std::string_view bytes) {
   Head head;
-  const HeadFed fed = decode_head(bytes, 0, {}, head);
-  if (fed.status != Status::complete) return;
-  wire::PlainFields ours;
-  for (const Field& field : head.fields) ours.emplace_back(field.name.view(), field.value.view());
-  const std::size_t lines = bytes.find("\r\n", bytes.find(" HTTP/")) + 2;
-  CHECK(wire::llhttp_fields(bytes.substr(lines, fed.consumed - lines)) == ours);
+  if (decode_head(bytes, 0, {}, head).status != Status::complete) return;
+  while (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
+  const auto plain = wire::cut_by_hand(bytes);
+  REQUIRE(plain);
+  CHECK(same_place(head.method, plain->method));
+  CHECK(same_place(head.target, plain->target));
+  CHECK(plain->version == "1." + std::to_string(head.minor));
+  REQUIRE(head.fields.size() == plain->fields.size());
+  for (std::size_t i = 0; i < head.fields.size(); ++i) {
+    CHECK(same_place(head.fields[i].name, plain->fields[i].first));
+    CHECK(same_place(head.fields[i].value, plain->fields[i].second));
+  }
 }
 
 void check_rows(std::span<const wire::Row> rows) {
@@ -97,6 +107,45 @@ TEST_CASE("heads: a body has one length or none, and ambiguity is refused") { ch
 TEST_CASE("heads: bytes that could end a line elsewhere are refused") { check_rows(wire::bytes_no_head_holds); }
 
 TEST_CASE("heads: what some release of llhttp gets wrong is right") { check_rows(wire::llhttp_gets_wrong); }
+
+bool is_copied(std::string_view bytes) {
+  const ExactCopy copy(bytes);
+  Head head;
+  const HeadFed fed = decode_head(copy.view(), 0, {}, head);
+  REQUIRE(fed.status == Status::complete);
+  return fed.copied;
+}
+
+TEST_CASE("heads: llhttp takes an ordinary one as it is, without a copy") {
+  for (const char* method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"}) {
+    CAPTURE(method);
+    CHECK_FALSE(is_copied(std::string(method) + " /a?b=%20c HTTP/1.1\r\nHost: a\r\n\r\n"));
+  }
+  for (const char* target : {"/<>\"{}|\\^`[]%zz", "*", "http://b", "https://[::1]:80/x?y", "http://b?c"}) {
+    CAPTURE(target);
+    CHECK_FALSE(is_copied("\r\nOPTIONS " + std::string(target) + " HTTP/1.0\r\n\r\n"));
+  }
+  for (const char* fields :
+       {"", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Connection: keep-alive\r\n",
+        "Connection: close\r\n", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+        "Expect: 100-continue\r\nContent-Length: 1\r\n", "X: a\tb\t\r\nY:\tz\r\nZ:\r\n",
+        "User-Agent: \xc3\xa9\r\nCookie: a=\"b\"; c_d=e\r\n"}) {
+    CAPTURE(fields);
+    CHECK_FALSE(is_copied(std::string("POST / HTTP/1.1\r\nHost: a\r\n") + fields + "\r\n"));
+  }
+}
+
+TEST_CASE("heads: what llhttp refuses and the RFC allows goes to it in a copy, and every view is of the original") {
+  constexpr std::string_view unknown_method = "BREW http://b/?c HTTP/1.1\r\nHost: \ta \r\nX:\r\nY: z\r\n\r\n";
+  CHECK(is_copied(unknown_method));
+  check_witness(unknown_method);
+  // Which of these need one depends on the release of llhttp.
+  for (const char* fields :
+       {"Content-Length:\t5\t\r\n", "Transfer-Encoding: chunked\t\r\n", "Connection: close\t\r\n"}) {
+    CAPTURE(fields);
+    check_witness(std::string("POST /a HTTP/1.1\r\nHost: a\r\n") + fields + "\r\n");
+  }
+}
 
 TEST_CASE("heads: every byte is either fine at its place or refused") {
   for (int i = 0; i < 256; ++i) {

@@ -1,0 +1,180 @@
+#include "protocol/http1_cut.hpp"
+
+#include <llhttp.h>
+
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "protocol/characters.hpp"
+#include "protocol/field_values.hpp"
+
+// Without it 8.1 takes spaces for parts of field names, and any byte after CR for LF.
+#if LLHTTP_VERSION_MAJOR < 9 && !LLHTTP_STRICT_MODE
+#error "build llhttp, and this file, with LLHTTP_STRICT_MODE=1"
+#endif
+
+#ifdef NARWHAL_LLHTTP_SSE42
+extern "C" llhttp_errno_t narwhal_llhttp_execute_sse42(llhttp_t* parser, const char* bytes, std::size_t size);
+#endif
+
+namespace narwhal::protocol {
+namespace {
+
+struct Cutting {
+  Field* next;  // where the next field goes
+  Field* const end;
+  HeadCut cut;
+};
+
+Cutting& cutting_of(llhttp_t* parser) noexcept { return *static_cast<Cutting*>(parser->data); }
+
+int on_method(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  cutting_of(parser).cut.method = {at, size};
+  return 0;
+}
+
+int on_target(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  cutting_of(parser).cut.target = {at, size};
+  return 0;
+}
+
+int on_version(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  cutting_of(parser).cut.version = {at, size};
+  return 0;
+}
+
+int on_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  Cutting& cutting = cutting_of(parser);
+  if (cutting.next == cutting.end) return -1;  // more fields than lines: never, by what the scan lets through
+  *cutting.next++ = {{at, size}, {at + size, 0}};
+  return 0;
+}
+
+int on_value(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  while (size > 0 && is_blank(at[size - 1])) --size;
+  // Where there is no value, llhttp says so when the line is over.
+  while (size == 0 && (at[-1] == '\n' || at[-1] == '\r')) --at;
+  cutting_of(parser).next[-1].value = {at, size};
+  return 0;
+}
+
+// Before llhttp acts on what it knows of lengths, codings and upgrades.
+int on_headers_complete(llhttp_t*) noexcept { return HPE_PAUSED; }
+
+const llhttp_settings_t settings = [] {
+  llhttp_settings_t chosen{};
+  chosen.on_method = on_method;
+  chosen.on_url = on_target;
+  chosen.on_version = on_version;
+  chosen.on_header_field = on_name;
+  chosen.on_header_value = on_value;
+  chosen.on_headers_complete = on_headers_complete;
+  return chosen;
+}();
+
+// Each head starts from a copy of it, which costs less than llhttp_init.
+const llhttp_t fresh_parser = [] {
+  llhttp_t parser{};
+  llhttp_init(&parser, HTTP_REQUEST, &settings);
+  return parser;
+}();
+
+llhttp_errno_t execute(llhttp_t* parser, std::string_view bytes) noexcept {
+#ifdef NARWHAL_LLHTTP_SSE42
+  static const bool has_sse42 = __builtin_cpu_supports("sse4.2") != 0;
+  if (has_sse42) [[likely]] {
+    return narwhal_llhttp_execute_sse42(parser, bytes.data(), bytes.size());
+  }
+#endif
+  return llhttp_execute(parser, bytes.data(), bytes.size());
+}
+
+// The parts follow each other as in "GET /a HTTP/1.1\r\n". Their bounds are llhttp's; what is between them is not.
+bool is_http_line(const HeadCut& cut, const char* line, const char* end) noexcept {
+  constexpr std::string_view before_version = " HTTP/";
+  if (cut.target.data == nullptr || cut.version.size != 3) return false;
+  const char* const target_end = cut.target.data + cut.target.size;
+  const char* const method_end = cut.method.data + cut.method.size;
+  return cut.method.data == line && method_end + 1 == cut.target.data && *method_end == ' ' &&
+         target_end + before_version.size() == cut.version.data &&
+         std::memcmp(target_end, before_version.data(), before_version.size()) == 0 && end - cut.version.data >= 5 &&
+         cut.version.data[3] == '\r';
+}
+
+HeadCut run_llhttp(std::string_view head, std::span<Field> fields) noexcept {
+  Cutting cutting{fields.data(), fields.data() + fields.size(), {}};
+  llhttp_t parser = fresh_parser;
+  parser.data = &cutting;
+  const char* const end = head.data() + head.size();
+  // It pauses after the empty line; when that is not the scan's, or a line is no field, the two disagree.
+  cutting.cut.complete =
+      execute(&parser, head) == HPE_PAUSED && llhttp_get_error_pos(&parser) == end && cutting.next == cutting.end;
+  cutting.cut.line = is_http_line(cutting.cut, head.data(), end);
+  return cutting.cut;
+}
+
+constexpr bool is_letter(char c) noexcept { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+// What llhttp has an opinion of becomes what it has none of: the method GET, each byte that may be in a target '/', and
+// the first letter of each name 'x', for it looks into the values of some names. Every other byte stays, and so does
+// every offset from the end of the method on.
+std::string without_specials(std::string_view head, std::size_t method_size) {
+  std::string copy("GET");
+  copy.append(head.substr(method_size));
+  std::size_t at = 4;
+  for (; at < copy.size() && is(copy[at], bytes::query); ++at) copy[at] = '/';
+  while ((at = copy.find('\n', at)) != std::string::npos) {
+    char& first = copy[++at];
+    if (is_letter(first)) first = 'x';
+  }
+  return copy;
+}
+
+HeadCut run_llhttp_on_copy(std::string_view head, std::span<Field> fields) {
+  const std::size_t method_size = head.find(' ');
+  if (method_size == std::string_view::npos || method_size == 0) return {};
+  if (!all(head.substr(0, method_size), bytes::token)) return {};
+  const std::string copy = without_specials(head, method_size);
+  HeadCut cut = run_llhttp(copy, fields);
+  const auto map_back = [&](Bytes& view) {
+    const auto from_end = static_cast<std::size_t>(copy.data() + copy.size() - view.data);
+    view.data = head.data() + head.size() - from_end;
+  };
+  if (cut.line) {
+    map_back(cut.target);
+    map_back(cut.version);
+    cut.method = head.substr(0, method_size);
+  }
+  if (cut.complete) {
+    for (Field& field : fields) {
+      map_back(field.name);
+      map_back(field.value);
+    }
+  }
+  cut.copied = true;
+  return cut;
+}
+
+}  // namespace
+
+HeadCut cut_head(std::string_view head, std::vector<Field>& fields) {
+  const HeadCut cut = run_llhttp(head, fields);
+  if (cut.line && cut.complete) [[likely]] {
+    return cut;
+  }
+  return run_llhttp_on_copy(head, fields);
+}
+
+HeadCut cut_request_line(std::string_view line) {
+  const HeadCut cut = run_llhttp(line, {});
+  return cut.line ? cut : run_llhttp_on_copy(line, {});
+}
+
+const char* llhttp_version() noexcept {
+#define NARWHAL_TEXT(number) #number
+#define NARWHAL_VERSION_TEXT(major, minor, patch) NARWHAL_TEXT(major) "." NARWHAL_TEXT(minor) "." NARWHAL_TEXT(patch)
+  return NARWHAL_VERSION_TEXT(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+}
+
+}  // namespace narwhal::protocol
