@@ -1,17 +1,27 @@
-// The clocks. Deadlines use now_ns(): monotonic, and standing still while the machine is suspended, so a
-// laptop that wakes up has not lost every request.
+// The clock of every deadline and age. It is monotonic and stands still while the machine is suspended, so that a laptop
+// that wakes up has not lost every request.
 #pragma once
 
 #include <time.h>
 
-#include <cstdint>
+#include <chrono>
 
 namespace narwhal {
 
-inline std::uint64_t now_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+using Instant = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+
+constexpr Instant unset{};  // nothing has happened yet; the clock reads this only while the machine boots
+constexpr Instant never = Instant::max();  // a deadline that does not come
+
+// steady_clock::now() without the call into the C++ library.
+inline Instant now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return Instant(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+constexpr double seconds_of(std::chrono::nanoseconds duration) noexcept {
+  return std::chrono::duration<double>(duration).count();
 }
 
 }  // namespace narwhal

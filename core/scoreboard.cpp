@@ -31,7 +31,7 @@ std::size_t stride() {
 std::size_t mapping_bytes() { return stride() * Scoreboard::slots_max; }
 
 struct Snapshot {
-  std::uint64_t started_ns = 0;
+  Instant started;
   std::uint32_t thread_id = 0;
   std::uint16_t route = 0;
   std::string method, target;
@@ -43,9 +43,9 @@ Snapshot snapshot_of(const Running& record) {
   Snapshot copy;
   for (int attempt = 0; attempt < read_attempts; ++attempt) {
     const std::uint32_t before = record.sequence.load(std::memory_order_acquire);
-    copy.started_ns = record.started_ns.load(std::memory_order_relaxed);
+    copy.started = record.started.load(std::memory_order_relaxed);
     copy.thread_id = record.thread_id.load(std::memory_order_relaxed);
-    if (copy.started_ns == 0) return copy;
+    if (copy.started <= Running::idle) return copy;
     copy.route = record.route;
     copy.method.assign(record.method, std::min<std::size_t>(record.method_size, sizeof record.method));
     copy.target.assign(record.target, std::min<std::size_t>(record.target_size, Running::target_bytes_max));
@@ -55,7 +55,7 @@ Snapshot snapshot_of(const Running& record) {
   return copy;
 }
 
-std::string text_of(const Snapshot& request, std::uint64_t now_ns, std::span<const Route> routes) {
+std::string text_of(const Snapshot& request, Instant now, std::span<const Route> routes) {
   std::string text;
   append_escaped(text, request.method);
   text += ' ';
@@ -66,8 +66,8 @@ std::string text_of(const Snapshot& request, std::uint64_t now_ns, std::span<con
     const std::string& prefix = routes[request.route].prefix;
     route = prefix.empty() ? "/" : prefix;
   }
-  const std::uint64_t age_ns = now_ns > request.started_ns ? now_ns - request.started_ns : 0;
-  return text + fmt::format(" (route {}, {:.1f} s)", route, static_cast<double>(age_ns) / 1e9);
+  const auto age = std::max(now - request.started, std::chrono::nanoseconds::zero());
+  return text + fmt::format(" (route {}, {:.1f} s)", route, seconds_of(age));
 }
 
 }  // namespace
@@ -101,18 +101,18 @@ void Scoreboard::clear(std::size_t index) noexcept {
   if (::madvise(&cleared, stride(), MADV_REMOVE) != 0) std::memset(static_cast<void*>(&cleared), 0, sizeof cleared);
 }
 
-std::string Scoreboard::running_text(std::size_t index, std::uint64_t now_ns, std::span<const Route> routes) const {
+std::string Scoreboard::running_text(std::size_t index, Instant now, std::span<const Route> routes) const {
   std::vector<Snapshot> requests;
   for (const Running& record : slot(index).running) {
     Snapshot copy = snapshot_of(record);
-    if (copy.started_ns != 0) requests.push_back(std::move(copy));
+    if (copy.started > Running::idle) requests.push_back(std::move(copy));
   }
   std::stable_sort(requests.begin(), requests.end(),
-                   [](const Snapshot& a, const Snapshot& b) { return a.started_ns < b.started_ns; });
+                   [](const Snapshot& a, const Snapshot& b) { return a.started < b.started; });
   std::string text;
   for (std::size_t i = 0; i < std::min(requests.size(), shown_max); ++i) {
     if (i > 0) text += "; ";
-    text += text_of(requests[i], now_ns, routes);
+    text += text_of(requests[i], now, routes);
   }
   if (requests.size() > shown_max) text += fmt::format("; and {} more", requests.size() - shown_max);
   return text;

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/clock.hpp"
 #include "core/config.hpp"
 #include "core/result.hpp"
 
@@ -33,8 +34,9 @@ inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 // the same even number before and after has a whole copy; a thread that died while writing leaves it odd.
 struct Running {
   static constexpr std::size_t target_bytes_max = 200;
-  std::atomic<std::uint64_t> started_ns{0};  // CLOCK_MONOTONIC; 0: idle
-  std::atomic<std::uint32_t> thread_id{0};   // gettid()
+  static constexpr Instant idle = unset;
+  std::atomic<Instant> started{idle};
+  std::atomic<std::uint32_t> thread_id{0};  // gettid()
   std::atomic<std::uint32_t> sequence{0};
   std::uint16_t route = 0;        // index in Config::routes
   std::uint16_t method_size = 0;  // cut to sizeof method
@@ -44,17 +46,17 @@ struct Running {
 
   // On the path of every request: a few plain stores and two short copies.
   void begin(std::string_view method_text, std::string_view target_text, std::uint16_t route_index,
-             std::uint64_t now_ns) noexcept {
+             Instant now) noexcept {
     const std::uint32_t odd = sequence.load(std::memory_order_relaxed) | 1u;
     sequence.store(odd, std::memory_order_relaxed);
     fence(std::memory_order_release);
     route = route_index;
     method_size = static_cast<std::uint16_t>(method_text.copy(method, sizeof method));
     target_size = static_cast<std::uint16_t>(target_text.copy(target, target_bytes_max));
-    started_ns.store(now_ns, std::memory_order_relaxed);
+    started.store(now, std::memory_order_relaxed);
     sequence.store(odd + 1, std::memory_order_release);
   }
-  void end() noexcept { started_ns.store(0, std::memory_order_relaxed); }
+  void end() noexcept { started.store(idle, std::memory_order_relaxed); }
 };
 
 struct WorkerSlot {
@@ -66,7 +68,7 @@ struct WorkerSlot {
   // The worker's.
   std::atomic<std::int32_t> pid{0};
   std::atomic<WorkerState> state{WorkerState::empty};
-  std::atomic<std::uint64_t> heartbeat_ns{0};    // CLOCK_MONOTONIC of the loop's last turn
+  std::atomic<Instant> heartbeat{unset};         // the loop's last turn
   std::atomic<std::uint32_t> connections{0};     // open now
   std::atomic<std::uint32_t> busy{0};            // handlers running now
   std::atomic<std::uint32_t> waiting{0};         // complete requests without a handler
@@ -96,7 +98,7 @@ class Scoreboard {
   void clear(std::size_t index) noexcept;
   // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty when
   // nothing did. `routes` are those of the slot's generation; a route outside them shows its number.
-  std::string running_text(std::size_t index, std::uint64_t now_ns, std::span<const Route> routes = {}) const;
+  std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;
 
  private:
   explicit Scoreboard(WorkerSlot* slots) noexcept : slots_(slots) {}

@@ -18,7 +18,7 @@ void Announcer::ready(const Succession& succession) {
   tolerate(notifier_.ready(said_));
 }
 
-void Announcer::reloading(std::uint64_t now) { tolerate(notifier_.reloading(now, said_ = "Reloading")); }
+void Announcer::reloading(Instant now) { tolerate(notifier_.reloading(now, said_ = "Reloading")); }
 
 void Announcer::reload_failed(const std::string& why, const Succession& succession) {
   failure_ = why;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/clock.hpp"
 #include "server/notify.hpp"
 #include "server/succession.hpp"
 
@@ -14,7 +15,7 @@ class Announcer {
   Announcer() : notifier_(Notifier::from_environment()) {}
 
   void ready(const Succession& succession);
-  void reloading(std::uint64_t now);
+  void reloading(Instant now);
   void reload_failed(const std::string& why, const Succession& succession);
   void stopping();
   // Each turn of the loop: says what has changed, if anything has.

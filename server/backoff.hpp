@@ -2,23 +2,23 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 namespace narwhal::server {
 
 class Backoff {
  public:
-  static constexpr std::uint64_t first_ns = 100'000'000;       // 100 ms
-  static constexpr std::uint64_t longest_ns = 30'000'000'000;  // 30 s
+  static constexpr std::chrono::nanoseconds first = std::chrono::milliseconds{100}, longest = std::chrono::seconds{30};
   // A process that lived this long did not die of its boot.
-  static constexpr std::uint64_t long_life_ns = 10'000'000'000;
+  static constexpr std::chrono::nanoseconds long_life = std::chrono::seconds{10};
 
   // One more died young: how long to wait. `dice` is any random number. Spread by up to a quarter, so that
   // several workers that wait for the same broken database do not come back in step.
-  std::uint64_t failed(std::uint32_t dice) noexcept {
-    const std::uint64_t doubled = first_ns << std::min(failures_, 20u);
+  std::chrono::nanoseconds failed(std::uint32_t dice) noexcept {
+    const auto doubled = first * (1 << std::min(failures_, 20u));
     ++failures_;
-    const std::uint64_t delay = std::min(doubled, longest_ns);
+    const auto delay = std::min(doubled, longest);
     return delay - delay / 4 * (dice % 1024) / 1024;
   }
   void recovered() noexcept { failures_ = 0; }

@@ -12,15 +12,15 @@
 #include "core/child.hpp"
 #include "core/clock.hpp"
 #include "core/fd.hpp"
+#include "core/time_limit.hpp"
 #include "server/child_environment.hpp"
 #include "server/prepare.hpp"
-#include "server/time_limit.hpp"
 
 namespace narwhal::server {
 namespace {
 
 constexpr std::size_t reason_bytes_max = 4000;  // with its mark it goes through a pipe in one piece
-constexpr int look_ms = 20;
+constexpr std::chrono::milliseconds look_every{20};
 constexpr char passed = '+', failed = '-';  // the child's verdict, and behind the latter its reason
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
@@ -30,9 +30,9 @@ int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer
   return ::write(answer, verdict.data(), verdict.size()) < 0 ? 2 : 0;
 }
 
-std::string read_now(int answer, int wait_ms) {
+std::string read_now(int answer, std::chrono::milliseconds wait) {
   pollfd watched{answer, POLLIN, 0};
-  if (::poll(&watched, 1, wait_ms) <= 0) return {};
+  if (::poll(&watched, 1, static_cast<int>(wait.count())) <= 0) return {};
   char bytes[reason_bytes_max + 1];
   const ssize_t size = ::read(answer, bytes, sizeof bytes);
   return size <= 0 ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
@@ -45,15 +45,15 @@ struct Outcome {
 };
 
 // The pipe's end says nothing: whatever the application forks off holds it as well, perhaps for ever.
-Outcome await(Child& child, int answer, std::uint64_t deadline) {
+Outcome await(Child& child, int answer, Instant deadline) {
   Outcome outcome;
   pid_t ended = 0;
   while (outcome.verdict.empty() && ended == 0 && !outcome.late) {
-    outcome.verdict = read_now(answer, look_ms);
+    outcome.verdict = read_now(answer, look_every);
     if (!outcome.verdict.empty()) break;
     ended = ::waitpid(child.pid(), &outcome.status, WNOHANG);
-    if (ended > 0) outcome.verdict = read_now(answer, 0);
-    outcome.late = ended == 0 && now_ns() >= deadline;
+    if (ended > 0) outcome.verdict = read_now(answer, std::chrono::milliseconds{0});
+    outcome.late = ended == 0 && narwhal::now() >= deadline;
   }
   if (outcome.late) child.send(SIGKILL);
   while (ended <= 0 && ::waitpid(child.pid(), &outcome.status, 0) < 0 && errno == EINTR) {
@@ -82,7 +82,7 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   auto child = fork_child([&] { return run_in_child(std::get<Plan>(prepared), check_plugins, question.get()); });
   if (!child) return Error{child.error()};
   question = Fd();
-  const Outcome outcome = await(*child, answer.get(), deadline_after(now_ns(), config.boot_timeout));
+  const Outcome outcome = await(*child, answer.get(), deadline_after(narwhal::now(), config.boot_timeout));
   if (outcome.verdict.starts_with(failed)) return Error{outcome.verdict.substr(1)};
   if (outcome.late) return Error{apps_of(config) + " was not loaded within boot_timeout"};
   if (!outcome.verdict.starts_with(passed)) {

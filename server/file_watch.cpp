@@ -22,7 +22,7 @@ constexpr std::uint32_t ends = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_U
 
 }  // namespace
 
-void FileWatch::begin(ReloadEngine engine, std::uint64_t now) {
+void FileWatch::begin(ReloadEngine engine, Instant now) {
   on_ = true;
   engine_ = engine;
   open_inotify();
@@ -35,17 +35,17 @@ FileWatch::Stamp FileWatch::stamp_of(const std::string& path) {
   struct stat entry {};
   if (::stat(path.c_str(), &entry) != 0) return {};
   return {entry.st_ino, static_cast<std::uint64_t>(entry.st_size),
-          std::int64_t{entry.st_mtim.tv_sec} * 1'000'000'000 + entry.st_mtim.tv_nsec};
+          std::chrono::seconds(entry.st_mtim.tv_sec) + std::chrono::nanoseconds(entry.st_mtim.tv_nsec)};
 }
 
-void FileWatch::add(const std::string& path, std::uint64_t number, std::uint64_t now) {
+void FileWatch::add(const std::string& path, std::uint64_t number, Instant now) {
   if (!on_) return;
   const std::size_t files_before = files_.size();
   enter(path, number);
   if (files_.size() > files_before) sign(now);  // between its stamp and its watch a change goes unseen
 }
 
-void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number, std::uint64_t now) {
+void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number, Instant now) {
   if (!on_) return;
   patterns_[pattern] = number;
   expand(pattern, number, nullptr);
@@ -74,7 +74,7 @@ void FileWatch::expand(const std::string& pattern, std::uint64_t number, std::ve
 }
 
 // A fresh inotify for what is left: paths may lead elsewhere by now, through links that a deployment has changed.
-void FileWatch::forget_before(std::uint64_t number, ReloadEngine engine, std::uint64_t now) {
+void FileWatch::forget_before(std::uint64_t number, ReloadEngine engine, Instant now) {
   if (!on_) return;
   std::erase_if(files_, [&](const auto& file) { return file.second.number < number; });
   std::erase_if(patterns_, [&](const auto& pattern) { return pattern.second < number; });
@@ -132,9 +132,9 @@ void FileWatch::lose_folder(int watch) {
   }
 }
 
-std::uint64_t FileWatch::next_deadline() const { return on_ ? due_ns_ : never_ns; }
+Instant FileWatch::next_deadline() const { return on_ ? due_ : never; }
 
-void FileWatch::hear(std::uint64_t now) {
+void FileWatch::hear(Instant now) {
   alignas(inotify_event) char bytes[16 * 1024];
   while (inotify_) {
     const ssize_t size = ::read(inotify_.get(), bytes, sizeof bytes);
@@ -148,7 +148,7 @@ void FileWatch::hear(std::uint64_t now) {
   }
 }
 
-void FileWatch::read_event(const inotify_event& event, const char* name, std::uint64_t now) {
+void FileWatch::read_event(const inotify_event& event, const char* name, Instant now) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) return sign(now);
   const auto known =
       std::find_if(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch.second == event.wd; });
@@ -170,15 +170,15 @@ bool FileWatch::may_have_changed(const inotify_event& event, const std::string& 
   return is_there && (!S_ISREG(entry.st_mode) || entry.st_nlink > 1);
 }
 
-void FileWatch::sign(std::uint64_t now) {
-  if (burst_began_ns_ == 0) burst_began_ns_ = now;
-  due_ns_ = std::min(now + quiet_ns, burst_began_ns_ + burst_ns);
+void FileWatch::sign(Instant now) {
+  if (burst_began_ == unset) burst_began_ = now;
+  due_ = std::min(now + quiet_for, burst_began_ + burst_max);
 }
 
-std::vector<std::string> FileWatch::changed(std::uint64_t now) {
+std::vector<std::string> FileWatch::changed(Instant now) {
   std::vector<std::string> paths;
-  if (!on_ || now < due_ns_) return paths;
-  burst_began_ns_ = 0;
+  if (!on_ || now < due_) return paths;
+  burst_began_ = unset;
   for (const std::string& folder : std::exchange(lost_, {})) watch_folder(folder);
   for (auto& [path, file] : files_) {
     const Stamp stamp = stamp_of(path);
@@ -187,7 +187,7 @@ std::vector<std::string> FileWatch::changed(std::uint64_t now) {
     paths.push_back(path);
   }
   for (const auto& [pattern, number] : patterns_) expand(pattern, number, &paths);
-  due_ns_ = !inotify_ || !lost_.empty() ? now + poll_ns : never_ns;
+  due_ = !inotify_ || !lost_.empty() ? now + poll_every : never;
   return paths;
 }
 

@@ -14,40 +14,40 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/config.hpp"
 #include "core/fd.hpp"
-#include "server/time_limit.hpp"
 
 namespace narwhal::server {
 
 class FileWatch {
  public:
-  static constexpr std::uint64_t quiet_ns = 150'000'000;  // this long without a sign is the end of a burst
-  static constexpr std::uint64_t burst_ns = second_ns;    // and a burst is never longer
-  static constexpr std::uint64_t poll_ns = second_ns;
+  static constexpr std::chrono::nanoseconds quiet_for = std::chrono::milliseconds{150};  // the end of a burst
+  static constexpr std::chrono::nanoseconds burst_max = std::chrono::seconds{1};
+  static constexpr std::chrono::nanoseconds poll_every = std::chrono::seconds{1};
   static constexpr std::size_t files_max = 100'000;
 
-  void begin(ReloadEngine engine, std::uint64_t now);
+  void begin(ReloadEngine engine, Instant now);
   // Forgets everything.
   void end();
   bool is_on() const { return on_; }
 
   // `path` is absolute, or a pattern of such paths; `number` is the generation that was made from it.
-  void add(const std::string& path, std::uint64_t number, std::uint64_t now);
-  void add_pattern(const std::string& pattern, std::uint64_t number, std::uint64_t now);
+  void add(const std::string& path, std::uint64_t number, Instant now);
+  void add_pattern(const std::string& pattern, std::uint64_t number, Instant now);
   // What only earlier generations had is looked at no more, and the rest in this way.
-  void forget_before(std::uint64_t number, ReloadEngine engine, std::uint64_t now);
+  void forget_before(std::uint64_t number, ReloadEngine engine, Instant now);
 
   // The turn of the master's loop: what poll() is to watch (-1: nothing) and until when, then what has come.
   int descriptor() const { return inotify_.get(); }
-  std::uint64_t next_deadline() const;
-  void hear(std::uint64_t now);
-  std::vector<std::string> changed(std::uint64_t now);
+  Instant next_deadline() const;
+  void hear(Instant now);
+  std::vector<std::string> changed(Instant now);
 
  private:
   struct Stamp {
     std::uint64_t inode = 0, size = 0;
-    std::int64_t changed_ns = 0;
+    std::chrono::nanoseconds changed{0};  // since 1970
     bool operator==(const Stamp&) const = default;
   };
   struct File {
@@ -61,8 +61,8 @@ class FileWatch {
   void watch_around(const std::string& path);
   void watch_folder(const std::string& folder);
   void lose_folder(int watch);
-  void read_event(const inotify_event& event, const char* name, std::uint64_t now);
-  void sign(std::uint64_t now);
+  void read_event(const inotify_event& event, const char* name, Instant now);
+  void sign(Instant now);
   bool may_have_changed(const inotify_event& event, const std::string& folder, const std::string& name) const;
   void enter(const std::string& path, std::uint64_t number);
   void expand(const std::string& pattern, std::uint64_t number, std::vector<std::string>* added);
@@ -76,8 +76,8 @@ class FileWatch {
   std::set<std::string> open_folders_;             // in which every name counts: those of patterns
   std::map<std::string, int> watches_;             // by folder: inotify's number
   std::set<std::string> lost_;                     // folders that are not there now
-  std::uint64_t burst_began_ns_ = 0;               // 0: no sign yet
-  std::uint64_t due_ns_ = never_ns;
+  Instant burst_began_ = unset;                    // unset: no sign yet
+  Instant due_ = never;
 };
 
 }  // namespace narwhal::server

@@ -17,22 +17,22 @@ namespace {
 // Orders to fork that may be under way at once: a socket's queue holds ten records where the system's
 // max_dgram_qlen says so, and a thousand workers that boot together boot no faster.
 constexpr std::ptrdiff_t spawning_max = 8;
-constexpr std::uint64_t spawn_retry_ns = 10'000'000;
-constexpr std::uint64_t heartbeat_check_ns = second_ns;
+constexpr std::chrono::milliseconds spawn_retry{10};
+constexpr std::chrono::seconds heartbeat_check{1};
 
 std::uint32_t dice() {
-  static std::minstd_rand generator(static_cast<std::uint32_t>(now_ns()));
+  static std::minstd_rand generator(static_cast<std::uint32_t>(narwhal::now().time_since_epoch().count()));
   return static_cast<std::uint32_t>(generator());
 }
 
 }  // namespace
 
-LiveGeneration::LiveGeneration(Plan plan, Site& site, std::uint64_t now)
+LiveGeneration::LiveGeneration(Plan plan, Site& site, Instant now)
     : plan_(std::move(plan)),
       site_(site),
       template_(plan_, site.scoreboard, site.body),
       target_(plan_.config().workers),
-      started_ns_(now) {
+      started_(now) {
   if (const auto started = template_.start(now); !started) fail_boot("load", started.error(), exit_app_failed);
 }
 
@@ -43,18 +43,18 @@ void LiveGeneration::add_sockets(std::vector<pollfd>& watched) const {
   }
 }
 
-std::uint64_t LiveGeneration::next_deadline(std::uint64_t now) const {
+Instant LiveGeneration::next_deadline(Instant now) const {
   if (failure_ && phase_ == Phase::booting) return now;
-  std::uint64_t next = std::min(template_.deadline_ns(), template_due_ns_);
-  for (const WorkerProcess& worker : workers_) next = worker.gone() ? now : std::min(next, worker.deadline_ns());
+  Instant next = std::min(template_.deadline(), template_due_);
+  for (const WorkerProcess& worker : workers_) next = worker.gone() ? now : std::min(next, worker.deadline());
   if (may_spawn()) {
-    for (const std::uint64_t due : vacancies_) next = std::min(next, due);
+    for (const Instant due : vacancies_) next = std::min(next, due);
   }
   const bool watch_heartbeats = plan_.config().heartbeat_timeout.count() > 0 && !workers_.empty();
-  return watch_heartbeats && phase_ != Phase::booting ? std::min(next, now + heartbeat_check_ns) : next;
+  return watch_heartbeats && phase_ != Phase::booting ? std::min(next, Instant(now + heartbeat_check)) : next;
 }
 
-void LiveGeneration::hear(std::span<const int> readable, std::uint64_t now) {
+void LiveGeneration::hear(std::span<const int> readable, Instant now) {
   const auto has_words = [&](int socket) {
     return socket >= 0 && std::binary_search(readable.begin(), readable.end(), socket);
   };
@@ -64,7 +64,7 @@ void LiveGeneration::hear(std::span<const int> readable, std::uint64_t now) {
   }
 }
 
-void LiveGeneration::hear_template(std::uint64_t now) {
+void LiveGeneration::hear_template(Instant now) {
   for (const auto& [slot, reason] : template_.hear(now)) {
     for (WorkerProcess& worker : workers_) {
       if (worker.slot() == slot) worker.never_forked(reason, now);
@@ -72,7 +72,7 @@ void LiveGeneration::hear_template(std::uint64_t now) {
   }
 }
 
-bool LiveGeneration::reaped(pid_t pid, int status, std::uint64_t now) {
+bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
   if (pid == template_.pid()) {
     hear_template(now);
     template_.reaped(status, now);
@@ -88,26 +88,26 @@ bool LiveGeneration::reaped(pid_t pid, int status, std::uint64_t now) {
   return false;
 }
 
-void LiveGeneration::template_ended(std::uint64_t now) {
+void LiveGeneration::template_ended(Instant now) {
   if (phase_ == Phase::leaving) return;
   if (phase_ == Phase::booting) return fail_boot("load", template_.reason(), template_.boot_exit_code());
-  const bool young = now - template_.started_ns() < Backoff::long_life_ns;
+  const bool young = now - template_.started() < Backoff::long_life;
   if (!young) template_backoff_.recovered();
-  const std::uint64_t delay = young ? template_backoff_.failed(dice()) : 0;
-  template_due_ns_ = now + delay;
+  const auto delay = young ? template_backoff_.failed(dice()) : std::chrono::nanoseconds::zero();
+  template_due_ = now + delay;
   log::error("Template of generation {} is gone: {}. Its workers serve on; forking it again in {:.1f} s", number(),
-             template_.reason(), static_cast<double>(delay) / 1e9);
+             template_.reason(), seconds_of(delay));
 }
 
-void LiveGeneration::restart_template(std::uint64_t now) {
-  template_due_ns_ = never_ns;
+void LiveGeneration::restart_template(Instant now) {
+  template_due_ = never;
   if (const auto started = template_.start(now); !started) {
-    template_due_ns_ = now + template_backoff_.failed(dice());
+    template_due_ = now + template_backoff_.failed(dice());
     log::error("Template of generation {}: {}", number(), started.error());
   }
 }
 
-void LiveGeneration::settle(std::uint64_t now) {
+void LiveGeneration::settle(Instant now) {
   pass_on_watched(now);
   check_time(now);
   for (WorkerProcess& worker : workers_) {
@@ -121,7 +121,7 @@ void LiveGeneration::settle(std::uint64_t now) {
   fill_vacancies(now);
 }
 
-void LiveGeneration::pass_on_watched(std::uint64_t now) {
+void LiveGeneration::pass_on_watched(Instant now) {
   const auto add = [&](const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
       if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number(), now);
@@ -131,20 +131,20 @@ void LiveGeneration::pass_on_watched(std::uint64_t now) {
   for (WorkerProcess& worker : workers_) add(worker.take_watched());
 }
 
-void LiveGeneration::check_time(std::uint64_t now) {
+void LiveGeneration::check_time(Instant now) {
   template_.check_time(now);
-  if (now >= template_due_ns_) restart_template(now);
+  if (now >= template_due_) restart_template(now);
   for (WorkerProcess& worker : workers_) {
     const bool unborn = worker.life() == Life::spawning;
     worker.check_time(now);
     // It was never forked in all that time: the template hangs, and would let down every worker after this one.
     if (unborn && worker.gone()) template_.kill();
-    const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat_ns;
+    const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat;
     worker.check_heartbeat(beat.load(std::memory_order_relaxed), now);
   }
 }
 
-void LiveGeneration::bury(WorkerProcess& worker, std::uint64_t now) {
+void LiveGeneration::bury(WorkerProcess& worker, Instant now) {
   announce_death(worker, now);
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
@@ -154,7 +154,7 @@ void LiveGeneration::bury(WorkerProcess& worker, std::uint64_t now) {
   replace(worker, status && death_notice(worker.pid(), *status, Killer::unknown).crash, now);
 }
 
-void LiveGeneration::announce_death(const WorkerProcess& worker, std::uint64_t now) const {
+void LiveGeneration::announce_death(const WorkerProcess& worker, Instant now) const {
   // Of a generation that did not come to serve, the one line that says why is the transaction's to write.
   const bool quiet = phase_ == Phase::booting || discarded_;
   const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
@@ -166,36 +166,36 @@ void LiveGeneration::announce_death(const WorkerProcess& worker, std::uint64_t n
   const LogLevel level = quiet ? LogLevel::debug : notice.level;
   if (log::enabled(level)) log::write(level, notice.text);
   if (quiet || !notice.crash) return;
-  if (worker.served_ns(now) == 0) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
+  if (!worker.has_served()) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
   const std::string running = site_.scoreboard.running_text(worker.slot(), now, plan_.config().routes);
   if (running.empty()) return;
   log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(plan_.config()), running);
 }
 
-void LiveGeneration::replace(const WorkerProcess& dead, bool crash, std::uint64_t now) {
+void LiveGeneration::replace(const WorkerProcess& dead, bool crash, Instant now) {
   if (phase_ != Phase::serving) return;
-  if (dead.served_ns(now) >= Backoff::long_life_ns) {
+  if (dead.served(now) >= Backoff::long_life) {
     vacancies_.push_back(now);
     return;
   }
   if (recovered_since_last_failure(now)) worker_backoff_.recovered();
-  const std::uint64_t delay = worker_backoff_.failed(dice());
-  last_failure_ns_ = now;
+  const auto delay = worker_backoff_.failed(dice());
+  last_failure_ = now;
   if (crash) ++young_crashes_;
-  if (crash && dead.spawned_ns() > admitted_ns_) ++repeated_crashes_;
+  if (crash && dead.spawned() > admitted_) ++repeated_crashes_;
   vacancies_.push_back(now + delay);
   log::info("Generation {}: a worker died young ({} in a row), its successor is forked in {:.1f} s", number(),
-            worker_backoff_.failures(), static_cast<double>(delay) / 1e9);
+            worker_backoff_.failures(), seconds_of(delay));
 }
 
-bool LiveGeneration::recovered_since_last_failure(std::uint64_t now) const {
+bool LiveGeneration::recovered_since_last_failure(Instant now) const {
   return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerProcess& worker) {
-    return worker.spawned_ns() > last_failure_ns_ && worker.served_ns(now) >= Backoff::long_life_ns;
+    return worker.spawned() > last_failure_ && worker.served(now) >= Backoff::long_life;
   });
 }
 
 // A stuck worker serves until somebody serves in its stead.
-void LiveGeneration::relieve_stuck(std::uint64_t now) {
+void LiveGeneration::relieve_stuck(Instant now) {
   const auto serving = static_cast<std::size_t>(std::count_if(
       workers_.begin(), workers_.end(), [](const WorkerProcess& worker) { return worker.life() == Life::serving; }));
   if (serving < target_) return;
@@ -204,7 +204,7 @@ void LiveGeneration::relieve_stuck(std::uint64_t now) {
   }
 }
 
-void LiveGeneration::adjust_places(std::uint64_t now) {
+void LiveGeneration::adjust_places(Instant now) {
   while (places_held() + vacancies_.size() < target_) vacancies_.push_back(now);
   std::sort(vacancies_.begin(), vacancies_.end());
   while (!vacancies_.empty() && places_held() + vacancies_.size() > target_) vacancies_.pop_back();
@@ -223,14 +223,14 @@ bool LiveGeneration::may_spawn() const {
          workers_.size() < 3 * std::size_t{target_} + 2;
 }
 
-void LiveGeneration::fill_vacancies(std::uint64_t now) {
-  for (std::uint64_t& due : vacancies_) {
+void LiveGeneration::fill_vacancies(Instant now) {
+  for (Instant& due : vacancies_) {
     if (due <= now && may_spawn()) due = spawn(now);
   }
-  std::erase(vacancies_, never_ns);
+  std::erase(vacancies_, never);
 }
 
-std::uint64_t LiveGeneration::spawn(std::uint64_t now) {
+Instant LiveGeneration::spawn(Instant now) {
   const auto slot = site_.slots.take();
   if (!slot) return cannot_spawn(fmt::format("{} workers live already", Scoreboard::slots_max), now);
   auto pair = open_pair();
@@ -239,20 +239,19 @@ std::uint64_t LiveGeneration::spawn(std::uint64_t now) {
   site_.scoreboard.slot(*slot).generation.store(number(), std::memory_order_relaxed);
   if (!pair || !template_.spawn(*slot, pair->child.get())) {
     site_.slots.give_back(*slot);
-    return pair ? now + spawn_retry_ns : cannot_spawn(pair.error(), now);
+    return pair ? now + spawn_retry : cannot_spawn(pair.error(), now);
   }
   workers_.emplace_back(*slot, std::move(pair->master), *plan_.generation, now);
-  return never_ns;
+  return never;
 }
 
-std::uint64_t LiveGeneration::cannot_spawn(const std::string& reason, std::uint64_t now) {
+Instant LiveGeneration::cannot_spawn(const std::string& reason, Instant now) {
   if (phase_ == Phase::booting) {
     fail_boot("boot", "new worker: " + reason, exit_boot_failed);
     return now;
   }
-  const std::uint64_t delay = worker_backoff_.failed(dice());
-  log::error("Generation {}: new worker: {}; trying again in {:.1f} s", number(), reason,
-             static_cast<double>(delay) / 1e9);
+  const auto delay = worker_backoff_.failed(dice());
+  log::error("Generation {}: new worker: {}; trying again in {:.1f} s", number(), reason, seconds_of(delay));
   return now + delay;
 }
 
@@ -262,30 +261,30 @@ bool LiveGeneration::ready() const {
                      [](const WorkerProcess& worker) { return worker.life() == Life::ready; });
 }
 
-void LiveGeneration::admit(std::uint64_t now) {
+void LiveGeneration::admit(Instant now) {
   phase_ = Phase::serving;
-  admitted_ns_ = now;
+  admitted_ = now;
   tell_all(Event::admit, now);
 }
 
-void LiveGeneration::retire(std::uint64_t now, Successor successor) {
+void LiveGeneration::retire(Instant now, Successor successor) {
   phase_ = Phase::leaving;
   // Where no newer generation names a listener, this was its last owner here: once its workers let go too, clients
   // are refused rather than left in a queue that nobody serves.
   plan_.listeners.clear();
   vacancies_.clear();
-  template_due_ns_ = never_ns;
+  template_due_ = never;
   template_.leave(now);
   for (WorkerProcess& worker : workers_) worker.retire(now, successor);
 }
 
-void LiveGeneration::quit(std::uint64_t now) {
+void LiveGeneration::quit(Instant now) {
   discarded_ = discarded_ || phase_ == Phase::booting;
   retire(now, Successor::present);
   tell_all(Event::quit, now);
 }
 
-void LiveGeneration::kill(std::uint64_t now) {
+void LiveGeneration::kill(Instant now) {
   quit(now);
   template_.kill();
   tell_all(Event::late, now);
@@ -306,11 +305,11 @@ void LiveGeneration::hand_log(Order which, const std::string& target) {
   if (!all) log::error("Not every process of generation {} has the new {}: send USR1 again", number(), target);
 }
 
-void LiveGeneration::forgive_silence(std::uint64_t now) {
+void LiveGeneration::forgive_silence(Instant now) {
   for (WorkerProcess& worker : workers_) worker.forgive_silence(now);
 }
 
-void LiveGeneration::tell_all(Event event, std::uint64_t now) {
+void LiveGeneration::tell_all(Event event, Instant now) {
   for (WorkerProcess& worker : workers_) worker.happen(event, now);
 }
 

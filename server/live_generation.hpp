@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "server/backoff.hpp"
 #include "server/plan.hpp"
 #include "server/site.hpp"
@@ -33,32 +34,32 @@ class LiveGeneration {
   };
 
   // Forks the template. `site` outlives it.
-  LiveGeneration(Plan plan, Site& site, std::uint64_t now);
+  LiveGeneration(Plan plan, Site& site, Instant now);
   LiveGeneration(const LiveGeneration&) = delete;
   LiveGeneration& operator=(const LiveGeneration&) = delete;
 
   // What poll() is to watch, and until when.
   void add_sockets(std::vector<pollfd>& watched) const;
-  std::uint64_t next_deadline(std::uint64_t now) const;
+  Instant next_deadline(Instant now) const;
 
   // The turn of the master's loop, in this order. `readable` is sorted.
-  void hear(std::span<const int> readable, std::uint64_t now);
-  bool reaped(pid_t pid, int status, std::uint64_t now);  // false: not one of ours
-  void settle(std::uint64_t now);                         // time limits, burials, admissions, new workers
+  void hear(std::span<const int> readable, Instant now);
+  bool reaped(pid_t pid, int status, Instant now);  // false: not one of ours
+  void settle(Instant now);                         // time limits, burials, admissions, new workers
 
   // Every worker is ready and none accepts yet.
   bool ready() const;
   const std::optional<BootFailure>& failure() const { return failure_; }
   bool gone() const { return phase_ == Phase::leaving && workers_.empty() && template_.state() == State::absent; }
 
-  void admit(std::uint64_t now);
-  void retire(std::uint64_t now, Successor successor);
-  void quit(std::uint64_t now);
-  void kill(std::uint64_t now);
+  void admit(Instant now);
+  void retire(Instant now, Successor successor);
+  void quit(Instant now);
+  void kill(Instant now);
   // Opens the logs that are files anew, with the master's rights, and hands them to template and workers.
   void reopen_logs();
   void set_target(unsigned workers) { target_ = workers; }
-  void forgive_silence(std::uint64_t now);
+  void forgive_silence(Instant now);
 
   const Plan& plan() const { return plan_; }
   std::uint64_t number() const { return plan_.number(); }
@@ -66,7 +67,7 @@ class LiveGeneration {
   unsigned target() const { return target_; }
   std::size_t workers_serving() const;
   std::size_t workers_alive() const { return workers_.size(); }
-  std::uint64_t started_ns() const { return started_ns_; }
+  Instant started() const { return started_; }
   // Since it was admitted, workers crashed before ready or soon after, and the ones in their places did too. Several
   // deaths at once alone are none: that may be an operator, or the machine.
   bool crash_loops() const { return young_crashes_ >= 3 && repeated_crashes_ >= 2; }
@@ -75,39 +76,39 @@ class LiveGeneration {
  private:
   using State = TemplateProcess::State;
 
-  void hear_template(std::uint64_t now);
-  void template_ended(std::uint64_t now);
-  void restart_template(std::uint64_t now);
-  void pass_on_watched(std::uint64_t now);
-  void check_time(std::uint64_t now);
-  void bury(WorkerProcess& worker, std::uint64_t now);
-  void announce_death(const WorkerProcess& worker, std::uint64_t now) const;
-  void replace(const WorkerProcess& dead, bool crash, std::uint64_t now);
-  bool recovered_since_last_failure(std::uint64_t now) const;
-  void relieve_stuck(std::uint64_t now);
-  void adjust_places(std::uint64_t now);
-  void fill_vacancies(std::uint64_t now);
+  void hear_template(Instant now);
+  void template_ended(Instant now);
+  void restart_template(Instant now);
+  void pass_on_watched(Instant now);
+  void check_time(Instant now);
+  void bury(WorkerProcess& worker, Instant now);
+  void announce_death(const WorkerProcess& worker, Instant now) const;
+  void replace(const WorkerProcess& dead, bool crash, Instant now);
+  bool recovered_since_last_failure(Instant now) const;
+  void relieve_stuck(Instant now);
+  void adjust_places(Instant now);
+  void fill_vacancies(Instant now);
   bool may_spawn() const;
-  // Both: when to try again, never_ns when the vacancy is filled.
-  std::uint64_t spawn(std::uint64_t now);
-  std::uint64_t cannot_spawn(const std::string& reason, std::uint64_t now);
+  // Both: when to try again, never when the vacancy is filled.
+  Instant spawn(Instant now);
+  Instant cannot_spawn(const std::string& reason, Instant now);
   void fail_boot(std::string step, std::string reason, int exit_code);
-  void tell_all(Event event, std::uint64_t now);
+  void tell_all(Event event, Instant now);
   void hand_log(Order which, const std::string& target);
   std::size_t places_held() const;
 
   Plan plan_;
   Site& site_;
   TemplateProcess template_;
-  std::list<WorkerProcess> workers_;      // oldest first
-  std::vector<std::uint64_t> vacancies_;  // when each is to be filled
+  std::list<WorkerProcess> workers_;  // oldest first
+  std::vector<Instant> vacancies_;    // when each is to be filled
   Phase phase_ = Phase::booting;
   unsigned target_;
-  std::uint64_t started_ns_;
-  std::uint64_t template_due_ns_ = never_ns;
+  Instant started_;
+  Instant template_due_ = never;
   Backoff worker_backoff_, template_backoff_;
-  std::uint64_t last_failure_ns_ = 0;
-  std::uint64_t admitted_ns_ = 0;
+  Instant last_failure_ = unset;
+  Instant admitted_ = unset;
   unsigned young_crashes_ = 0, repeated_crashes_ = 0;  // the latter: of workers forked after the admission
   bool discarded_ = false;
   std::optional<BootFailure> failure_;

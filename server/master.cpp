@@ -19,7 +19,8 @@ namespace narwhal::server {
 namespace {
 
 // Later than planned by this much: the machine or a SIGSTOP held the master up, and most likely its workers too.
-constexpr std::uint64_t overslept_ns = second_ns;
+constexpr std::chrono::seconds overslept{1};
+constexpr std::chrono::milliseconds poll_max = std::chrono::minutes{1};
 
 SignalPipe open_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end the server
@@ -38,11 +39,11 @@ std::string short_name(int signo) {
   return name;
 }
 
-int poll_timeout(std::uint64_t now, std::uint64_t deadline) {
-  if (deadline == never_ns) return -1;
+int poll_timeout(Instant now, Instant deadline) {
+  if (deadline == never) return -1;
   if (deadline <= now) return 0;
-  const std::uint64_t milliseconds = (deadline - now + 999'999) / 1'000'000;  // up: not a moment too early
-  return static_cast<int>(std::min<std::uint64_t>(milliseconds, 60'000));
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);  // up: not a moment too early
+  return static_cast<int>(std::min(left, poll_max).count());
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ int Master::supervise() {
 }
 
 void Master::start() {
-  now_ = now_ns();
+  now_ = narwhal::now();
   or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
   const std::string& accesslog = start_config_.accesslog;
   if (!accesslog.empty() && accesslog != "-") or_throw(log::open_file(accesslog));  // or a mistake is told too late
@@ -103,17 +104,17 @@ void Master::wait() {
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
-  const std::uint64_t before = now_ns();
-  const std::uint64_t deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
+  const Instant before = narwhal::now();
+  const Instant deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
   // EINTR and the like: nothing is readable then, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
-  now_ = now_ns();
+  now_ = narwhal::now();
   readable_.clear();
   for (const pollfd& one : watched_) {
     if (ready > 0 && one.revents != 0) readable_.push_back(one.fd);
   }
   std::sort(readable_.begin(), readable_.end());
-  if (now_ > std::max(before, deadline == never_ns ? now_ : deadline) + overslept_ns) {
+  if (now_ > std::max(before, deadline == never ? now_ : deadline) + overslept) {
     log::debug("The master was held up: its workers get another heartbeat_timeout");
     for (LiveGeneration* generation : succession_.all()) generation->forgive_silence(now_);
   }
@@ -187,7 +188,7 @@ int Master::farewell() {
   return failure->exit_code;
 }
 
-void Master::reloading(std::uint64_t now) {
+void Master::reloading(Instant now) {
   log::info("Hang up: Master");
   announcer_.reloading(now);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/signals.hpp"
 #include "server/announcer.hpp"
 #include "server/pidfile.hpp"
@@ -47,7 +48,7 @@ class Master : private Succession::Witness {
   void reopen_logs();
   int farewell();
 
-  void reloading(std::uint64_t now) override;
+  void reloading(Instant now) override;
   void reload_failed(const std::string& why) override;
   void took_over(const Config& config, const Config* former) override;
 
@@ -64,7 +65,7 @@ class Master : private Succession::Witness {
   Succession succession_;
   std::string addresses_;  // as last logged
   Stop stop_ = Stop::none;
-  std::uint64_t now_ = 0;  // when this turn began
+  Instant now_ = unset;  // when this turn began
   std::vector<pollfd> watched_;
   std::vector<int> readable_;
 };

@@ -35,8 +35,10 @@ Notifier Notifier::from_environment() {
 
 Result<Done> Notifier::ready(std::string_view status) const { return send("READY=1\n" + status_line(status)); }
 
-Result<Done> Notifier::reloading(std::uint64_t now_ns, std::string_view status) const {
-  return send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now_ns / 1000) + "\n" + status_line(status));
+Result<Done> Notifier::reloading(Instant now, std::string_view status) const {
+  return send("RELOADING=1\nMONOTONIC_USEC=" +
+              std::to_string(std::chrono::floor<std::chrono::microseconds>(now.time_since_epoch()).count()) + "\n" +
+              status_line(status));
 }
 
 Result<Done> Notifier::stopping(std::string_view status) const { return send("STOPPING=1\n" + status_line(status)); }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/clock.hpp"
 #include "core/result.hpp"
 
 namespace narwhal::server {
@@ -22,8 +23,8 @@ class Notifier {
 
   const std::string& socket_name() const noexcept { return socket_name_; }
   Result<Done> ready(std::string_view status) const;
-  // `now_ns` of CLOCK_MONOTONIC: with Type=notify-reload systemd waits for a ready() that follows this moment.
-  Result<Done> reloading(std::uint64_t now_ns, std::string_view status) const;
+  // With Type=notify-reload systemd waits for a ready() that follows this moment.
+  Result<Done> reloading(Instant now, std::string_view status) const;
   Result<Done> stopping(std::string_view status) const;
   Result<Done> status(std::string_view status) const;
   Result<Done> main_pid(pid_t pid) const;  // another process is the service from now on

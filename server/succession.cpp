@@ -5,18 +5,17 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/time_limit.hpp"
 #include "server/path_pattern.hpp"
 
 namespace narwhal::server {
 namespace {
 
-double seconds_of(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
-
 const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
 
-void Succession::begin(const Config& config, std::uint64_t now) {
+void Succession::begin(const Config& config, Instant now) {
   Prepared prepared = prepare_first(config, site_.stage_area);
   last_number_ = 1;
   const auto* refusal = std::get_if<Refusal>(&prepared);
@@ -33,7 +32,7 @@ void Succession::change_target(int by) {
   current_->set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
 }
 
-void Succession::settle(std::uint64_t now) {
+void Succession::settle(Instant now) {
   for (LiveGeneration* generation : all_) generation->settle(now);
   if (reading_) hear_reading(now);
   if (next_ && next_->failure()) {
@@ -55,7 +54,7 @@ bool Succession::may_begin_reload() {
   return false;
 }
 
-void Succession::begin_reload(std::uint64_t now) {
+void Succession::begin_reload(Instant now) {
   reload_requested_ = told_that_reload_waits_ = false;
   rolling_back_to_ = 0;
   witness_.reloading(now);
@@ -66,14 +65,14 @@ void Succession::begin_reload(std::uint64_t now) {
   reading_.emplace(*std::move(reading));
 }
 
-void Succession::hear_reading(std::uint64_t now) {
+void Succession::hear_reading(Instant now) {
   if (!reading_->hear() && now < reading_->deadline()) return;
   const Result<std::string> answer = reading_->finish(now);
   reading_.reset();
   begin_configured(read_config_.read(answer), now);
 }
 
-void Succession::begin_configured(const Result<Config>& config, std::uint64_t now) {
+void Succession::begin_configured(const Result<Config>& config, Instant now) {
   if (!config) return give_up({"config", config.error()});
   const unsigned configured = current_->plan().config().workers;
   if (current_->target() != configured && config->workers != current_->target()) {
@@ -82,7 +81,7 @@ void Succession::begin_configured(const Result<Config>& config, std::uint64_t no
   begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners, site_.stage_area), now);
 }
 
-void Succession::begin_rollback(std::uint64_t now) {
+void Succession::begin_rollback(Instant now) {
   log::error("Generation {} crash-loops ({} workers died young): rolling back to generation {}", current_->number(),
              current_->young_crashes(), previous_->number());
   const Plan earlier = *std::exchange(previous_, std::nullopt);
@@ -91,14 +90,14 @@ void Succession::begin_rollback(std::uint64_t now) {
   begin_next(prepare_again(earlier, ++last_number_, current_->plan().listeners), now);
 }
 
-void Succession::begin_next(Prepared prepared, std::uint64_t now) {
+void Succession::begin_next(Prepared prepared, Instant now) {
   if (const auto* refusal = std::get_if<Refusal>(&prepared)) return give_up(*refusal);
   watch_sources(std::get<Plan>(prepared), now);
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
   list_all();
 }
 
-void Succession::watch_sources(const Plan& plan, std::uint64_t now) {
+void Succession::watch_sources(const Plan& plan, Instant now) {
   const Config& config = plan.config();
   FileWatch& files = site_.file_watch;
   if (!config.reload) return;
@@ -121,14 +120,14 @@ void Succession::watch_sources(const Plan& plan, std::uint64_t now) {
 }
 
 // What served until now may have been made of other files, or watched in another way.
-void Succession::watch_only(const LiveGeneration& generation, std::uint64_t now) {
+void Succession::watch_only(const LiveGeneration& generation, Instant now) {
   const Config& config = generation.plan().config();
   FileWatch& files = site_.file_watch;
   if (!config.reload) return files.end();
   files.forget_before(generation.number(), config.reload_engine, now);
 }
 
-void Succession::next_failed(std::uint64_t now) {
+void Succession::next_failed(Instant now) {
   const LiveGeneration::BootFailure failure = *next_->failure();
   next_->quit(now);
   leaving_.push_back(std::move(next_));
@@ -147,11 +146,11 @@ void Succession::give_up(const Refusal& refusal) {
   witness_.reload_failed(why);
 }
 
-void Succession::take_over(std::uint64_t now) {
+void Succession::take_over(Instant now) {
   next_->admit(now);
   const std::string now_ready =
       fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(), next_->target(),
-                  plural(next_->target()), seconds_of(now - next_->started_ns()));
+                  plural(next_->target()), seconds_of(now - next_->started()));
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
   watch_only(*current_, now);
   const Config config = current_->plan().config();
@@ -168,7 +167,7 @@ void Succession::take_over(std::uint64_t now) {
   if (rolling_back_to_ == 0 && config.probation.count() > 0) {
     previous_ = former->plan();
     previous_->listeners.clear();
-    probation_end_ns_ = deadline_after(now, config.probation);
+    probation_end_ = deadline_after(now, config.probation);
   }
   rolling_back_to_ = 0;
   former->retire(now, Successor::present);
@@ -176,17 +175,17 @@ void Succession::take_over(std::uint64_t now) {
   list_all();
 }
 
-bool Succession::crash_loops(std::uint64_t now) const {
-  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ns_ && current_->crash_loops();
+bool Succession::crash_loops(Instant now) const {
+  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ && current_->crash_loops();
 }
 
-void Succession::end_probation_if_due(std::uint64_t now) {
-  if (!previous_ || now < probation_end_ns_) return;
+void Succession::end_probation_if_due(Instant now) {
+  if (!previous_ || now < probation_end_) return;
   previous_.reset();
   remove_unused_copies();
 }
 
-void Succession::retire_all(std::uint64_t now) {
+void Succession::retire_all(Instant now) {
   stopping_ = true;
   previous_.reset();
   reading_.reset();
@@ -200,18 +199,18 @@ void Succession::retire_all(std::uint64_t now) {
   }
 }
 
-void Succession::quit_all(std::uint64_t now) {
+void Succession::quit_all(Instant now) {
   retire_all(now);
   for (const auto& generation : leaving_) generation->quit(now);
 }
 
-void Succession::kill_all(std::uint64_t now) {
+void Succession::kill_all(Instant now) {
   retire_all(now);
   for (const auto& generation : leaving_) generation->kill(now);
 }
 
-std::uint64_t Succession::next_deadline(std::uint64_t now) const {
-  std::uint64_t next = previous_ ? probation_end_ns_ : never_ns;
+Instant Succession::next_deadline(Instant now) const {
+  Instant next = previous_ ? probation_end_ : never;
   if (reading_) next = std::min(next, reading_->deadline());
   for (const LiveGeneration* generation : all_) next = std::min(next, generation->next_deadline(now));
   return next;

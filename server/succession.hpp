@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "server/live_generation.hpp"
 #include "server/prepare.hpp"
 
@@ -24,7 +25,7 @@ class Succession {
   // What the outside is told; the master passes it on to the log's target, the title, systemd.
   class Witness {
    public:
-    virtual void reloading(std::uint64_t now) = 0;
+    virtual void reloading(Instant now) = 0;
     virtual void reload_failed(const std::string& why) = 0;
     // Serves from now on. `former` is null at the first boot.
     virtual void took_over(const Config& config, const Config* former) = 0;
@@ -38,19 +39,19 @@ class Succession {
       : site_(site), read_config_(std::move(read_config)), witness_(witness) {}
 
   // The first generation. Throws StartupError when its settings cannot be served at all.
-  void begin(const Config& config, std::uint64_t now);
+  void begin(const Config& config, Instant now);
   void request_reload() { reload_requested_ = true; }
   void change_target(int by);
   // Ends: every worker drains or quits, no transaction starts or goes on.
-  void retire_all(std::uint64_t now);
-  void quit_all(std::uint64_t now);
-  void kill_all(std::uint64_t now);
+  void retire_all(Instant now);
+  void quit_all(Instant now);
+  void kill_all(Instant now);
 
-  void settle(std::uint64_t now);
+  void settle(Instant now);
   // The loop's view of all generations, oldest first.
   const std::vector<LiveGeneration*>& all() const { return all_; }
   bool gone() const { return all_.empty(); }
-  std::uint64_t next_deadline(std::uint64_t now) const;
+  Instant next_deadline(Instant now) const;
   // The first generation could not boot: the server ends.
   const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
   const LiveGeneration* serving() const { return current_.get(); }
@@ -62,18 +63,18 @@ class Succession {
   std::size_t leaving_count() const { return leaving_.size(); }
 
  private:
-  void begin_reload(std::uint64_t now);
-  void hear_reading(std::uint64_t now);
-  void begin_configured(const Result<Config>& config, std::uint64_t now);
-  void begin_rollback(std::uint64_t now);
-  void begin_next(Prepared prepared, std::uint64_t now);
-  void watch_sources(const Plan& plan, std::uint64_t now);
-  void watch_only(const LiveGeneration& generation, std::uint64_t now);
-  void next_failed(std::uint64_t now);
+  void begin_reload(Instant now);
+  void hear_reading(Instant now);
+  void begin_configured(const Result<Config>& config, Instant now);
+  void begin_rollback(Instant now);
+  void begin_next(Prepared prepared, Instant now);
+  void watch_sources(const Plan& plan, Instant now);
+  void watch_only(const LiveGeneration& generation, Instant now);
+  void next_failed(Instant now);
   void give_up(const Refusal& refusal);
-  void take_over(std::uint64_t now);
-  void end_probation_if_due(std::uint64_t now);
-  bool crash_loops(std::uint64_t now) const;
+  void take_over(Instant now);
+  void end_probation_if_due(Instant now);
+  bool crash_loops(Instant now) const;
   bool may_begin_reload();
   void drop_gone();
   void list_all();
@@ -91,7 +92,7 @@ class Succession {
   bool told_that_reload_waits_ = false;
   bool stopping_ = false;
   std::optional<Plan> previous_;  // what a rollback would return to; its listeners are let go
-  std::uint64_t probation_end_ns_ = 0;
+  Instant probation_end_ = unset;
   std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
   std::optional<LiveGeneration::BootFailure> first_boot_failure_;
 };

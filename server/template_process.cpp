@@ -25,7 +25,7 @@ std::vector<int> kept_descriptors(const Plan& plan, int socket) {
 
 }  // namespace
 
-Result<Done> TemplateProcess::start(std::uint64_t now) {
+Result<Done> TemplateProcess::start(Instant now) {
   NARWHAL_CHECK(state_ == State::absent);
   auto pair = open_pair();
   if (!pair) return Error{pair.error()};
@@ -34,8 +34,8 @@ Result<Done> TemplateProcess::start(std::uint64_t now) {
   child_.emplace(*std::move(child));
   socket_ = std::move(pair->master);
   state_ = State::loading;
-  started_ns_ = now;
-  deadline_ns_ = deadline_after(now, plan_.config().boot_timeout);
+  started_ = now;
+  deadline_ = deadline_after(now, plan_.config().boot_timeout);
   last_step_ = failure_ = late_ = end_ = "";
   failure_code_ = 0;
   return Done{};
@@ -72,7 +72,7 @@ Result<Done> TemplateProcess::enter_child() const {
   return enter_surroundings(plan_, EndsWithMaster::yes);
 }
 
-std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t now) {
+std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(Instant now) {
   std::vector<ForkFailure> failures;
   for (int i = 0; i < records_a_turn && socket_; ++i) {
     const Received received = receive_record(socket_.get());
@@ -81,7 +81,7 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
       // It is ending, or its plugins have closed what they did not open: no use to anybody either way. A SIGKILL at
       // once could overtake the exit status it is about to leave.
       socket_ = Fd();
-      deadline_ns_ = std::min(deadline_ns_, now + second_ns);
+      deadline_ = std::min(deadline_, Instant(now + std::chrono::seconds{1}));
       break;
     }
     const std::string text = received.record.text;
@@ -98,7 +98,7 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(std::uint64_t no
       case Report::loaded:
         if (state_ != State::loading) break;
         state_ = State::loaded;
-        deadline_ns_ = never_ns;
+        deadline_ = never;
         break;
       case Report::fork_failed: failures.push_back({received.record.slot, text}); break;
       case Report::watch: watched_.push_back(text); break;
@@ -120,35 +120,35 @@ bool TemplateProcess::hand_log(Order which, const Fd& file) {
   return bool(send_record(socket_.get(), make_record(which, 0, plan_.number()), file.get()));
 }
 
-void TemplateProcess::leave(std::uint64_t now) {
+void TemplateProcess::leave(Instant now) {
   if (state_ == State::absent || state_ == State::leaving) return;
   if (state_ == State::loading) kill();  // it reads no orders while a plugin is being loaded
   if (socket_) static_cast<void>(send_record(socket_.get(), make_record(Order::leave, 0, plan_.number())));
   state_ = State::leaving;
-  deadline_ns_ = now + 2 * second_ns;
+  deadline_ = now + std::chrono::seconds{2};
 }
 
 void TemplateProcess::kill() {
   if (child_) child_->send(SIGKILL);
 }
 
-void TemplateProcess::check_time(std::uint64_t now) {
-  if (now < deadline_ns_) return;
-  deadline_ns_ = never_ns;
+void TemplateProcess::check_time(Instant now) {
+  if (now < deadline_) return;
+  deadline_ = never;
   if (state_ == State::loading && socket_) {
     late_ = "not loaded after " + std::to_string(plan_.config().boot_timeout.count()) + " s (boot_timeout)";
   }
   kill();
 }
 
-void TemplateProcess::reaped(int status, std::uint64_t now) {
+void TemplateProcess::reaped(int status, Instant now) {
   end_ = "template (pid:" + std::to_string(pid()) + ") " + describe_exit(status);
   child_->reaped();
   child_.reset();
   static_cast<void>(hear(now));  // its last words; after the reset, for its pid may be a stranger's by now
   socket_ = Fd();
   state_ = State::absent;
-  deadline_ns_ = never_ns;
+  deadline_ = never;
 }
 
 std::string TemplateProcess::reason() const {

@@ -15,8 +15,8 @@
 #include "core/fd.hpp"
 #include "core/scoreboard.hpp"
 #include "core/seat.hpp"
+#include "core/time_limit.hpp"
 #include "server/plan.hpp"
-#include "server/time_limit.hpp"
 
 namespace narwhal::server {
 
@@ -32,23 +32,23 @@ class TemplateProcess {
   TemplateProcess(const Plan& plan, Scoreboard& scoreboard, const TemplateBody& body)
       : plan_(plan), scoreboard_(scoreboard), body_(body) {}
 
-  Result<Done> start(std::uint64_t now);
+  Result<Done> start(Instant now);
   // Reads what it has said so far; what it could not fork is handed to the caller.
-  std::vector<ForkFailure> hear(std::uint64_t now);
+  std::vector<ForkFailure> hear(Instant now);
   // False when its queue is full: ask again a little later.
   bool spawn(std::uint32_t slot, int worker_end);
   // So that the workers forked from now on have that log. False as above.
   bool hand_log(Order which, const Fd& file);
-  void leave(std::uint64_t now);
+  void leave(Instant now);
   void kill();
-  void check_time(std::uint64_t now);
-  void reaped(int status, std::uint64_t now);
+  void check_time(Instant now);
+  void reaped(int status, Instant now);
 
   State state() const { return state_; }
   int socket() const { return socket_.get(); }
   pid_t pid() const { return child_ ? child_->pid() : 0; }
-  std::uint64_t started_ns() const { return started_ns_; }
-  std::uint64_t deadline_ns() const { return deadline_ns_; }
+  Instant started() const { return started_; }
+  Instant deadline() const { return deadline_; }
   // Files that its plugins have named since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
   // Why it ended before it had loaded or at all, in one line. Valid once it is absent.
@@ -67,8 +67,8 @@ class TemplateProcess {
   State state_ = State::absent;
   std::optional<Child> child_;
   Fd socket_;
-  std::uint64_t started_ns_ = 0;
-  std::uint64_t deadline_ns_ = never_ns;
+  Instant started_ = unset;
+  Instant deadline_ = never;
   std::string last_step_, failure_, late_, end_;
   int failure_code_ = 0;
   std::vector<std::string> watched_;

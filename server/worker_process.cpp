@@ -16,12 +16,12 @@ constexpr int records_a_turn = 64;
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, std::uint64_t now)
-    : generation_(generation), slot_(slot), socket_(std::move(socket)), spawned_ns_(now) {
-  deadline_ns_ = deadline_for(limit_of(life_), now);
+WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now)
+    : generation_(generation), slot_(slot), socket_(std::move(socket)), spawned_(now) {
+  deadline_ = deadline_for(limit_of(life_), now);
 }
 
-void WorkerProcess::hear(std::uint64_t now) {
+void WorkerProcess::hear(Instant now) {
   for (int i = 0; i < records_a_turn && socket_; ++i) {
     const Received received = receive_record(socket_.get());
     switch (received.status) {
@@ -36,7 +36,7 @@ void WorkerProcess::hear(std::uint64_t now) {
   }
 }
 
-void WorkerProcess::take(const Received& received, std::uint64_t now) {
+void WorkerProcess::take(const Received& received, Instant now) {
   switch (static_cast<Report>(received.record.kind)) {
     case Report::hello:
       if (pid_ != 0 || received.pid <= 0) return;
@@ -59,7 +59,7 @@ void WorkerProcess::take(const Received& received, std::uint64_t now) {
   }
 }
 
-void WorkerProcess::happen(Event event, std::uint64_t now) {
+void WorkerProcess::happen(Event event, Instant now) {
   const Step next = step(life_, event);
   if (event == Event::late && is_booting(life_)) {
     late_ = "not ready after " + std::to_string(generation_.config.boot_timeout.count()) + " s (boot_timeout)";
@@ -73,19 +73,19 @@ void WorkerProcess::happen(Event event, std::uint64_t now) {
   }
 }
 
-void WorkerProcess::retire(std::uint64_t now, Successor successor) {
+void WorkerProcess::retire(Instant now, Successor successor) {
   successor_ = successor;
   happen(Event::retire, now);
 }
 
-void WorkerProcess::enter(Life life, std::uint64_t now) {
+void WorkerProcess::enter(Life life, Instant now) {
   const Limit limit = limit_of(life);
   life_ = life;
-  if (limit != Limit::running) deadline_ns_ = deadline_for(limit, now);
+  if (limit != Limit::running) deadline_ = deadline_for(limit, now);
   if (frees_its_place(life)) holds_place_ = false;
   if (life != Life::serving) return;
-  serving_since_ns_ = now;
-  beat_seen_ns_ = now;
+  serving_since_ = now;
+  beat_seen_ = now;
 }
 
 void WorkerProcess::carry_out(Action action) {
@@ -117,7 +117,7 @@ void WorkerProcess::signal(int signo) {
   if (pid_ > 0) ::kill(pid_, signo);
 }
 
-void WorkerProcess::reaped(int status, std::uint64_t now) {
+void WorkerProcess::reaped(int status, Instant now) {
   // Its last words lie in the socket still: why it failed, or even its hello.
   hear(now);
   exit_status_ = status;
@@ -125,28 +125,28 @@ void WorkerProcess::reaped(int status, std::uint64_t now) {
   happen(Event::exited, now);
 }
 
-void WorkerProcess::never_forked(const std::string& reason, std::uint64_t now) {
+void WorkerProcess::never_forked(const std::string& reason, Instant now) {
   if (pid_ != 0) return;
   failure_ = "fork: " + reason;
   socket_ = Fd();
   happen(Event::exited, now);
 }
 
-void WorkerProcess::check_time(std::uint64_t now) {
-  if (now >= deadline_ns_) {
-    deadline_ns_ = never_ns;
+void WorkerProcess::check_time(Instant now) {
+  if (now >= deadline_) {
+    deadline_ = never;
     happen(Event::late, now);
   }
 }
 
-void WorkerProcess::check_heartbeat(std::uint64_t beat, std::uint64_t now) {
-  if (serving_since_ns_ == 0 || life_ == Life::gone) return;
+void WorkerProcess::check_heartbeat(Instant beat, Instant now) {
+  if (!has_served() || life_ == Life::gone) return;
   // Any change is a beat. The value itself may be scribbled over, so it is not compared with the clock.
   if (beat != beat_) {
     beat_ = beat;
-    beat_seen_ns_ = now;
+    beat_seen_ = now;
   }
-  if (now < deadline_after(beat_seen_ns_, generation_.config.heartbeat_timeout)) return;
+  if (now < deadline_after(beat_seen_, generation_.config.heartbeat_timeout)) return;
   if (step(life_, Event::silent).action == Action::abort) log::critical("WORKER TIMEOUT (pid:{})", pid_);
   happen(Event::silent, now);
 }
@@ -165,16 +165,16 @@ int WorkerProcess::boot_exit_code() const {
   return exit_boot_failed;
 }
 
-std::uint64_t WorkerProcess::deadline_for(Limit limit, std::uint64_t now) const {
+Instant WorkerProcess::deadline_for(Limit limit, Instant now) const {
   switch (limit) {
-    case Limit::none: return never_ns;
-    case Limit::running: return deadline_ns_;
+    case Limit::none: return never;
+    case Limit::running: return deadline_;
     case Limit::boot: return deadline_after(now, generation_.config.boot_timeout);
     case Limit::graceful: return deadline_after(now, generation_.config.graceful_timeout);
     case Limit::quick: return deadline_after(now, quick_stop);
     case Limit::moment: return deadline_after(now, std::chrono::seconds{1});
   }
-  return never_ns;
+  return never;
 }
 
 }  // namespace narwhal::server

@@ -14,8 +14,8 @@
 #include "core/config.hpp"
 #include "core/fd.hpp"
 #include "core/seat.hpp"
+#include "core/time_limit.hpp"
 #include "server/slot_policy.hpp"
-#include "server/time_limit.hpp"
 
 namespace narwhal::server {
 
@@ -27,21 +27,21 @@ class WorkerProcess {
   static constexpr std::chrono::seconds quick_stop{2};  // what a quick stop leaves a worker before SIGKILL
 
   // `socket` is the master's end of its pair. `generation` outlives it.
-  WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, std::uint64_t now);
+  WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now);
 
   // Reads what it has said so far.
-  void hear(std::uint64_t now);
-  void happen(Event event, std::uint64_t now);
-  void retire(std::uint64_t now, Successor successor);
+  void hear(Instant now);
+  void happen(Event event, Instant now);
+  void retire(Instant now, Successor successor);
   // waitpid() returned its pid.
-  void reaped(int status, std::uint64_t now);
+  void reaped(int status, Instant now);
   // The template could not fork it.
-  void never_forked(const std::string& reason, std::uint64_t now);
+  void never_forked(const std::string& reason, Instant now);
   // The time limit of its life, and its heartbeat as the scoreboard shows it.
-  void check_time(std::uint64_t now);
-  void check_heartbeat(std::uint64_t beat, std::uint64_t now);
+  void check_time(Instant now);
+  void check_heartbeat(Instant beat, Instant now);
   // The master itself did not run for a while: silence until now proves nothing.
-  void forgive_silence(std::uint64_t now) { beat_seen_ns_ = now; }
+  void forgive_silence(Instant now) { beat_seen_ = now; }
 
   std::uint32_t slot() const { return slot_; }
   int socket() const { return socket_.get(); }
@@ -50,10 +50,12 @@ class WorkerProcess {
   bool gone() const { return life_ == Life::gone; }
   // Counts as one of its generation's workers.
   bool holds_place() const { return holds_place_; }
-  std::uint64_t spawned_ns() const { return spawned_ns_; }
-  std::uint64_t deadline_ns() const { return deadline_ns_; }
-  // How long it served; 0 when it never did.
-  std::uint64_t served_ns(std::uint64_t now) const { return serving_since_ns_ == 0 ? 0 : now - serving_since_ns_; }
+  Instant spawned() const { return spawned_; }
+  Instant deadline() const { return deadline_; }
+  bool has_served() const { return serving_since_ != unset; }
+  std::chrono::nanoseconds served(Instant now) const {
+    return has_served() ? now - serving_since_ : std::chrono::nanoseconds::zero();
+  }
   // What comes along is its log from now on. False when its queue is full.
   bool hand_log(Order which, const Fd& file) const;
   bool killed_by_master() const { return killed_by_master_; }
@@ -68,12 +70,12 @@ class WorkerProcess {
   const std::string& failure() const { return failure_; }
 
  private:
-  void take(const Received& received, std::uint64_t now);
-  void enter(Life life, std::uint64_t now);
+  void take(const Received& received, Instant now);
+  void enter(Life life, Instant now);
   void carry_out(Action action);
   void order(Order kind);
   void signal(int signo);
-  std::uint64_t deadline_for(Limit limit, std::uint64_t now) const;
+  Instant deadline_for(Limit limit, Instant now) const;
 
   const Generation& generation_;
   Successor successor_ = Successor::present;
@@ -83,10 +85,10 @@ class WorkerProcess {
   Life life_ = Life::spawning;
   bool holds_place_ = true;
   bool killed_by_master_ = false;
-  std::uint64_t spawned_ns_;
-  std::uint64_t serving_since_ns_ = 0;
-  std::uint64_t deadline_ns_ = never_ns;
-  std::uint64_t beat_ = 0, beat_seen_ns_ = 0;  // the last value, and when it was new
+  Instant spawned_;
+  Instant serving_since_ = unset;
+  Instant deadline_ = never;
+  Instant beat_ = unset, beat_seen_ = unset;  // the last value, and when it was new
   std::string last_step_;
   std::string failure_;
   std::string late_;  // what it was late with, once it was killed for it

@@ -20,8 +20,8 @@ namespace {
 constexpr unsigned batch_alone = 64;  // accepted at a time when there is no sibling to be fair to
 constexpr unsigned batch_shared = 4;
 constexpr unsigned spread_slack = 4;  // connections more than the poorest sibling, and an eighth
-constexpr std::uint64_t moment_ms = 5;
-constexpr std::uint64_t rest_ms = 100;  // when the kernel has no memory for a connection
+constexpr std::chrono::milliseconds moment_for{5};
+constexpr std::chrono::milliseconds rest_for{100};  // when the kernel has no memory for a connection
 
 LocalAddress local_address_of(int listener) {
   sockaddr_storage bound{};
@@ -117,7 +117,7 @@ void Acceptor::reconsider() {
   if (verdict == Verdict::take) {
     uv_timer_stop(&moment_);
   } else if (verdict == Verdict::wait_a_moment && !uv_is_active(reinterpret_cast<uv_handle_t*>(&moment_))) {
-    uv_timer_start(&moment_, on_moment, moment_ms, 0);
+    uv_timer_start(&moment_, on_moment, moment_for.count(), 0);
   }
 }
 
@@ -169,7 +169,7 @@ bool Acceptor::take_relayed() try {
 void Acceptor::rest() noexcept {
   resting_ = true;
   listen(false);
-  if (begun_) uv_timer_start(&moment_, on_moment, rest_ms, 0);
+  if (begun_) uv_timer_start(&moment_, on_moment, rest_for.count(), 0);
 }
 
 Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
@@ -182,7 +182,7 @@ Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
 
 void Acceptor::accept_failed(int listener, int reason) {
   if (reason == ENOMEM || reason == ENOBUFS) {
-    log::error("accept: {}: tried again in {} ms", std::strerror(reason), rest_ms);
+    log::error("accept: {}: tried again in {} ms", std::strerror(reason), rest_for.count());
     return rest();
   }
   if (reason != EMFILE && reason != ENFILE) return;

@@ -18,6 +18,8 @@ namespace narwhal::worker {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom, before it is escaped
 constexpr std::size_t batch_bytes_max = 64 * 1024;
 constexpr std::string_view known_atoms = "hclutrmUqHsBbfaTDMLp";
@@ -110,10 +112,10 @@ std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
   return pieces;
 }
 
-void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) noexcept {
+void AccessLog::add(const Exchange& exchange, const Answered& answered, Instant now) noexcept {
   const std::size_t before = lines_.size();
   try {
-    add_line(exchange, answered, now_ns);
+    add_line(exchange, answered, now);
   } catch (const std::bad_alloc&) {
     lines_.resize(before);  // a line less, and no half of one
     log::error("out of memory: a line of the access log is lost");
@@ -121,22 +123,22 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, std::uin
   if (lines_.size() > batch_bytes_max) flush();
 }
 
-void AccessLog::add_line(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
+void AccessLog::add_line(const Exchange& exchange, const Answered& answered, Instant now) {
   for (const Piece& piece : pieces_) {
     if (piece.atom == 0) {
       lines_ += piece.text;
     } else {
-      add_atom(piece, exchange, answered, now_ns);
+      add_atom(piece, exchange, answered, now);
     }
   }
   lines_ += '\n';
 }
 
-void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) {
+void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, Instant now) {
   const protocol::Head& head = exchange.head;
   // Without a method nothing of a refused request was understood.
   const std::string_view protocol = head.method.size == 0 ? "-" : head.minor == 1 ? "HTTP/1.1" : "HTTP/1.0";
-  const std::uint64_t took = now_ns > exchange.started_ns ? now_ns - exchange.started_ns : 0;
+  const auto took = std::max(now - exchange.started, std::chrono::nanoseconds::zero());
   const auto out = std::back_inserter(lines_);
   switch (piece.atom) {
     case 'h': lines_ += exchange.peer.text(); return;
@@ -167,10 +169,10 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
     case 'b': fmt::format_to(out, "{}", answered.body_bytes); return;
     case 'f': return add_escaped(head.field("referer"));
     case 'a': return add_escaped(head.field("user-agent"));
-    case 'T': fmt::format_to(out, "{}", took / 1'000'000'000); return;
-    case 'M': fmt::format_to(out, "{}", took / 1'000'000); return;
-    case 'D': fmt::format_to(out, "{}", took / 1'000); return;
-    case 'L': fmt::format_to(out, "{}.{:06}", took / 1'000'000'000, took / 1'000 % 1'000'000); return;
+    case 'T': fmt::format_to(out, "{}", took / 1s); return;
+    case 'M': fmt::format_to(out, "{}", took / 1ms); return;
+    case 'D': fmt::format_to(out, "{}", took / 1us); return;
+    case 'L': fmt::format_to(out, "{}.{:06}", took / 1s, took / 1us % 1'000'000); return;
     case 'p': fmt::format_to(out, "<{}>", ::getpid()); return;
     case 'i': return add_escaped(head.field(piece.text));
     case 'o':

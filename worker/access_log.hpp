@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/fd.hpp"
 #include "core/result.hpp"
 
@@ -31,7 +32,7 @@ class AccessLog {
   Result<Done> follow(const Fd& file);
   bool enabled() const noexcept { return fd_ >= 0; }
   // Adds the line of an answered exchange; where memory is out, none, and the error log says so.
-  void add(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns) noexcept;
+  void add(const Exchange& exchange, const Answered& answered, Instant now) noexcept;
   // One write(2) for all lines since the last.
   void flush() noexcept;
 
@@ -41,8 +42,8 @@ class AccessLog {
     std::string text;  // the literal, or the name
   };
   static std::vector<Piece> compile(const std::string& format);
-  void add_line(const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
-  void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, std::uint64_t now_ns);
+  void add_line(const Exchange& exchange, const Answered& answered, Instant now);
+  void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, Instant now);
   void add_escaped(std::string_view value);
   void add_time();
 

@@ -102,23 +102,23 @@ void Connection::due_in(seconds limit) {
   if (limit.count() == 0) {
     Wheel::clear(*this);
   } else {
-    loop_.wheel().set(*this, loop_.now_ms() + static_cast<std::uint64_t>(limit.count()) * 1000);
+    loop_.wheel().set(*this, loop_.now() + limit);
   }
 }
 
 void Connection::wait_for_request() {
   untaken_ = 0;
   if (retired_) {
-    loop_.wheel().set(*this, loop_.now_ms() + Loop::retired_grace_ms);
+    loop_.wheel().set(*this, loop_.now() + Loop::retired_grace);
   } else {
     due_in(loop_.config().keepalive);
   }
 }
 
-void Connection::retire(std::uint64_t grace_ms) {
+void Connection::retire(std::chrono::milliseconds grace) {
   retired_ = true;
   // Half a head gets no longer than silence does: whoever sends it can try again elsewhere.
-  if (state_ == State::head && sending_ == nullptr) loop_.wheel().set(*this, loop_.now_ms() + grace_ms);
+  if (state_ == State::head && sending_ == nullptr) loop_.wheel().set(*this, loop_.now() + grace);
 }
 
 void Connection::expired() noexcept {
@@ -373,7 +373,7 @@ bool Connection::process_head() {
     exchange.head.framing = protocol::Framing::none;
   }
   exchange.peer = peer_;
-  exchange.started_ns = loop_.turn_ns();
+  exchange.started = loop_.turn_time();
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
   exchange.mount = loop_.route(exchange.head);
   Wheel::clear(*this);

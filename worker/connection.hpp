@@ -34,8 +34,8 @@ class Connection : public WheelEntry {
   void go_on_with(Buffer* bytes) noexcept;
   // The request in hand waits for a handler: gives it away, with the socket. False: it stays.
   bool give_to_sibling(const Relay& relay);
-  // The loop is being retired: idle connections get until `grace_ms` from now to say something.
-  void retire(std::uint64_t grace_ms);
+  // The loop is being retired: idle connections get until `grace` from now to say something.
+  void retire(std::chrono::milliseconds grace);
   void close();             // now; an answer in the making is dropped
   void expired() noexcept;  // the wheel's hand has come to it
 

@@ -10,7 +10,7 @@
 namespace narwhal::worker {
 
 namespace {
-constexpr std::uint64_t linger_ms = 2'000;  // for the client to read our last words
+constexpr std::chrono::seconds linger_limit{2};  // for the client to read our last words
 }  // namespace
 
 void Connection::refuse(int status, std::string_view fault) {
@@ -30,14 +30,14 @@ void Connection::refuse(int status, std::string_view fault) {
 void Connection::begin_refused() {
   exchange_ = loop_.new_exchange(*this);
   exchange_->peer = peer_;
-  exchange_->started_ns = loop_.turn_ns();
+  exchange_->started = loop_.turn_time();
   protocol::decode_request_line(in_ != nullptr ? in_->view() : std::string_view(), exchange_->head);
 }
 
 // Its answer is the host's own, whatever a handler may still be making of the exchange.
 void Connection::log_refusal(int status, std::uint64_t body_bytes) {
-  const std::uint64_t now = loop_.turn_ns();
-  loop_.count_answer(status, exchange_->started_ns, now);
+  const Instant now = loop_.turn_time();
+  loop_.count_answer(status, exchange_->started, now);
   loop_.log_access(*exchange_, {.status = status, .body_bytes = body_bytes, .own = false}, now);
 }
 
@@ -151,8 +151,8 @@ bool Connection::append_out(Exchange& exchange) {
 }
 
 void Connection::end_exchange(Exchange& exchange) {
-  const std::uint64_t now = loop_.turn_ns();
-  loop_.count_answer(exchange.status(), exchange.started_ns, now);
+  const Instant now = loop_.turn_time();
+  loop_.count_answer(exchange.status(), exchange.started, now);
   loop_.log_access(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()}, now);
   const bool body_unread = state_ == State::body;
   const bool cut = exchange.truncated();
@@ -213,7 +213,7 @@ void Connection::part() {
   body_left_ = 0;
   untaken_ = 0;
   if (in_ != nullptr) loop_.pool().drop(std::exchange(in_, nullptr));
-  loop_.wheel().set(*this, loop_.now_ms() + linger_ms);
+  loop_.wheel().set(*this, loop_.now() + linger_limit);
   resume_reading();
 }
 

@@ -36,7 +36,7 @@ bool Connection::begin_body() {
   }
   state_ = State::body;
   exchange.body_arrived = 0;
-  exchange.body_pace.start(exchange.mount != nullptr && exchange.mount->streams_body() ? 0 : loop_.now_ms());
+  exchange.body_pace.start(exchange.mount != nullptr && exchange.mount->streams_body() ? unset : loop_.now());
   body_left_ = chunked ? limit : head.content_length;
   contained_ = false;
   if (chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
@@ -64,7 +64,7 @@ bool Connection::body_moves(std::size_t count) {
   exchange.body_arrived += count;
   // A handler that reads a stream may itself be what is slow: there only the time counts that it waited for the client.
   const bool streams = exchange.mount != nullptr && exchange.mount->streams_body();
-  const std::uint64_t by_now = streams ? exchange.client_wait.total_ns(loop_.turn_ns()) / 1'000'000 : loop_.now_ms();
+  const Instant by_now = streams ? unset + exchange.client_wait.total(loop_.turn_time()) : loop_.now();
   if (!exchange.body_pace.too_slow(by_now, exchange.body_arrived, loop_.config().min_rate)) return true;
   refuse(408, "the request's body comes at less than min_rate");
   return false;

@@ -169,7 +169,7 @@ void Connection::begin_sending() {
   sending_ = std::make_unique<Sending>();
   sending_->request.data = this;
   sending_->delivered_at_last_look = delivered();
-  sending_->pace.start(loop_.now_ms(), delivered());
+  sending_->pace.start(loop_.now(), delivered());
   due_in(loop_.config().write_timeout);
 }
 
@@ -199,7 +199,7 @@ std::size_t Connection::kernel_holds() noexcept {
 }
 
 bool Connection::takes_too_slowly() {
-  if (!sending_->pace.too_slow(loop_.now_ms(), delivered(), loop_.config().min_rate)) return false;
+  if (!sending_->pace.too_slow(loop_.now(), delivered(), loop_.config().min_rate)) return false;
   lose("the client takes less than min_rate");
   return true;
 }

@@ -76,7 +76,7 @@ void begin_line(Line& line) noexcept {
 }
 
 void add_request(Line& line, const Running* record) noexcept {
-  if (record == nullptr || record->started_ns.load(std::memory_order_relaxed) == 0) {
+  if (record == nullptr || record->started.load(std::memory_order_relaxed) == Running::idle) {
     line.add("no request");
     return;
   }

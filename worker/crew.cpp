@@ -325,7 +325,7 @@ void Crew::wait_to_look(const Sight& sight, std::unique_lock<std::mutex>& lock) 
 bool Crew::keeps_waiting(Sight& sight) const noexcept {
   const std::uint64_t phase = phase_.load(std::memory_order_acquire);
   const bool is_same = std::exchange(sight.phase, phase) == phase;
-  const auto now = std::chrono::steady_clock::now();
+  const Instant now = narwhal::now();
   if (!is_same) sight.since = now;
   const bool in_handler = (phase & in_handler_bit) != 0, is_inline = (phase & inline_bit) != 0;
   if (in_handler && is_same && (!is_inline || now - sight.since >= inline_patience_)) return true;

@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "worker/task.hpp"
 
 namespace narwhal::worker {
@@ -108,7 +109,7 @@ class Crew {
 
   struct Sight {  // what the standby saw last
     std::uint64_t phase = 0;
-    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+    Instant since = now();
     int quiet_looks = 0;  // without any handler; then it sleeps until one begins
   };
 

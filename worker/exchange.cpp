@@ -34,7 +34,7 @@ bool Exchange::on_handler_thread() const noexcept { return running_ == this; }
 
 int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];
-  record.begin(head.method, head.target, mount->route, handled_ns);
+  record.begin(head.method, head.target, mount->route, handler_called);
   running_ = this;
   const int result = mount->plugin.handle(mount->instance, handle_of(*this));
   running_ = nullptr;
@@ -65,9 +65,9 @@ void Exchange::fill_request() {
     request_.body_size =
         head.framing == protocol::Framing::length ? static_cast<std::int64_t>(head.content_length) : -1;
   }
-  request_.started_ns = static_cast<std::int64_t>(started_ns);
-  const std::uint64_t limit = static_cast<std::uint64_t>(loop_.config().timeout.count()) * 1'000'000'000u;
-  request_.deadline_ns = limit == 0 ? 0 : static_cast<std::int64_t>(handled_ns + limit);
+  request_.started_ns = started.time_since_epoch().count();
+  const std::chrono::seconds limit = loop_.config().timeout;
+  request_.deadline_ns = limit == limit.zero() ? 0 : (handler_called + limit).time_since_epoch().count();
 }
 
 // ---- the request's body ----
@@ -162,7 +162,9 @@ void Exchange::reset() noexcept {
   queued = handled = returned = deferred = ended = timed_out = retired = false;
   bodyless_ = cut_ = handed_over_ = finished_in_handler_ = false;
   status_ = 0;
-  left_ = body_sent_ = handled_ns = returned_ns = spoke_ns_ = longest_ns_ = pushed_ns_ = 0;
+  left_ = body_sent_ = 0;
+  handler_called = handler_returned = spoke_ = pushed_ = unset;
+  longest_stretch_ = longest_stretch_.zero();
   gathered = false;
   response_head_ = {};
   if (!trailers_.empty()) trailers_.clear();

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "narwhal/plugin.h"
 #include "protocol/http1_head.hpp"
 #include "protocol/http1_response.hpp"
@@ -97,9 +98,9 @@ class Exchange : public Task {
   Mount* mount = nullptr;             // null: answered by the host alone
   Exchange* next = nullptr;           // in the pool, or in the list of those ready
   Exchange* next_posted = nullptr;    // in Loop's queue
-  std::uint64_t started_ns = 0;       // head complete
-  std::uint64_t handled_ns = 0;       // handle() called
-  std::uint64_t returned_ns = 0;      // handle() returned, on a thread without the baton; 0: not there
+  Instant started = unset;            // head complete
+  Instant handler_called = unset;     // when handle() was called
+  Instant handler_returned = unset;   // when it returned, on a thread without the baton; else unset
   bool keep_alive = true;
   std::uint16_t refusal = 0;  // not 0: the host answers with this status, no handler sees it
   Peer peer;
@@ -163,9 +164,9 @@ class Exchange : public Task {
   void reset() noexcept;
 
   int status() const noexcept { return status_; }
-  // The longest time its handler went without a word to the loop. `ended_ns`: when it returned
-  std::uint64_t longest_stretch(std::uint64_t ended_ns) const noexcept {
-    return std::max(longest_ns_, ended_ns - std::max(handled_ns, spoke_ns_));
+  // The longest time its handler went without a word to the loop. `end`: when it returned.
+  std::chrono::nanoseconds longest_stretch(Instant end) const noexcept {
+    return std::max(longest_stretch_, end - std::max(handler_called, spoke_));
   }
   std::uint64_t body_sent() const noexcept { return body_sent_; }
   bool truncated() const noexcept { return cut_; }
@@ -208,7 +209,7 @@ class Exchange : public Task {
   bool on_handler_thread() const noexcept;
   int wait_for_room(bool may_wait);
   void wait_for_body();
-  void speak(std::uint64_t now) noexcept;
+  void speak(Instant now) noexcept;
   void come_by();
   void ask_for_more_body();
   std::size_t read_straight(char* buffer, std::size_t size);
@@ -229,8 +230,9 @@ class Exchange : public Task {
   int status_ = 0;
   std::uint64_t left_ = 0;  // of a declared length
   std::uint64_t body_sent_ = 0;
-  std::uint64_t spoke_ns_ = 0, longest_ns_ = 0;  // of its handler with the loop: when last, the longest it did not
-  std::uint64_t pushed_ns_ = 0;                  // when parts of its body last left at once
+  Instant spoke_ = unset;                        // when its handler last had the loop
+  std::chrono::nanoseconds longest_stretch_{0};  // that it did not have it, before that
+  Instant pushed_ = unset;                       // when parts of its body last left at once
   std::string_view response_head_;
   std::string trailers_;           // the lines that follow the last chunk
   std::vector<Segment> segments_;  // after out, written by the answering thread

@@ -80,7 +80,7 @@ void Exchange::cut_off() noexcept {
 
 void Exchange::hand_over(Push push, Last last) noexcept {
   Loop& loop = loop_;  // this exchange may be recycled as soon as the loop knows of its end
-  const std::uint64_t now = now_ns();
+  const Instant now = narwhal::now();
   speak(now);
   const bool direct = on_handler_thread() && loop.crew().reclaim();
   {
@@ -97,7 +97,7 @@ void Exchange::hand_over(Push push, Last last) noexcept {
     if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
   if (!direct) return loop.post_marked(*this);
-  const bool overdue = loop.overdue(handled_ns, now);
+  const bool overdue = loop.overdue(handler_called, now);
   {
     const Release in_the_end(loop.crew());
     if (connection != nullptr) connection->take_part(*this, push);
@@ -142,18 +142,18 @@ void Exchange::sent(std::uint64_t bytes) {
 std::size_t Exchange::low_water() const noexcept { return loop_.config().response_buffer_size / 4 + 1; }
 
 // Only the handler's own thread counts: what a deferred exchange's writer does keeps nobody waiting.
-void Exchange::speak(std::uint64_t now) noexcept {
+void Exchange::speak(Instant now) noexcept {
   if (!on_handler_thread()) return;
-  longest_ns_ = longest_stretch(now);
-  spoke_ns_ = now;
+  longest_stretch_ = longest_stretch(now);
+  spoke_ = now;
 }
 
 // What a handler does often: who holds the loop is seen at something new, and turns it when it is time.
 void Exchange::come_by() {
-  const std::uint64_t now = now_ns();
+  const Instant now = narwhal::now();
   speak(now);
   if (!on_handler_thread() || mount->is_inline() || !loop_.crew().reclaim()) return;
-  const bool overdue = loop_.overdue(handled_ns, now);
+  const bool overdue = loop_.overdue(handler_called, now);
   loop_.crew().release();
   if (overdue) loop_.crew().tend_in_passing();
 }
@@ -172,14 +172,14 @@ std::size_t Exchange::read_straight(char* buffer, std::size_t size) {
 }
 
 void Exchange::begin_wait() noexcept {
-  const std::uint64_t now = now_ns();
+  const Instant now = narwhal::now();
   speak(now);
   client_wait.begin(now);
 }
 
 void Exchange::end_wait() noexcept {
-  const std::uint64_t now = now_ns();
-  if (on_handler_thread()) spoke_ns_ = now;
+  const Instant now = narwhal::now();
+  if (on_handler_thread()) spoke_ = now;
   client_wait.end(now);
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 // From here on a copy costs more than segments of their own.
 constexpr std::size_t worth_borrowing = 4 * 1024;
-constexpr std::uint64_t gathering_for_ns = 500'000;  // parts of an answer
+constexpr std::chrono::microseconds gathering_for{500};  // parts of an answer
 
 // sendfile(2) is called when the head is long gone: what it would refuse has to be found here.
 Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
@@ -75,11 +75,11 @@ void Exchange::append_end() {
 // A part that comes right behind another waits for the next ones: to wake the client costs as much as to send some 64 KiB.
 // It leaves with them, when the handler waits or returns, and at the latest when the standby thread takes the loop over.
 Push Exchange::push_of_part(std::size_t bytes, bool lent) noexcept {
-  const std::uint64_t now = now_ns();
+  const Instant now = narwhal::now();
   const bool may_stay = (lent || bytes < worth_borrowing) && !mount->is_inline();
   const bool more_fit = unsent_.load(std::memory_order_relaxed) + bytes < loop_.config().response_buffer_size;
-  if (may_stay && more_fit && now - pushed_ns_ < gathering_for_ns) return lent ? Push::gather : Push::hold;
-  pushed_ns_ = now;
+  if (may_stay && more_fit && now - pushed_ < gathering_for) return lent ? Push::gather : Push::hold;
+  pushed_ = now;
   return Push::now;
 }
 

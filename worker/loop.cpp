@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/time_limit.hpp"
 #include "worker/connection.hpp"
 #include "worker/counter.hpp"
 #include "worker/crash.hpp"
@@ -45,10 +45,11 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
   uv_timer_init(&uv_, &timer_);
   timer_.data = this;
   uv_timer_start(
-      &timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick, Wheel::tick);
+      &timer_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->tick(); }, Wheel::tick.count(),
+      Wheel::tick.count());
   uv_timer_init(&uv_, &relief_);
   relief_.data = this;
-  wheel_.start(uv_now(&uv_));
+  wheel_.start(now());
   refresh_date();
   access_log_.open(config().accesslog == "-" ? STDOUT_FILENO : seat.access_log, config().access_log_format);
   or_throw(acceptor_.open(seat));
@@ -67,8 +68,7 @@ void Loop::retire(bool sweep) {
   retiring_.store(true, relaxed);
   slot_.state.store(WorkerState::draining, relaxed);
   acceptor_.end(sweep);
-  const auto limit = static_cast<std::uint64_t>(config().graceful_timeout.count()) * 1000;
-  quit_at_ms_ = limit == 0 ? WheelEntry::never : now_ms() + limit;
+  quit_at_ = deadline_after(now(), config().graceful_timeout);
   for (const auto& mount : mounts_) {
     if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
   }
@@ -76,7 +76,7 @@ void Loop::retire(bool sweep) {
       &uv_,
       [](uv_handle_t* handle, void*) {
         if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle)) {
-          static_cast<Connection*>(handle->data)->retire(retired_grace_ms);
+          static_cast<Connection*>(handle->data)->retire(retired_grace);
         }
       },
       nullptr);
@@ -89,9 +89,7 @@ void Loop::quit() {
   stopped_ = true;
 }
 
-void Loop::leave_within(std::uint64_t milliseconds) noexcept {
-  quit_at_ms_ = std::min(quit_at_ms_, now_ms() + milliseconds);
-}
+void Loop::leave_within(std::chrono::milliseconds limit) noexcept { quit_at_ = std::min(quit_at_, now() + limit); }
 
 void Loop::follow(Order which, const Fd& log) {
   const auto done = which == Order::error_log ? log::follow(log) : access_log_.follow(log);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/scoreboard.hpp"
 #include "core/seat.hpp"
 #include "worker/acceptor.hpp"
@@ -48,8 +49,8 @@ class Loop final : public Crew::Work {
   void retire(bool sweep);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
   void quit();                                                                          // at once
-  void follow(Order which, const Fd& log);                 // error_log or access_log: it has been reopened
-  void leave_within(std::uint64_t milliseconds) noexcept;  // shortens a retirement
+  void follow(Order which, const Fd& log);                      // error_log or access_log: it has been reopened
+  void leave_within(std::chrono::milliseconds limit) noexcept;  // shortens a retirement
   // A request went past its deadline and its handler is still at it: told once.
   void (*on_stuck)(void* context) = nullptr;
   void* stuck_context = nullptr;
@@ -64,11 +65,11 @@ class Loop final : public Crew::Work {
   std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time
   char* scratch() noexcept { return scratch_.get(); }
   static constexpr std::size_t scratch_bytes = 256 * 1024;
-  std::uint64_t now_ms() noexcept { return uv_now(&uv_); }
+  Instant now() noexcept { return Instant(std::chrono::milliseconds(uv_now(&uv_))); }  // when this turn began
   // A handler that holds the loop, and was called at `since`, should turn it before it goes on: as late as the standby
   // thread would take it over. Not after many short ones: what waits is better served by the next of them.
-  bool overdue(std::uint64_t since, std::uint64_t now) noexcept {
-    return std::max(now_ms() * 1'000'000, since) + 2'000'000 < now;
+  bool overdue(Instant since, Instant now) noexcept {
+    return std::max(this->now(), since) + std::chrono::milliseconds{2} < now;
   }
   Exchange* new_exchange(Connection& connection);  // throws std::bad_alloc, as new_connection() does
   // Handlers that have nothing to do, and will not have once what is ready was handed out.
@@ -79,14 +80,14 @@ class Loop final : public Crew::Work {
   Mount* route(const protocol::Head& head) noexcept;
   // Its request is complete: it will be handled, or refused at once for want of room.
   void make_ready(Exchange& exchange);
-  void log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) noexcept;
+  void log_access(const Exchange& exchange, const Answered& answered, Instant now) noexcept;
   void count_refused() noexcept;
   void count_in(std::size_t bytes) noexcept;
   void count_out(std::size_t bytes) noexcept;
-  static constexpr std::uint64_t retired_grace_ms = 1'500;  // for idle connections of a retired worker
+  static constexpr std::chrono::milliseconds retired_grace{1'500};  // for idle connections of a retired worker
   // The client is gone, or was answered by the host: the handler's answer is not wanted any more.
   void abandon(Exchange& exchange);
-  void count_answer(int status, std::uint64_t started_ns, std::uint64_t now);
+  void count_answer(int status, Instant started, Instant now);
   void retire_exchange(Exchange& exchange);  // back to the pool, once nobody can touch it any more
   void unflushed(Connection& connection);
   // Requests wait while handlers take their time: answers are held back for a moment, to leave together.
@@ -101,8 +102,8 @@ class Loop final : public Crew::Work {
   unsigned connections() const noexcept { return connections_; }
   std::string_view date() const noexcept {
     return {date_.load(std::memory_order_acquire), protocol::date_bytes};
-  }                                  // any thread
-  std::uint64_t turn_ns() noexcept;  // about now, read once a turn
+  }                              // any thread
+  Instant turn_time() noexcept;  // about now, read once a turn
 
   // ---- any thread ----
   void post(Exchange& exchange);          // it has something for the loop
@@ -118,7 +119,7 @@ class Loop final : public Crew::Work {
   void completed(Task& task, int result) override;
   int handle(Task& task, unsigned member, Place place) noexcept override;
   bool is_inline(const Task& task) override { return exchange_of(task).mount->is_inline(); }
-  bool expected_slow(const Task& task) override { return exchange_of(task).mount->usual_ns > Mount::slow_ns; }
+  bool expected_slow(const Task& task) override { return exchange_of(task).mount->usual > Mount::slow; }
   void wake() noexcept override { uv_async_send(&wakeup_); }
   bool thread_started(unsigned member) override;
   void thread_ends(unsigned member) override;
@@ -133,8 +134,8 @@ class Loop final : public Crew::Work {
   void see_answer(Exchange& exchange, Push push);
   void leave_at_once();
   void take_posts();
-  void check_deadlines(std::uint64_t now);
-  void pass_deadline(Exchange& exchange, std::uint64_t now);
+  void check_deadlines(Instant now);
+  void pass_deadline(Exchange& exchange, Instant now);
   void refresh_date();
   void relieve();
   void flush_held();
@@ -179,10 +180,10 @@ class Loop final : public Crew::Work {
 
   unsigned connections_ = 0;
   unsigned stuck_ = 0;
-  std::uint64_t turn_ns_ = 0;
-  std::uint64_t held_since_ns_ = 0;               // the oldest answer that was held back for others; 0: none
-  bool slow_enough_ = false;                      // the handler that ran last, to gather answers
-  std::uint64_t quit_at_ms_ = WheelEntry::never;  // when retiring ends for all
+  Instant turn_time_ = unset;
+  Instant held_since_ = unset;  // the oldest answer that was held back for others; unset: none
+  bool slow_enough_ = false;    // the handler that ran last, to gather answers
+  Instant quit_at_ = never;     // when retiring ends for all
   std::atomic<bool> retiring_{false};
   bool quitting_ = false, stopped_ = false;
 };

@@ -15,13 +15,14 @@ namespace narwhal::worker {
 
 namespace {
 
+using namespace std::chrono_literals;
 constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-std::uint64_t Loop::turn_ns() noexcept {
-  if (turn_ns_ == 0) turn_ns_ = narwhal::now_ns();
-  return turn_ns_;
+Instant Loop::turn_time() noexcept {
+  if (turn_time_ == unset) turn_time_ = narwhal::now();
+  return turn_time_;
 }
 
 void Loop::refresh_date() {
@@ -36,24 +37,24 @@ void Loop::refresh_date() {
 }
 
 void Loop::tick() {
-  wheel_.advance(uv_now(&uv_), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
-  check_deadlines(narwhal::now_ns());
+  wheel_.advance(now(), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
+  check_deadlines(narwhal::now());
   acceptor_.reconsider();
-  if (retiring() && now_ms() >= quit_at_ms_ && !stopped_) {
+  if (retiring() && now() >= quit_at_ && !stopped_) {
     if (connections_ != 0) log::warning("graceful_timeout has passed: dropping {} connection(s)", connections_);
     close_all();
     stopped_ = true;
   }
 }
 
-void Loop::check_deadlines(std::uint64_t now) {
-  const auto limit = static_cast<std::uint64_t>(config().timeout.count()) * 1'000'000'000u;
-  if (limit == 0) return;
+void Loop::check_deadlines(Instant now) {
+  const std::chrono::nanoseconds limit = config().timeout;
+  if (limit == limit.zero()) return;
   for (std::size_t member = 0; member < current_.size(); ++member) {
     Exchange* exchange = current_[member].load(std::memory_order_acquire);
-    const std::uint64_t started = slot_.running[member].started_ns.load(relaxed);
-    if (exchange == nullptr || started == 0 || started + limit > now || exchange->timed_out) continue;
-    if (started + limit + exchange->client_wait.total_ns(now) > now) continue;
+    const Instant started = slot_.running[member].started.load(relaxed);
+    if (exchange == nullptr || started == Running::idle || started + limit > now || exchange->timed_out) continue;
+    if (started + limit + exchange->client_wait.total(now) > now) continue;
     pass_deadline(*exchange, now);
     dump_thread(slot_.running[member].thread_id.load(relaxed));
     const Mount& mount = *exchange->mount;
@@ -63,18 +64,17 @@ void Loop::check_deadlines(std::uint64_t now) {
   for (const auto& exchange : exchanges_) {
     // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
     if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
-        !exchange->connection->answering() && exchange->handled_ns + limit <= now) {
+        !exchange->connection->answering() && exchange->handler_called + limit <= now) {
       pass_deadline(*exchange, now);
     }
   }
 }
 
-void Loop::pass_deadline(Exchange& exchange, std::uint64_t now) {
+void Loop::pass_deadline(Exchange& exchange, Instant now) {
   exchange.timed_out = true;
   count(slot_.timed_out, 1);
   log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
-                exchange.head.target.view(), exchange.mount->source,
-                static_cast<double>(now - exchange.handled_ns) / 1e9);
+                exchange.head.target.view(), exchange.mount->source, seconds_of(now - exchange.handler_called));
   if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
 }
 
@@ -90,10 +90,10 @@ void Loop::publish() {
   }
 }
 
-void Loop::count_answer(int status, std::uint64_t started_ns, std::uint64_t now) {
+void Loop::count_answer(int status, Instant started, Instant now) {
   count(slot_.requests, 1);
   count(slot_.status_class[status / 100 % 6], 1);
-  const std::uint64_t microseconds = now > started_ns ? (now - started_ns) / 1000 : 0;
+  const auto microseconds = static_cast<std::uint64_t>(now > started ? (now - started) / 1us : 0);
   const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
   count(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)], 1);
 }
@@ -102,7 +102,7 @@ void Loop::count_refused() noexcept { count(slot_.refused, 1); }
 void Loop::count_in(std::size_t bytes) noexcept { count(slot_.bytes_in, bytes); }
 void Loop::count_out(std::size_t bytes) noexcept { count(slot_.bytes_out, bytes); }
 
-void Loop::log_access(const Exchange& exchange, const Answered& answered, std::uint64_t now) noexcept {
+void Loop::log_access(const Exchange& exchange, const Answered& answered, Instant now) noexcept {
   if (access_log_.enabled()) access_log_.add(exchange, answered, now);
 }
 

@@ -16,19 +16,19 @@ namespace narwhal::worker {
 
 namespace {
 
-constexpr std::uint64_t relief_ms = 5;  // how often waiting requests are offered to siblings
+constexpr std::chrono::milliseconds relief_every{5};  // how often waiting requests are offered to siblings
 // To wake a client (or a proxy on this machine) for its answer costs as much as many a request, and while a handler takes
 // its time, it falls asleep after each. So while others wait anyway, answers leave together. What is quicker than this
 // keeps clients awake, and what is held back longer would be missed.
-constexpr std::uint64_t gathering_from_ns = 20'000, gathering_for_ns = 500'000;
+constexpr std::chrono::microseconds gathering_from{20}, gathering_for{500};
 constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
 void Loop::turn(Turn turn) {
-  turn_ns_ = 0;
+  turn_time_ = unset;
   uv_run(&uv_, turn == Turn::waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-  slot_.heartbeat_ns.store(uv_now(&uv_) * 1'000'000u, relaxed);
+  slot_.heartbeat.store(now(), relaxed);
   refresh_date();
   take_posts();
 }
@@ -85,7 +85,7 @@ Exchange* Loop::next_ready() {
       exchange->connection->take_answer(*exchange, Push::now);
     } else {
       exchange->handled = true;
-      exchange->handled_ns = turn_ns();
+      exchange->handler_called = turn_time();
       return exchange;
     }
   }
@@ -104,10 +104,10 @@ void Loop::put_back(Task& task) {
 void Loop::relieve() {
   if (!acceptor_.siblings().look().any_free) return;
   Task::List waiting = crew_.take_waiting(), staying;
-  const std::uint64_t now = narwhal::now_ns();
+  const Instant now = narwhal::now();
   while (Task* const task = waiting.take()) {
     Exchange& exchange = exchange_of(*task);
-    const bool waited = exchange.started_ns + relief_ms * 1'000'000 / 2 <= now;
+    const bool waited = exchange.started + relief_every / 2 <= now;
     if (exchange.gone()) {
       retire_exchange(exchange);
     } else if (!waited || !exchange.connection->give_to_sibling(acceptor_.relay())) {
@@ -121,25 +121,25 @@ void Loop::relieve() {
 
 int Loop::handle(Task& task, unsigned member, Place place) noexcept {
   Exchange& exchange = exchange_of(task);
-  if (place.has_waited) exchange.handled_ns = narwhal::now_ns();
+  if (place.has_waited) exchange.handler_called = narwhal::now();
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
   exchange.fill_request();
   current_[member].store(&exchange, std::memory_order_release);
   const int result = exchange.run(member);
-  if (!place.with_baton) exchange.returned_ns = narwhal::now_ns();
+  if (!place.with_baton) exchange.handler_returned = narwhal::now();
   current_[member].store(nullptr, std::memory_order_release);
   return result;
 }
 
 void Loop::completed(Task& task, int result) {
   Exchange& exchange = exchange_of(task);
-  turn_ns_ = narwhal::now_ns();
+  turn_time_ = narwhal::now();
   Mount& mount = *exchange.mount;
   // Not by when the loop hears of it: that may be late because the loop has to wait for a processor.
-  const std::uint64_t ended_ns = exchange.returned_ns != 0 ? exchange.returned_ns : turn_ns_;
-  const std::uint64_t took = std::min(exchange.longest_stretch(ended_ns), Mount::slow_cut_ns);
-  mount.usual_ns += (static_cast<std::int64_t>(took) - static_cast<std::int64_t>(mount.usual_ns)) / 16;
-  slow_enough_ = mount.usual_ns > gathering_from_ns;
+  const Instant end = exchange.handler_returned != unset ? exchange.handler_returned : turn_time_;
+  const auto took = std::min(exchange.longest_stretch(end), Mount::slow_cut);
+  mount.usual += (took - mount.usual) / 16;
+  slow_enough_ = mount.usual > gathering_from;
   exchange.returned = true;
   if (exchange.timed_out) --stuck_;
   if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) {
@@ -160,7 +160,7 @@ void Loop::completed(Task& task, int result) {
   } else {
     retire_exchange(exchange);
   }
-  if (slow_enough_ && held_since_ns_ != 0 && turn_ns_ - held_since_ns_ > gathering_for_ns) flush_held();
+  if (slow_enough_ && held_since_ != unset && turn_time_ - held_since_ > gathering_for) flush_held();
 }
 
 // A deferred or streamed exchange has handed something over.
@@ -177,7 +177,7 @@ void Loop::see_answer(Exchange& exchange, Push push) {
 
 void Loop::unflushed(Connection& connection) {
   if (std::exchange(connection.unflushed, true)) return;
-  if (held_since_ns_ == 0) held_since_ns_ = turn_ns();
+  if (held_since_ == unset) held_since_ = turn_time();
   unflushed_.add(connection);
 }
 
@@ -186,7 +186,7 @@ void Loop::unwatched(Connection& connection) {
 }
 
 void Loop::flush_held() {
-  held_since_ns_ = 0;
+  held_since_ = unset;
   while (Connection* const connection = take_open(unflushed_, &Connection::unflushed)) connection->flush_held();
 }
 
@@ -196,7 +196,7 @@ void Loop::settle() {
   if (access_log_.enabled()) access_log_.flush();
   if (crew_.waiting() != 0 && acceptor_.relay().usable() && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
     uv_timer_start(
-        &relief_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->relieve(); }, relief_ms, 0);
+        &relief_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->relieve(); }, relief_every.count(), 0);
   }
   publish();
 }

@@ -28,8 +28,9 @@ struct Mount {
   std::uint16_t route = 0;
 
   // How long its handlers lately kept a thread without a word to the loop, each cut to slow_cut; the crew's hint. [baton]
-  static constexpr std::uint64_t slow_cut_ns = 1'000'000, slow_ns = 250'000;
-  std::uint64_t usual_ns = 0;
+  static constexpr std::chrono::nanoseconds slow_cut = std::chrono::milliseconds{1};
+  static constexpr std::chrono::nanoseconds slow = std::chrono::microseconds{250};
+  std::chrono::nanoseconds usual{0};
 
   bool is_inline() const noexcept { return (plugin.flags & NARWHAL_INLINE) != 0; }
   bool streams_body() const noexcept { return (plugin.flags & NARWHAL_STREAM_BODY) != 0; }

@@ -20,7 +20,7 @@ namespace narwhal::worker {
 
 namespace {
 
-constexpr std::uint64_t orphan_ms = 4'000;  // without a master, the port must be free within five seconds
+constexpr std::chrono::seconds orphan_limit{4};  // without a master, the port must be free within five seconds
 
 // The master's line to this worker, in the worker's loop.
 class MasterLine {
@@ -61,7 +61,7 @@ class MasterLine {
         uv_poll_stop(&poll_);
         log::warning("The master is gone: worker (pid:{}) leaves", ::getpid());
         loop_.retire(true);
-        return loop_.leave_within(orphan_ms);
+        return loop_.leave_within(orphan_limit);
       }
       switch (static_cast<Order>(received.record.kind)) {
         case Order::accept: loop_.begin_accepting(); break;

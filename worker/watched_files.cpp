@@ -8,7 +8,8 @@
 namespace narwhal::worker {
 namespace {
 
-constexpr int wait_ms = 100, waits_max = 30;
+constexpr std::chrono::milliseconds wait_for{100};
+constexpr int waits_max = 30;
 
 MasterSocket told;  // the process's: a plugin's call brings nothing along that would lead to it
 
@@ -25,7 +26,7 @@ int watch_file(std::string_view path) {
     if (send_record(told.descriptor, record)) return NARWHAL_OK;
     // A thousand modules are more than the socket holds; the master reads on.
     pollfd wait{.fd = told.descriptor, .events = POLLOUT, .revents = 0};
-    ::poll(&wait, 1, wait_ms);
+    ::poll(&wait, 1, static_cast<int>(wait_for.count()));
     if ((wait.revents & (POLLHUP | POLLERR)) != 0) break;
   }
   return NARWHAL_ERROR;

@@ -1,25 +1,25 @@
 // Wheel: the time limits of connections. Setting one is a store and a compare: an entry that is due later than
 // its place on the wheel says stays where it is and is moved only when the hand gets there.
-// Units    milliseconds of the loop's clock (uv_now).
 // Threads  whoever holds the baton.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
-#include <limits>
+
+#include "core/clock.hpp"
 
 namespace narwhal::worker {
 
 struct WheelEntry {
-  static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
   WheelEntry *before = nullptr, *after = nullptr;  // null: not on the wheel
-  std::uint64_t due = never;                       // when it really is due
-  std::uint64_t placed = never;                    // the instant its place stands for
+  Instant due = never;                             // when it really is due
+  Instant placed = never;                          // the instant its place stands for
 };
 
 class Wheel {
  public:
-  static constexpr std::uint64_t tick = 250;
+  static constexpr std::chrono::milliseconds tick{250};
   static constexpr std::uint64_t slots = 512;
 
   Wheel() noexcept {
@@ -28,25 +28,25 @@ class Wheel {
   Wheel(const Wheel&) = delete;
   Wheel& operator=(const Wheel&) = delete;
 
-  void start(std::uint64_t now) noexcept { hand_ = now / tick; }
+  void start(Instant now) noexcept { hand_ = ticks(now); }
 
-  void set(WheelEntry& entry, std::uint64_t due) noexcept {
+  void set(WheelEntry& entry, Instant due) noexcept {
     entry.due = due;
     if (due < entry.placed) place(entry);
   }
-  static void clear(WheelEntry& entry) noexcept { entry.due = WheelEntry::never; }
+  static void clear(WheelEntry& entry) noexcept { entry.due = never; }
   static void remove(WheelEntry& entry) noexcept {
     if (entry.after == nullptr) return;
     entry.before->after = entry.after;
     entry.after->before = entry.before;
     entry.before = entry.after = nullptr;
-    entry.due = entry.placed = WheelEntry::never;
+    entry.due = entry.placed = never;
   }
 
   // Calls expired(entry) for each that is due; entries may be set, removed or freed from there.
   template <class Expired>
-  void advance(std::uint64_t now, Expired&& expired) {
-    const std::uint64_t target = now / tick;
+  void advance(Instant now, Expired&& expired) {
+    const std::uint64_t target = ticks(now);
     // After a long stall every slot is visited once, not once for each tick that was missed.
     if (target - hand_ > slots) hand_ = target - slots;
     while (hand_ < target) {
@@ -59,12 +59,12 @@ class Wheel {
       head.before = head.after = &head;
       while (due.after != &due) {
         WheelEntry& entry = *due.after;
-        const std::uint64_t when = entry.due;
+        const Instant when = entry.due;
         remove(entry);
-        if (when == WheelEntry::never) continue;
+        if (when == never) continue;
         entry.due = when;
         if (when <= now) {
-          entry.due = WheelEntry::never;
+          entry.due = never;
           expired(entry);
         } else {
           place(entry);
@@ -74,15 +74,18 @@ class Wheel {
   }
 
  private:
+  static std::uint64_t ticks(Instant instant) noexcept {
+    return static_cast<std::uint64_t>(instant.time_since_epoch() / tick);
+  }
   void place(WheelEntry& entry) noexcept {
-    const std::uint64_t due = entry.due;
+    const Instant due = entry.due;
     remove(entry);
     entry.due = due;
     // One tick later than exact: a limit may be passed by a tick but never fall short.
-    std::uint64_t at = due / tick + 1;
+    std::uint64_t at = ticks(due) + 1;
     if (at <= hand_) at = hand_ + 1;
     if (at >= hand_ + slots) at = hand_ + slots - 1;
-    entry.placed = at * tick;
+    entry.placed = unset + static_cast<std::int64_t>(at) * tick;
     WheelEntry& head = heads_[at % slots];
     entry.before = head.before;
     entry.after = &head;

@@ -13,11 +13,13 @@
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/time_limit.hpp"
 #include "server/config/python_config_script.hpp"
-#include "server/time_limit.hpp"
 
 namespace narwhal::server {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr std::size_t answer_bytes_max = 1024 * 1024;
 constexpr int exit_not_run = 127;
@@ -110,7 +112,7 @@ Result<PythonConfigReading> PythonConfigReading::start(const PythonConfigRequest
   auto child = fork_child([&] { return become(program, write_end.get()); });
   if (!child) return Error{child.error()};
   return PythonConfigReading(request.shown_name, *std::move(child), std::move(answer),
-                             deadline_after(now_ns(), request.limit));
+                             deadline_after(narwhal::now(), request.limit));
 }
 
 PythonConfigReading::~PythonConfigReading() { end(); }
@@ -143,7 +145,7 @@ bool PythonConfigReading::reaped(pid_t pid, int status) {
   return true;
 }
 
-Result<std::string> PythonConfigReading::finish(std::uint64_t now) {
+Result<std::string> PythonConfigReading::finish(Instant now) {
   end();
   if (now >= deadline_) return Error{shown_name_ + ": was not read within boot_timeout"};
   if (text_.size() > answer_bytes_max) return Error{shown_name_ + ": its settings are larger than 1 MiB"};
@@ -157,13 +159,13 @@ Result<std::string> PythonConfigReading::finish(std::uint64_t now) {
 Result<std::string> read_python_config(const PythonConfigRequest& request) {
   auto reading = PythonConfigReading::start(request);
   if (!reading) return Error{reading.error()};
-  const std::uint64_t deadline = reading->deadline();
+  const Instant deadline = reading->deadline();
   while (true) {
-    const std::uint64_t now = now_ns();
-    const std::uint64_t left = now >= deadline ? 0 : (deadline - now) / 1'000'000 + 1;
+    const Instant now = narwhal::now();
+    const auto left = now >= deadline ? 0ms : std::chrono::floor<std::chrono::milliseconds>(deadline - now) + 1ms;
     pollfd watched{reading->descriptor(), POLLIN, 0};
-    if (left > 0) ::poll(&watched, 1, static_cast<int>(std::min<std::uint64_t>(left, 60'000)));
-    if (reading->hear() || now_ns() >= deadline) return reading->finish(now_ns());
+    if (left > 0ms) ::poll(&watched, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, 1min).count()));
+    if (reading->hear() || narwhal::now() >= deadline) return reading->finish(narwhal::now());
   }
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/child.hpp"
+#include "core/clock.hpp"
 #include "core/fd.hpp"
 #include "core/result.hpp"
 
@@ -42,21 +43,21 @@ class PythonConfigReading {
   int descriptor() const { return answer_.get(); }  // readable when there is something to hear
   // Reads what is there, without waiting; true once there will be no more.
   bool hear();
-  std::uint64_t deadline() const { return deadline_; }
+  Instant deadline() const { return deadline_; }
   // Ends the process, if need be. The answer, as python_config_script.hpp has it; the error names the file.
-  Result<std::string> finish(std::uint64_t now);
+  Result<std::string> finish(Instant now);
   // For who reaps all children. True: it was ours.
   bool reaped(pid_t pid, int status);
 
  private:
-  PythonConfigReading(std::string shown_name, Child child, Fd answer, std::uint64_t deadline)
+  PythonConfigReading(std::string shown_name, Child child, Fd answer, Instant deadline)
       : shown_name_(std::move(shown_name)), child_(std::move(child)), answer_(std::move(answer)), deadline_(deadline) {}
   void end();
 
   std::string shown_name_;
   Child child_;
   Fd answer_;
-  std::uint64_t deadline_;
+  Instant deadline_;
   std::string text_;
   int status_ = 0;  // as waitpid() gave it
 };

@@ -20,7 +20,7 @@ OURS = {
     # Values only: no descriptor, clock or log may leak into the codecs.
     "protocol": ["core/bytes.hpp", "core/result.hpp", "core/check.hpp", "core/config.hpp", "core/ip_ranges.hpp"],
     "worker": ["core", "protocol", "include"],
-    "server/config": ["core", "server/time_limit.hpp"],
+    "server/config": ["core"],
     "server/sockets": ["core"],
     "server/staging": ["core"],
     "server": ["core", "server/config", "server/sockets", "server/staging"],

@@ -79,7 +79,7 @@ class Worker {
 
   int serve() {
     while (true) {
-      if (beating_) seat_.scoreboard->slot(seat_.slot).heartbeat_ns.store(now_ns());
+      if (beating_) seat_.scoreboard->slot(seat_.slot).heartbeat.store(narwhal::now());
       std::vector<pollfd> watched{{seat_.master.get(), POLLIN, 0}};
       if (accepting_) {
         for (const Listener* listener : seat_.listeners) watched.push_back({listener->fd.get(), POLLIN, 0});
@@ -119,7 +119,7 @@ class Worker {
     if (path == "/generation") body = std::to_string(seat_.generation->number);
     if (path == "/slow") ::sleep(1);
     auto& running = seat_.scoreboard->slot(seat_.slot).running[0];
-    running.begin("GET", path, 0, now_ns());
+    running.begin("GET", path, 0, narwhal::now());
     if (path == "/crash") ::raise(SIGSEGV);
     if (path == "/exit") ::_exit(0);
     if (path == "/orphan" && ::fork() == 0) ::_exit(::fork() == 0 ? 3 : 4);

@@ -10,10 +10,11 @@
 #include "core/child.hpp"
 
 using namespace narwhal;
+using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint64_t second = 1'000'000'000;
+constexpr Instant second(1s);
 
 Scoreboard board() { return or_throw(Scoreboard::create()); }
 
@@ -32,20 +33,20 @@ TEST_CASE("scoreboard: a fresh slot is all zeros and says nothing") {
   const Scoreboard scores = board();
   CHECK(scores.slot(0).pid == 0);
   CHECK(scores.slot(Scoreboard::slots_max - 1).state == WorkerState::empty);
-  CHECK(scores.running_text(5, 1) == "");
+  CHECK(scores.running_text(5, second) == "");
 }
 
 TEST_CASE("scoreboard: it costs memory only where it is touched, and clear gives it back") {
   Scoreboard scores = board();
   const long before = shared_kib();
-  for (std::size_t i = 0; i < 20; ++i) scores.slot(i).running[200].begin("GET", "/", 0, 1);
+  for (std::size_t i = 0; i < 20; ++i) scores.slot(i).running[200].begin("GET", "/", 0, second);
   const long used = shared_kib();
   for (std::size_t i = 0; i < 20; ++i) scores.clear(i);
   if (before >= 0) {  // the kernel tells
     CHECK(used - before < 20 * 12);
     CHECK(shared_kib() <= before + 4);
   }
-  CHECK(scores.running_text(3, 1) == "");
+  CHECK(scores.running_text(3, second) == "");
 }
 
 TEST_CASE("scoreboard: what a child wrote is what the parent reads, also after the child's death") {
@@ -54,9 +55,9 @@ TEST_CASE("scoreboard: what a child wrote is what the parent reads, also after t
     WorkerSlot& slot = scores.slot(2);
     slot.pid = ::getpid();
     slot.state = WorkerState::serving;
-    slot.running[0].begin("GET", "/slow?x=1", 0, 10 * second);
-    slot.running[3].begin("POST", "/x", 1, 8 * second);
-    slot.running[4].begin("PUT", "/done", 1, 8 * second);
+    slot.running[0].begin("GET", "/slow?x=1", 0, Instant(10s));
+    slot.running[3].begin("POST", "/x", 1, Instant(8s));
+    slot.running[4].begin("PUT", "/done", 1, Instant(8s));
     slot.running[4].end();
     return 0;
   }));
@@ -64,9 +65,9 @@ TEST_CASE("scoreboard: what a child wrote is what the parent reads, also after t
   CHECK(scores.slot(2).pid == child.pid());
   child.reaped();
   const std::array<Route, 2> routes{Route{"", "a.so", {}}, Route{"/shop", "b.so", {}}};
-  CHECK(scores.running_text(2, 41 * second + second / 5, routes) ==
+  CHECK(scores.running_text(2, Instant(41s + 200ms), routes) ==
         "POST /x (route /shop, 33.2 s); GET /slow?x=1 (route /, 31.2 s)");
-  CHECK(scores.running_text(2, 10 * second) == "POST /x (route #1, 2.0 s); GET /slow?x=1 (route #0, 0.0 s)");
+  CHECK(scores.running_text(2, Instant(10s)) == "POST /x (route #1, 2.0 s); GET /slow?x=1 (route #0, 0.0 s)");
 }
 
 TEST_CASE("scoreboard: a long target is cut and shows that it was") {
@@ -85,7 +86,7 @@ TEST_CASE("scoreboard: control bytes are escaped") {
 TEST_CASE("scoreboard: nonsense sizes, times and torn records are shown bounded and harm nobody") {
   Scoreboard scores = board();
   Running& record = scores.slot(Scoreboard::slots_max - 1).running[WorkerSlot::threads_max - 1];
-  record.begin("GET", "/", 65535, 99 * second);
+  record.begin("GET", "/", 65535, Instant(99s));
   record.method_size = 65535;
   record.target_size = 65535;
   record.sequence = 7;  // died while writing
@@ -93,11 +94,15 @@ TEST_CASE("scoreboard: nonsense sizes, times and torn records are shown bounded 
   CHECK(text.size() < 1000);
   CHECK(text.starts_with("GET\\x00"));
   CHECK(text.ends_with("... (route #65535, 0.0 s)"));
+  record.started = Instant::min();
+  CHECK(scores.running_text(Scoreboard::slots_max - 1, second) == "");
 }
 
 TEST_CASE("scoreboard: of many requests the oldest are shown and the others counted") {
   Scoreboard scores = board();
-  for (std::uint64_t i = 0; i < 30; ++i) scores.slot(1).running[i].begin("GET", "/" + std::to_string(i), 0, i + 1);
+  for (int i = 0; i < 30; ++i) {
+    scores.slot(1).running[i].begin("GET", "/" + std::to_string(i), 0, Instant(std::chrono::nanoseconds(i + 1)));
+  }
   const std::string text = scores.running_text(1, second);
   CHECK(text.starts_with("GET /0 ("));
   CHECK(text.find("GET /7 (") != std::string::npos);

@@ -14,6 +14,7 @@
 
 using namespace narwhal;
 using namespace narwhal::server;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -29,12 +30,12 @@ struct Watched {
   // What is told when nothing more happens.
   Paths look() {
     watch.hear(now);
-    now += std::max(FileWatch::quiet_ns, FileWatch::poll_ns) + 1;
+    now += std::max(FileWatch::quiet_for, FileWatch::poll_every) + 1ns;
     return watch.changed(now);
   }
 
   FileWatch watch;
-  std::uint64_t now = 1;
+  Instant now{1ns};
 };
 
 // Another time of change than any before, however fast the test is.
@@ -96,24 +97,24 @@ TEST_CASE("file watch: a burst is told once, when it has been quiet for a moment
     files.watch.hear(files.now);
   };
   CHECK(files.look().empty());
-  CHECK(files.watch.next_deadline() == never_ns);
+  CHECK(files.watch.next_deadline() == never);
   save(a);
   CHECK(files.watch.changed(files.now).empty());
-  CHECK(files.watch.next_deadline() == files.now + FileWatch::quiet_ns);
-  files.now += FileWatch::quiet_ns - 1;
+  CHECK(files.watch.next_deadline() == files.now + FileWatch::quiet_for);
+  files.now += FileWatch::quiet_for - 1ns;
   save(b);
   CHECK(files.watch.changed(files.now).empty());
-  files.now += FileWatch::quiet_ns;
+  files.now += FileWatch::quiet_for;
   CHECK(files.watch.changed(files.now) == Paths{a, b});
-  const std::uint64_t began = files.now;
+  const Instant began = files.now;
   Paths changed;
   while (changed.empty()) {
     save(a);
     changed = files.watch.changed(files.now);
-    files.now += FileWatch::quiet_ns / 2;
-    REQUIRE(files.now < began + 2 * FileWatch::burst_ns);
+    files.now += FileWatch::quiet_for / 2;
+    REQUIRE(files.now < began + 2 * FileWatch::burst_max);
   }
-  CHECK(files.now - began >= FileWatch::burst_ns);
+  CHECK(files.now - began >= FileWatch::burst_max);
 }
 
 TEST_CASE("file watch: a change beside its being named is seen without any sign from the kernel") {
@@ -122,7 +123,7 @@ TEST_CASE("file watch: a change beside its being named is seen without any sign 
   Watched files;
   files.watch.add(app, 1, files.now);
   age(app);
-  files.now += FileWatch::quiet_ns;
+  files.now += FileWatch::quiet_for;
   CHECK(files.watch.changed(files.now) == Paths{app});  // hear() was not called
 }
 
@@ -134,7 +135,7 @@ TEST_CASE("file watch: a file being written is left alone until it is closed") {
   const Fd file(::open(folder.path("app.so").c_str(), O_WRONLY | O_CREAT, 0600));
   REQUIRE(::write(file.get(), "half", 4) == 4);
   files.watch.hear(files.now);
-  CHECK(files.watch.next_deadline() == never_ns);
+  CHECK(files.watch.next_deadline() == never);
 }
 
 TEST_CASE("file watch: through a link, the file it leads to counts, and where it leads") {
@@ -166,7 +167,7 @@ TEST_CASE("file watch: a folder that goes and comes back is watched again") {
   CHECK(files.look() == Paths{app});
   fs::remove_all(folder.path("pkg"));
   CHECK(files.look().empty());
-  CHECK(files.watch.next_deadline() != never_ns);
+  CHECK(files.watch.next_deadline() != never);
   folder.write("pkg/app.py", "1");
   CHECK(files.look() == Paths{app});
 }
@@ -186,7 +187,7 @@ TEST_CASE("file watch: what only former generations were made of counts no more"
   age(b);
   CHECK(files.look().empty());
   CHECK(files.watch.descriptor() == -1);
-  CHECK(files.watch.next_deadline() == never_ns);
+  CHECK(files.watch.next_deadline() == never);
 }
 
 TEST_CASE("file watch: a file that comes to fit a pattern is a change") {

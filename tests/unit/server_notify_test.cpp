@@ -45,7 +45,7 @@ TEST_CASE("notify: each event is one datagram in systemd's words") {
   const Notifier notifier(folder.path("notify"));
   CHECK(notifier.ready("4 workers"));
   CHECK(manager.heard() == "READY=1\nSTATUS=4 workers\n");
-  CHECK(notifier.reloading(1'234'567'891'234, "generation 2"));
+  CHECK(notifier.reloading(narwhal::Instant(std::chrono::nanoseconds{1'234'567'891'234}), "generation 2"));
   CHECK(manager.heard() == "RELOADING=1\nMONOTONIC_USEC=1234567891\nSTATUS=generation 2\n");
   CHECK(notifier.stopping("draining"));
   CHECK(manager.heard() == "STOPPING=1\nSTATUS=draining\n");

@@ -14,10 +14,9 @@
 
 using namespace narwhal;
 using namespace narwhal::worker;
+using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::uint64_t second_ns = 1'000'000'000;
 
 // A loop that never runs: what exchanges need to be made.
 Loop& idle_loop() {
@@ -47,7 +46,7 @@ class Answered_exchange {
     const auto fed = protocol::decode_head(request_, 0, {0, 0, 0}, exchange_.head);
     REQUIRE(fed.status == protocol::Status::complete);
     exchange_.mount = &mount_;
-    exchange_.started_ns = 100 * second_ns;
+    exchange_.started = Instant(100s);
     sockaddr_storage from{};
     auto& in = reinterpret_cast<sockaddr_in&>(from);
     in.sin_family = AF_INET;
@@ -83,20 +82,21 @@ class Answered_exchange {
   Exchange exchange_;
 };
 
-std::string lines(const std::string& format, Exchange& exchange, Answered answered, std::uint64_t took_ns = 0) {
+std::string lines(const std::string& format, Exchange& exchange, Answered answered,
+                  std::chrono::nanoseconds took = 0ns) {
   const Folder folder;
   const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), format);
-  log.add(exchange, answered, exchange.started_ns + took_ns);
+  log.add(exchange, answered, exchange.started + took);
   log.flush();
   return read_all(folder.path("access.log"));
 }
 
-std::string line(const std::string& format, const std::string& request, std::uint64_t took_ns = 0) {
+std::string line(const std::string& format, const std::string& request, std::chrono::nanoseconds took = 0ns) {
   Answered_exchange answered(request);
   Exchange& exchange = answered.exchange();
-  return lines(format, exchange, {exchange.status(), exchange.body_sent()}, took_ns);
+  return lines(format, exchange, {exchange.status(), exchange.body_sent()}, took);
 }
 
 std::string get(const std::string& target, const std::string& fields = "") {
@@ -117,7 +117,7 @@ TEST_CASE("access log: the default format, whole") {
 TEST_CASE("access log: every atom") {
   const std::string request =
       get("/a%20b?x=1", "Authorization: Basic dXNlcjpwYXNz\r\nReferer: http://r/\r\nUser-Agent: ua\r\nX-One: 1\r\n");
-  const std::uint64_t took = 2 * second_ns + 345'678'901;
+  const auto took = 2s + 345'678'901ns;
   const std::pair<const char*, std::string> atoms[] = {{"h", "1.2.3.4"},
                                                        {"l", "-"},
                                                        {"u", "user"},
@@ -257,7 +257,7 @@ TEST_CASE("access log: a clock that seems to go back is no time at all") {
   const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), "%(D)s %(L)s");
-  log.add(exchange, {200, 5}, exchange.started_ns - 1);
+  log.add(exchange, {200, 5}, exchange.started - 1ns);
   log.flush();
   CHECK(read_all(folder.path("access.log")) == "0 0.000000\n");
 }
@@ -269,7 +269,7 @@ TEST_CASE("access log: lines are written together, in order, and none is lost") 
   AccessLog log;
   log.open(file.get(), "%(m)s %(U)s");
   CHECK(log.enabled());
-  for (int index = 0; index < 500; ++index) log.add(answered.exchange(), {200, 5}, 0);
+  for (int index = 0; index < 500; ++index) log.add(answered.exchange(), {200, 5}, unset);
   const std::string before = read_all(folder.path("access.log"));
   CHECK(before.size() > 64 * 1024);  // a full batch does not wait
   CHECK(before.back() == '\n');
@@ -285,10 +285,10 @@ TEST_CASE("access log: told of a new file, it goes on in that, under the same nu
   const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), "%(s)s");
-  log.add(answered.exchange(), {201, 0}, 0);
+  log.add(answered.exchange(), {201, 0}, unset);
   std::filesystem::rename(folder.path("access.log"), folder.path("old.log"));
   REQUIRE(log.follow(or_throw(narwhal::log::open_file(folder.path("access.log")))));
-  log.add(answered.exchange(), {202, 0}, 0);
+  log.add(answered.exchange(), {202, 0}, unset);
   log.flush();
   CHECK(read_all(folder.path("old.log")) == "201\n");
   CHECK(read_all(folder.path("access.log")) == "202\n");
@@ -308,7 +308,7 @@ TEST_CASE("access log: a full disk costs lines, not the worker") {
   const Fd file = or_throw(narwhal::log::open_file("/dev/full"));
   AccessLog log;
   log.open(file.get(), "%(s)s");
-  for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, 0);
+  for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, unset);
   log.flush();
   CHECK(log.enabled());
 }

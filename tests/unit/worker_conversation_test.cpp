@@ -319,7 +319,7 @@ TEST_CASE("conversation: clients that leave before their answer cost no memory")
     client_left = false;
     Client client(server);
     client.get("/wait");
-    while (server.slot().running[0].started_ns == 0) std::this_thread::yield();
+    while (server.slot().running[0].started.load() == narwhal::Running::idle) std::this_thread::yield();
     client.reset();
     client_left = true;
     // The worker is back at its loop once it has answered somebody else.
