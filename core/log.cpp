@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "core/escape.hpp"
+#include "core/write_all.hpp"
 
 namespace narwhal::log {
 namespace {
@@ -69,14 +70,9 @@ std::unique_ptr<spdlog::formatter> make_formatter() {
   return formatter;
 }
 
-void write_whole(int fd, const char* data, std::size_t size) noexcept {
-  while (size > 0) {
-    const ssize_t written = ::write(fd, data, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // a full disk or a closed pipe: nowhere is left to complain
-    data += written;
-    size -= static_cast<std::size_t>(written);
-  }
+void write_out(std::string_view text) noexcept {
+  // A full disk or a closed pipe: there is nowhere left to report it.
+  [[maybe_unused]] const bool written = write_all(target_fd.load(std::memory_order_relaxed), text);
 }
 
 // One write(2) a line. spdlog's own file sinks go through stdio, which cuts lines longer than its buffer, and
@@ -88,7 +84,7 @@ class OneWriteSink : public spdlog::sinks::sink {
     thread_local const std::unique_ptr<spdlog::formatter> formatter = make_formatter();
     spdlog::memory_buf_t line;
     formatter->format(message, line);
-    write_whole(target_fd.load(std::memory_order_relaxed), line.data(), line.size());
+    write_out({line.data(), line.size()});
   }
   void flush() override {}
   void set_pattern(const std::string&) override {}
@@ -108,7 +104,7 @@ void write_frugally(LogLevel level, std::string_view text) noexcept try {
   const auto shown = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; };
   at = std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(count), at, shown);
   *at++ = '\n';
-  write_whole(target_fd.load(std::memory_order_relaxed), line, static_cast<std::size_t>(at - line));
+  write_out({line, static_cast<std::size_t>(at - line)});
 } catch (...) {
   // Losing a line must not take the process down.
 }
@@ -209,7 +205,7 @@ void write(LogLevel level, std::string_view line, std::string_view text) noexcep
   piece += text;
   if (line.empty()) {
     piece += '\n';
-    return write_whole(target_fd.load(std::memory_order_relaxed), piece.data(), piece.size());
+    return write_out(piece);
   }
   logger().log(to_spdlog(level), spdlog::string_view_t(piece.data(), piece.size()));
 } catch (...) {

@@ -80,6 +80,13 @@ void disregard_signals(std::initializer_list<int> signals) noexcept {
   for (const int signo : signals) ::sigaction(signo, &action, nullptr);
 }
 
+void disregard_group_signals() noexcept { disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU}); }
+
+void ignore_write_signals() noexcept {
+  // SIG_IGN, as Python itself sets them.
+  for (const int signo : {SIGPIPE, SIGXFSZ}) ::signal(signo, SIG_IGN);
+}
+
 void default_all_signals() noexcept {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;

@@ -48,6 +48,11 @@ class SignalsBlocked {
 // They do nothing from now on, in this process and what it forks. Not SIG_IGN: that would outlive exec(), and a shell
 // cannot trap what was ignored when it began.
 void disregard_signals(std::initializer_list<int> signals) noexcept;
+// What a terminal or an operator sends to the whole process group, HUP, USR1, USR2, WINCH, TTIN and TTOU, is for the master,
+// which tells its children what to do over their sockets: in them these signals do nothing.
+void disregard_group_signals() noexcept;
+// A write to a closed pipe, or past a limit on a file's size, is an error of the call and not the end of the process.
+void ignore_write_signals() noexcept;
 // For a fresh child: every action back to its default, no signal ignored. Async-signal-safe.
 void default_all_signals() noexcept;
 // Async-signal-safe. In a process with threads: the calling thread's mask alone.

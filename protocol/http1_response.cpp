@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "core/civil_time.hpp"
 #include "protocol/characters.hpp"
 
 namespace narwhal::protocol {
@@ -162,48 +163,24 @@ char* put_two_digits(char* out, unsigned number) noexcept {
   return out;
 }
 
-struct Day {
-  unsigned year, month, day;  // month and day from 1
-};
-
-// Days since 1970-01-01 to the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date
-// algorithms": years begin in March, so that the leap day is the last of its year.
-Day day_of(std::uint64_t days) noexcept {
-  const std::uint64_t shifted = days + 719468;  // since 0000-03-01
-  const std::uint64_t era = shifted / 146097;
-  const auto of_era = static_cast<unsigned>(shifted % 146097);
-  const unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-  const unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const unsigned march_month = (5 * of_year + 2) / 153;
-  const unsigned day = of_year - (153 * march_month + 2) / 5 + 1;
-  const unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
-  const auto year = static_cast<unsigned>(era * 400) + year_of_era + (month <= 2 ? 1 : 0);
-  return {year, month, day};
-}
-
 }  // namespace
 
-// Years 1970 to 9999: other times are taken for the nearest of these.
 void encode_date(std::int64_t unix_seconds, char* out) noexcept {
-  constexpr std::int64_t last = 253402300799;  // 9999-12-31 23:59:59
-  const auto seconds = static_cast<std::uint64_t>(unix_seconds < 0 ? 0 : unix_seconds > last ? last : unix_seconds);
-  const std::uint64_t days = seconds / 86400;
-  const auto of_day = static_cast<unsigned>(seconds % 86400);
-  const Day day = day_of(days);
-  out = put(out, std::string_view("ThuFriSatSunMonTueWed").substr(days % 7 * 3, 3));
+  const CivilTime time = civil_time(unix_seconds);
+  out = put(out, std::string_view("SunMonTueWedThuFriSat").substr(time.weekday * 3, 3));
   out = put(out, ", ");
-  out = put_two_digits(out, day.day);
+  out = put_two_digits(out, time.day);
   *out++ = ' ';
-  out = put(out, std::string_view("JanFebMarAprMayJunJulAugSepOctNovDec").substr((day.month - 1) * 3, 3));
+  out = put(out, std::string_view("JanFebMarAprMayJunJulAugSepOctNovDec").substr((time.month - 1) * 3, 3));
   *out++ = ' ';
-  out = put_two_digits(out, day.year / 100);
-  out = put_two_digits(out, day.year % 100);
+  out = put_two_digits(out, time.year / 100);
+  out = put_two_digits(out, time.year % 100);
   *out++ = ' ';
-  out = put_two_digits(out, of_day / 3600);
+  out = put_two_digits(out, time.hour);
   *out++ = ':';
-  out = put_two_digits(out, of_day / 60 % 60);
+  out = put_two_digits(out, time.minute);
   *out++ = ':';
-  out = put_two_digits(out, of_day % 60);
+  out = put_two_digits(out, time.second);
   put(out, " GMT");
 }
 

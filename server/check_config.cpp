@@ -12,7 +12,9 @@
 #include "core/child.hpp"
 #include "core/clock.hpp"
 #include "core/fd.hpp"
+#include "core/joined.hpp"
 #include "core/time_limit.hpp"
+#include "core/write_all.hpp"
 #include "server/child_environment.hpp"
 #include "server/prepare.hpp"
 
@@ -27,7 +29,7 @@ int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer
   auto checked = enter_surroundings(plan, EndsWithMaster::yes);
   if (checked) checked = check_plugins(*plan.generation);
   const std::string verdict = checked ? std::string(1, passed) : failed + checked.error().substr(0, reason_bytes_max);
-  return ::write(answer, verdict.data(), verdict.size()) < 0 ? 2 : 0;
+  return write_all(answer, verdict) ? 0 : 2;
 }
 
 std::string read_now(int answer, std::chrono::milliseconds wait) {
@@ -62,12 +64,6 @@ Outcome await(Child& child, int answer, Instant deadline) {
   return outcome;
 }
 
-std::string apps_of(const Config& config) {
-  std::string names;
-  for (const Route& route : config.routes) names += (names.empty() ? "" : " or ") + route.app;
-  return names;
-}
-
 }  // namespace
 
 Result<Done> check_config(const Config& config, const CheckPlugins& check_plugins) {
@@ -84,9 +80,10 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   question = Fd();
   const Outcome outcome = await(*child, answer.get(), deadline_after(narwhal::now(), config.boot_timeout));
   if (outcome.verdict.starts_with(failed)) return Error{outcome.verdict.substr(1)};
-  if (outcome.late) return Error{apps_of(config) + " was not loaded within boot_timeout"};
+  if (outcome.late) return Error{joined(config.routes, " or ", &Route::app) + " was not loaded within boot_timeout"};
   if (!outcome.verdict.starts_with(passed)) {
-    return Error{apps_of(config) + " ended the process while it was loaded: it " + describe_exit(outcome.status)};
+    return Error{joined(config.routes, " or ", &Route::app) + " ended the process while it was loaded: it " +
+                 describe_exit(outcome.status)};
   }
   return Done{};
 }

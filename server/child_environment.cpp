@@ -11,13 +11,6 @@
 namespace narwhal::server {
 namespace {
 
-// What a terminal or an operator sends to the whole group is the master's to answer; it tells its children what to
-// do over their sockets. Workers inherit this until they set handlers of their own.
-void ignore_group_signals() {
-  disregard_signals({SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
-  for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);  // an error, as to Python itself
-}
-
 // Without `chdir` a generation works where narwhal was started, and that may be a link that a deploy has since set to
 // the next release. It can also be gone, which nobody has to know who does not read from it.
 Result<Done> enter_directory(const Config& config) {
@@ -33,7 +26,9 @@ Result<Done> enter_directory(const Config& config) {
 
 Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
   const Config& config = plan.config();
-  ignore_group_signals();
+  disregard_group_signals();
+  disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it
+  ignore_write_signals();
   if (const auto entered = enter_directory(config); !entered) return entered;
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;

@@ -63,10 +63,8 @@ class LiveGeneration {
 
   const Plan& plan() const { return plan_; }
   std::uint64_t number() const { return plan_.number(); }
-  Phase phase() const { return phase_; }
   unsigned target() const { return target_; }
   std::size_t workers_serving() const;
-  std::size_t workers_alive() const { return workers_.size(); }
   Instant started() const { return started_; }
   // Since it was admitted, workers crashed before ready or soon after, and the ones in their places did too. Several
   // deaths at once alone are none: that may be an operator, or the machine.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/check_config.hpp"
@@ -45,19 +46,12 @@ int complain(const server::LoadResult& refused) {
   return refused.exit_code;
 }
 
-// The log wants one line.
-std::string join(const std::vector<std::string>& faults) {
-  std::string text;
-  for (const std::string& fault : faults) text += (text.empty() ? "" : "; ") + fault;
-  return text;
-}
-
 int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment) {
   std::string notice = start.notice;
   const auto request = [&] { return server::python_config_request(argc, argv, environment); };
   const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
     const auto loaded = server::load_config(argc, argv, environment, answer);
-    if (!loaded) return Error{join(loaded.faults)};
+    if (!loaded) return Error{narwhal::joined(loaded.faults, "; ")};  // the log wants one line
     // Once is enough, until it says something new.
     const bool is_new = loaded->notice != notice && !loaded->notice.empty();
     if (is_new) narwhal::log::warning("{}", loaded->notice);

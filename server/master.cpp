@@ -11,6 +11,7 @@
 #include "core/app_title.hpp"
 #include "core/child.hpp"
 #include "core/clock.hpp"
+#include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/config/load_config.hpp"
@@ -220,17 +221,13 @@ Result<Done> Master::move_pidfile(const std::string& path) {
 }
 
 void Master::say_what_needs_restart(const Config& config) const {
-  std::string keys;
-  for (const std::string& key : needs_restart(start_config_, config)) keys += (keys.empty() ? "" : ", ") + key;
+  const std::string keys = joined(needs_restart(start_config_, config), ", ");
   if (!keys.empty()) log::warning("Reload: only a restart can change {}", keys);
 }
 
 std::string Master::addresses() const {
-  std::string text;
-  for (const auto& listener : succession_.all().back()->plan().listeners) {
-    text += (text.empty() ? "" : ",") + listener->address;
-  }
-  return text;
+  const auto address_of = [](const auto& listener) -> const std::string& { return listener->address; };
+  return joined(succession_.all().back()->plan().listeners, ",", address_of);
 }
 
 }  // namespace narwhal::server

@@ -9,6 +9,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/write_all.hpp"
+
 namespace narwhal::server {
 namespace {
 
@@ -36,7 +38,7 @@ Result<Fd> write_unnamed(const std::string& path, std::string& temporary) {
   Fd file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!file) return errno_error("create pid file " + path);
   const std::string text = std::to_string(::getpid()) + "\n";
-  const bool written = ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const bool written = write_all(file.get(), text);
   if (written && ::fchmod(file.get(), 0644) == 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
   const Error fault = errno_error("write pid file " + path);
   ::unlink(temporary.c_str());

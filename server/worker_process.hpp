@@ -66,8 +66,6 @@ class WorkerProcess {
   std::string reason() const;
   // What the server's exit code is to be if this ends the first boot.
   int boot_exit_code() const;
-  bool said_why() const { return !failure_.empty(); }
-  const std::string& failure() const { return failure_; }
 
  private:
   void take(const Received& received, Instant now);

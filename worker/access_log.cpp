@@ -11,6 +11,7 @@
 
 #include "core/escape.hpp"
 #include "core/log.hpp"
+#include "core/write_all.hpp"
 #include "protocol/percent.hpp"
 #include "worker/exchange.hpp"
 
@@ -216,13 +217,8 @@ void AccessLog::add_time() {
 }
 
 void AccessLog::flush() noexcept {
-  std::string_view rest = lines_;
-  while (!rest.empty() && fd_ >= 0) {
-    const ssize_t written = ::write(fd_, rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) break;  // a full disk costs lines, not requests
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
+  // A full disk costs lines, not requests.
+  [[maybe_unused]] const bool written = fd_ < 0 || write_all(fd_, lines_);
   lines_.clear();
 }
 

@@ -6,17 +6,14 @@
 
 #include <algorithm>
 
+#include "core/write_all.hpp"
+
 namespace narwhal::worker {
 
 namespace {
-Result<Done> write_all(int fd, std::string_view bytes, const std::string& folder) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno_error("write a request body to a file in " + folder + " (tmp_upload_dir)");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return Done{};
+Result<Done> write_to(const Fd& file, std::string_view bytes, const std::string& folder) {
+  if (write_all(file.get(), bytes)) return Done{};
+  return errno_error("write a request body to a file in " + folder + " (tmp_upload_dir)");
 }
 constexpr std::size_t memory_kept_max = 64 * 1024;
 }  // namespace
@@ -30,7 +27,7 @@ Result<Done> Body::append(std::string_view bytes, std::size_t memory_max, const 
   if (!file_) {
     if (Result<Done> spooled = spool(folder); !spooled) return spooled;
   }
-  return write_all(file_.get(), bytes, folder);
+  return write_to(file_, bytes, folder);
 }
 
 Result<Done> Body::spool(const std::string& folder) {
@@ -41,7 +38,7 @@ Result<Done> Body::spool(const std::string& folder) {
     if (!file_) return errno_error("make a file for a request body in " + folder + " (tmp_upload_dir)");
     ::unlink(name.c_str());
   }
-  Result<Done> moved = write_all(file_.get(), memory_, folder);
+  Result<Done> moved = write_to(file_, memory_, folder);
   memory_ = {};
   return moved;
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string_view>
 
+#include "core/civil_time.hpp"
 #include "core/log.hpp"
 
 namespace narwhal::worker {
@@ -60,19 +61,10 @@ class Line {
 void begin_line(Line& line) noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  // Days to a civil date, by the usual arithmetic on eras of 400 years that begin in March.
-  const std::int64_t days = now.tv_sec / 86400 + 719468;
-  const std::int64_t era = days / 146097, of_era = days % 146097;
-  const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-  const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::int64_t month_from_march = (5 * of_year + 2) / 153;
-  const std::int64_t day = of_year - (153 * month_from_march + 2) / 5 + 1;
-  const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-  const auto seconds = static_cast<std::uint64_t>(now.tv_sec % 86400);
-  line.add("[").add(static_cast<std::uint64_t>(year), 4).add("-").add(static_cast<std::uint64_t>(month), 2).add("-");
-  line.add(static_cast<std::uint64_t>(day), 2).add(" ").add(seconds / 3600, 2).add(":").add(seconds / 60 % 60, 2);
-  line.add(":").add(seconds % 60, 2).add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [CRITICAL] ");
+  const CivilTime time = civil_time(now.tv_sec);
+  line.add("[").add(time.year, 4).add("-").add(time.month, 2).add("-").add(time.day, 2);
+  line.add(" ").add(time.hour, 2).add(":").add(time.minute, 2).add(":").add(time.second, 2);
+  line.add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [CRITICAL] ");
 }
 
 void add_request(Line& line, const Running* record) noexcept {

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <map>
 
+#include "core/joined.hpp"
+
 namespace narwhal::worker {
 
 namespace {
@@ -62,11 +64,10 @@ const narwhal_option* find_option(const narwhal_plugin& plugin, std::string_view
 }
 
 std::string known_options(const narwhal_plugin& plugin) {
-  std::string names;
-  for (const narwhal_option* option = plugin.options; option != nullptr && option->key != nullptr; ++option) {
-    names += (names.empty() ? "" : ", ") + std::string(option->key);
-  }
-  return names.empty() ? "it has none" : "it knows " + names;
+  if (plugin.options == nullptr || plugin.options->key == nullptr) return "it has none";
+  const narwhal_option* end = plugin.options;
+  while (end->key != nullptr) ++end;
+  return "it knows " + joined(std::span(plugin.options, end), ", ", &narwhal_option::key);
 }
 
 Result<Done> check_options(const Mount& mount) {

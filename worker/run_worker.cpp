@@ -88,13 +88,6 @@ class MasterLine {
   uv_signal_t signals_[std::size(signals)]{};
 };
 
-void ignore_group_signals() {
-  // A HUP, USR1 or USR2 sent to the whole group is meant for the master, which sends the new logs; so is a terminal's
-  // WINCH.
-  disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU});
-  for (const int failed_write : {SIGPIPE, SIGXFSZ}) ::signal(failed_write, SIG_IGN);  // an error, as to Python itself
-}
-
 // A connection may need a file for its body beside its socket.
 void raise_descriptor_limit(const Seat& seat) {
   constexpr rlim_t others = 128;
@@ -133,7 +126,8 @@ HookResult boot(MasterLine& line, const Seat& seat, Loop& loop) {
 }  // namespace
 
 int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
-  ignore_group_signals();
+  disregard_group_signals();
+  ignore_write_signals();
   set_process_title(title(seat));
   WorkerSlot& slot = seat.scoreboard->slot(seat.slot);
   slot.generation.store(seat.generation->number);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/child.hpp"
+#include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/signals.hpp"
 #include "worker/crash.hpp"
@@ -47,7 +48,9 @@ class Template {
     auto mounts = load_plugins(*seat_.generation, about_to, this);
     if (!mounts) return no_app(mounts.error());
     mounts_ = std::move(*mounts);
-    if (count_threads() > threads_before) return no_app("load " + culprits() + ": " + kThreadLeft);
+    const auto source_of = [](const auto& mount) -> const std::string& { return mount->source; };
+    if (count_threads() > threads_before)
+      return no_app("load " + joined(mounts_, ", ", source_of) + ": " + thread_left);
     return Done{};
   }
 
@@ -60,25 +63,19 @@ class Template {
       if (!done) return done;
       const bool may_leave_threads = mount->plugin.before_fork != nullptr;
       if (!may_leave_threads && count_threads() > threads_before) {
-        return no_app("preload of " + mount->source + ": " + kThreadLeft);
+        return no_app("preload of " + mount->source + ": " + thread_left);
       }
     }
     return Done{};
   }
 
   // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
-  static constexpr const char* kThreadLeft = "it started a thread while it was loaded; threads belong in worker_init";
+  static constexpr const char* thread_left = "it started a thread while it was loaded; threads belong in worker_init";
 
   static HookResult no_app(const std::string& reason) {
     HookResult failed = Error{reason};
     failed.exit_code = exit_app_failed;
     return failed;
-  }
-
-  std::string culprits() const {
-    std::string names;
-    for (const auto& mount : mounts_) names += (names.empty() ? "" : ", ") + mount->source;
-    return names;
   }
 
   // Without it workers still serve: what waits for a busy handler then waits.

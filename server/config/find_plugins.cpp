@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/joined.hpp"
 #include "server/config/routes.hpp"
 
 namespace narwhal::server {
@@ -17,12 +18,6 @@ std::optional<std::string> installed_path(const std::string& name, const std::ve
     }
   }
   return std::nullopt;
-}
-
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
-  return text;
 }
 
 }  // namespace

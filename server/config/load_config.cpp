@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/joined.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/command_line.hpp"
 #include "server/config/config_source.hpp"
@@ -78,9 +79,7 @@ LoadResult refuse(std::vector<std::string> faults, int exit_code) {
     faults.resize(kFaultsMax);
     faults.push_back("and " + std::to_string(more) + " more");
   }
-  std::string text;
-  for (const std::string& fault : faults) text += (text.empty() ? "" : "\n") + fault;
-  LoadResult result{Error{std::move(text)}};
+  LoadResult result{Error{joined(faults, "\n")}};
   result.faults = std::move(faults);
   result.exit_code = exit_code;
   return result;
@@ -142,16 +141,10 @@ void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) 
   }
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 // What was said and is not listened to.
 std::string notice_of(const ConfigSource& source, const SourceText& file, const Environment& environment) {
   std::string notice;
-  if (!file.not_used.empty()) notice = source.shown_name + ": not used here: " + joined(file.not_used);
+  if (!file.not_used.empty()) notice = source.shown_name + ": not used here: " + joined(file.not_used, ", ");
   if (variable(environment, "GUNICORN_CMD_ARGS").empty()) return notice;
   return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS";
 }

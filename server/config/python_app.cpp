@@ -6,24 +6,15 @@
 #include <filesystem>
 #include <string_view>
 
+#include "core/joined.hpp"
 #include "server/config/absolute_paths.hpp"
+#include "server/config/is_program.hpp"
 #include "server/config/setting_values.hpp"
 
 namespace narwhal::server {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
-  return text;
-}
-
-bool is_program(const fs::path& path) {
-  std::error_code absent;
-  return fs::is_regular_file(path, absent) && ::access(path.c_str(), X_OK) == 0;
-}
 
 // Where a shell has found it.
 fs::path called_path(const std::string& program, std::string_view path, const std::string& directory) {

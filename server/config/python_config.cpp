@@ -12,8 +12,10 @@
 #include <utility>
 
 #include "core/clock.hpp"
+#include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
+#include "server/config/is_program.hpp"
 #include "server/config/python_config_script.hpp"
 
 namespace narwhal::server {
@@ -23,11 +25,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t answer_bytes_max = 1024 * 1024;
 constexpr int exit_not_run = 127;
-
-bool is_program(const std::string& path) {
-  struct stat status {};
-  return ::access(path.c_str(), X_OK) == 0 && ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
 
 std::string variable(const std::map<std::string, std::string>& variables, const std::string& name) {
   const auto found = variables.find(name);
@@ -58,16 +55,10 @@ struct Program {
   std::vector<std::string> arguments, environment;
 };
 
-std::string joined(const std::vector<std::string_view>& names) {
-  std::string text;
-  for (const std::string_view name : names) text += (text.empty() ? "" : ",") + std::string(name);
-  return text;
-}
-
 Program program_for(const std::string& interpreter, const PythonConfigRequest& request, int answer) {
   Program program{interpreter, request.directory, {}, {}};
-  program.arguments = {interpreter,          "-c", python_config_script, std::to_string(answer), request.location,
-                       joined(request.names)};
+  program.arguments = {
+      interpreter, "-c", python_config_script, std::to_string(answer), request.location, joined(request.names, ",")};
   for (const auto& [name, value] : request.variables) program.environment.push_back(name + "=" + value);
   return program;
 }

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/joined.hpp"
+#include "core/write_all.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -94,12 +96,7 @@ Result<Done> make_folders(const std::string& area, const std::string& below) {
 Result<Done> write_file(const std::string& path, std::string_view bytes) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0700));
   if (!file) return errno_error("create " + path);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno_error("write " + path);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
+  if (!write_all(file.get(), bytes)) return errno_error("write " + path);
   if (::fchmod(file.get(), 0555) < 0) return errno_error("chmod " + path);
   return Done{};
 }
@@ -121,11 +118,11 @@ Result<StageArea> StageArea::create(const std::string& stage_dir) {
 }
 
 Result<StageArea> StageArea::create_in(const std::vector<std::string>& places) {
-  std::string faults;
+  std::vector<std::string> faults;
   for (const std::string& place : places) {
     const auto folder = make_folder(place);
     if (!folder) {
-      faults += (faults.empty() ? "" : "; ") + folder.error();
+      faults.push_back(folder.error());
       continue;
     }
     auto lock = prepare(*folder);
@@ -136,7 +133,7 @@ Result<StageArea> StageArea::create_in(const std::vector<std::string>& places) {
     remove_abandoned(place);
     return StageArea(*folder, std::move(*lock));
   }
-  return Error{"stage_dir: no folder for private copies of plugins: " + faults};
+  return Error{"stage_dir: no folder for private copies of plugins: " + joined(faults, "; ")};
 }
 
 // A cleaner of /tmp may have taken the folder away from under us: the next reload makes it again.

@@ -18,7 +18,7 @@ OURS = {
     "include": [],
     "core": [],
     # Values only: no descriptor, clock or log may leak into the codecs.
-    "protocol": ["core/bytes.hpp", "core/result.hpp", "core/check.hpp", "core/config.hpp", "core/ip_ranges.hpp"],
+    "protocol": ["core/bytes.hpp", "core/civil_time.hpp", "core/result.hpp", "core/check.hpp", "core/config.hpp", "core/ip_ranges.hpp"],
     "worker": ["core", "protocol", "include"],
     "server/config": ["core"],
     "server/sockets": ["core"],
