@@ -6,15 +6,17 @@
 // App         anything callable with `const Request&` that returns a Response: a function, a lambda, a Router,
 //             an object with members of its own. With `threads` above 1 it is called from several threads at once.
 // Middleware  a function from app to app. wrap(app, outer, inner): the outermost first.
-// Errors      throw. The line catches: 500 before the head of the response, a visible truncation after it.
-// Set-up      the expression given to NARWHAL_APP or NARWHAL_PLUGIN is evaluated once in each worker and for each
-//             mount, before its first request; what it throws is why the worker does not boot.
+// Errors      throw. An exception before the head of the response becomes a 500; after it, the response is cut off,
+//             so that the client sees the truncation. Either way its text goes to the log.
+// Set-up      the expression given to NARWHAL_APP or NARWHAL_PLUGIN is evaluated once for each worker and mount, before
+//             the first request. When it throws, the worker does not boot, and the exception's text is the reason.
 // Hooks       an app object may have any of: void ready_check() (throws when this worker may not accept),
-//             void thread_init(), void thread_exit(), void drain() (see plugin.h for when they are called).
+//             void thread_init(), void thread_exit(), void drain(). plugin.h says when and on which thread they run.
+// Ownership   the server owns the app object: made by the expression, deleted after the worker's last request.
 // Build       g++ -std=c++20 -fPIC -shared -fvisibility=hidden -o hello.so hello.cpp
 #pragma once
 
-#include <narwhal/line.hpp>
+#include <narwhal/abi_adapter.hpp>
 #include <narwhal/router.hpp>
 
 #include <functional>
@@ -32,8 +34,8 @@ App wrap(App app, Middleware outer, Rest... rest) {
 
 }  // namespace narwhal
 
-// A plugin: an expression whose value is the app, and what there is to say of it (narwhal::PluginFacts). `boot` is
-// the narwhal::Boot that the expression may hand on:
+// Defines a plugin: an expression whose value is the app, then the plugin's properties (narwhal::PluginFacts). The
+// expression may use `boot`, the narwhal::Boot of this worker and mount:
 //   NARWHAL_PLUGIN(Shop(boot), .name = "shop", .version = "1.2", .options = {{"currency", "string", "EUR"}})
 #define NARWHAL_PLUGIN(expression, ...)                                                    \
   namespace {                                                                              \
@@ -42,9 +44,9 @@ App wrap(App app, Middleware outer, Rest... rest) {
   constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);            \
   }                                                                                        \
   NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                        \
-      narwhal::detail::Line<narwhal_make_app>::plugin(narwhal_facts, narwhal_options.data());
+      narwhal::detail::AbiAdapter<narwhal_make_app>::plugin(narwhal_facts, narwhal_options.data());
 
-// The same with nothing to say: no options, named after its file.
+// The same without properties: no options, named after its source file.
 #define NARWHAL_APP(...)                                            \
   namespace {                                                       \
   constexpr auto narwhal_name = narwhal::detail::stem_of(__FILE__); \

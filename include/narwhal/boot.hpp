@@ -1,5 +1,8 @@
-// Boot: what an app is told when it is set up, and what it tells about itself.
-// Boot is valid during set-up only; what it returns are copies or, for prefix(), views of the call's length.
+// PluginFacts: what a plugin says about itself. Boot: what an app may ask when it is set up.
+// Ownership  a Boot is valid only while the app is made. get() returns copies; prefix() is a view as long-lived as the
+//            Boot; host() is valid for the life of the process.
+// Errors     get() throws std::invalid_argument; a worker whose app throws while it is made does not boot.
+// Threads    the worker's main thread.
 #pragma once
 
 #include <narwhal/text.hpp>
@@ -14,15 +17,15 @@
 
 namespace narwhal {
 
-// What NARWHAL_PLUGIN says of a plugin, as designated initialisers: .name = "shop", .options = {{"currency",
-// "string", "EUR", "what prices are in"}, {"limit", "int"}}.
+// A plugin's properties, given to NARWHAL_PLUGIN as designated initialisers: .name = "shop", .options = {{"currency",
+// "string", "EUR", "what prices are in"}, {"limit", "int"}}. Every string must be a literal or as long-lived as one.
 struct PluginFacts {
   static constexpr std::size_t options_max = 32;
   struct Option {
     const char* key = nullptr;
-    const char* type = "string";  // "string", "int", "float", "bool"
-    const char* fallback = nullptr;
-    const char* help = "";
+    const char* type = "string";     // "string", "int", "float", "bool"
+    const char* fallback = nullptr;  // the value when the configuration has none; null: no value
+    const char* help = "";           // what the option is, with its unit
   };
   const char* name = "app";
   const char* version = "0";
@@ -40,8 +43,8 @@ class Boot {
   std::uint64_t generation() const noexcept { return boot_->generation; }
   const narwhal_host* host() const noexcept { return boot_->host; }
 
-  // In the maker of an app alone, for this mount: NARWHAL_INLINE and NARWHAL_STREAM_BODY in the place of the plugin's
-  // own flags. False: the server is older than minor 2, and they stay.
+  // Sets NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in place of the plugin's own flags. Only while the app
+  // is made. False when the server's table is too short to have this function: the plugin's flags then stay.
   bool set_flags(std::uint32_t flags) const noexcept {
     if (!NARWHAL_HAS(boot_, narwhal_boot, set_flags)) return false;
     boot_->set_flags(boot_, flags);
@@ -49,14 +52,14 @@ class Boot {
   }
 
   // The value of an option: from the configuration, else the plugin's declared fallback, else `otherwise`.
-  // Throws std::invalid_argument when it is not of this type.
+  // T is std::string, bool, or a number. Throws std::invalid_argument when the value is not of this type.
   template <class T>
   T get(const char* key, T otherwise) const {
     const std::optional<std::string> text = find(key);
     return text ? convert<T>(key, *text) : std::move(otherwise);
   }
   std::string get(const char* key, const char* otherwise) const { return get<std::string>(key, otherwise); }
-  // For an option that must be there.
+  // The same for an option that must have a value: std::invalid_argument when it has none.
   template <class T>
   T get(const char* key) const {
     const std::optional<std::string> text = find(key);

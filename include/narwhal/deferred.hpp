@@ -1,7 +1,10 @@
-// Deferred: the duty to answer a request later. Whoever holds it ends the exchange, once, from any thread.
-// Life     it moves; dropped without an answer, it answers 500 (or cuts off what was begun).
-//          Safe when the client is gone: the calls then say Sent::gone and do nothing.
-// Threads  any, one at a time.
+// Deferred: the duty to answer a request later. Its holder ends the exchange, once, from any thread.
+// Ownership  it moves and has one owner. Destroyed without an answer, it answers 500, or cuts off what was begun.
+//            Arguments are copied before a call returns; respond() takes its Response.
+// Errors     as a Sent. Nothing throws except for lack of memory. After the client has gone, each call returns
+//            Sent::gone and does nothing.
+// Threads    any, one at a time.
+// Units      sizes are in bytes.
 #pragma once
 
 #include <narwhal/request.hpp>
@@ -20,8 +23,8 @@ enum class Sent : int {
   ok = NARWHAL_OK,
   error = NARWHAL_ERROR,
   gone = NARWHAL_GONE,
-  again = NARWHAL_AGAIN,      // nothing was taken; the client is slow
-  state = NARWHAL_STATE,      // not now, or more than was declared
+  again = NARWHAL_AGAIN,      // nothing was taken: the call would have to wait for the client
+  state = NARWHAL_STATE,      // this call is not allowed now, or more bytes came than were declared
   refused = NARWHAL_REFUSED,  // a status, name or value that may not go on the wire
 };
 
@@ -41,34 +44,34 @@ class Deferred {
     if (exchange_ != nullptr) fail(500, gone() ? "" : "a deferred request was dropped without an answer");
   }
 
-  // False once it was ended or moved from; nothing else may be called then.
+  // False after it was ended or moved from; no other function may be called then.
   explicit operator bool() const noexcept { return exchange_ != nullptr; }
   Request request() const noexcept { return {host_, exchange_}; }
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }
-  // `told` is called on the event loop, so it must not block, when the client has gone or the deadline has
-  // passed; maybe at the same time as this Deferred ends elsewhere. Ending it remains the holder's duty.
-  void on_cancel(std::function<void()> told);
+  // `callback` is called at most once, when the client has gone or the deadline has passed. It runs on the event loop's
+  // thread and must not block; it may run while another thread ends this Deferred. The holder must still end it.
+  void on_cancel(std::function<void()> callback);
 
   // The whole answer. Ends it, whatever is returned.
   Sent respond(Response response);
-  // Head now, body later: `size` bytes, or -1 when that is not known.
+  // The head now, the body later: `size` bytes, or -1 when that is not known yet.
   Sent start(const Response& head, std::int64_t size = -1);
   // Waits while the client is slow.
   Sent write(std::string_view piece) { return write(piece, 0); }
-  // Never waits: Sent::again when the client is too slow to take it now.
+  // Never waits: Sent::again, and nothing is taken, while the client is too slow.
   Sent try_write(std::string_view piece) { return write(piece, NARWHAL_NOWAIT); }
-  // A field behind the body, between start() and finish(); see Writer::trailer().
+  // A field after the body, between start() and finish(); see Writer::trailer().
   Sent trailer(std::string_view name, std::string_view value) noexcept;
   // The body is complete. Ends it.
   Sent finish();
-  // Ends it with an error of this status, or cut off visibly when the head is out.
+  // Answers with this status (400 to 599), or cuts the response off when its head is out. The reason is logged. Ends it.
   Sent fail(int status, std::string_view reason);
 
  private:
   Sent write(std::string_view piece, std::uint32_t flags) {
     return static_cast<Sent>(host_->write(exchange_, bytes_of(piece), flags));
   }
-  narwhal_exchange* end() noexcept;  // lets go of it
+  narwhal_exchange* end() noexcept;  // gives up the exchange, and the callback with it
 
   const narwhal_host* host_;
   narwhal_exchange* exchange_;

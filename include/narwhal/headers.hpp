@@ -1,6 +1,10 @@
-// Headers: names without case, in order, each as often as it comes.
-//   RequestHeaders  views of what the client sent; valid as long as the request
-//   Headers         a response's own: literals are borrowed, computed strings owned (see Text)
+// Header fields, in order. Names compare without case; a name may occur several times.
+//   RequestHeaders  what the client sent
+//   Headers         what a response sends
+// Ownership  RequestHeaders are views, valid as long as the request. Headers borrow literals and views and own
+//            std::strings (see Text).
+// Errors     Headers check nothing: the server refuses a field that may not go on the wire when the response is sent.
+// Threads    RequestHeaders: any. Headers: one at a time.
 #pragma once
 
 #include <narwhal/text.hpp>
@@ -40,7 +44,7 @@ class RequestHeaders {
   std::size_t size() const noexcept { return count_; }
   Iterator begin() const noexcept { return Iterator(fields_); }
   Iterator end() const noexcept { return Iterator(fields_ + count_); }
-  // The first of this name.
+  // The first field's value of this name.
   std::optional<std::string_view> find(std::string_view name) const noexcept {
     for (const HeaderView header : *this) {
       if (equal_ignoring_case(header.name, name)) return header.value;
@@ -70,11 +74,12 @@ class Headers {
     headers_.push_back({std::move(name), std::move(value)});
     return *this;
   }
-  // In place of all there were of this name.
+  // Replaces all fields of this name.
   Headers& set(Text name, Text value) {
     remove(name.view());
     return add(std::move(name), std::move(value));
   }
+  // Returns how many there were.
   std::size_t remove(std::string_view name) {
     return std::erase_if(headers_, [&](const Header& header) { return equal_ignoring_case(header.name.view(), name); });
   }

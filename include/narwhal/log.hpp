@@ -1,19 +1,23 @@
-// Lines in the server's error log, from anywhere in a plugin and from any thread. Control bytes are escaped.
+// Lines in the server's error log.
+// Ownership  the text is copied. Control bytes in it are escaped.
+// Errors     none. Before the app's set-up begins (in a constructor of a static object), a line is dropped.
+// Threads    any.
 #pragma once
 
 #include <narwhal/text.hpp>
 
 #include <string_view>
 
-// Of this plugin alone: without it, the linker would share a variable of this name among all plugins of a process.
+// For variables of one plugin: without it, the linker would share an inline variable among all plugins of a process.
 #define NARWHAL_OF_THIS_PLUGIN __attribute__((visibility("hidden")))
 
 namespace narwhal {
 
 namespace detail {
-NARWHAL_OF_THIS_PLUGIN inline const narwhal_host* host = nullptr;  // set before any other code of the app runs
+NARWHAL_OF_THIS_PLUGIN inline const narwhal_host* host = nullptr;  // set before the app is made
 }
 
+// `level` is one of NARWHAL_LOG_DEBUG to NARWHAL_LOG_CRITICAL.
 inline void log_at(int level, std::string_view text) noexcept {
   if (detail::host != nullptr) detail::host->log(level, bytes_of(text));
 }

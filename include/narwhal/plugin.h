@@ -1,32 +1,32 @@
 /*
  * narwhal/plugin.h: the plugin ABI, version 1. C11, and C++ from C++11 on.
  *
- * A plugin is a shared object that exports one constant object named narwhal_plugin_v1.
- * The server finds it with dlsym() and reaches everything else from it. The server in turn
- * hands over one table of functions, narwhal_host; it exports no symbol to plugins.
+ * A plugin is a shared object that exports one constant object named narwhal_plugin_v1. The server (below: the host)
+ * finds it with dlsym() and reaches everything else from it. The host gives the plugin one table of functions,
+ * narwhal_host; it exports no symbol to plugins.
  *
- * Growth      Every struct that crosses the line begins with its size in bytes. Members are only
- *             ever appended; each side reads a member only if it lies inside the size that the
- *             other side stated (NARWHAL_HAS). The major version is the symbol's name; the minor
- *             versions of plugin and host may differ either way. Optional things are asked for by
- *             name through get_extension().
- * Strings     narwhal_bytes is a pointer and a length, never NUL-terminated by promise.
- * Ownership   What the host hands out belongs to the host; each function says until when it is
- *             valid. What a plugin allocates it frees itself. Nothing is freed across the line.
- * Threads     [template] the template process, once per mount, before any worker is forked: no
- *                        thread may be left running, for only the calling thread survives fork().
+ * Growth      Every struct that one side hands to the other begins with its size in bytes, and members are only ever
+ *             appended. Each side reads a member only if it lies inside the size that the other side stated
+ *             (NARWHAL_HAS). So the minor versions of plugin and host may differ in either direction: the older side
+ *             does not look at what it does not know, the newer one does without what the other lacks. A member that
+ *             came after 1.0 says "Since minor N". The major version is part of the symbol's name. Optional features
+ *             are asked for by name through get_extension().
+ * Strings     narwhal_bytes is a pointer and a length. It is not NUL-terminated.
+ * Ownership   What the host hands out belongs to the host; each function says how long it is valid. A plugin frees what
+ *             it allocates. Neither side frees the other's memory.
+ * Threads     [template] the template process, once for each mount, before a worker is forked. No thread may be left
+ *                        running, because only the calling thread survives fork().
  *             [boot]     a worker's main thread, before its first request.
- *             [handler]  the thread that runs handle(). With `threads: 1` that is always the
- *                        worker's main thread.
- *             [loop]     whichever thread runs the worker's event loop: must not block. That may be a
- *                        handler's, inside a call that writes or waits for its client: hold no lock
- *                        across those that a [loop] function of yours takes.
+ *             [handler]  the thread that runs handle(). With `threads: 1` that is always the worker's main thread.
+ *             [loop]     the thread that runs the worker's event loop at that moment. The function must not block. The
+ *                        thread may be a handler's, inside a call that writes or waits for its client: during such a
+ *                        call, hold no lock that a [loop] function of yours takes.
  *             [any]      any thread of the worker, while the exchange is alive.
- * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception
- *             and no longjmp may leave a plugin's function; app.hpp catches for you.
- * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded: the process is the
- *             unit of its life. A new version runs in new processes. SIGCHLD, SIGTERM, SIGINT,
- *             SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE and SIGWINCH belong to the server.
+ * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception and no longjmp may
+ *             leave a plugin's function; app.hpp catches exceptions for you.
+ * Units       Sizes and offsets are in bytes, times in nanoseconds (_ns).
+ * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes.
+ * Signals     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE and SIGWINCH belong to the server.
  */
 #ifndef NARWHAL_PLUGIN_H
 #define NARWHAL_PLUGIN_H
@@ -42,22 +42,22 @@ extern "C" {
 #endif
 
 #define NARWHAL_ABI_MAJOR 1
-#define NARWHAL_ABI_MINOR 2
+#define NARWHAL_ABI_MINOR 0
 
-/* True when the struct that `pointer` shows was made by a side that knows `member`. */
+/* True when the struct at `pointer` was made by a side that knows `member`. */
 #define NARWHAL_HAS(pointer, type, member) \
   ((pointer)->struct_size >= offsetof(type, member) + sizeof((pointer)->member))
 
 /* What functions return. */
 #define NARWHAL_OK 0
-#define NARWHAL_DEFERRED 1   /* from handle() only: somebody finishes this exchange later */
-#define NARWHAL_ERROR (-1)   /* it failed; the reason went through fail() or the log */
-#define NARWHAL_GONE (-2)    /* the client is gone, or the exchange was answered by the host (deadline) */
-#define NARWHAL_AGAIN (-3)   /* would have to wait, and you asked not to */
-#define NARWHAL_STATE (-4)   /* not now: answered already, head already sent, more than was declared */
+#define NARWHAL_DEFERRED 1   /* from handle() only: the plugin will finish this exchange later */
+#define NARWHAL_ERROR (-1)   /* it failed; the reason was given to fail() or to the log */
+#define NARWHAL_GONE (-2)    /* the client is gone, or the host has answered in your place (deadline) */
+#define NARWHAL_AGAIN (-3)   /* nothing was done: the call would have to wait, and must not */
+#define NARWHAL_STATE (-4)   /* not allowed now: already answered, head already sent, more than was declared */
 #define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
-/* From preload() and worker_init() only, since minor 2: what the options name was loaded, but has no application in it.
- * The server's exit code at its first boot is then 4, not 3. */
+/* From preload() and worker_init() only: what the options name was loaded, but there is no application in it. The
+ * server's exit code at its first boot is then 4, not 3. */
 #define NARWHAL_NO_APP (-6)
 
 typedef struct narwhal_bytes {
@@ -70,9 +70,9 @@ typedef struct narwhal_field {
   narwhal_bytes value;
 } narwhal_field;
 
-/* One request and its response. Alive from the call of handle() until handle() has returned
- * something other than NARWHAL_DEFERRED; a deferred one until respond(), fail() or finish(), which
- * may come before handle() has returned NARWHAL_DEFERRED. */
+/* One request and its response. It is alive from the call of handle() until handle() has returned something other than
+ * NARWHAL_DEFERRED. A deferred one is alive until respond(), fail() or finish(), which may come before handle() has
+ * returned NARWHAL_DEFERRED. */
 typedef struct narwhal_exchange narwhal_exchange;
 
 /* The request's head. Every view is valid as long as the exchange is alive. */
@@ -82,38 +82,38 @@ typedef struct narwhal_request {
   narwhal_bytes target;    /* as sent: "/shop/a%20b?x=1", "*", "http://h/a" */
   narwhal_bytes path;      /* the target's path, not decoded, prefix included: "/shop/a%20b" */
   narwhal_bytes query;     /* after the first '?', without it; empty when there is none */
-  narwhal_bytes prefix;    /* where this instance is mounted: "" for the root, else "/shop" */
+  narwhal_bytes prefix;    /* the path at which this instance is mounted: "" for the root, else "/shop" */
   narwhal_bytes scheme;    /* "http" or "https" */
   narwhal_bytes authority; /* the Host field, or the authority of an absolute target */
   narwhal_bytes protocol;  /* "HTTP/1.1" */
-  narwhal_bytes peer;      /* who sent it: the address as text, without the port; empty on a Unix socket */
+  narwhal_bytes peer;      /* the sender's address as text, without the port; empty on a Unix socket */
   uint16_t peer_port;      /* 0 on a Unix socket */
   uint16_t reserved_0;
   uint32_t field_count;
   const narwhal_field *fields; /* in order of arrival, names as sent, values without outer white space */
-  int64_t body_size;           /* bytes; -1 while a streamed body of unknown length is still coming */
+  int64_t body_size;           /* bytes; -1 while a streamed body of unknown length is still arriving */
   int64_t started_ns;          /* CLOCK_MONOTONIC when the head was complete */
-  int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 for you; 0: none.
-                                  Waiting in read_body or write for the client moves it on */
-  /* Since minor 1. */
-  narwhal_bytes client; /* who asked: what the trusted proxies in front say (X-Forwarded-For, Forwarded), else `peer` */
-  /* Since minor 2. */
-  narwhal_bytes listener;      /* the address it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
+  int64_t deadline_ns;         /* CLOCK_MONOTONIC at which the host answers 504 in your place; 0: none.
+                                  Time spent in read_body or write to wait for the client moves it on */
+  narwhal_bytes client;        /* the client's address: what the trusted proxies in front report (X-Forwarded-For,
+                                  Forwarded), else `peer` */
+  narwhal_bytes listener;      /* the address that it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
   narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
 } narwhal_request;
 
-/* The head of a response, and the body where it is at hand.
+/* The head of a response, and the whole body for respond().
  *
- * Fields  are checked and copied at once. A name that is no token, or a control byte in a value (CR, LF and NUL among
- *         them; HTAB may be there), refuses the whole call: NARWHAL_REFUSED, nothing sent, a line in the log that names
- *         the field. The host writes Date, Connection, Content-Length, Transfer-Encoding, and Server unless you give one.
- *         What you give of these, and Keep-Alive, Proxy-Connection, TE, Trailer and Upgrade, is dropped, for they concern
- *         one connection, which is the host's; but Upgrade is kept in a 426, and Trailer where trailers() will be sent.
- *         A field that your Connection names stays: leave it out yourself when you pass on somebody else's response.
- * Length  is the body's, or body_size. A Content-Length field of yours counts only where neither says it: for a start()
- *         with body_size -1, and as what GET would have got in an answer to HEAD without a body and in a 304. There it
- *         must be a number (NARWHAL_REFUSED). Elsewhere it is dropped.
- * Body    none is sent to HEAD and with 204, 205 and 304: what you give or write is dropped. */
+ * Fields  They are checked and copied at once. A name that is not a token, or a control byte in a value (CR, LF and NUL
+ *         among them; HTAB is allowed), refuses the whole call: NARWHAL_REFUSED, nothing is sent, and a line in the log
+ *         names the field. The host writes Date, Connection, Content-Length, Transfer-Encoding, and Server unless you
+ *         give one. What you give of the first four, and Keep-Alive, Proxy-Connection, TE, Trailer and Upgrade, is
+ *         dropped, because they concern one connection, which is the host's. But Upgrade is kept in a 426, and Trailer
+ *         where trailers() will be sent. A field that your Connection names stays: leave it out yourself when you pass
+ *         on another server's response.
+ * Length  It is the body's, or body_size. A Content-Length field of yours counts only where neither gives the length:
+ *         for a start() with body_size -1; and, as the length of what GET would get, in an answer to HEAD without a body
+ *         and in a 304. There it must be a number (NARWHAL_REFUSED). Elsewhere it is dropped.
+ * Body    None is sent to HEAD and with 204, 205 and 304: what you give or write is dropped. */
 typedef struct narwhal_response {
   size_t struct_size;
   int32_t status; /* 200 to 599 */
@@ -121,13 +121,11 @@ typedef struct narwhal_response {
   const narwhal_field *fields;
   narwhal_bytes body; /* respond() only */
   int64_t body_size;  /* start() only: the length in bytes, or -1 when it is not known yet */
-  /* respond() only. NULL: the body is valid during the call and the host copies what it can't send
-   * at once. Else the host may keep the pointer and calls release(release_arg) exactly once, [any],
-   * also when respond() fails. */
+  /* respond() only. NULL: the body is valid during the call, and the host copies what it cannot send at once. Else the
+   * host may keep the pointer, and calls release(release_arg) exactly once, [any], also when respond() fails. */
   void (*release)(void *release_arg);
   void *release_arg;
-  /* Since minor 2. */
-  /* What follows the status on the wire; empty: the usual words. No control bytes: NARWHAL_REFUSED. */
+  /* The reason phrase after the status; empty: the standard one. Control bytes: NARWHAL_REFUSED. */
   narwhal_bytes reason;
 } narwhal_response;
 
@@ -150,99 +148,99 @@ typedef struct narwhal_host {
   /* ---- the request ---- */
   /* [any] Never NULL. */
   const narwhal_request *(*request)(const narwhal_exchange *);
-  /* [any] Value of the first field of this name, any case; {NULL, 0} when absent. */
+  /* [any] The value of the first field of this name, whatever its case; {NULL, 0} when there is none. */
   narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
-  /* [any, one thread at a time] CGI-style variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875),
-   * PATH_INFO percent-decoded. {NULL, 0} when there is none of this name. */
+  /* [any, one thread at a time] A CGI variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO
+   * percent-decoded. {NULL, 0} when there is none of this name. */
   narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
   /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */
   int (*body)(narwhal_exchange *, narwhal_bytes *out);
-  /* [any] Descriptor of the spooled body, owned by the host, or -1 when the body is in memory. */
+  /* [any] The descriptor of the spooled body, owned by the host, or -1 when the body is in memory. */
   int (*body_fd)(narwhal_exchange *);
-  /* [handler; since minor 2 any, one thread at a time, before handle() has returned] The next bytes of the body, at
-   * most `size`: how many, 0 at its end, or a negative code. Waits for the client when the body is streamed, never on
-   * an inline plugin (NARWHAL_AGAIN). */
+  /* [any, one thread at a time, before handle() has returned] Reads the next bytes of the body, at most `size`: returns
+   * how many, 0 at its end, or a negative code. Waits for the client when the body is streamed, but never in an inline
+   * plugin (NARWHAL_AGAIN). */
   int64_t (*read_body)(narwhal_exchange *, char *buffer, size_t size);
-  /* [any, one thread at a time] Memory that lives as long as the exchange, aligned for any type. NULL: out of
+  /* [any, one thread at a time] Memory that is valid as long as the exchange, aligned for any type. NULL: out of
    * memory. */
   void *(*alloc)(narwhal_exchange *, size_t size);
-  /* [any] A pointer of yours that travels with the exchange. */
+  /* [any] A pointer of yours, kept with the exchange. NULL until it is set. */
   void (*set_user)(narwhal_exchange *, void *);
   void *(*user)(const narwhal_exchange *);
   /* [any] 1 when the client is gone or the host has answered in your place, else 0. */
   int (*gone)(const narwhal_exchange *);
 
-  /* ---- the response: one call, or start, write..., finish ---- */
-  /* [any] The whole response. Ends a deferred exchange, also when it returns an error other than
-   * NARWHAL_REFUSED or NARWHAL_STATE. NARWHAL_ERROR: out of memory, and the host has answered 500. */
+  /* ---- the response: respond(), or start(), any number of write() and send_file(), finish() ---- */
+  /* [any] Sends the whole response. Ends a deferred exchange, also when it returns an error other than NARWHAL_REFUSED
+   * or NARWHAL_STATE. NARWHAL_ERROR: out of memory, and the host has answered 500. */
   int (*respond)(narwhal_exchange *, const narwhal_response *);
-  /* [any] Head now, body later. */
+  /* [any] Sends the head; the body follows. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
-  /* [any] Copies the bytes. Waits while the client is slow, unless NARWHAL_NOWAIT or on an inline plugin
-   * (NARWHAL_AGAIN, nothing is taken). More than the declared length: NARWHAL_STATE, nothing is taken. NARWHAL_ERROR:
-   * out of memory; the response will be cut off visibly at its end.
-   * The bytes leave at once, but for those that follow others within half a millisecond: they leave together, a
-   * millisecond or two later at most, whatever the handler does meanwhile. */
+  /* [any] Copies the bytes. Waits while the client is slow; with NARWHAL_NOWAIT and in an inline plugin it returns
+   * NARWHAL_AGAIN instead, and nothing is taken. More than the declared length: NARWHAL_STATE, nothing is taken.
+   * NARWHAL_ERROR: out of memory; the response will be cut off at its end, so that the client sees it.
+   * The bytes are sent at once, except those that follow others within half a millisecond: these are sent together, one
+   * or two milliseconds later at most, whatever the handler does meanwhile. */
   int (*write)(narwhal_exchange *, narwhal_bytes, uint32_t flags);
-  /* [any] `length` bytes of a file from `offset`, by sendfile(2). The host duplicates the descriptor. NARWHAL_ERROR,
-   * nothing is taken, when it is no regular file open for reading or has fewer bytes than that. A file that becomes
-   * shorter before it is sent cuts the response off visibly. */
+  /* [any] Sends `length` bytes of a file from `offset`, by sendfile(2). The host duplicates the descriptor.
+   * NARWHAL_ERROR, nothing is taken, when it is not a regular file open for reading or has fewer bytes than that. When
+   * the file becomes shorter before it is sent, the response is cut off. */
   int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);
-  /* [any] The body is complete. Ends a deferred exchange. Fewer bytes than declared: the connection
-   * is closed, so that the client sees the truncation, and NARWHAL_STATE is returned. Before start():
-   * NARWHAL_STATE, and nothing has ended. */
+  /* [any] The body is complete. Ends a deferred exchange. After fewer bytes than declared, the connection is closed, so
+   * that the client sees the truncation, and NARWHAL_STATE is returned. Before start(): NARWHAL_STATE, and nothing has
+   * ended. */
   int (*finish)(narwhal_exchange *);
-  /* [any] Something went wrong. Before the head: a plain answer of this status (400 to 599). After
-   * it: the response is cut off visibly. The reason goes to the log. Ends a deferred exchange. */
+  /* [any] Reports an error. Before the head, the client gets a plain answer of this status (400 to 599); after it, the
+   * response is cut off. The reason goes to the log. Ends a deferred exchange. */
   int (*fail)(narwhal_exchange *, int32_t status, narwhal_bytes reason);
 
-  /* ---- everything else ---- */
-  /* [any] One line in the server's error log; control bytes are escaped. */
+  /* ---- logs and extensions ---- */
+  /* [any] Writes one line to the server's error log; control bytes are escaped. */
   void (*log)(int32_t level, narwhal_bytes text);
-  /* [any] A table of an optional feature, or NULL when this host lacks it. Never freed. */
+  /* [any] The table of an optional feature, or NULL when this host lacks it. Never freed. */
   const void *(*get_extension)(const char *id);
 
-  /* ---- since minor 1: ask NARWHAL_HAS(host, narwhal_host, inform) or (..., trailers) before the call ---- */
-  /* [any] An interim response, as often as you like, before the head of the final one: 103 (Early Hints) with Link
-   * fields, 102, any status from 102 to 199. It is sent at once, and does not stop the deadline. Fields are checked as
-   * a response's are, and the same ones dropped; none is added. NARWHAL_OK, and nothing is sent, to a client of
-   * HTTP/1.0, which would take it for the answer (RFC 9110 15.2). Never waits: NARWHAL_AGAIN, nothing sent, while the
-   * client is slow to take what came before. NARWHAL_STATE once the head is out. NARWHAL_REFUSED for another status,
-   * or a field that may not go on the wire; the exchange goes on as if you had not asked. */
+  /* ---- interim responses and trailers ---- */
+  /* [any] Sends an interim response before the head of the final one: 103 (Early Hints) with Link fields, 102, any
+   * status from 102 to 199; as often as you like. It is sent at once, and does not stop the deadline. Fields are checked
+   * as a response's are, and the same ones are dropped; none is added. NARWHAL_OK, and nothing is sent, when the client
+   * speaks HTTP/1.0, because it would read this as the answer (RFC 9110 15.2). Never waits: NARWHAL_AGAIN, nothing sent,
+   * while the client is slow. NARWHAL_STATE after the head. NARWHAL_REFUSED for another status, or a field that may not
+   * go on the wire; the exchange continues as if there had been no call. */
   int (*inform)(narwhal_exchange *, int32_t status, const narwhal_field *fields, uint32_t count);
-  /* [any] Fields behind the body, between start() and finish(); more calls add more. Copied. They are sent when the
+  /* [any] Adds fields after the body, between start() and finish(); more calls add more. Copied. They are sent when the
    * response is chunked (start() with body_size -1, HTTP/1.1, a body allowed) and the client's TE says "trailers" (RFC
-   * 9110 10.1.4): everybody else may drop them unseen, so the host does, and returns NARWHAL_OK all the same. Never
-   * put into them what a client must have. Announce their names with a Trailer field in start(): it is passed on
+   * 9110 10.1.4). Any other recipient may drop them unseen, so the host drops them, and returns NARWHAL_OK all the same:
+   * never put into them what a client must have. Announce their names with a Trailer field in start(): it is sent
    * exactly where the trailers will be. NARWHAL_REFUSED, none of them taken, for a field that may not go on the wire or
-   * has no meaning behind a body: those of framing and connection, Host, credentials and cookies, request modifiers and
+   * has no meaning after a body: those of framing and connection, Host, credentials and cookies, request modifiers and
    * conditions, Age, Cache-Control, Date, Expires, Location, Retry-After, Vary, Warning, Content-Encoding, -Range and
    * -Type (RFC 9110 6.5.1). NARWHAL_STATE before start(), and after the end. */
   int (*trailers)(narwhal_exchange *, const narwhal_field *fields, uint32_t count);
 
-  /* ---- since minor 2 ---- */
-  /* [any] A line as log() writes it, and right behind it a text of several lines as it is, such as a traceback: in one
-   * piece, ended with a newline where it has none. An empty line: the text alone, whatever the level (what an
-   * application itself writes into the log). */
+  /* ---- for plugins that run other people's applications ---- */
+  /* [any] Writes a line as log() does and, directly after it, a text of several lines as it is, such as a traceback; a
+   * newline is added where the text has none at its end. Other lines do not come between. With an empty line, the text
+   * alone is written, whatever the level: for what an application itself writes to the log. */
   void (*log_text)(int32_t level, narwhal_bytes line, narwhal_bytes text);
-  /* [any] The error log's descriptor, for what has to write when nothing else may be called any more: a handler of
-   * SIGSEGV. The number stays the same for the life of the process, also when the log is reopened. */
+  /* [any] The error log's descriptor, for code that may call nothing else: a handler of SIGSEGV. The number stays the
+   * same for the life of the process, also when the log is reopened. */
   int (*log_descriptor)(void);
-  /* [any] The application was made from this file (an absolute path): under the setting `reload`, a change to it
-   * reloads the server. Name it before set-up fails, so that it is tried again when the file is mended; one that is not
-   * there yet may be named, too. NARWHAL_STATE when that setting is off: you need not go on naming files.
-   * NARWHAL_REFUSED for what is no absolute path, or has more than 491 bytes. */
+  /* [any] Says that the application was made from this file (an absolute path): under the setting `reload`, a change to
+   * it reloads the server. Name it before set-up fails, so that the server tries again when the file is fixed; the file
+   * need not exist yet. NARWHAL_STATE when that setting is off: you need not name more files. NARWHAL_REFUSED for what
+   * is not an absolute path, or has more than 491 bytes. */
   int (*watch)(narwhal_bytes path);
-  /* [handler] What has been answered so far leaves now, and the handler goes on: for what it still has to do when its
-   * client need not wait for it. Without it an answer made inside handle() leaves when that returns. */
+  /* [handler] Sends what has been answered so far, and the handler continues: for work for which its client need not
+   * wait. Without it, an answer made inside handle() is sent when handle() returns. */
   void (*flush)(narwhal_exchange *);
   /* [any] As write(), but the host may keep the pointer, and calls release(release_arg) exactly once, [any], also when
-   * this fails; not with NARWHAL_AGAIN, for then nothing is taken. Worth its while from some KiB on. */
+   * this fails; but not with NARWHAL_AGAIN, because nothing is taken then. It pays from a few KiB on. */
   int (*write_lent)(narwhal_exchange *, narwhal_bytes, uint32_t flags, void (*release)(void *release_arg),
                     void *release_arg);
 } narwhal_host;
 
-/* What a plugin is told when it is set up. Valid during the call; `host` for ever. */
+/* What a plugin can ask when it is set up. Valid during the call; `host` is valid for the life of the process. */
 typedef struct narwhal_boot {
   size_t struct_size;
   const narwhal_host *host;
@@ -251,21 +249,20 @@ typedef struct narwhal_boot {
   uint32_t threads;     /* handler threads in this worker */
   uint64_t generation;  /* counts from 1, one more at each reload */
   void *reserved_0;     /* the host's */
-  /* [template, boot] Value of an option: from the configuration, else the declared fallback; {NULL, 0}
-   * when it has neither. */
+  /* [template, boot] The value of an option: from the configuration, else the declared fallback; {NULL, 0} when it has
+   * neither. */
   narwhal_bytes (*option)(const struct narwhal_boot *, const char *key);
-  /* [template, boot] Remembers why set-up fails; return NARWHAL_ERROR after it. */
+  /* [template, boot] Gives the reason why set-up fails, which is copied; return NARWHAL_ERROR after it. */
   void (*fail)(const struct narwhal_boot *, narwhal_bytes reason);
-  /* Since minor 2. */
   uint32_t workers; /* as configured: processes that run this plugin side by side; during a reload there are more */
   uint32_t reserved_1;
-  /* [boot] From worker_init() only: NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in the place of the plugin's
-   * own flags. Other flags, or a call from another hook, and set-up fails with a line that says so. */
+  /* [boot] From worker_init() only: sets NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in place of the plugin's
+   * own flags. With other flags, or from another hook, set-up fails with a line that says so. */
   void (*set_flags)(const struct narwhal_boot *, uint32_t flags);
 } narwhal_boot;
 
-/* An option the plugin knows. The list ends with a key of NULL. A key in the configuration that is
- * not in the list, or a value that is not of the type, is an error before any code of the plugin runs. */
+/* An option of the plugin. The list ends with a key of NULL. A key in the configuration that is not in the list, or a
+ * value that is not of the type, is an error before any code of the plugin runs. */
 typedef struct narwhal_option {
   const char *key;
   const char *type;     /* "string", "int", "float", "bool" */
@@ -274,54 +271,52 @@ typedef struct narwhal_option {
 } narwhal_option;
 
 /* Flags of narwhal_plugin. */
-#define NARWHAL_INLINE 1u      /* handle() never blocks: it runs beside the event loop whatever it costs */
-#define NARWHAL_STREAM_BODY 2u /* handle() is called once the head is complete; the body comes by read_body() */
+#define NARWHAL_INLINE 1u      /* handle() never blocks: it is never moved off the event loop's thread */
+#define NARWHAL_STREAM_BODY 2u /* handle() is called when the head is complete; the body comes by read_body() */
 
 typedef struct narwhal_plugin {
   size_t struct_size;
-  uint32_t abi_minor; /* NARWHAL_ABI_MINOR when built; informative */
+  uint32_t abi_minor; /* NARWHAL_ABI_MINOR when it was built; informative */
   uint32_t flags;
   const char *name;
   const char *version;
   const narwhal_option *options; /* may be NULL */
 
-  /* Every hook but handle may be NULL. `instance` is yours, one per mount. */
+  /* Every hook but handle may be NULL. `instance` is yours, one for each mount. */
 
-  /* [template] Only where the setting preload_app asks for it. *instance is inherited by the workers. */
+  /* [template] Called only where the setting preload_app asks for it. *instance is inherited by the workers. */
   int (*preload)(const narwhal_boot *, void **instance);
-  /* [boot] *instance is what preload left, else NULL. */
+  /* [boot] *instance is what preload() left there, else NULL. */
   int (*worker_init)(const narwhal_boot *, void **instance);
-  /* [boot] After every instance was initialised and every thread started: may this worker accept? */
+  /* [boot] After every instance was initialised and every thread started: may this worker accept connections? */
   int (*ready_check)(const narwhal_boot *, void *instance);
-  /* On each thread that may run handle(), first and last. With more than one handler thread that is one thread more
-   * than `threads`: that many run at once, and somebody tends the event loop. */
+  /* The first and last call on each thread that may run handle(). With more than one handler thread there is one thread
+   * more than `threads`: that many run handle() at once, and one more runs the event loop. */
   int (*thread_init)(void *instance);
   void (*thread_exit)(void *instance);
-  /* [handler] NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code: unless the
-   * response was finished, the host answers 500, or cuts it off when its head is out. */
+  /* [handler] Returns NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code. Unless the
+   * response was finished, the host then answers 500, or cuts the response off when its head was sent. */
   int (*handle)(void *instance, narwhal_exchange *);
-  /* [loop] The client of a deferred exchange is gone, or its deadline has passed; another thread of yours
-   * may be about to end the exchange at this very moment. The exchange stays
-   * alive until you end it; every call on it returns NARWHAL_GONE. When another thread is ending it just
-   * now, that may already have happened: look the pointer up among those you still hold, under a lock. */
+  /* [loop] The client of a deferred exchange is gone, or its deadline has passed. The exchange stays alive until you end
+   * it; every call on it returns NARWHAL_GONE. Another thread of yours may be ending it at this moment, and may have
+   * done so already: look the pointer up among those that you still hold, under a lock. */
   void (*cancel)(void *instance, narwhal_exchange *);
   /* [loop] This worker is being retired: finish long polls and event streams soon. */
   void (*drain)(void *instance);
   /* [boot] The last call, on the main thread, after the last request. */
   void (*worker_exit)(void *instance);
-
-  /* ---- since minor 2 ---- */
-  /* [template] Around each fork of a worker, only where preload() ran: before it, and after it in the template. The
-   * worker's own side of the fork begins with worker_init(). A plugin that has before_fork() knows what forking does to
-   * threads: those that its preload() leaves running are no error any more. They are not in the worker. */
+  /* [template] Called around each fork of a worker, only where preload() ran: before the fork, and after it in the
+   * template. In the worker, worker_init() is the first call after the fork. A plugin with before_fork() declares that it
+   * knows what forking does to threads: those that its preload() leaves running are not an error then. The worker does
+   * not have them. */
   void (*before_fork)(void *instance);
   void (*after_fork)(void *instance);
-  /* [loop] This exchange is past its deadline while its handler is at it, and its client has been told 504: say in the
-   * log what the handler is doing. Once for each; must not wait for the handler. */
+  /* [loop] The deadline of this exchange has passed while its handler runs, and its client has got a 504: write to the
+   * log what the handler is doing. Called once for each such exchange; must not wait for the handler. */
   void (*stuck)(void *instance, narwhal_exchange *);
 } narwhal_plugin;
 
-/* What a plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */
+/* A plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

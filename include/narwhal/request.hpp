@@ -1,8 +1,10 @@
-// Request: what the client asks. A small value over the server's memory.
-// Ownership  every view lives as long as the request: until the response is finished, also a deferred one.
-//            A Request may be copied; capture it by value in what runs later (streams, deferred answers).
-// Errors     Gone when the client has left; std::logic_error for a call that this plugin may not make.
-// Threads    [any], but one thread at a time for read(), variable() and alloc().
+// Request: what the client asks. A small value that points into the server's memory.
+// Ownership  every view is valid until the response is finished, for a deferred one too. A Request may be copied;
+//            capture it by value in what runs later (streams, deferred answers).
+// Errors     Gone when the client has left; std::logic_error for a call that this plugin may not make;
+//            std::runtime_error when the body cannot be read; std::bad_alloc.
+// Threads    any, but one at a time for read(), variable() and alloc(). read() only until the handler has returned.
+// Units      sizes are in bytes.
 #pragma once
 
 #include <narwhal/plugin.h>
@@ -23,14 +25,15 @@
 
 namespace narwhal {
 
-// Thrown where nobody listens any more: the client is gone, or the server has answered in the plugin's place.
+// Thrown when nobody waits for the answer any more: the client has left, or the server has answered in the plugin's
+// place. The server does not log it.
 struct Gone : std::exception {
   const char* what() const noexcept override { return "the client is gone"; }
 };
 
 using QueryPairs = std::vector<std::pair<std::string, std::string>>;
 
-// "a=1&b=x%20y+z" as pairs, decoded, in order.
+// "a=1&b=x%20y+z" as pairs, decoded, in order. A pair without '=' has an empty value; a name may come several times.
 inline QueryPairs decode_query(std::string_view query) {
   QueryPairs pairs;
   while (!query.empty()) {
@@ -68,7 +71,7 @@ class Request {
   std::string_view protocol() const noexcept { return view_of(head_->protocol); }
   std::string_view peer() const noexcept { return view_of(head_->peer); }  // empty on a Unix socket
   std::uint16_t peer_port() const noexcept { return head_->peer_port; }
-  // Who asked, as trusted proxies in front of the server say; else the peer.
+  // The client's address as the trusted proxies in front of the server report it; else the peer's.
   std::string_view client() const noexcept {
     return NARWHAL_HAS(head_, narwhal_request, client) ? view_of(head_->client) : peer();
   }
@@ -88,40 +91,41 @@ class Request {
     const narwhal_bytes value = host_->header(exchange_, bytes_of(name));
     return value.data == nullptr ? std::nullopt : std::optional(view_of(value));
   }
-  // A CGI variable: "PATH_INFO", "HTTP_HOST", ... Empty when there is none.
+  // A CGI variable (RFC 3875): "PATH_INFO", "HTTP_HOST", ... Empty when there is none of this name.
   std::string_view variable(std::string_view name) const noexcept {
     return view_of(host_->variable(exchange_, bytes_of(name)));
   }
 
-  // What a router took out of the path, decoded. Throws std::out_of_range for a name the pattern lacks.
+  // A parameter of the router's pattern, decoded. Throws std::out_of_range for a name that the pattern lacks.
   std::string_view parameter(std::string_view name) const {
     for (const PathParameter& parameter : parameters_) {
       if (parameter.name == name) return parameter.value;
     }
     throw std::out_of_range("no path parameter " + std::string(name));
   }
+  // The same as a number. Throws std::out_of_range when it is not a number of this type.
   template <std::integral Number>
   Number parameter(std::string_view name) const {
     const std::string_view text = parameter(name);
     Number number{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size()) {
-      throw std::out_of_range("path parameter " + std::string(name) + " is no number of this type");
+      throw std::out_of_range("path parameter " + std::string(name) + " is not a number of this type");
     }
     return number;
   }
 
-  // In bytes; nothing while a streamed body of unknown length is still coming.
+  // The body's size in bytes; nothing while a streamed body of unknown length is still arriving.
   std::optional<std::uint64_t> body_size() const noexcept {
     return head_->body_size < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(head_->body_size));
   }
-  // The whole body. Not for a plugin with NARWHAL_STREAM_BODY, which read()s.
+  // The whole body. With NARWHAL_STREAM_BODY it throws std::logic_error: use read().
   std::string_view body() const {
     narwhal_bytes body{};
     check_read(host_->body(exchange_, &body), "the body comes as a stream: use read()");
     return view_of(body);
   }
-  // The next bytes of the body: how many, 0 at its end. May wait for the client when the body is streamed.
+  // Reads the next bytes of the body; returns how many, 0 at its end. Waits for the client when the body is streamed.
   std::size_t read(std::span<char> buffer) const {
     const std::int64_t size = host_->read_body(exchange_, buffer.data(), buffer.size());
     if (size < 0) check_read(static_cast<int>(size), "the body cannot be read now");
@@ -129,19 +133,20 @@ class Request {
   }
 
   bool cancelled() const noexcept { return host_->gone(exchange_) != 0; }
-  // When the server answers 504 in this plugin's place.
+  // When the server answers 504 in the plugin's place; nothing when no `timeout` is set. Time in which read() or a write
+  // waits for the client moves it on.
   std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
     if (head_->deadline_ns == 0) return std::nullopt;
     return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(head_->deadline_ns));
   }
 
-  // Memory that lives as long as the request. Throws std::bad_alloc.
+  // Memory that is valid as long as the request, aligned for any type; the server frees it. Throws std::bad_alloc.
   void* alloc(std::size_t size) const {
     void* memory = host_->alloc(exchange_, size);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
   }
-  // This request as a router hands it on. `parameters` lives as long as the request.
+  // The same request with a router's parameters, which must be valid as long as the request.
   Request with(std::span<const PathParameter> parameters) const noexcept {
     Request routed = *this;
     routed.parameters_ = parameters;

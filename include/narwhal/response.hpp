@@ -1,8 +1,12 @@
-// Response: what an app answers. A resource: it moves, for it may hold a file.
-//   text, html, json, bytes   the whole body at once; see Text for who owns it
-//   file                      sent by the kernel
+// Response: what an app answers.
+//   text, html, json, bytes   the whole body at once
+//   file                      sent by the kernel (sendfile)
 //   stream                    a callable that writes pieces; it runs after every middleware has returned
-//   deferred                  a callable that keeps the Deferred and lets any thread answer later
+//   deferred                  a callable that keeps the Deferred, so that any thread may answer later
+// Ownership  it moves and does not copy, because it may own a descriptor. A Text body may be borrowed or owned: see Text.
+// Errors     status and fields are checked when the response is sent: what may not go on the wire becomes a 500.
+// Threads    one at a time.
+// Units      sizes and offsets are in bytes.
 #pragma once
 
 #include <narwhal/deferred.hpp>
@@ -24,7 +28,7 @@
 
 namespace narwhal {
 
-// A part of an open file; owns the descriptor.
+// A part of an open file: `size` bytes from `offset`. Owns the descriptor and closes it.
 class FilePart {
  public:
   FilePart(int owned_fd, std::int64_t offset, std::int64_t size) noexcept
@@ -62,16 +66,18 @@ class Response {
   static Response bytes(Text body, Text type = "application/octet-stream") {
     return {200, std::move(type), std::move(body)};
   }
-  // 404 when there is no such regular file; throws std::system_error when it cannot be opened for another reason.
+  // A 404 response when there is no regular file of this name. Throws std::system_error when it cannot be opened for
+  // another reason.
   static Response file(const std::string& path, Text type = "application/octet-stream");
   static Response file(FilePart part, Text type = "application/octet-stream") {
     return {200, std::move(type), std::move(part)};
   }
-  // `size` in bytes when it is known, else -1. The head goes out with the first piece.
+  // `size` is the body's, or -1 when that is not known. The head is sent with the first piece.
   static Response stream(Stream pieces, Text type = "application/octet-stream", std::int64_t size = -1) {
     return {200, std::move(type), Streamed{std::move(pieces), size}};
   }
-  // `later` is called on the handler thread, after every middleware: status and headers are the Deferred's to give.
+  // `later` is called on the handler thread, after every middleware. Status and headers are given through the Deferred;
+  // those of this Response are not sent.
   static Response deferred(Later later) { return {200, Text(), std::move(later)}; }
   static Response redirect(Text location, int status = 302) {
     Response response(status);
@@ -84,7 +90,7 @@ class Response {
     return *this;
   }
   Response&& status(int status) && noexcept { return std::move(this->status(status)); }
-  // Adds one; headers().set() replaces. A Content-Type given here takes the place of the body's.
+  // Adds a field; headers().set() replaces. A Content-Type given here takes the place of the body's.
   Response& header(Text name, Text value) & {
     headers_.add(std::move(name), std::move(value));
     return *this;
@@ -95,7 +101,7 @@ class Response {
   std::string_view type() const noexcept { return headers_.find("Content-Type").value_or(type_.view()); }
   Headers& headers() noexcept { return headers_; }
   const Headers& headers() const noexcept { return headers_; }
-  // The body where it is at hand: empty for files, streams and deferred ones.
+  // The body of text, html, json and bytes; empty for the other kinds.
   std::string_view body() const noexcept {
     const Text* text = std::get_if<Text>(&body_);
     return text == nullptr ? std::string_view() : text->view();

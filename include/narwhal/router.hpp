@@ -1,12 +1,17 @@
-// Router: an app that picks an app by path and method.
+// Router: an app that chooses another app by path and method.
 //   /users/<int:id>       digits that fit an int64_t
 //   /users/<string:name>  one segment, not empty; <name> is the same
-//   /files/<path:rest>    the rest of the path, not empty, slashes included; only last
-// Order     the more exact pattern wins (text, int, string, path), segment by segment; then the earlier one.
-// Decoding  segments are percent-decoded after the path was split: %2F is no separator.
-// Slashes   strict, as Flask has it: /a/ also answers /a with a 308 to /a/, but /a does not answer /a/. With
-//           strict_slashes(false) either pattern answers either path.
-// Methods   HEAD is served by GET; OPTIONS is answered with Allow; another method gets 405 with Allow.
+//   /files/<path:rest>    the rest of the path, not empty, slashes included; allowed only as the last segment
+// Order      the more exact pattern wins (text, int, string, path), segment by segment; then the earlier one.
+// Decoding   segments are percent-decoded after the path was split: %2F does not separate segments.
+// Slashes    strict, as in Flask: the pattern /a/ also answers /a, with a 308 to /a/; the pattern /a does not answer
+//            /a/. With strict_slashes(false) either pattern answers either path.
+// Methods    GET also serves HEAD; OPTIONS is answered with Allow; another method gets 405 with Allow.
+// Ownership  copies share the routes. Parameters are views, valid as long as the request.
+// Errors     add() and its short forms throw std::invalid_argument for a pattern that cannot be read; what a route's app
+//            throws passes through.
+// Threads    add routes first, from one thread; then any number of threads may call it.
+// Source     the patterns are those of Flask and Werkzeug.
 #pragma once
 
 #include <narwhal/request.hpp>
@@ -29,15 +34,15 @@ using App = std::function<Response(const Request&)>;
 
 namespace detail {
 
-// A pattern, taken apart.
+// A parsed pattern.
 struct Pattern {
   enum class Kind : unsigned char { text, integer, string, rest };  // the more exact first
   struct Segment {
     Kind kind;
-    std::string text;  // what stands there, or the parameter's name
+    std::string text;  // the segment itself, or the parameter's name
   };
   std::vector<Segment> segments;
-  bool slash = true;  // ends with one
+  bool slash = true;  // ends with a slash
 
   std::vector<Kind> kinds() const {
     std::vector<Kind> kinds;
@@ -81,11 +86,11 @@ inline Pattern parse_pattern(std::string_view text) {
   return pattern;
 }
 
-// A request's path, split and decoded, in memory of the request.
+// A request's path, split and decoded. Its memory is the request's.
 struct SplitPath {
   std::span<const std::string_view> segments;  // without the empty one after a last slash
-  bool slash = false;                          // ends with one
-  // From segment `index` to the end; the last slash too unless the pattern has one of its own.
+  bool slash = false;                          // ends with a slash
+  // From segment `index` to the end; with the last slash, unless the pattern ends with one.
   std::string_view tail(std::size_t index, bool pattern_slash) const noexcept {
     const std::string_view last = segments.back();
     const char* begin = segments[index].data();
@@ -95,7 +100,7 @@ struct SplitPath {
 };
 
 inline SplitPath split_path(const Request& request) {
-  std::string_view raw = request.path().substr(1);  // starts with a slash: the router has looked
+  std::string_view raw = request.path().substr(1);  // the caller has checked that it starts with a slash
   SplitPath path{{}, raw.empty() || raw.ends_with('/')};
   if (raw.ends_with('/')) raw.remove_suffix(1);
   if (raw.empty() && request.path().size() == 1) return path;
@@ -110,7 +115,7 @@ inline SplitPath split_path(const Request& request) {
       const std::size_t size = percent_decode_into(segment, Plus::plus, at);
       new (&segments[i]) std::string_view(at, size);
       at += size;
-      *at++ = '/';  // so that tail() reads on over several, as in the raw path
+      *at++ = '/';  // so that tail() can span several segments, as it does in the raw path
     } else {
       new (&segments[i]) std::string_view(segment);
     }
@@ -125,7 +130,7 @@ inline bool is_int(std::string_view text) noexcept {
   return !text.empty() && text.front() != '-' && error == std::errc() && end == text.data() + text.size();
 }
 
-// The segments alone; what the last slash means is the router's affair.
+// Compares the segments only: what a last slash means is decided by the router.
 inline bool segments_match(const Pattern& pattern, const SplitPath& path) noexcept {
   for (std::size_t i = 0; i < pattern.segments.size(); ++i) {
     if (i >= path.segments.size() || path.segments[i].empty()) return false;
@@ -161,7 +166,7 @@ class Router {
     strict_slashes_ = strict;
     return *this;
   }
-  // Answers what no pattern matches; a plain 404 without it.
+  // Answers what no pattern matches; without it, the answer is a plain 404.
   Router& otherwise(App app) {
     otherwise_ = std::make_shared<const App>(std::move(app));
     return *this;
@@ -192,7 +197,7 @@ class Router {
   struct Found {
     const Route* route = nullptr;
     bool redirect = false;
-    std::vector<std::string_view> methods;  // that other routes serve on this path
+    std::vector<std::string_view> methods;  // those that other routes serve on this path
   };
 
   Found find(const detail::SplitPath& path, std::string_view method) const {
@@ -226,12 +231,12 @@ class Router {
       const std::string_view value = rest ? path.tail(i, route.pattern.slash) : path.segments[i];
       new (&parameters[filled++]) PathParameter{segments[i].text, value};
     }
-    // In the request's own memory, for the sake of a stream that has captured it by reference.
+    // In the request's own memory, because a stream may have captured it by reference.
     auto* routed = new (request.alloc(sizeof(Request))) Request(request.with({parameters, count}));
     return route.app(*routed);
   }
 
-  // Every byte that is no part of a path is encoded: of "/\host" a browser would make another server's address.
+  // Encodes every byte that may not stand in a path: a browser would read "/\host" as another server's address.
   static Response redirect(const Request& request) {
     std::string location = percent_encode(request.full_path(), "/%!$&'()*+,;=:@") + "/";
     if (!request.query().empty()) location.append("?").append(request.query());
@@ -252,7 +257,7 @@ class Router {
     return otherwise_ ? (*otherwise_)(request) : Response::text("Not Found\n", 404);
   }
 
-  // Shared, for a router is copied into App and wherever it is kept.
+  // Shared, because a Router is copied into each App that holds it.
   std::vector<std::shared_ptr<const Route>> routes_;
   std::shared_ptr<const App> otherwise_;
   bool strict_slashes_ = true;

@@ -1,5 +1,9 @@
-// Text: bytes that are either borrowed or owned, so that a literal costs no copy and a computed string no care.
-// And the small operations on text that HTTP needs: names without case, percent-encoding.
+// Text: bytes that are borrowed or owned, so that a literal needs no copy and a computed string may be temporary.
+// Also the operations on text that HTTP needs: comparison without case, percent-encoding.
+// Ownership  each constructor of Text says it.
+// Errors     none, except std::bad_alloc where a std::string is made.
+// Threads    values without shared state.
+// Source     percent-encoding: RFC 3986 2.1; '+' as a space: application/x-www-form-urlencoded (WHATWG URL 5.1).
 #pragma once
 
 #include <narwhal/plugin.h>
@@ -19,7 +23,7 @@ inline std::string_view view_of(narwhal_bytes bytes) noexcept {
 }
 inline narwhal_bytes bytes_of(std::string_view text) noexcept { return narwhal_bytes_of(text.data(), text.size()); }
 
-// Memory that is neither changed nor freed while the worker lives: the server may send from it without a copy.
+// Memory that is neither changed nor freed while the process lives: the server may send from it without a copy.
 struct Forever {
   std::string_view bytes;
 };
@@ -28,15 +32,16 @@ inline Forever forever(std::string_view bytes) noexcept { return {bytes}; }
 class Text {
  public:
   Text() noexcept = default;
-  // A string literal: borrowed, its last NUL left out. For other arrays say how long they are: std::string_view(a, n).
+  // A string literal: borrowed, without its last NUL. For another array give the length: std::string_view(array, n).
   template <std::size_t N>
   Text(const char (&literal)[N]) noexcept : view_(literal, N - 1) {}
-  // Borrowed: must stay as it is until the response has been sent. Memory of the request (its views) does.
+  // Borrowed: must stay valid and unchanged until the response has been handed to the server, which is after the app
+  // has returned. Views of the request are valid for that long; a local variable's are not.
   Text(std::string_view borrowed) noexcept : view_(borrowed) {}
   Text(Forever kept) noexcept : view_(kept.bytes), kind_(Kind::forever) {}
   // Owned.
   Text(std::string text) noexcept : owned_(std::move(text)), kind_(Kind::owned) {}
-  // NUL-terminated, of unknown life: copied.
+  // NUL-terminated, of unknown lifetime: copied.
   template <class Pointer>
   requires std::same_as < std::remove_cvref_t<Pointer>,
   const char* > || std::same_as<std::remove_cvref_t<Pointer>, char*> Text(Pointer&& text) : Text(std::string(text)) {}
@@ -53,7 +58,7 @@ class Text {
   Kind kind_ = Kind::borrowed;
 };
 
-// ASCII only: header names and methods know no other letters.
+// ASCII only: header names have no other letters (RFC 9110 5.1, 5.6.2).
 inline bool equal_ignoring_case(std::string_view left, std::string_view right) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
   if (left.size() != right.size()) return false;
@@ -63,7 +68,7 @@ inline bool equal_ignoring_case(std::string_view left, std::string_view right) n
   return true;
 }
 
-enum class Plus : bool { plus, space };  // what '+' means: a space in a query or a form, itself in a path
+enum class Plus : bool { plus, space };  // what '+' decodes to: a space in a query or a form, itself in a path
 
 namespace detail {
 
@@ -74,7 +79,7 @@ inline int hex_value(char c) noexcept {
   return -1;
 }
 
-// Writes at most text.size() bytes at `out`; returns how many. A '%' without two digits stands for itself.
+// Writes at most text.size() bytes at `out`; returns how many. A '%' without two hex digits after it stays as it is.
 inline std::size_t percent_decode_into(std::string_view text, Plus plus, char* out) noexcept {
   char* at = out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -98,7 +103,7 @@ inline std::string percent_decode(std::string_view text, Plus plus = Plus::plus)
   return decoded;
 }
 
-// Encodes every byte that is not in `kept` and no letter, digit, '-', '.', '_' or '~'.
+// Encodes every byte except letters, digits, '-', '.', '_', '~' and the bytes of `kept`.
 inline std::string percent_encode(std::string_view text, std::string_view kept = "") {
   constexpr char digits[] = "0123456789ABCDEF";
   std::string encoded;

@@ -1,7 +1,10 @@
-// Writer: the pieces of a streamed response, on the handler thread.
-// The head goes out with the first piece, so that what fails before it still gets a proper 500.
-// Errors  Gone when the client has left; std::length_error when more comes than was declared;
-//         std::invalid_argument when status or headers may not go on the wire.
+// Writer: sends the pieces of a streamed response. The head is sent with the first piece, so that an error before it
+// still becomes a 500.
+// Ownership  the server copies each piece before the call returns, and duplicates the descriptor of send_file().
+// Errors     Gone when the client has left; std::length_error when more bytes come than were declared;
+//            std::invalid_argument when status or fields may not go on the wire; std::runtime_error otherwise.
+// Threads    the handler's.
+// Units      sizes and offsets are in bytes.
 #pragma once
 
 #include <narwhal/plugin.h>
@@ -15,13 +18,13 @@ namespace narwhal {
 class Response;
 
 namespace detail {
-// Sends the head of `response`, whose body is of `size` bytes, or of unknown length (-1).
+// Sends the head of `response`, whose body has `size` bytes, or an unknown length (-1).
 int start(const narwhal_host* host, narwhal_exchange* exchange, const Response& response, std::int64_t size);
 }  // namespace detail
 
 class Writer {
  public:
-  // The line makes these. `head` outlives the writer.
+  // Made for a stream by send_response.hpp. `head` must outlive the writer.
   Writer(const narwhal_host* host, narwhal_exchange* exchange, const Response& head, std::int64_t size) noexcept
       : host_(host), exchange_(exchange), head_(&head), size_(size) {}
   Writer(const Writer&) = delete;
@@ -32,7 +35,7 @@ class Writer {
     start();
     check(host_->write(exchange_, narwhal_bytes_of(piece.data(), piece.size()), 0));
   }
-  // False, having taken nothing, when it would have to wait.
+  // Never waits: false, and nothing is taken, while the client is too slow.
   bool try_write(std::string_view piece) {
     start();
     const int code = host_->write(exchange_, narwhal_bytes_of(piece.data(), piece.size()), NARWHAL_NOWAIT);
@@ -40,14 +43,15 @@ class Writer {
     check(code);
     return true;
   }
+  // `size` bytes of an open regular file from `offset`, sent by the kernel.
   void send_file(int fd, std::int64_t offset, std::int64_t size) {
     start();
     check(host_->send_file(exchange_, fd, offset, size));
   }
-  // A field behind the body, for a stream of unknown size to a client that takes them (plugin.h, trailers()); else it is
-  // dropped. Announce it in the Response: .header("Trailer", name).
+  // A field after the body. It is sent when the stream's size is unknown and the client accepts trailers (plugin.h,
+  // trailers()), else dropped. Announce it in the Response: .header("Trailer", name).
   void trailer(std::string_view name, std::string_view value);
-  // Sends the head now, before there is a piece.
+  // Sends the head now, before the first piece.
   void start() {
     if (started_) return;
     check(detail::start(host_, exchange_, *head_, size_));

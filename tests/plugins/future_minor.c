@@ -1,4 +1,5 @@
-/* Built against a later minor version: its object is longer than what this server knows. */
+/* As if built against a later minor version: its object is longer than the one that this server knows, and has a flag
+ * that it does not know. */
 #include "shared.h"
 
 typedef struct {

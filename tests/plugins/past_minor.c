@@ -1,10 +1,11 @@
-/* Built against an earlier minor version, as it were: its object ends with handle; what follows is no part of it. */
+/* As if built against an earlier minor version: its object ends after handle. What follows is not part of it, and the
+ * server must not read it. */
 #include <stddef.h>
 
 #include "shared.h"
 
 typedef struct {
-  narwhal_plugin short_one;
+  narwhal_plugin known;
 } plugin_of_yesterday;
 
 static void never(void *instance) {
@@ -12,11 +13,10 @@ static void never(void *instance) {
   abort();
 }
 
-NARWHAL_EXPORT const plugin_of_yesterday narwhal_plugin_v1 = {
-    .short_one = {.struct_size = offsetof(narwhal_plugin, cancel),
-                  .name = "test",
-                  .version = "1",
-                  .worker_init = keep_host,
-                  .handle = answer_ok,
-                  .drain = never,
-                  .worker_exit = never}};
+NARWHAL_EXPORT const plugin_of_yesterday narwhal_plugin_v1 = {.known = {.struct_size = offsetof(narwhal_plugin, cancel),
+                                                                        .name = "test",
+                                                                        .version = "1",
+                                                                        .worker_init = keep_host,
+                                                                        .handle = answer_ok,
+                                                                        .drain = never,
+                                                                        .worker_exit = never}};

@@ -213,7 +213,7 @@ inline int write_lent(narwhal_exchange* exchange, narwhal_bytes bytes, std::uint
   return code;
 }
 
-// A host of an earlier minor version says that its table is shorter, whatever lies behind its end.
+// A host of an earlier minor version states a smaller struct_size, whatever follows its end in memory.
 inline narwhal_host host = {sizeof(narwhal_host),
                             NARWHAL_ABI_MINOR,
                             0,
@@ -359,7 +359,7 @@ class Worker {
 inline narwhal::App app_under_test;
 inline narwhal::App make_app_under_test(const narwhal::Boot&) { return app_under_test; }
 inline const narwhal_plugin plugin_under_test =
-    narwhal::detail::Line<make_app_under_test>::plugin(narwhal::PluginFacts{}, nullptr);
+    narwhal::detail::AbiAdapter<make_app_under_test>::plugin(narwhal::PluginFacts{}, nullptr);
 
 inline Answer ask(narwhal::App app, Ask request) {
   app_under_test = std::move(app);

@@ -213,7 +213,7 @@ TEST_CASE("errors: an exception before the head is 500, with the reason for the 
   CHECK(answer.status == 500);
   CHECK(answer.reason == "no database");
   CHECK(answer.body.empty());
-  CHECK(ask([](const Request&) -> Response { throw 1; }, {}).reason == "an exception that is no std::exception");
+  CHECK(ask([](const Request&) -> Response { throw 1; }, {}).reason == "an exception that is not a std::exception");
 }
 
 TEST_CASE("errors: an exception in a stream is 500 before the first piece and a visible cut after it") {

@@ -36,7 +36,7 @@ constexpr PluginFacts facts{.name = "shop",
                             .flags = NARWHAL_STREAM_BODY,
                             .options = {{"currency", "string", "EUR", "what prices are in"}, {"broken", "bool"}}};
 constexpr auto options = detail::option_list(facts);
-constinit const narwhal_plugin shop = detail::Line<make_shop>::plugin(facts, options.data());
+constinit const narwhal_plugin shop = detail::AbiAdapter<make_shop>::plugin(facts, options.data());
 
 struct Options {
   explicit Options(std::map<std::string, std::string> now) { fake::options = std::move(now); }

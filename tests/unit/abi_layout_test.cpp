@@ -1,5 +1,5 @@
-// The ABI as it lies in memory. A plugin built years ago counts on every number here: one that changes breaks it.
-// New members go to the end of a struct, and get a line here.
+// The ABI's layout in memory. From the release of 1.0 on, a plugin that was built years ago depends on every
+// number here: changing one breaks it. A new member goes to the end of its struct and gets a line here.
 #include <doctest/doctest.h>
 #include <narwhal/plugin.h>
 
@@ -41,7 +41,6 @@ AT(narwhal_request, body_size, 168, 8);
 AT(narwhal_request, started_ns, 176, 8);
 AT(narwhal_request, deadline_ns, 184, 8);
 AT(narwhal_request, client, 192, 16);
-// minor 2
 AT(narwhal_request, listener, 208, 16);
 AT(narwhal_request, listener_port, 224, 16);
 SIZE(narwhal_request, 240);
@@ -54,7 +53,6 @@ AT(narwhal_response, body, 24, 16);
 AT(narwhal_response, body_size, 40, 8);
 AT(narwhal_response, release, 48, 8);
 AT(narwhal_response, release_arg, 56, 8);
-// minor 2
 AT(narwhal_response, reason, 64, 16);
 SIZE(narwhal_response, 80);
 
@@ -80,10 +78,8 @@ AT(narwhal_host, finish, 144, 8);
 AT(narwhal_host, fail, 152, 8);
 AT(narwhal_host, log, 160, 8);
 AT(narwhal_host, get_extension, 168, 8);
-// minor 1
 AT(narwhal_host, inform, 176, 8);
 AT(narwhal_host, trailers, 184, 8);
-// minor 2
 AT(narwhal_host, log_text, 192, 8);
 AT(narwhal_host, log_descriptor, 200, 8);
 AT(narwhal_host, watch, 208, 8);
@@ -100,7 +96,6 @@ AT(narwhal_boot, generation, 40, 8);
 AT(narwhal_boot, reserved_0, 48, 8);
 AT(narwhal_boot, option, 56, 8);
 AT(narwhal_boot, fail, 64, 8);
-// minor 2
 AT(narwhal_boot, workers, 72, 4);
 AT(narwhal_boot, set_flags, 80, 8);
 SIZE(narwhal_boot, 88);
@@ -126,14 +121,14 @@ AT(narwhal_plugin, handle, 80, 8);
 AT(narwhal_plugin, cancel, 88, 8);
 AT(narwhal_plugin, drain, 96, 8);
 AT(narwhal_plugin, worker_exit, 104, 8);
-// minor 2
 AT(narwhal_plugin, before_fork, 112, 8);
 AT(narwhal_plugin, after_fork, 120, 8);
 AT(narwhal_plugin, stuck, 128, 8);
 SIZE(narwhal_plugin, 136);
 
-TEST_CASE("abi: codes, flags and levels keep their numbers") {
+TEST_CASE("abi: versions, codes, flags and levels keep their numbers") {
   CHECK(NARWHAL_ABI_MAJOR == 1);
+  CHECK(NARWHAL_ABI_MINOR == 0);
   CHECK(NARWHAL_OK == 0);
   CHECK(NARWHAL_DEFERRED == 1);
   CHECK(NARWHAL_ERROR == -1);

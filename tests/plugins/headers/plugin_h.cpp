@@ -21,4 +21,7 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {sizeof(narwhal_plugin),
                                                          handle,
                                                          nullptr,
                                                          nullptr,
+                                                         nullptr,
+                                                         nullptr,
+                                                         nullptr,
                                                          nullptr};

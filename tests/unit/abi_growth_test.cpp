@@ -1,4 +1,4 @@
-// What the C++ face does with a host of this minor version, and with one that is older.
+// What app.hpp does with a host of this minor version, of an older one (its structs end earlier), and of a newer one.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -9,10 +9,10 @@ using namespace narwhal;
 
 namespace {
 
-// The host says that its table ends where that of minor 0 did.
-struct OlderHost {
-  OlderHost() { fake::host.struct_size = offsetof(narwhal_host, inform); }
-  ~OlderHost() { fake::host.struct_size = sizeof(narwhal_host); }
+// For its lifetime, the host states this size for its table.
+struct HostOfSize {
+  explicit HostOfSize(std::size_t size) { fake::host.struct_size = size; }
+  ~HostOfSize() { fake::host.struct_size = sizeof(narwhal_host); }
 };
 
 Response informs_and_streams(const Request& request) {
@@ -27,7 +27,7 @@ Response informs_and_streams(const Request& request) {
 
 }  // namespace
 
-TEST_CASE("minor 1: interim answers and trailers reach the host") {
+TEST_CASE("growth: interim answers and trailers reach a host that has them") {
   const Answer answer = ask(informs_and_streams, {});
   REQUIRE(answer.interim.size() == 1);
   CHECK(answer.interim[0] == std::pair{103, Pairs{{"Link", "</a>"}, {"Link", "</b>"}}});
@@ -36,15 +36,23 @@ TEST_CASE("minor 1: interim answers and trailers reach the host") {
   CHECK((answer.status == 200 && answer.body == "body" && answer.complete));
 }
 
-TEST_CASE("minor 1: a host of minor 0 is not asked for what it lacks") {
-  const OlderHost older;
+TEST_CASE("growth: a host whose table ends earlier is not asked for what it lacks") {
+  const HostOfSize older(offsetof(narwhal_host, inform));
   const Answer answer = ask(informs_and_streams, {});
   CHECK(answer.interim.empty());
   CHECK(answer.trailers.empty());
   CHECK((answer.status == 200 && answer.body == "body" && answer.complete));
 }
 
-TEST_CASE("minor 2: an app sets its mount's flags where the host knows how to") {
+TEST_CASE("growth: a host whose table is longer is used as far as it is known") {
+  const HostOfSize newer(sizeof(narwhal_host) + 64);
+  const Answer answer = ask(informs_and_streams, {});
+  CHECK(answer.interim.size() == 1);
+  CHECK(answer.trailers == Pairs{{"X-Sum", "7"}});
+  CHECK((answer.status == 200 && answer.body == "body" && answer.complete));
+}
+
+TEST_CASE("growth: an app sets its mount's flags where the host has set_flags, and else keeps them") {
   narwhal_boot c_boot = fake::boot();
   fake::boot_flags.reset();
   CHECK(Boot(&c_boot).set_flags(NARWHAL_STREAM_BODY));
@@ -55,7 +63,7 @@ TEST_CASE("minor 2: an app sets its mount's flags where the host knows how to") 
   CHECK_FALSE(fake::boot_flags.has_value());
 }
 
-TEST_CASE("minor 1: what the host refuses is said, and the answer goes on") {
+TEST_CASE("inform: what the host refuses is reported, and the answer goes on") {
   const Answer answer = ask(
       [](const Request& request) {
         CHECK(inform(request, 100, Headers()) == Sent::refused);
@@ -76,7 +84,7 @@ TEST_CASE("minor 1: what the host refuses is said, and the answer goes on") {
   CHECK(cut.cut);
 }
 
-TEST_CASE("minor 1: a deferred exchange informs and ends with trailers") {
+TEST_CASE("inform: a deferred exchange may inform, and end with trailers") {
   const Answer answer = ask(
       [](const Request&) {
         return Response::deferred([](Deferred deferred) {

@@ -1,11 +1,15 @@
-// The line: the ABI's hooks around an app object. What an app throws ends here.
-//   set-up        the reason goes to the server and the worker does not boot
-//   before the head of a response   500, the reason in the server's log
-//   after it      the response is cut off, so that the client sees the truncation
+// AbiAdapter: turns an app object into the C functions of plugin.h. NARWHAL_PLUGIN uses it; apps do not.
+// Ownership  worker_init() makes the app, worker_exit() deletes it; one for each worker and mount.
+// Errors     no exception leaves these functions. What the app throws
+//              during set-up                       is reported to the server, and the worker does not boot;
+//              before the head of a response       is logged, and the client gets 500;
+//              after it                            is logged, and the response is cut off, so that the client sees it;
+//              in on_cancel(), drain() and exit    is logged.
+// Threads    as plugin.h says of each hook.
 #pragma once
 
 #include <narwhal/boot.hpp>
-#include <narwhal/sending.hpp>
+#include <narwhal/send_response.hpp>
 
 #include <array>
 #include <exception>
@@ -13,20 +17,20 @@
 
 namespace narwhal::detail {
 
-// What is wrong, as text; only to be called inside a catch block.
+// The text of the exception that is being handled; only to be called inside a catch block.
 inline std::string reason_now() noexcept {
   try {
     throw;
   } catch (const std::exception& error) {
     return error.what();
   } catch (...) {
-    return "an exception that is no std::exception";
+    return "an exception that is not a std::exception";
   }
 }
 
 // Make(const Boot&) returns the app object, one for each worker and mount.
 template <auto Make>
-class Line {
+class AbiAdapter {
  public:
   using App = decltype(Make(std::declval<const Boot&>()));
 
@@ -50,7 +54,7 @@ class Line {
   }
 
  private:
-  // Holds the app as Make returned it, so that it need be neither movable nor copyable.
+  // Initialised from Make's return value, so that the app need be neither movable nor copyable.
   struct Instance {
     explicit Instance(const narwhal_boot* boot) : host(boot->host), app(Make(Boot(boot))) {}
     const narwhal_host* host;
@@ -85,42 +89,43 @@ class Line {
   }
 
   static int handle(void* instance, narwhal_exchange* exchange) noexcept {
-    Instance& line = *static_cast<Instance*>(instance);
+    Instance& adapted = *static_cast<Instance*>(instance);
     try {
-      const Request request(line.host, exchange);
-      Response response = line.app(request);
-      const int code = respond(line.host, exchange, response);
+      const Request request(adapted.host, exchange);
+      Response response = adapted.app(request);
+      const int code = respond(adapted.host, exchange, response);
       if (code != NARWHAL_REFUSED && code != NARWHAL_STATE) return code;
-      line.host->fail(exchange, 500, bytes_of("the status or a header may not go on the wire"));
+      adapted.host->fail(exchange, 500, bytes_of("the status or a header may not go on the wire"));
     } catch (const Gone&) {
       return NARWHAL_GONE;
     } catch (...) {
-      line.host->fail(exchange, 500, bytes_of(reason_now()));
+      adapted.host->fail(exchange, 500, bytes_of(reason_now()));
     }
     return NARWHAL_ERROR;
   }
 
   static void cancel(void* instance, narwhal_exchange* exchange) noexcept {
-    guarded([&] {
-      if (const auto told = take_told(static_cast<Instance*>(instance)->host, exchange)) (*told)();
+    log_exceptions([&] {
+      const auto callback = take_cancel_callback(static_cast<Instance*>(instance)->host, exchange);
+      if (callback) (*callback)();
     });
   }
   static int thread_init(void* instance) noexcept {
-    return guarded([&] { app_of(instance).thread_init(); }) ? NARWHAL_OK : NARWHAL_ERROR;
+    return log_exceptions([&] { app_of(instance).thread_init(); }) ? NARWHAL_OK : NARWHAL_ERROR;
   }
   static void thread_exit(void* instance) noexcept {
-    guarded([&] { app_of(instance).thread_exit(); });
+    log_exceptions([&] { app_of(instance).thread_exit(); });
   }
   static void drain(void* instance) noexcept {
-    guarded([&] { app_of(instance).drain(); });
+    log_exceptions([&] { app_of(instance).drain(); });
   }
   static void worker_exit(void* instance) noexcept {
-    guarded([&] { delete static_cast<Instance*>(instance); });
+    log_exceptions([&] { delete static_cast<Instance*>(instance); });
   }
 
-  // Where nobody can be told but the log.
+  // For hooks that cannot report an error to the server: what they throw goes to the log. False when they threw.
   template <class Call>
-  static bool guarded(Call call) noexcept {
+  static bool log_exceptions(Call call) noexcept {
     try {
       call();
       return true;
@@ -131,7 +136,7 @@ class Line {
   }
 };
 
-// The options as the ABI wants them; the last one stays empty.
+// The options as an ABI list: its last entry stays empty, which is its end.
 constexpr auto option_list(const PluginFacts& facts) {
   std::array<narwhal_option, PluginFacts::options_max + 1> list{};
   for (std::size_t i = 0; i < PluginFacts::options_max && facts.options[i].key != nullptr; ++i) {
@@ -141,7 +146,7 @@ constexpr auto option_list(const PluginFacts& facts) {
   return list;
 }
 
-// The file's name without folders and extension: what a plugin is called that does not say.
+// The file's name without folders and extension: the name of a plugin that gives none.
 template <std::size_t N>
 constexpr std::array<char, N> stem_of(const char (&path)[N]) {
   std::array<char, N> stem{};

@@ -1,4 +1,8 @@
-// Sending: how a Response becomes calls on the host. For the line and for Deferred; of it, apps call inform() alone.
+// How a Response becomes calls on the host's table. AbiAdapter, Writer and Deferred use it; apps call inform() only.
+// Ownership  the host copies fields before a call returns; a body that is owned is moved to the host and freed by it.
+// Errors     functions of detail return plugin.h's codes. A stream's own exceptions pass through.
+// Threads    as plugin.h says of each call.
+// Units      sizes are in bytes.
 #pragma once
 
 #include <narwhal/deferred.hpp>
@@ -15,7 +19,7 @@
 namespace narwhal {
 namespace detail {
 
-// Headers as the ABI wants them; on the stack as long as they are few.
+// Headers as an ABI array; up to eight fields are kept without an allocation.
 class FieldList {
  public:
   explicit FieldList(const Headers& headers, std::string_view type = "") {
@@ -61,7 +65,7 @@ inline int start(const narwhal_host* host, narwhal_exchange* exchange, const Res
 }
 
 inline int respond_text(const narwhal_host* host, narwhal_exchange* exchange, const Response& response, Text& body) {
-  // Below this a copy by the host is cheaper than the allocation that hands the string over.
+  // Below this size, a copy by the host is cheaper than the allocation that hands the string over.
   constexpr std::size_t moved_from = 16 * 1024;
   const FieldList fields(response);
   narwhal_response whole = fields.head(response.status());
@@ -77,7 +81,8 @@ inline int respond_text(const narwhal_host* host, narwhal_exchange* exchange, co
   return host->respond(exchange, &whole);
 }
 
-// A host older than this knows no trailers; whoever gets the response does not need them.
+// OK without an effect when the host's table does not reach to trailers(): they may be lost on any hop, so no client
+// may depend on them.
 inline int trailer(const narwhal_host* host, narwhal_exchange* exchange, std::string_view name,
                    std::string_view value) noexcept {
   if (!NARWHAL_HAS(host, narwhal_host, trailers)) return NARWHAL_OK;
@@ -85,7 +90,7 @@ inline int trailer(const narwhal_host* host, narwhal_exchange* exchange, std::st
   return host->trailers(exchange, &field, 1);
 }
 
-// The exchange is over after this, whatever it says; STATE would read as "not over yet".
+// The exchange has ended after this, whatever it returns; callers of respond() would read STATE as "not ended yet".
 inline int finish(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
   const int code = host->finish(exchange);
   return code == NARWHAL_STATE ? NARWHAL_ERROR : code;
@@ -103,24 +108,24 @@ inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, 
                           const Response::Streamed& streamed) {
   Writer writer(host, exchange, response, streamed.size);
   streamed.pieces(writer);
-  writer.start();  // in case there was no piece at all
+  writer.start();  // in case `pieces` wrote nothing
   return finish(host, exchange);
 }
 
-// Runs `later`, which from then on owns the exchange: it may be over before this returns.
+// Runs `later`, which owns the exchange from then on: it may have ended before this returns.
 inline int defer(const narwhal_host* host, narwhal_exchange* exchange, const Response::Later& later) noexcept {
   try {
     later(Deferred(host, exchange));
   } catch (const std::exception& error) {
-    log_error(error.what());  // the Deferred has answered 500 on its way out
+    log_error(error.what());  // the Deferred's destructor has answered 500
   } catch (...) {
-    log_error("an exception that is no std::exception");
+    log_error("an exception that is not a std::exception");
   }
   return NARWHAL_DEFERRED;
 }
 
-// Sends the whole response; NARWHAL_DEFERRED when somebody else finishes it. Throws what a stream throws; the
-// exchange is not over then, and not after NARWHAL_REFUSED and NARWHAL_STATE.
+// Sends the whole response; NARWHAL_DEFERRED when a Deferred finishes it. Throws what a stream throws. The exchange has
+// not ended after an exception, NARWHAL_REFUSED or NARWHAL_STATE.
 inline int respond(const narwhal_host* host, narwhal_exchange* exchange, Response& response) {
   Response::Body& content = response.content();
   if (Text* text = std::get_if<Text>(&content)) return respond_text(host, exchange, response, *text);
@@ -131,25 +136,27 @@ inline int respond(const narwhal_host* host, narwhal_exchange* exchange, Respons
   return defer(host, exchange, std::get<Response::Later>(content));
 }
 
-// What on_cancel() left with the exchange. The mutex is what lets the loop read it while another thread ends
-// the exchange; it is not held while the callback runs.
-using Told = std::function<void()>;
+// What on_cancel() left with the exchange. The mutex lets the loop's thread read it while another thread ends the
+// exchange; it is not held while the callback runs.
+using CancelCallback = std::function<void()>;
 NARWHAL_OF_THIS_PLUGIN inline std::mutex cancel_mutex;
 
-// Takes it out, so that it is called once at most.
-inline std::unique_ptr<Told> take_told(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+// Removes it from the exchange, so that it is called at most once. Null when there is none.
+inline std::unique_ptr<CancelCallback> take_cancel_callback(const narwhal_host* host,
+                                                            narwhal_exchange* exchange) noexcept {
   const std::lock_guard lock(cancel_mutex);
-  std::unique_ptr<Told> told(static_cast<Told*>(host->user(exchange)));
+  std::unique_ptr<CancelCallback> callback(static_cast<CancelCallback*>(host->user(exchange)));
   host->set_user(exchange, nullptr);
-  return told;
+  return callback;
 }
 
 }  // namespace detail
 
-// Sends an interim response at once, ahead of the real one: 103 with Link fields lets a browser fetch what the page will
-// need. Sent::ok also when nothing was sent, to HTTP/1.0 or by a host that is older than this; Sent::again when the
-// client is slow; Sent::state once the head is out; Sent::refused as plugin.h says. From any thread, for a Deferred too:
-// inform(deferred.request(), 103, Headers().add("Link", "</style.css>; rel=preload; as=style")).
+// Sends an interim response at once, before the final one: 103 (Early Hints) with Link fields lets a browser fetch what
+// the page will need. From any thread, for a Deferred too:
+//   inform(deferred.request(), 103, Headers().add("Link", "</style.css>; rel=preload; as=style"));
+// Sent::ok, also when nothing was sent because the client speaks HTTP/1.0 or the host's table does not reach to
+// inform(); Sent::again when the client is slow; Sent::state after the head was sent; Sent::refused as plugin.h says.
 inline Sent inform(const Request& request, int status, const Headers& headers) {
   if (!NARWHAL_HAS(request.host(), narwhal_host, inform)) return Sent::ok;
   const detail::FieldList fields(headers);
@@ -172,25 +179,26 @@ inline void Writer::check(int code) {
 }
 
 inline narwhal_exchange* Deferred::end() noexcept {
-  detail::take_told(host_, exchange_);
+  detail::take_cancel_callback(host_, exchange_);
   return std::exchange(exchange_, nullptr);
 }
 
-inline void Deferred::on_cancel(std::function<void()> told) {
-  auto kept = std::make_unique<detail::Told>(std::move(told));
-  detail::take_told(host_, exchange_);
+inline void Deferred::on_cancel(std::function<void()> callback) {
+  auto kept = std::make_unique<detail::CancelCallback>(std::move(callback));
+  detail::take_cancel_callback(host_, exchange_);
   {
     const std::lock_guard lock(detail::cancel_mutex);
     host_->set_user(exchange_, kept.release());
   }
   if (!gone()) return;
-  if (const auto missed = detail::take_told(host_, exchange_)) (*missed)();  // it was too late for the hook
+  // The client had gone before the callback was in place, so the hook did not find it.
+  if (const auto missed = detail::take_cancel_callback(host_, exchange_)) (*missed)();
 }
 
 inline Sent Deferred::respond(Response response) {
   if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
   const char* reason = "the status or a header may not go on the wire";
-  detail::take_told(host_, exchange_);
+  detail::take_cancel_callback(host_, exchange_);
   try {
     const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
     if (sent != Sent::refused && sent != Sent::state) {
