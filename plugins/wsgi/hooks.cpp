@@ -3,8 +3,8 @@
 #include <atomic>
 #include <thread>
 
-#include "plugins/wsgi/hooks_script.hpp"
 #include "plugins/wsgi/interpreter.hpp"
+#include "plugins/wsgi/scripts.hpp"
 
 namespace narwhal::wsgi {
 
@@ -49,12 +49,8 @@ bool tell(const char* method) noexcept {
 }
 
 bool make_hooks(const HookFacts& facts) noexcept {
-  const Ref code(Py_CompileString(hooks_script, "<narwhal: hooks>", Py_file_input));
-  const Ref globals(PyDict_New());
-  if (!code || !globals) return false;
-  if (PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) != 0) return false;
-  const Ref done(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
-  const Ref write(done ? PyCFunction_New(&write_log_method, nullptr) : nullptr);
+  const Ref globals(run_script(hooks_script, "<narwhal: hooks>"));
+  const Ref write(globals ? PyCFunction_New(&write_log_method, nullptr) : nullptr);
   const Ref location(write ? PyUnicode_DecodeFSDefault(facts.location.c_str()) : nullptr);
   if (!location) return false;
   hooks = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "Hooks"), "OOIII", location.get(), write.get(),

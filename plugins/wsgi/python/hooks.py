@@ -1,15 +1,20 @@
-#include "plugins/wsgi/hooks_script.hpp"
+"""The hooks of a gunicorn.conf.py, and what they get: `server`, `worker`, `req` and `resp` as Gunicorn has them.
 
-namespace narwhal::wsgi {
+hooks.cpp runs this in each worker and uses Hooks, Request and Response.
+"""
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
 
-const char* const hooks_script = R"py(
-import importlib, importlib.machinery, importlib.util, inspect, os, sys, traceback
-
-# How many parameters each hook has.
+# The numbers of parameters that each hook may have; the first is the one that an error names.
 ARITIES = {"post_fork": (2,), "post_worker_init": (1,), "pre_request": (2,), "post_request": (4, 3, 2),
            "worker_abort": (1,), "worker_exit": (2,)}
 
-# Gunicorn's defaults, for what the file does not say.
+# Gunicorn's defaults, for settings that the file does not give.
 DEFAULTS = {
     "bind": ["127.0.0.1:8000"], "backlog": 2048, "worker_class": "sync", "worker_connections": 1000, "max_requests": 0,
     "max_requests_jitter": 0, "timeout": 30, "graceful_timeout": 30, "keepalive": 2, "limit_request_line": 4094,
@@ -25,12 +30,12 @@ DEFAULTS = {
 
 
 class Log:
-    """The server's error log, spoken to as a logging.Logger is."""
+    """The server's error log, with the methods of a logging.Logger. write(level, line, text) is the server's."""
 
     def __init__(self, write):
         self._write = write
 
-    def _say(self, level, message, args, exc_info=None, **_):
+    def _log(self, level, message, args, exc_info=None, **_):
         line = str(message)
         try:
             if args:
@@ -47,27 +52,27 @@ class Log:
         self._write(level, line, text)
 
     def debug(self, message, *args, **named):
-        self._say(0, message, args, **named)
+        self._log(0, message, args, **named)
 
     def info(self, message, *args, **named):
-        self._say(1, message, args, **named)
+        self._log(1, message, args, **named)
 
     def warning(self, message, *args, **named):
-        self._say(2, message, args, **named)
+        self._log(2, message, args, **named)
 
     def error(self, message, *args, **named):
-        self._say(3, message, args, **named)
+        self._log(3, message, args, **named)
 
     def critical(self, message, *args, **named):
-        self._say(4, message, args, **named)
+        self._log(4, message, args, **named)
 
     def exception(self, message, *args, **named):
-        self._say(3, message, args, **{"exc_info": True, **named})
+        self._log(3, message, args, **{"exc_info": True, **named})
 
     def log(self, level, message, *args, **named):
         names = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 4}
         number = names.get(level.lower(), 1) if isinstance(level, str) else min(max(level // 10 - 1, 0), 4)
-        self._say(number, message, args, **named)
+        self._log(number, message, args, **named)
 
     warn = warning
     fatal = critical
@@ -84,6 +89,8 @@ class Config:
 
 
 class Server:
+    """Gunicorn's arbiter."""
+
     pid = property(lambda self: os.getppid())
 
     def __init__(self, log, cfg):
@@ -110,6 +117,7 @@ class Worker:
 
 
 def environ_of(headers):
+    """The keys of an environ that these headers give, as Gunicorn makes them."""
     values = {}
     for name, value in headers:
         key = name.upper().replace("-", "_")
@@ -126,8 +134,8 @@ class Request:
         self.fragment = ""
         self.headers, self._sent = headers, list(headers)
 
-    def change(self, environ):
-        """Headers that pre_request has added, changed or taken away."""
+    def apply_changes(self, environ):
+        """Puts into environ the headers that pre_request has added, changed or removed."""
         if self.headers == self._sent:
             return
         before, now = environ_of(self._sent), environ_of(self.headers)
@@ -147,6 +155,7 @@ class Response:
 
 
 def load(location):
+    """Runs the file, or imports "python:MODULE", as Gunicorn does: a file becomes the module __config__."""
     if location.startswith("python:"):
         return importlib.import_module(location[len("python:"):])
     with open(location, "rb") as file:
@@ -164,6 +173,7 @@ def arity_of(function):
 
 
 def find_hook(module, name):
+    """The hook of this name, or None. As in Gunicorn it may also be the dotted name of a function."""
     hook = getattr(module, name, None)
     if isinstance(hook, str):
         module_name, _, attribute = hook.rpartition(".")
@@ -185,10 +195,10 @@ class Hooks:
         module = load(location)
         for name in ARITIES:
             setattr(self, name, find_hook(module, name))
-        said = {name: value for name, value in vars(module).items() if name in DEFAULTS}
-        if isinstance(said.get("bind"), str):
-            said["bind"] = [said["bind"]]
-        cfg = Config({**DEFAULTS, **said, "workers": workers, "threads": threads})
+        given = {name: value for name, value in vars(module).items() if name in DEFAULTS}
+        if isinstance(given.get("bind"), str):
+            given["bind"] = [given["bind"]]
+        cfg = Config({**DEFAULTS, **given, "workers": workers, "threads": threads})
         log = Log(write)
         self.server, self.worker = Server(log, cfg), Worker(log, cfg, age)
 
@@ -204,7 +214,7 @@ class Hooks:
 
     def before(self, request, environ):
         self.pre_request(self.worker, request)
-        request.change(environ)
+        request.apply_changes(environ)
 
     def after(self, request, environ, response):
         try:
@@ -219,6 +229,3 @@ class Hooks:
         self.worker.alive = False
         if self.worker_exit:
             self.worker_exit(self.server, self.worker)
-)py";
-
-}  // namespace narwhal::wsgi

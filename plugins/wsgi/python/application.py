@@ -1,0 +1,88 @@
+"""Finds the application that `module:attribute` names, as Gunicorn does. application.cpp runs this once, at boot."""
+import ast
+import importlib
+import os
+import sys
+import types
+
+
+def arguments_of(call):
+    """The arguments of a call as values; None when one is not a literal."""
+    try:
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        return positional, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except ValueError:
+        return None
+
+
+def import_module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if name.endswith(".py") and os.path.exists(name):
+            raise ImportError(f"no module {name!r}: did you mean '{name[:-3]}:app'?") from None
+        raise
+
+
+def is_coroutine_function(found):
+    # inspect has this, but its import would make each worker's start some milliseconds longer.
+    function = found.__func__ if type(found) is types.MethodType else found
+    return type(function) is types.FunctionType and function.__code__.co_flags & 0x80 != 0  # inspect.CO_COROUTINE
+
+
+def find(name):
+    """The application, or a text that says why the imported module has none. The import's exceptions pass through."""
+    module_name, _, expression = name.partition(":")
+    module = import_module(module_name)
+    expression = expression or "application"
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return f"Failed to parse {expression!r} as an attribute name or function call."
+    call = tree if isinstance(tree, ast.Call) else None
+    target = tree.func if call else tree
+    if not isinstance(target, ast.Name):
+        return f"{'Function reference' if call else 'Attribute name or function call'} expected: {expression!r}"
+    try:
+        found = getattr(module, target.id)
+    except AttributeError:
+        return f"Failed to find attribute {target.id!r} in {module_name!r}."
+    if call:
+        arguments = arguments_of(call)
+        if arguments is None:
+            return f"Failed to parse arguments as literal values: {expression!r}"
+        found = found(*arguments[0], **arguments[1])
+    if found is None:
+        return f"Failed to find application object: {expression!r}"
+    if not callable(found):
+        return "Application object must be callable."
+    if is_coroutine_function(found) or is_coroutine_function(type(found).__call__):
+        return "Application object is a coroutine function, which is ASGI's way: only WSGI applications are served."
+    return found
+
+
+def applications_part(trace):
+    """The traceback from the application's first frame on: without our own frames and those of importlib."""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(("<narwhal", "<frozen importlib")) and file != importlib.__file__:
+            break
+        trace = trace.tb_next
+    return trace
+
+
+def files_that_may_fix(error):
+    """Files whose change may fix an import that failed: those of its traceback, and those that were not found."""
+    files = []
+    while error is not None and len(files) < 10000:
+        trace = error.__traceback__
+        while trace is not None:
+            files.append(trace.tb_frame.f_code.co_filename)
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError) and error.filename:
+            files.append(error.filename)
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            part = error.name.replace(".", "/")
+            files += [f"{folder}/{part}{ending}" for folder in sys.path for ending in (".py", "/__init__.py")]
+        error = error.__cause__ or error.__context__
+    return files
