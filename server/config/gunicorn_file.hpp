@@ -22,7 +22,7 @@ struct GunicornFile {
 // All that the file is asked for: our settings' names and Gunicorn's.
 std::vector<std::string_view> gunicorn_names();
 
-// `answer` is python_config_script.hpp's. Faults are in the layer.
+// `answer` is gunicorn_conf_reader.hpp's. Faults are in the layer.
 GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name);
 
 }  // namespace narwhal::server

@@ -15,8 +15,8 @@
 #include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
+#include "server/config/gunicorn_conf_reader.hpp"
 #include "server/config/is_program.hpp"
-#include "server/config/python_config_script.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -58,7 +58,7 @@ struct Program {
 Program program_for(const std::string& interpreter, const PythonConfigRequest& request, int answer) {
   Program program{interpreter, request.directory, {}, {}};
   program.arguments = {
-      interpreter, "-c", python_config_script, std::to_string(answer), request.location, joined(request.names, ",")};
+      interpreter, "-c", gunicorn_conf_reader, std::to_string(answer), request.location, joined(request.names, ",")};
   for (const auto& [name, value] : request.variables) program.environment.push_back(name + "=" + value);
   return program;
 }

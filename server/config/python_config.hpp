@@ -44,7 +44,7 @@ class PythonConfigReading {
   // Reads what is there, without waiting; true once there will be no more.
   bool hear();
   Instant deadline() const { return deadline_; }
-  // Ends the process, if need be. The answer, as python_config_script.hpp has it; the error names the file.
+  // Ends the process, if need be. The answer, as gunicorn_conf_reader.hpp has it; the error names the file.
   Result<std::string> finish(Instant now);
   // For who reaps all children. True: it was ours.
   bool reaped(pid_t pid, int status);

@@ -30,6 +30,14 @@ def test_settings_that_the_file_computes(serve, tmp_path):
     assert "not used" not in server.log()
 
 
+@pytest.mark.parametrize("name", ["ast", "json", "traceback"])
+def test_a_file_of_the_project_named_like_a_module_of_python_does_not_stop_the_reading(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise RuntimeError('not Python\'s own')\n")
+    (tmp_path / "gunicorn.conf.py").write_text("workers = 3\n")
+    done = run("--print-config", example("echo"), cwd=tmp_path)
+    assert "workers: 3" in done.stdout, done.stderr
+
+
 def test_narwhal_yaml_goes_before_it(serve, tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("raise Exception('is not read')\n")
     server = serve(example("echo"), config="workers: 2\n")

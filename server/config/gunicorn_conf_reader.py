@@ -1,43 +1,44 @@
-#include "server/config/python_config_script.hpp"
+"""Reads a gunicorn.conf.py and answers in JSON on a descriptor: gunicorn_conf_reader.hpp has arguments and answer.
 
-namespace narwhal::server {
+As in Gunicorn, a file becomes the module __config__, and its imports are looked for in the current directory first.
+Unlike there, no byte code of the file is kept: Python takes a cached one as current when the file was saved twice within
+a second.
+"""
+import sys
 
-// As Gunicorn does it: the module is named __config__, and what it imports is looked for in the current directory first.
-// Unlike it, no byte code of the file is kept: a cached one is taken for current within the same second.
-const char* const python_config_script = R"py(
-import ast, importlib.machinery, importlib.util, json, os, sys, traceback
+if __name__ == "__main__" and sys.path[:1] == [""]:
+    del sys.path[0]  # the current directory, by -c: a json.py or an ast.py there must not take the place of Python's
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import traceback
 
-answer, location, names = int(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
-os.set_inheritable(answer, False)
-sys.argv[:] = [location]
-sys.path.insert(0, os.getcwd())
-path = ""
 
-
-def reply(**parts):
-    data = json.dumps({"file": path, **parts}, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    sys.stdout.flush()  # once all is said we are killed
-    with open(answer, "wb") as pipe:
+def reply(descriptor, **answer):
+    data = json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    sys.stdout.flush()  # the server ends this process as soon as it has the answer
+    with open(descriptor, "wb") as pipe:
         pipe.write(data)
 
 
-def read():
-    global path
+def read(location):
+    """Runs the file, or imports "python:MODULE": (its names, its path; "" for a module without a file)."""
     if location.startswith("python:"):
         module = importlib.import_module(location[len("python:"):])
-        path = getattr(module, "__file__", None) or ""
-        return vars(module)
-    path = location
-    with open(path, "rb") as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
-    loader = importlib.machinery.SourceFileLoader("__config__", path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("__config__", path, loader=loader))
+        return vars(module), getattr(module, "__file__", None) or ""
+    with open(location, "rb") as file:
+        code = compile(file.read(), location, "exec", dont_inherit=True)
+    loader = importlib.machinery.SourceFileLoader("__config__", location)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("__config__", location, loader=loader))
     sys.modules["__config__"] = module
     exec(code, vars(module))
-    return vars(module)
+    return vars(module), location
 
 
-def lines():
+def lines_of_names(path):
     """{name: the last line outside of functions and classes that gives it a value}"""
     found, inner = {}, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -60,6 +61,7 @@ def lines():
 
 
 def scalar(value):
+    """[type, text]"""
     if value is None:
         return ["None", ""]
     if isinstance(value, bool):
@@ -76,6 +78,7 @@ def scalar(value):
 
 
 def describe(value):
+    """[type, value]"""
     if isinstance(value, (list, tuple, set, frozenset)):
         return ["list", [scalar(item) for item in value]]
     if isinstance(value, dict):
@@ -83,39 +86,42 @@ def describe(value):
     return scalar(value)
 
 
-def fault(error):
-    """Where in the file it is, and what: the innermost line of the file that is on the way to it."""
+def fault(error, path):
+    """[line, text]: the exception, and the innermost line of the file in its traceback."""
     if isinstance(error, OSError) and error.filename == path:
         return [0, "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror]
     text = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1]
     if isinstance(error, SyntaxError) and error.filename == path:
         return [error.lineno or 0, text]
-    on_the_way = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-    return [on_the_way[-1] if on_the_way else 0, text]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return [lines[-1] if lines else 0, text]
 
 
 def print_traceback(error):
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code.co_filename == "<string>":
-        step = step.tb_next  # our own
+        step = step.tb_next  # a frame of this program
     traceback.print_exception(type(error), error, step)
     sys.stderr.flush()
 
 
-def main():
+def main(descriptor, location, names):
+    os.set_inheritable(descriptor, False)
+    sys.argv[:] = [location]
+    sys.path.insert(0, os.getcwd())
+    path = "" if location.startswith("python:") else location
     try:
-        values = read()
+        values, path = read(location)
     except BaseException as error:
         if not isinstance(error, OSError) or error.filename != path:
             print_traceback(error)
-        reply(fault=fault(error))
+        reply(descriptor, file=path, fault=fault(error, path))
         return 1
-    where = lines()
-    reply(settings=[[name, where.get(name, 0), *describe(values[name])] for name in names if name in values])
+    lines = lines_of_names(path)
+    settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
+    reply(descriptor, file=path, settings=settings)
     return 0
 
 
-os._exit(main())  # threads that the file has started do not hold us up
-)py";
-
-}  // namespace narwhal::server
+if __name__ == "__main__":
+    os._exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")))  # without waiting for threads of the file

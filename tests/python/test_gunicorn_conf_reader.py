@@ -1,0 +1,110 @@
+"""server/config/gunicorn_conf_reader.py: what it answers for each kind of file and value."""
+import json
+import os
+import pathlib
+import sys
+
+import gunicorn_conf_reader as reader
+import pytest
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    """ask(location, *names): what main() returns, and its answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+
+    def asked(location, *names):
+        read_end, write_end = os.pipe()
+        status = reader.main(write_end, str(location), names)  # closes its end
+        with open(read_end, "rb") as pipe:
+            return status, json.loads(pipe.read())
+    return asked
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """conf(source): a gunicorn.conf.py with it."""
+    def write(source):
+        path = tmp_path / "gunicorn.conf.py"
+        path.write_text(source)
+        return path
+    return write
+
+
+def test_settings_come_with_their_lines_and_types(ask, conf):
+    path = conf("workers = 1\nworkers = 2 + 2\n\nbind = ['a', 'b']\nown = 7\n\ndef when_ready(server):\n    timeout = 1\n")
+    status, answer = ask(path, "bind", "timeout", "when_ready", "workers")
+    assert status == 0
+    assert answer == {"file": str(path), "settings": [
+        ["bind", 4, "list", [["str", "a"], ["str", "b"]]], ["when_ready", 7, "callable", ""], ["workers", 2, "int", "4"]]}
+
+
+@pytest.mark.parametrize("value, described", [
+    (None, ["None", ""]), (True, ["bool", "true"]), (False, ["bool", "false"]), (7, ["int", "7"]), (0.5, ["float", "0.5"]),
+    ("x", ["str", "x"]), (pathlib.Path("/a"), ["str", "/a"]), (b"x", ["bytes", ""]), (len, ["callable", ""]),
+    ((1, "b"), ["list", [["int", "1"], ["str", "b"]]]), ({}, ["dict", []]),
+    ({"A": 1, 2: None}, ["dict", [["A", "int", "1"], ["2", "None", ""]]]), ([[1]], ["list", [["list", ""]]]),
+])
+def test_a_value_is_described_by_its_type(value, described):
+    assert reader.describe(value) == described
+
+
+def test_a_subclass_is_described_by_its_base(conf):
+    class Number(int):
+        def __str__(self):
+            return "seven"
+
+    class Name(str):
+        def __str__(self):
+            return "other"
+    assert [reader.scalar(Number(7)), reader.scalar(Name("x"))] == [["int", "7"], ["str", "x"]]
+
+
+def test_a_name_that_is_imported_has_the_imports_line(conf):
+    assert reader.lines_of_names(conf("import os as workers\nfrom os import path\n")) == {"workers": 1, "path": 2}
+
+
+def test_no_lines_are_known_of_a_file_that_cannot_be_parsed(conf, tmp_path):
+    assert reader.lines_of_names(conf("def\n")) == {} == reader.lines_of_names(tmp_path / "absent")
+
+
+def test_an_exception_is_a_fault_with_the_innermost_line_of_the_file(ask, conf, capfd):
+    path = conf("import json\n\ndef load():\n    return json.loads('{')\n\nworkers = load()\n")
+    status, answer = ask(path, "workers")
+    assert status == 1 and answer["file"] == str(path)
+    assert answer["fault"][0] == 4 and answer["fault"][1].startswith("json.decoder.JSONDecodeError: ")
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_syntax_error_is_a_fault_with_its_line(ask, conf, capfd):
+    assert ask(conf("workers = 1\nbind = [\n"), "workers")[1]["fault"][0] == 2
+    assert "SyntaxError" in capfd.readouterr().err
+
+
+def test_a_file_that_ends_the_process_is_a_fault(ask, conf, capfd):
+    assert ask(conf("raise SystemExit(3)\n"), "workers")[1]["fault"] == [1, "SystemExit: 3"]
+
+
+def test_a_file_that_is_not_there_is_a_fault_without_a_traceback(ask, tmp_path, capfd):
+    path = tmp_path / "absent.py"
+    assert ask(path, "workers") == (1, {"file": str(path), "fault": [0, "there is no such file"]})
+    assert capfd.readouterr().err == ""
+
+
+def test_a_module_is_looked_for_in_the_current_directory(ask, tmp_path, monkeypatch):
+    (tmp_path / "settings_module.py").write_text("workers = 3\n")
+    monkeypatch.delitem(sys.modules, "settings_module", raising=False)
+    assert ask("python:settings_module", "workers") == (
+        0, {"file": str(tmp_path / "settings_module.py"), "settings": [["workers", 1, "int", "3"]]})
+    assert sys.argv == ["python:settings_module"]
+
+
+def test_a_module_that_is_not_there_has_no_file(ask, capfd):
+    status, answer = ask("python:no_such_module", "workers")
+    assert (status, answer["file"], answer["fault"][0]) == (1, "", 0)
+
+
+def test_texts_that_are_not_unicode_do_not_stop_the_answer(ask, conf):
+    assert ask(conf("proc_name = 'a\\udc80'\n"), "proc_name")[1]["settings"] == [["proc_name", 1, "str", "a\udc80"]]
