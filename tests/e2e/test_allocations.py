@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from clock import SCALE
-from server import BUILD, example
+from server import BUILD
 
 COUNTER = r"""
 #define _GNU_SOURCE

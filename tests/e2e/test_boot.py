@@ -102,7 +102,6 @@ def test_workers_that_die_young_are_replaced_ever_more_slowly(serve):
     while time.monotonic() < end:
         pids |= set(server.worker_pids())
         time.sleep(0.01)
-    deaths = len(re.findall(r"(?i)worker \(?pid", server.log()))
     assert server.process.poll() is None, "the master must not end"
     assert 2 <= len(pids) <= 12, f"{len(pids)} workers in 6 s is {'a hot loop' if len(pids) > 12 else 'giving up'}"
     assert proc.cpu_seconds(server.pid) < scaled(2)

@@ -191,7 +191,6 @@ def test_a_crash_names_request_and_plugin_and_the_rest_serves(serve, threads):
     mark = server.mark()
     with server.connect() as wire:
         wire.send(request_bytes("/die?crash=1", method="DELETE"))
-        victim = None
         with pytest.raises((WireError, OSError)):
             wire.response("DELETE")
     server.wait_for(r"DELETE /die\?crash=1", after=mark)

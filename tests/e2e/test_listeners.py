@@ -115,7 +115,7 @@ def test_socket_activation(serve, tmp_path):
         assert server.addresses == [tcp.getsockname(), str(path)]
         for address in server.addresses:
             assert fetch(address).status == 200
-        worker = server.wait_workers(2)[0]
+        server.wait_workers(2)
         server.reload()
         for address in server.addresses:
             assert fetch(address).status == 200

@@ -191,7 +191,7 @@ def test_a_bind_that_is_taken_changes_nothing(serve, app):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = serve(app, config=f"bind: ['127.0.0.1:0']\nworkers: 2\n", bind=None)
+        server = serve(app, config="bind: ['127.0.0.1:0']\nworkers: 2\n", bind=None)
         port = taken.getsockname()[1]
         assert_old_serves_on(server, lambda: server.config_path.write_text(
             f"bind: ['127.0.0.1:0', '127.0.0.1:{port}']\nworkers: 2\n"), f"{port}.*(in use|Address)")

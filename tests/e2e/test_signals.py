@@ -261,7 +261,6 @@ def test_after_the_masters_death_all_leave_and_the_port_is_free(serve):
     server.wait_workers(4)
     with server.load(clients=4, keep_alive=True) as load:
         load.wait_for_more(50)
-        killed = time.monotonic()
         server.send(signal.SIGKILL)
         server.wait_exit()
         eventually("all gone", lambda: not proc.session_members(server.pid), 5)

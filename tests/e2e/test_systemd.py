@@ -115,7 +115,7 @@ def test_stopping(serve, notify, number):
 
 def test_workers_do_not_inherit_the_notify_socket(serve, notify):
     """A worker that could say READY or MAINPID would be believed."""
-    server = serve(example("echo"), env={"NOTIFY_SOCKET": notify.path})
+    serve(example("echo"), env={"NOTIFY_SOCKET": notify.path})
     notify.wait("READY", "1")
     assert not [message for message in notify.messages if "MAINPID" in message]
 

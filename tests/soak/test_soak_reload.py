@@ -9,6 +9,7 @@ import pytest
 import proc
 from clock import eventually
 from plugin_files import becomes, deploy, truncated, versioned
+from server import SANITIZED
 
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["kept alive", "a connection each"])

@@ -10,7 +10,7 @@ from http.cookies import SimpleCookie
 import werkzeug.test
 from werkzeug.datastructures import Headers
 
-from wire import Wire, request_bytes
+from wire import Wire
 
 host, port = os.environ["LIVE_ADDRESS"].rsplit(":", 1)
 

@@ -3,7 +3,7 @@ import hashlib
 import os
 
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPForbidden, HTTPFound, HTTPNotFound
+from pyramid.httpexceptions import HTTPForbidden, HTTPFound
 from pyramid.response import FileIter, FileResponse, Response
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 
