@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,7 +80,7 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
   if (!venv.empty()) {
     const std::string program = venv + "/bin/python";
     if (is_program(program)) return program;
-    return Error{"venv: " + program + " is no program"};
+    return Error{"venv: " + program + " is not a program"};
   }
   if (const std::string active = variable(variables, "VIRTUAL_ENV"); !active.empty()) {
     if (const std::string program = active + "/bin/python"; is_program(program)) return program;

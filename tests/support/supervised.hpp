@@ -14,9 +14,9 @@
 
 #include "core/log.hpp"
 #include "server/master.hpp"
+#include "tests/support/folder.hpp"
 #include "tests/support/toy_template.hpp"
 #include "tests/unit/elf_image.hpp"
-#include "tests/unit/folder.hpp"
 
 namespace narwhal::toy {
 

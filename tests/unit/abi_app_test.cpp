@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <new>
 #include <string>
 
 #include "tests/support/fake_host.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 
@@ -189,10 +192,10 @@ TEST_CASE("response: what may not go on the wire becomes 500") {
 }
 
 TEST_CASE("response: a file is sent by its descriptor; one that is missing is 404") {
-  char path[] = "/tmp/narwhal-test-XXXXXX";
-  const int fd = ::mkstemp(path);
+  const Folder folder;
+  const std::string path = folder.write("file", "file content");
+  const int fd = ::open(path.c_str(), O_RDONLY);
   REQUIRE(fd >= 0);
-  REQUIRE(::write(fd, "file content", 12) == 12);
   const Answer answer = ask([&](const Request&) { return Response::file(path, "text/x"); }, {});
   CHECK(answer.body == "file content");
   CHECK(answer.header("Content-Type") == "text/x");
@@ -202,7 +205,7 @@ TEST_CASE("response: a file is sent by its descriptor; one that is missing is 40
   const Answer short_file = ask([&](const Request&) { return Response::file(FilePart(::dup(fd), 5, 400)); }, {});
   CHECK(short_file.cut);
   ::close(fd);
-  ::unlink(path);
+  ::unlink(path.c_str());
   CHECK(ask([&](const Request&) { return Response::file(path); }, {}).status == 404);
   CHECK(ask([&](const Request&) { return Response::file("/tmp"); }, {}).status == 404);
 }

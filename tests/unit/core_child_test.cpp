@@ -10,19 +10,11 @@
 #include <stdexcept>
 
 #include "core/signals.hpp"
+#include "tests/support/child_status.hpp"
 
 using namespace narwhal;
 
 namespace {
-
-int status_of(Child child) {
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return status;
-}
-
-int status_of_child(const std::function<int()>& body) { return status_of(or_throw(fork_child(body))); }
 
 // A child that is meant to die by a signal should not leave a core file behind.
 int die_of(int signo) {
@@ -35,13 +27,13 @@ int die_of(int signo) {
 }  // namespace
 
 TEST_CASE("child: what the body returns is the exit status") {
-  CHECK(describe_exit(status_of_child([] { return 3; })) == "exited with code 3");
-  CHECK(describe_exit(status_of_child([] { return 0; })) == "exited with code 0");
+  CHECK(describe_exit(status_of([] { return 3; })) == "exited with code 3");
+  CHECK(describe_exit(status_of([] { return 0; })) == "exited with code 0");
 }
 
 TEST_CASE("child: the signal that ended it is named") {
-  CHECK(describe_exit(status_of_child([] { return die_of(SIGKILL); })) == "was sent SIGKILL");
-  CHECK(describe_exit(status_of_child([] { return die_of(SIGTERM); })) == "was sent SIGTERM");
+  CHECK(describe_exit(status_of([] { return die_of(SIGKILL); })) == "was sent SIGKILL");
+  CHECK(describe_exit(status_of([] { return die_of(SIGTERM); })) == "was sent SIGTERM");
 }
 
 TEST_CASE("child: it starts with default actions and nothing blocked, whatever its parent had") {
@@ -66,7 +58,7 @@ TEST_CASE("child: it starts with default actions and nothing blocked, whatever i
 }
 
 TEST_CASE("child: an exception in it ends it and never reaches the parent's frames") {
-  const int status = status_of_child([]() -> int {
+  const int status = status_of([]() -> int {
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::close(STDERR_FILENO);  // terminate()'s message
@@ -99,7 +91,7 @@ TEST_CASE("child: merged SIGCHLDs lose nobody when reaping goes on until nothing
 }
 
 TEST_CASE("child: losing a pid is our bug and aborts") {
-  const int status = status_of_child([] {
+  const int status = status_of([] {
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::close(STDERR_FILENO);

@@ -2,24 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/child.hpp"
+#include "tests/support/child_status.hpp"
 
 using namespace narwhal;
 
 namespace {
 
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
-
-int exit_code_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 }  // namespace
 

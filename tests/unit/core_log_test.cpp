@@ -15,6 +15,8 @@
 
 #include "core/check.hpp"
 #include "core/child.hpp"
+#include "tests/support/child_status.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 
@@ -23,19 +25,11 @@ namespace {
 // A log in a folder of its own; at its end the log is stderr at level info again.
 class LogFile {
  public:
-  explicit LogFile(LogLevel level = LogLevel::debug) {
-    char pattern[] = "/tmp/narwhal-log-XXXXXX";
-    REQUIRE(::mkdtemp(pattern) != nullptr);
-    folder_ = pattern;
-    REQUIRE(log::open(path(), level));
-  }
+  explicit LogFile(LogLevel level = LogLevel::debug) { REQUIRE(log::open(path(), level)); }
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
-  ~LogFile() {
-    static_cast<void>(log::open("-", LogLevel::info));
-    std::filesystem::remove_all(folder_);
-  }
-  std::string path(const std::string& name = "error.log") const { return folder_ + "/" + name; }
+  ~LogFile() { static_cast<void>(log::open("-", LogLevel::info)); }
+  std::string path(const std::string& name = "error.log") const { return folder_.path(name); }
   std::vector<std::string> lines(const std::string& name = "error.log") const {
     std::ifstream file(path(name));
     std::vector<std::string> all;
@@ -44,21 +38,13 @@ class LogFile {
   }
 
  private:
-  std::string folder_;
+  const Folder folder_;
 };
 
 std::string text_of(const std::string& line) {
   const std::string_view mark = "[INFO] ";
   const auto at = line.find(mark);
   return at == std::string::npos ? "no [INFO]" : line.substr(at + mark.size());
-}
-
-int status_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return status;
 }
 
 }  // namespace

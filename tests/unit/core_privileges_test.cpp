@@ -3,24 +3,16 @@
 #include <doctest/doctest.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vector>
 
 #include "core/child.hpp"
+#include "tests/support/child_status.hpp"
 
 using namespace narwhal;
 
 namespace {
-
-int exit_code_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 bool is_root() { return ::geteuid() == 0; }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/child.hpp"
+#include "tests/support/child_status.hpp"
 
 using namespace narwhal;
 
@@ -45,21 +46,17 @@ std::string shown() {
 }
 
 // In a child, whose memory may be written over; `body` gets argv as it was kept.
-int exit_code_of(const std::function<int(char**)>& body) {
-  Child child = or_throw(fork_child([&body] {
+int exit_code_of_titled(const std::function<int(char**)>& body) {
+  return exit_code_of([&body] {
     std::vector<char*> arguments = original_arguments();
     return body(keep_title_space(static_cast<int>(arguments.size()) - 1, arguments.data()));
-  }));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  });
 }
 
 }  // namespace
 
 TEST_CASE("process title: ps shows it, short or long, and never more than there is room for") {
-  const int code = exit_code_of([](char**) {
+  const int code = exit_code_of_titled([](char**) {
     set_process_title(std::string(1 << 20, 'y'));
     const std::string cut = shown();
     if (cut.empty() || cut.find_first_not_of('y') != std::string::npos) return 1;
@@ -75,7 +72,7 @@ TEST_CASE("process title: ps shows it, short or long, and never more than there 
 }
 
 TEST_CASE("process title: the thread's name is its first 15 bytes") {
-  const int code = exit_code_of([](char**) {
+  const int code = exit_code_of_titled([](char**) {
     set_process_title("narwhal: worker 2 [shop] gen 7");
     return read_all("/proc/self/comm") == "narwhal: worker\n" ? 0 : 1;
   });
@@ -85,7 +82,7 @@ TEST_CASE("process title: the thread's name is its first 15 bytes") {
 TEST_CASE("process title: arguments, environment and the program's name survive it") {
   ::setenv("NARWHAL_TITLE_TEST", "kept", 1);
   ::setenv("NARWHAL_TITLE_OTHER", "x", 1);
-  const int code = exit_code_of([](char** argv) {
+  const int code = exit_code_of_titled([](char** argv) {
     const std::string name = argv[0];
     set_process_title(std::string(100000, 'z'));
     if (argv[0] != name) return 1;
@@ -101,7 +98,7 @@ TEST_CASE("process title: arguments, environment and the program's name survive 
 }
 
 TEST_CASE("process title: a child's title is its own") {
-  const int code = exit_code_of([](char**) {
+  const int code = exit_code_of_titled([](char**) {
     set_process_title("parent");
     Child child = or_throw(fork_child([] {
       set_process_title("child");

@@ -4,57 +4,15 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "server/config/load_config.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
+#include "tests/support/start_folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;
-
-namespace {
-
-// A folder to start narwhal in, gone with the test.
-class StartFolder {
- public:
-  StartFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "narwhal-config-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    environment.start_directory = name;
-    environment.version = "1.2.3";
-  }
-  ~StartFolder() { std::filesystem::remove_all(environment.start_directory); }
-
-  std::string path(const std::string& name) const { return environment.start_directory + "/" + name; }
-  void write(const std::string& name, const std::string& text) const {
-    std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
-    std::ofstream(path(name)) << text;
-  }
-  LoadResult load(std::vector<std::string> words) const {
-    std::vector<const char*> argv{"narwhal"};
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    return load_config(static_cast<int>(argv.size()), argv.data(), environment);
-  }
-  LoadedConfig good(const std::vector<std::string>& words) const {
-    LoadResult loaded = load(words);
-    if (!loaded) FAIL(loaded.error());
-    return *std::move(loaded);
-  }
-
-  Environment environment;
-};
-
-std::string origin(const LoadedConfig& loaded, const std::string& key) {
-  for (const Origin& each : loaded.origins) {
-    if (each.key == key) return each.from;
-  }
-  return "none";
-}
-
-}  // namespace
 
 TEST_CASE("load: an app alone is served with the defaults") {
   const StartFolder start;

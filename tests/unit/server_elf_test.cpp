@@ -9,8 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "tests/support/folder.hpp"
 #include "tests/unit/elf_image.hpp"
-#include "tests/unit/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

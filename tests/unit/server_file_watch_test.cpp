@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "folder.hpp"
 #include "server/path_pattern.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

@@ -19,7 +19,8 @@
 #include "core/log.hpp"
 #include "server/sockets/socket_activation.hpp"
 #include "server/sockets/unix_listener.hpp"
-#include "tests/unit/folder.hpp"
+#include "tests/support/child_status.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;
@@ -98,14 +99,6 @@ mode_t mode_of(const std::string& path) {
   struct stat entry {};
   REQUIRE(::lstat(path.c_str(), &entry) == 0);
   return entry.st_mode & 07777;
-}
-
-int exit_code_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 // The log, as text, while it lives.

@@ -9,7 +9,7 @@
 #include <cstdlib>
 
 #include "core/fd.hpp"
-#include "tests/unit/folder.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;

@@ -12,7 +12,8 @@
 
 #include "core/child.hpp"
 #include "core/fd.hpp"
-#include "tests/unit/folder.hpp"
+#include "tests/support/child_status.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;
@@ -20,14 +21,6 @@ using namespace narwhal::server;
 namespace {
 
 std::string own_text() { return std::to_string(::getpid()) + "\n"; }
-
-int exit_code_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 // Lets as many pass as were let in, across processes.
 class Gate {

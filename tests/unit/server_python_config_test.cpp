@@ -1,41 +1,25 @@
 // A gunicorn.conf.py read by a real Python: what it computes arrives, and what goes wrong has its place and an end.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string>
-#include <vector>
 
-#include "folder.hpp"
 #include "server/config/load_config.hpp"
+#include "tests/support/start_folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;
 
 namespace {
 
-struct Start {
-  Folder folder;
-  Environment environment;
-
+struct Start : StartFolder {
   Start() {
-    environment.start_directory = folder.path();
     environment.variables["PATH"] = std::getenv("PATH");
-    environment.plugin_directories = {folder.path("plugins")};
-    folder.write("plugins/wsgi.so", "");
-  }
-  LoadResult load(std::vector<std::string> words) const {
-    std::vector<const char*> argv{"narwhal"};
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    return load_config(static_cast<int>(argv.size()), argv.data(), environment);
-  }
-  LoadedConfig good(const std::vector<std::string>& words) const {
-    LoadResult loaded = load(words);
-    if (!loaded) FAIL(loaded.error());
-    return *std::move(loaded);
+    environment.plugin_directories = {path("plugins")};
+    write("plugins/wsgi.so", "");
   }
   std::string refused(const std::string& text) const {
-    folder.write("bad.py", text);
+    write("bad.py", text);
     const LoadResult loaded = load({"-c", "bad.py", "--boot-timeout", "30", "./a.so"});
     REQUIRE_FALSE(loaded);
     CHECK(loaded.exit_code == 1);
@@ -43,29 +27,23 @@ struct Start {
   }
 };
 
-std::string origin(const LoadedConfig& loaded, const std::string& key) {
-  const auto found =
-      std::find_if(loaded.origins.begin(), loaded.origins.end(), [&](const Origin& each) { return each.key == key; });
-  return found == loaded.origins.end() ? "none" : found->from;
-}
-
 }  // namespace
 
 TEST_CASE("python config: what the file computes counts, and the place it was computed at is known") {
   Start start;
   start.environment.variables["HOW_MANY"] = "2";
-  start.folder.write("gunicorn.conf.py",
-                     "import os\n"
-                     "base = int(os.environ['HOW_MANY'])\n"
-                     "workers = base * 2 + 1\n"
-                     "if workers > 3:\n"
-                     "    bind = [f'127.0.0.1:{8000 + n}' for n in range(2)]\n"
-                     "chdir = os.path.dirname(__file__)\n"
-                     "proc_name = __name__ + ' at ' + os.path.basename(os.getcwd())[:12] + ' \\u00e9\\U0001f984'\n");
+  start.write("gunicorn.conf.py",
+              "import os\n"
+              "base = int(os.environ['HOW_MANY'])\n"
+              "workers = base * 2 + 1\n"
+              "if workers > 3:\n"
+              "    bind = [f'127.0.0.1:{8000 + n}' for n in range(2)]\n"
+              "chdir = os.path.dirname(__file__)\n"
+              "proc_name = __name__ + ' at ' + os.path.basename(os.getcwd())[:12] + ' \\u00e9\\U0001f984'\n");
   const LoadedConfig loaded = start.good({"./a.so"});
   CHECK(loaded.config.workers == 5);
   CHECK(loaded.config.bind.size() == 2);
-  CHECK(loaded.config.chdir == start.folder.path());
+  CHECK(loaded.config.chdir == start.environment.start_directory);
   CHECK(loaded.config.proc_name == "__config__ at narwhal_test \u00e9\U0001f984");
   CHECK(origin(loaded, "workers") == "gunicorn.conf.py:3");
   CHECK(origin(loaded, "bind") == "gunicorn.conf.py:5");
@@ -75,10 +53,10 @@ TEST_CASE("python config: what the file computes counts, and the place it was co
 
 TEST_CASE("python config: a narwhal.yaml beside it goes before, the command line above both") {
   Start start;
-  start.folder.write("gunicorn.conf.py", "workers = 3\nthreads = 4\n");
+  start.write("gunicorn.conf.py", "workers = 3\nthreads = 4\n");
   CHECK(start.good({"-w", "2", "./a.so"}).config.workers == 2);
   CHECK(start.good({"-w", "2", "./a.so"}).config.threads == 4);
-  start.folder.write("narwhal.yaml", "threads: 5\n");
+  start.write("narwhal.yaml", "threads: 5\n");
   CHECK(start.good({"./a.so"}).config.threads == 5);
   CHECK(start.good({"./a.so"}).config.workers == 1);
   CHECK(start.good({"-c", "gunicorn.conf.py", "./a.so"}).config.workers == 3);
@@ -86,11 +64,11 @@ TEST_CASE("python config: a narwhal.yaml beside it goes before, the command line
 
 TEST_CASE("python config: it is named by its path, by file: and by python:") {
   const Start start;
-  start.folder.write("conf/web.conf", "workers = 6\n");
-  start.folder.write("settings/__init__.py", "");
-  start.folder.write("settings/web.py", "workers = 7\ndef post_fork(server, worker): pass\n");
+  start.write("conf/web.conf", "workers = 6\n");
+  start.write("settings/__init__.py", "");
+  start.write("settings/web.py", "workers = 7\ndef post_fork(server, worker): pass\n");
   CHECK(start.good({"-c", "file:conf/web.conf", "./a.so"}).config.workers == 6);
-  CHECK(start.good({"-c", "settings/web.py", "web:app"}).config.hooks_file == start.folder.path("settings/web.py"));
+  CHECK(start.good({"-c", "settings/web.py", "web:app"}).config.hooks_file == start.path("settings/web.py"));
   const LoadedConfig loaded = start.good({"-c", "python:settings.web", "web:app"});
   CHECK(loaded.config.workers == 7);
   CHECK(loaded.config.hooks_file == "python:settings.web");
@@ -98,16 +76,16 @@ TEST_CASE("python config: it is named by its path, by file: and by python:") {
 
 TEST_CASE("python config: what is not used is named in one line") {
   const Start start;
-  start.folder.write("gunicorn.conf.py",
-                     "import logging as unrelated\n"
-                     "worker_class = 'gevent'\n"
-                     "unknown_name = 5\n"
-                     "def on_starting(server): pass\n"
-                     "def when_ready(server): pass\n"
-                     "def post_fork(server, worker): pass\n");
+  start.write("gunicorn.conf.py",
+              "import logging as unrelated\n"
+              "worker_class = 'gevent'\n"
+              "unknown_name = 5\n"
+              "def on_starting(server): pass\n"
+              "def when_ready(server): pass\n"
+              "def post_fork(server, worker): pass\n");
   const LoadedConfig loaded = start.good({"web:app"});
   CHECK(loaded.notice == "gunicorn.conf.py: not used here: worker_class, on_starting, when_ready");
-  CHECK(loaded.config.hooks_file == start.folder.path("gunicorn.conf.py"));
+  CHECK(loaded.config.hooks_file == start.path("gunicorn.conf.py"));
   const LoadedConfig native = start.good({"./a.so"});
   CHECK(native.notice == "gunicorn.conf.py: not used here: worker_class, on_starting, when_ready, post_fork");
   CHECK(native.config.hooks_file.empty());
@@ -128,27 +106,27 @@ TEST_CASE("python config: each way to fail is one line with its place") {
 
 TEST_CASE("python config: a file that hangs is given up, with all its threads") {
   const Start start;
-  start.folder.write("bad.py", "import time\ntime.sleep(1000)\n");
+  start.write("bad.py", "import time\ntime.sleep(1000)\n");
   const LoadResult loaded = start.load({"-c", "bad.py", "--boot-timeout", "1", "./a.so"});
   REQUIRE_FALSE(loaded);
   CHECK(loaded.error() == "bad.py: was not read within boot_timeout");
-  start.folder.write("good.py",
-                     "import threading, time\n"
-                     "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
-                     "workers = 8\n");
+  start.write("good.py",
+              "import threading, time\n"
+              "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+              "workers = 8\n");
   CHECK(start.good({"-c", "good.py", "./a.so"}).config.workers == 8);
 }
 
 TEST_CASE("python config: a virtual environment's Python reads it, else the one on PATH, else the system's") {
   const Start start;
   for (const char* name : {"named/bin/python", "active/bin/python", "path/python3"}) {
-    std::filesystem::permissions(start.folder.write(name, "#!/bin/sh\n"), std::filesystem::perms::owner_all);
+    std::filesystem::permissions(start.write(name, "#!/bin/sh\n"), std::filesystem::perms::owner_all);
   }
-  std::map<std::string, std::string> variables{{"PATH", "/nowhere::" + start.folder.path("path")},
-                                               {"VIRTUAL_ENV", start.folder.path("active")}};
-  CHECK(*find_python(start.folder.path("named"), variables) == start.folder.path("named/bin/python"));
-  CHECK(*find_python("", variables) == start.folder.path("active/bin/python"));
-  variables["VIRTUAL_ENV"] = start.folder.path("gone");
-  CHECK(*find_python("", variables) == start.folder.path("path/python3"));
-  CHECK_FALSE(find_python(start.folder.path("gone"), variables));
+  std::map<std::string, std::string> variables{{"PATH", "/nowhere::" + start.path("path")},
+                                               {"VIRTUAL_ENV", start.path("active")}};
+  CHECK(*find_python(start.path("named"), variables) == start.path("named/bin/python"));
+  CHECK(*find_python("", variables) == start.path("active/bin/python"));
+  variables["VIRTUAL_ENV"] = start.path("gone");
+  CHECK(*find_python("", variables) == start.path("path/python3"));
+  CHECK_FALSE(find_python(start.path("gone"), variables));
 }

@@ -14,8 +14,9 @@
 
 #include "core/child.hpp"
 #include "server/staging/plugin_files.hpp"
+#include "tests/support/child_status.hpp"
+#include "tests/support/folder.hpp"
 #include "tests/unit/elf_image.hpp"
-#include "tests/unit/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::server;
@@ -52,14 +53,6 @@ mode_t mode_of(const std::string& path) {
 
 std::size_t entries_in(const std::string& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
-
-int exit_code_of(const std::function<int()>& body) {
-  Child child = or_throw(fork_child(body));
-  int status = -1;
-  REQUIRE(::waitpid(child.pid(), &status, 0) == child.pid());
-  child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace

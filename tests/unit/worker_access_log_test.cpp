@@ -9,7 +9,7 @@
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
-#include "folder.hpp"
+#include "tests/support/folder.hpp"
 #include "worker/loop.hpp"
 
 using namespace narwhal;

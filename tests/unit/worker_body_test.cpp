@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "folder.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::worker;

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "folder.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace narwhal;
 using namespace narwhal::worker;

@@ -1,4 +1,4 @@
-// A folder of the test's own, gone at its end.
+// A temporary folder of a test's own; removed with all its contents when the object is destroyed.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ class Folder {
 
   const std::string& path() const { return path_; }
   std::string path(const std::string& name) const { return path_ + "/" + name; }
-  // Makes the folders on the way.
+  // Replaces the file; makes the folders above it. Returns its path.
   std::string write(const std::string& name, const std::string& bytes) const {
     std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
     std::ofstream(path(name), std::ios::binary | std::ios::trunc) << bytes;
