@@ -1,8 +1,8 @@
-// clock: server-sent events to as many clients as come, from one thread of the plugin's own.
-//   curl -N 'http://127.0.0.1:8000/?n=5&ms=200'    five events, 200 ms apart; without n it goes on
-// No handler thread is held: each request is deferred. A client too slow for its events misses some; one that leaves
-// is let go of at once; and when the worker is retired every stream says goodbye and ends, so that browsers connect
-// again to the next one.
+// clock: server-sent events for any number of clients, from one thread of the plugin's own.
+//   curl -N 'http://127.0.0.1:8000/?n=5&ms=200'    five events, 200 ms apart; without n, events without end
+// No handler thread is occupied: each request is deferred. A client that is too slow for its events misses some. The
+// stream of a client that leaves is dropped at once. When the worker is retired, every stream gets a last event and
+// ends, so that browsers connect again, to the next worker.
 #include <narwhal/app.hpp>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ using Time = std::chrono::steady_clock;
 struct Stream {
   Deferred client;
   Time::duration period;
-  std::uint64_t left;  // events to come
+  std::uint64_t left;  // events still to send
   std::uint64_t id = 1;
 };
 
@@ -40,7 +40,7 @@ class Clock {
  public:
   explicit Clock(const narwhal::Boot& boot) : period_ms_(boot.get("ms", 1000u)), thread_([this] { run(); }) {}
   ~Clock() {
-    tell([this] { leaving_ = true; });
+    change([this] { leaving_ = true; });
     thread_.join();
   }
 
@@ -49,13 +49,13 @@ class Clock {
     const auto period =
         std::chrono::milliseconds(std::clamp<std::uint64_t>(number(request, "ms", period_ms_), 1, 3'600'000));
     return narwhal::Response::deferred([this, count, period](Deferred client) {
-      client.on_cancel([this] { tell([this] { some_left_ = true; }); });
-      tell([&] { arrived_.push_back({std::move(client), period, count}); });
+      client.on_cancel([this] { change([this] { some_left_ = true; }); });
+      change([&] { arrived_.push_back({std::move(client), period, count}); });
     });
   }
 
   void drain() {
-    tell([this] { draining_ = true; });
+    change([this] { draining_ = true; });
   }
 
  private:
@@ -64,10 +64,11 @@ class Clock {
     return text ? std::stoull(*text) : otherwise;
   }
 
+  // Changes what the mutex guards, and wakes the thread.
   template <class Change>
-  void tell(Change change) {
+  void change(Change apply) {
     const std::lock_guard lock(mutex_);
-    change();
+    apply();
     changed_.notify_one();
   }
 
@@ -78,12 +79,12 @@ class Clock {
       changed_.wait_until(lock, until, [this] { return leaving_ || some_left_ || draining_ || !arrived_.empty(); });
       std::vector<Stream> arrived = std::exchange(arrived_, {});
       const bool sweep = std::exchange(some_left_, false), all = draining_;
-      lock.unlock();  // clients are written to without it: handlers and the loop must not wait for them
+      lock.unlock();  // not held while clients are written to: handlers and the loop must not wait for clients
       for (Stream& stream : arrived) begin(std::move(stream));
       if (sweep) std::erase_if(due_, [](const auto& entry) { return entry.second.client.gone(); });
       tick(all ? Time::time_point::max() : Time::now(), all);
       lock.lock();
-      // Once drained, only what still arrives is left to do.
+      // After draining, only streams that still arrive are left to do.
       if (all && arrived_.empty()) changed_.wait(lock, [this] { return leaving_ || !arrived_.empty(); });
     }
   }
@@ -94,7 +95,7 @@ class Clock {
     if (stream.client.start(head) == Sent::ok) due_.emplace(Time::now(), std::move(stream));
   }
 
-  // Serves every stream that is due by `now`; `last` ends it too.
+  // Sends an event to every stream that is due by `now`; with `last`, ends the stream.
   void tick(Time::time_point now, bool last) {
     while (!due_.empty() && due_.begin()->first <= now) {
       auto entry = due_.extract(due_.begin());
@@ -105,14 +106,14 @@ class Clock {
       } else if (stream.left == 0) {
         stream.client.finish();
       } else if (serve(stream)) {
-        // No bursts to make up for what was missed; and after the last event there is nothing to wait for.
+        // Missed events are not made up for in a burst; and after the last event there is nothing to wait for.
         entry.key() = stream.left == 0 ? now : std::max(entry.key() + stream.period, now + 1ns);
         due_.insert(std::move(entry));
       }
     }
   }
 
-  // False when the client is gone. Dropping the stream then is all that is needed.
+  // False when the client is gone; destroying the stream is then enough.
   static bool serve(Stream& stream) {
     const Sent sent = stream.client.try_write(event(stream.id));
     ++stream.id;
@@ -125,8 +126,8 @@ class Clock {
   std::condition_variable changed_;
   std::vector<Stream> arrived_;
   bool some_left_ = false, draining_ = false, leaving_ = false;
-  std::multimap<Time::time_point, Stream> due_;  // the thread's own
-  std::thread thread_;                           // last: it uses all of the above
+  std::multimap<Time::time_point, Stream> due_;  // used by the thread only
+  std::thread thread_;                           // the last member, because it uses all the others
 };
 
 }  // namespace

@@ -1,17 +1,17 @@
-// echo: answers what it was asked, as JSON, and misbehaves on request. For tests of the server and of what stands
-// in front of it. The query changes the answer:
-//   status=NNN     this status; 1xx, 204 and 304 get no body, unless force=1 hands the server one all the same
+// echo: answers with the request, as JSON, and misbehaves on demand. For tests of the server and of proxies in front
+// of it. The query changes the answer:
+//   status=NNN     this status; 1xx, 204 and 304 get no body, but with force=1 the server is given one
 //   size=N         N bytes of 'x' instead, application/octet-stream
 //   chunked=1      no length declared, several pieces        write=1  several pieces, length declared
 //   cl=N           declare this length, whatever the body's is
 //   rh=Name:Value  add a response header, as often as wanted
-//   hint=Name:Value     send it ahead, in a 103
-//   trailer=Name:Value  send it behind the body, which is chunked then
-//   sleep=S        wait that many seconds first
-//   noread=1       leave the request's body alone            readn=N  read only its first N bytes
+//   hint=Name:Value     send it in a 103, before the answer
+//   trailer=Name:Value  send it after the body, which is chunked then
+//   sleep=S        wait S seconds first
+//   noread=1       do not read the request's body            readn=N  read only its first N bytes
 //   exc=early      throw before the head                     exc=late throw after the first piece
 //   crash=1        dereference a null pointer
-// Built twice: echo gets whole bodies, echo-stream (ECHO_FLAGS = NARWHAL_STREAM_BODY) reads them as they come.
+// Built twice: echo gets whole bodies, echo-stream (ECHO_FLAGS = NARWHAL_STREAM_BODY) reads them while they arrive.
 #include <nettle/sha2.h>
 #include <narwhal/app.hpp>
 
@@ -31,7 +31,7 @@ using narwhal::Response;
 constexpr std::array features = {"status", "size", "chunked", "cl",    "rh",    "sleep", "noread",
                                  "readn",  "exc",  "write",   "crash", "force", "hint",  "trailer"};
 
-// The query's parameters; a number that is none is answered with 500, through std::invalid_argument.
+// The query's parameters. A value that should be a number and is not one throws std::invalid_argument: a 500.
 class Wishes {
  public:
   explicit Wishes(const Request& request) : pairs_(request.query_pairs()) {}
@@ -50,11 +50,11 @@ class Wishes {
     Number value{};
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc() || end != digits.data() + digits.size() || value < Number{}) {
-      throw std::invalid_argument("no number: " + std::string(name));
+      throw std::invalid_argument("not a number: " + std::string(name));
     }
     return value;
   }
-  // What "Name:Value" says, wherever it was wished for by this name.
+  // The "Name:Value" of every parameter of this name, as headers.
   narwhal::Headers headers(std::string_view name) const {
     narwhal::Headers headers;
     for (const auto& [key, value] : pairs_) {
@@ -68,7 +68,7 @@ class Wishes {
   narwhal::QueryPairs pairs_;
 };
 
-// Any byte as the character of its number (Latin-1), so that what came in can be read back exactly.
+// Any byte as the character of its number (Latin-1), so that a test can restore the exact bytes.
 std::string json_string(std::string_view bytes) {
   constexpr char digits[] = "0123456789abcdef";
   std::string json = "\"";

@@ -5,7 +5,7 @@ from flask import Flask, render_template, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 app = Flask(__name__)
-if os.environ.get("BEHIND_PROXY"):  # else whoever asks could claim any address
+if os.environ.get("BEHIND_PROXY"):  # without a proxy, any client could claim any address
     app.wsgi_app = ProxyFix(app.wsgi_app)
 
 

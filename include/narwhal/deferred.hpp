@@ -64,7 +64,8 @@ class Deferred {
   Sent trailer(std::string_view name, std::string_view value) noexcept;
   // The body is complete. Ends it.
   Sent finish();
-  // Answers with this status (400 to 599), or cuts the response off when its head is out. The reason is logged. Ends it.
+  // Answers with this status (400 to 599), or cuts the response off when its head is out. The reason is logged. Ends
+  // it.
   Sent fail(int status, std::string_view reason);
 
  private:

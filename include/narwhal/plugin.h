@@ -111,8 +111,8 @@ typedef struct narwhal_request {
  *         where trailers() will be sent. A field that your Connection names stays: leave it out yourself when you pass
  *         on another server's response.
  * Length  It is the body's, or body_size. A Content-Length field of yours counts only where neither gives the length:
- *         for a start() with body_size -1; and, as the length of what GET would get, in an answer to HEAD without a body
- *         and in a 304. There it must be a number (NARWHAL_REFUSED). Elsewhere it is dropped.
+ *         for a start() with body_size -1; and, as the length of what GET would get, in an answer to HEAD without a
+ *         body and in a 304. There it must be a number (NARWHAL_REFUSED). Elsewhere it is dropped.
  * Body    None is sent to HEAD and with 204, 205 and 304: what you give or write is dropped. */
 typedef struct narwhal_response {
   size_t struct_size;
@@ -202,16 +202,16 @@ typedef struct narwhal_host {
 
   /* ---- interim responses and trailers ---- */
   /* [any] Sends an interim response before the head of the final one: 103 (Early Hints) with Link fields, 102, any
-   * status from 102 to 199; as often as you like. It is sent at once, and does not stop the deadline. Fields are checked
-   * as a response's are, and the same ones are dropped; none is added. NARWHAL_OK, and nothing is sent, when the client
-   * speaks HTTP/1.0, because it would read this as the answer (RFC 9110 15.2). Never waits: NARWHAL_AGAIN, nothing sent,
-   * while the client is slow. NARWHAL_STATE after the head. NARWHAL_REFUSED for another status, or a field that may not
-   * go on the wire; the exchange continues as if there had been no call. */
+   * status from 102 to 199; as often as you like. It is sent at once, and does not stop the deadline. Fields are
+   * checked as a response's are, and the same ones are dropped; none is added. NARWHAL_OK, and nothing is sent, when
+   * the client speaks HTTP/1.0, because it would read this as the answer (RFC 9110 15.2). Never waits: NARWHAL_AGAIN,
+   * nothing sent, while the client is slow. NARWHAL_STATE after the head. NARWHAL_REFUSED for another status, or a
+   * field that may not go on the wire; the exchange continues as if there had been no call. */
   int (*inform)(narwhal_exchange *, int32_t status, const narwhal_field *fields, uint32_t count);
   /* [any] Adds fields after the body, between start() and finish(); more calls add more. Copied. They are sent when the
    * response is chunked (start() with body_size -1, HTTP/1.1, a body allowed) and the client's TE says "trailers" (RFC
-   * 9110 10.1.4). Any other recipient may drop them unseen, so the host drops them, and returns NARWHAL_OK all the same:
-   * never put into them what a client must have. Announce their names with a Trailer field in start(): it is sent
+   * 9110 10.1.4). Any other recipient may drop them unseen, so the host drops them, and returns NARWHAL_OK all the
+   * same: never put into them what a client must have. Announce their names with a Trailer field in start(): it is sent
    * exactly where the trailers will be. NARWHAL_REFUSED, none of them taken, for a field that may not go on the wire or
    * has no meaning after a body: those of framing and connection, Host, credentials and cookies, request modifiers and
    * conditions, Age, Cache-Control, Date, Expires, Location, Retry-After, Vary, Warning, Content-Encoding, -Range and
@@ -256,8 +256,8 @@ typedef struct narwhal_boot {
   void (*fail)(const struct narwhal_boot *, narwhal_bytes reason);
   uint32_t workers; /* as configured: processes that run this plugin side by side; during a reload there are more */
   uint32_t reserved_1;
-  /* [boot] From worker_init() only: sets NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in place of the plugin's
-   * own flags. With other flags, or from another hook, set-up fails with a line that says so. */
+  /* [boot] From worker_init() only: sets NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in place of the
+   * plugin's own flags. With other flags, or from another hook, set-up fails with a line that says so. */
   void (*set_flags)(const struct narwhal_boot *, uint32_t flags);
 } narwhal_boot;
 
@@ -297,18 +297,18 @@ typedef struct narwhal_plugin {
   /* [handler] Returns NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code. Unless the
    * response was finished, the host then answers 500, or cuts the response off when its head was sent. */
   int (*handle)(void *instance, narwhal_exchange *);
-  /* [loop] The client of a deferred exchange is gone, or its deadline has passed. The exchange stays alive until you end
-   * it; every call on it returns NARWHAL_GONE. Another thread of yours may be ending it at this moment, and may have
-   * done so already: look the pointer up among those that you still hold, under a lock. */
+  /* [loop] The client of a deferred exchange is gone, or its deadline has passed. The exchange stays alive until you
+   * end it; every call on it returns NARWHAL_GONE. Another thread of yours may be ending it at this moment, and may
+   * have done so already: look the pointer up among those that you still hold, under a lock. */
   void (*cancel)(void *instance, narwhal_exchange *);
   /* [loop] This worker is being retired: finish long polls and event streams soon. */
   void (*drain)(void *instance);
   /* [boot] The last call, on the main thread, after the last request. */
   void (*worker_exit)(void *instance);
   /* [template] Called around each fork of a worker, only where preload() ran: before the fork, and after it in the
-   * template. In the worker, worker_init() is the first call after the fork. A plugin with before_fork() declares that it
-   * knows what forking does to threads: those that its preload() leaves running are not an error then. The worker does
-   * not have them. */
+   * template. In the worker, worker_init() is the first call after the fork. A plugin with before_fork() declares that
+   * it knows what forking does to threads: those that its preload() leaves running are not an error then. The worker
+   * does not have them. */
   void (*before_fork)(void *instance);
   void (*after_fork)(void *instance);
   /* [loop] The deadline of this exchange has passed while its handler runs, and its client has got a 504: write to the

@@ -133,8 +133,8 @@ class Request {
   }
 
   bool cancelled() const noexcept { return host_->gone(exchange_) != 0; }
-  // When the server answers 504 in the plugin's place; nothing when no `timeout` is set. Time in which read() or a write
-  // waits for the client moves it on.
+  // When the server answers 504 in the plugin's place; nothing when no `timeout` is set. Time in which read() or a
+  // write waits for the client moves it on.
   std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
     if (head_->deadline_ns == 0) return std::nullopt;
     return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(head_->deadline_ns));

@@ -3,7 +3,8 @@
 //   file                      sent by the kernel (sendfile)
 //   stream                    a callable that writes pieces; it runs after every middleware has returned
 //   deferred                  a callable that keeps the Deferred, so that any thread may answer later
-// Ownership  it moves and does not copy, because it may own a descriptor. A Text body may be borrowed or owned: see Text.
+// Ownership  it moves and does not copy, because it may own a descriptor. A Text body may be borrowed or owned: see
+//            Text.
 // Errors     status and fields are checked when the response is sent: what may not go on the wire becomes a 500.
 // Threads    one at a time.
 // Units      sizes and offsets are in bytes.

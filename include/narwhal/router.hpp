@@ -8,8 +8,8 @@
 //            /a/. With strict_slashes(false) either pattern answers either path.
 // Methods    GET also serves HEAD; OPTIONS is answered with Allow; another method gets 405 with Allow.
 // Ownership  copies share the routes. Parameters are views, valid as long as the request.
-// Errors     add() and its short forms throw std::invalid_argument for a pattern that cannot be read; what a route's app
-//            throws passes through.
+// Errors     add() and its short forms throw std::invalid_argument for a pattern that cannot be read; what a route's
+//            app throws passes through.
 // Threads    add routes first, from one thread; then any number of threads may call it.
 // Source     the patterns are those of Flask and Werkzeug.
 #pragma once

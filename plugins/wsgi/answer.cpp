@@ -12,10 +12,11 @@ namespace narwhal::wsgi {
 
 namespace {
 
-// Below, the server's copy costs less than the way back. A part of a body that is lent can wait for the next one.
+// In bytes. Below these sizes the server's copy is cheaper than returning what was lent. Lent parts of a body need no
+// copy to wait for the next part, so they are worth it earlier.
 constexpr std::size_t body_worth_lending = 16 * 1024, part_worth_lending = 4 * 1024;
 
-// Bytes on loan to the server. Given back, they wait on a stack for a thread that holds the GIL.
+// Bytes that are lent to the server. It returns them to a lock-free stack, where they wait for a thread with the GIL.
 struct Loan {
   PyObject* bytes;
   Loan* next;
@@ -32,10 +33,10 @@ void give_back(void* argument) noexcept {
 Loan* lend(PyObject* bytes) noexcept {
   auto* const loan = static_cast<Loan*>(std::malloc(sizeof(Loan)));
   if (loan != nullptr) loan->bytes = Py_NewRef(bytes);
-  return loan;  // null: there is no memory for it, so that the server copies them
+  return loan;  // null: out of memory, and the server copies them
 }
 
-// "404 Not Found": the number; 0 and an exception when it is none.
+// The number of a status such as "404 Not Found"; 0 and an exception when it has none.
 int status_number(PyObject* status) noexcept {
   const bool is_text = PyUnicode_Check(status) && PyUnicode_READY(status) == 0;
   const std::string_view text = is_text ? latin1_view(status) : std::string_view();
@@ -100,7 +101,7 @@ bool Answer::start_response(PyObject* status, PyObject* headers, PyObject* exc_i
   return true;
 }
 
-// What a call of the server's says. Gone is no exception: the caller asks gone().
+// Turns the server's result into an exception. GONE is not one: the caller asks gone().
 bool Answer::accepted(int result) noexcept {
   if (result == NARWHAL_OK) return true;
   if (result == NARWHAL_REFUSED) {
@@ -156,7 +157,7 @@ bool Answer::respond(PyObject* bytes) noexcept {
 bool Answer::send(PyObject* bytes) noexcept {
   std::string_view part = view_of_bytes(bytes);
   if (left_ >= 0) {
-    part = part.substr(0, static_cast<std::size_t>(left_));  // never more than was promised
+    part = part.substr(0, static_cast<std::size_t>(left_));  // never more than was declared
     left_ -= static_cast<std::int64_t>(part.size());
   }
   if (part.empty()) return true;
@@ -183,9 +184,9 @@ bool Answer::write(PyObject* bytes) noexcept {
   const std::string_view view = view_of_bytes(bytes);
   if (view.empty() || ended()) return true;
   if (state_ == State::head_kept) {
-    const std::int64_t promised = headers_.content_length();
-    if (promised == static_cast<std::int64_t>(view.size())) return respond(bytes);
-    if (!send_head(promised)) return false;
+    const std::int64_t declared = headers_.content_length();
+    if (declared == static_cast<std::int64_t>(view.size())) return respond(bytes);
+    if (!send_head(declared)) return false;
   }
   return send(bytes);
 }
@@ -196,11 +197,11 @@ bool Answer::write_all(PyObject* parts) noexcept {
   std::int64_t total = 0;
   for (Py_ssize_t index = 0; index < count; ++index) {
     PyObject* const part = PySequence_Fast_GET_ITEM(parts, index);
-    if (!PyBytes_Check(part)) return write(part);  // which says what is wrong
+    if (!PyBytes_Check(part)) return write(part);  // sets the exception
     total += PyBytes_GET_SIZE(part);
   }
-  const std::int64_t promised = headers_.content_length();
-  if (state_ == State::head_kept && promised < 0) {
+  const std::int64_t declared = headers_.content_length();
+  if (state_ == State::head_kept && declared < 0) {
     if (count == 1) return respond(PySequence_Fast_GET_ITEM(parts, 0));
     if (total != 0 && !send_head(total)) return false;
   }
@@ -208,7 +209,7 @@ bool Answer::write_all(PyObject* parts) noexcept {
     const Ref part = Ref::to(PySequence_Fast_GET_ITEM(parts, index));
     if (!write(part.get())) return false;
     if (PySequence_Fast_GET_SIZE(parts) != count)
-      break;  // the application changes its list while a client is waited for
+      break;  // the application changed its list while this waited for the client
   }
   return true;
 }
@@ -220,13 +221,14 @@ bool Answer::send_file(PyObject* file, bool& sent) noexcept {
   const off_t offset = descriptor < 0 ? -1 : ::lseek(descriptor, 0, SEEK_CUR);
   if (offset < 0 || ::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
     PyErr_Clear();
-    return true;  // read like any other then
+    return true;  // the caller reads it as it reads other iterables
   }
   if (!need_head()) return false;
-  const std::int64_t there = std::max<std::int64_t>(facts.st_size - offset, 0), promised = headers_.content_length();
+  const std::int64_t available = std::max<std::int64_t>(facts.st_size - offset, 0),
+                     declared = headers_.content_length();
   sent = true;
-  if (state_ == State::head_kept && !send_head(promised >= 0 ? promised : there)) return false;
-  const std::int64_t length = left_ >= 0 ? std::min(left_, there) : there;
+  if (state_ == State::head_kept && !send_head(declared >= 0 ? declared : available)) return false;
+  const std::int64_t length = left_ >= 0 ? std::min(left_, available) : available;
   if (left_ >= 0) left_ -= length;
   const WithoutGil others_may_run;
   const int result = length == 0 ? NARWHAL_OK : host->send_file(exchange_, descriptor, offset, length);
@@ -238,7 +240,7 @@ void Answer::flush() noexcept { host->flush(exchange_); }
 bool Answer::finish() noexcept {
   if (ended()) return true;
   if (!need_head()) return false;
-  // Nothing was written. A promised length is then what GET would have had, or a broken promise.
+  // Nothing was written. A declared length is then that of the answer to GET (this is a HEAD), or a mistake.
   if (state_ == State::head_kept) {
     if (headers_.content_length() <= 0) return respond(nullptr);
     if (!send_head(headers_.content_length())) return false;

@@ -1,4 +1,4 @@
-// The application: what `module:attribute` names.
+// Loads the application that `module:attribute` names.
 #pragma once
 
 #include <string>
@@ -8,17 +8,17 @@
 namespace narwhal::wsgi {
 
 struct Loaded {
-  Ref application;      // null: it failed
-  std::string reason;   // then: one line; Python's own traceback is in the log already
-  bool was_imported{};  // then: the module was there, and no application in it
+  Ref application;      // null: loading failed
+  std::string reason;   // why, in one line; Python's own traceback is in the log already
+  bool was_imported{};  // the module was imported, but has no such application
 };
 
-// `name` is "module", "module:attribute" or "module:factory(1, key='x')", the arguments literals, as Gunicorn has it.
-// Called with the GIL.
+// `name` is "module", "module:attribute" or "module:factory(1, key='x')" with literal arguments, as in Gunicorn. With
+// the GIL.
 Loaded load_application(const std::string& name);
 
-// Files of the modules that are loaded: the server is told those it has not heard of. With the GIL; cheap when
-// nothing was imported since. Does nothing once the server has said that it does not watch.
+// Names to the server the files of modules that were imported since the last call, for the setting `reload`. With the
+// GIL; cheap when nothing was imported. Does nothing after the server has answered that the setting is off.
 void watch_modules() noexcept;
 
 }  // namespace narwhal::wsgi

@@ -12,8 +12,8 @@ namespace narwhal::wsgi {
 
 namespace {
 
-// start_response, and the write() that it returns: one object, for hardly anybody asks for write(), and the number of
-// arguments tells them apart. It outlives its request only where the application keeps it; then it answers to nothing.
+// start_response and the write() that it returns are one object, because few applications call write(); the number of
+// arguments tells them apart. It outlives its request only where the application keeps it; calling it is an error then.
 struct StartResponse {
   PyObject_HEAD vectorcallfunc vectorcall;
   Answer* answer;
@@ -24,7 +24,7 @@ StartResponse* as_start_response(PyObject* object) noexcept { return reinterpret
 PyObject* call_start_response(PyObject* callable, PyObject* const* arguments, std::size_t flagged,
                               PyObject* names) noexcept {
   Answer* const answer = as_start_response(callable)->answer;
-  if (answer == nullptr) return PyErr_SetString(PyExc_RuntimeError, "this request is over"), nullptr;
+  if (answer == nullptr) return PyErr_SetString(PyExc_RuntimeError, "this request has ended"), nullptr;
   const Py_ssize_t count = PyVectorcall_NARGS(flagged);
   const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   if (count == 1 && named == 0) {
@@ -60,7 +60,7 @@ PyTypeObject type = [] {
   return type;
 }();
 
-// What a handler's thread uses again for each of its requests.
+// What a handler's thread reuses for each of its requests.
 struct Reused {
   Answer answer;
   StartResponse* start_response = nullptr;
@@ -77,9 +77,9 @@ StartResponse* make_start_response() noexcept {
   return reused.start_response;
 }
 
-void part_with_start_response() noexcept {
+void retire_start_response() noexcept {
   reused.start_response->answer = nullptr;
-  if (Py_REFCNT(reused.start_response) != 1) Py_CLEAR(reused.start_response);  // somebody keeps it: let them
+  if (Py_REFCNT(reused.start_response) != 1) Py_CLEAR(reused.start_response);  // the application keeps it
 }
 
 // The application's iterable, part by part.
@@ -106,7 +106,7 @@ bool write_result(Answer& answer, PyObject* result) noexcept {
   return write_parts(answer, result);
 }
 
-// close(), where there is one: lists and tuples have none. By then the client has its answer.
+// Calls close() where there is one (lists and tuples have none), after the answer was sent.
 bool close_result(Answer& answer, PyObject* result) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
   static PyObject* const name = PyUnicode_InternFromString("close");
@@ -130,11 +130,11 @@ void log_failure(narwhal_exchange* exchange, std::string_view what) noexcept {
   log_exception(NARWHAL_LOG_ERROR, {line, static_cast<std::size_t>(end - line)});
 }
 
-// The application raised. Its client gets 500, or sees the response cut off.
+// For an application that raised: the client gets 500, or the response is cut off.
 int fail(Answer& answer, narwhal_exchange* exchange) noexcept {
   if (answer.gone() && (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0 ||
                         PyErr_ExceptionMatches(PyExc_ConnectionResetError) != 0)) {
-    PyErr_Clear();  // write() or wsgi.input has told the application, or the loop over its parts has ended
+    PyErr_Clear();  // not an error of the application: write() or wsgi.input raised it, or the iteration was stopped
     return NARWHAL_GONE;
   }
   if (PyErr_Occurred() != nullptr) log_failure(exchange, "Error handling request ");
@@ -163,9 +163,9 @@ int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) no
   end_if_forked();
   int outcome = NARWHAL_OK;
   if (!result || !write_result(answer, result.get()) || !answer.finish()) outcome = fail(answer, exchange);
-  // Whatever has happened: PEP 3333 promises it.
+  // After failures too: PEP 3333 requires it.
   if (result && !close_result(answer, result.get())) log_failure(exchange, "Error closing the response of ");
-  part_with_start_response();
+  retire_start_response();
   return outcome;
 }
 

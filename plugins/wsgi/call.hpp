@@ -13,7 +13,7 @@ bool prepare_call_types() noexcept;  // once in a process
 int call_application(PyObject* application, const Environ& environ, RequestBody body,
                      narwhal_exchange* exchange) noexcept;
 
-// This thread will call no more.
+// Frees what this thread kept for its next call: there will be none.
 void forget_thread() noexcept;
 
 }  // namespace narwhal::wsgi

@@ -31,7 +31,7 @@ constexpr const char* key_names[keys_count] = {"REQUEST_METHOD",  "QUERY_STRING"
 PyObject* keys[keys_count];
 LastText last[keys_count];
 
-// Ports of clients differ from request to request, and few are in use at a time.
+// Clients' ports differ from request to request, but only few are in use at a time.
 constexpr std::size_t ports_kept = 256;
 struct PortText {
   std::uint16_t port = 0;
@@ -50,7 +50,7 @@ PyObject* port_text(std::uint16_t port) noexcept {
   return Py_NewRef(kept.text);
 }
 
-// Takes `value` over.
+// Takes ownership of `value`.
 bool set(PyObject* environ, PyObject* key, PyObject* value) noexcept {
   const Ref owned(value);
   return owned && PyDict_SetItem(environ, key, value) == 0;
@@ -64,7 +64,7 @@ int hex_digit(char c) noexcept {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-// As urllib does it: a '%' that begins no escape stays.
+// As urllib.parse.unquote() does: a '%' that does not begin an escape stays.
 PyObject* unquoted(std::string_view path) noexcept try {
   std::string decoded;
   decoded.reserve(path.size());
@@ -79,7 +79,7 @@ PyObject* unquoted(std::string_view path) noexcept try {
   return PyErr_NoMemory();
 }
 
-// The halves of a Host field; without a port, the scheme's.
+// The two halves of a Host field; without a port, the scheme's default.
 void set_server(std::string_view authority, std::string_view scheme, std::string_view& name,
                 std::string_view& port) noexcept {
   const auto colon = authority.rfind(':');
@@ -88,7 +88,7 @@ void set_server(std::string_view authority, std::string_view scheme, std::string
   port = has_port ? authority.substr(colon + 1) : scheme == "https" ? "443" : "80";
 }
 
-// Fields of one name: joined in order, Cookie as RFC 6265 5.4 has it, others as RFC 9110 5.3.
+// The values of all fields of one name, joined in order: Cookie by RFC 6265 5.4, others by RFC 9110 5.3.
 PyObject* joined(const narwhal_request& request, PyObject* key) noexcept try {
   std::string text;
   bool first = true;
@@ -108,7 +108,7 @@ PyObject* joined(const narwhal_request& request, PyObject* key) noexcept try {
   return PyErr_NoMemory();
 }
 
-// A header or fields of the same name before it: environ grows by one, or not at all.
+// Sets a field, or joins it with earlier fields of the same name: these are there when environ does not grow.
 bool set_field(PyObject* environ, const HeaderKey& key, const narwhal_request& request, narwhal_bytes value) noexcept {
   const Py_ssize_t before = PyDict_GET_SIZE(environ);
   if (!set(environ, key.key, key.last != nullptr ? key.last->of(view_of(value)) : latin1_text(view_of(value))))
@@ -116,7 +116,7 @@ bool set_field(PyObject* environ, const HeaderKey& key, const narwhal_request& r
   return PyDict_GET_SIZE(environ) != before || set(environ, key.key, joined(request, key.key));
 }
 
-// Text of the field that names the mount in the place of the configuration; null: there is none.
+// The field SCRIPT_NAME, by which a trusted proxy names the mount; null when there is none.
 const narwhal_field* script_name_field(const narwhal_request& request) noexcept {
   for (std::uint32_t index = 0; index < request.field_count; ++index) {
     const std::string_view name = view_of(request.fields[index].name);
@@ -157,7 +157,7 @@ bool Environ::prepare(const EnvironFacts& facts) noexcept {
   PyObject* const made = template_.get();
   if (made == nullptr) return false;
   bool good = true;
-  // All keys that every request has are there from the start: a copy then has room for its header fields.
+  // With all keys that every request has from the start, a copy has room for its header fields.
   for (PyObject* const key : keys) good = good && PyDict_SetItem(made, key, Py_None) == 0;
   return good && set_new(made, "wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
          set_new(made, "wsgi.errors", make_errors()) &&
@@ -177,7 +177,7 @@ bool Environ::set_path(PyObject* environ, const narwhal_request& request, const 
   if (const narwhal_field* const field = script_name_field(request)) {
     script = view_of(field->value);
     if (!path.starts_with(script)) {
-      refused = "SCRIPT_NAME is no prefix of the path";
+      refused = "SCRIPT_NAME is not a prefix of the path";
       return false;
     }
   }
@@ -199,8 +199,8 @@ bool Environ::set_fields(PyObject* environ, const narwhal_request& request) cons
     if (!key.kept) Py_DECREF(key.key);
     if (!good) return false;
   }
-  // A chunked body is whole by now, and chunked no more: its length takes the place of its coding, so that those who go
-  // by the length find it (Django), and nobody tries to decode it again (Bottle). Of one that still arrives it is not known.
+  // A chunked body has been decoded by now, so its length takes the place of its coding: applications that need a
+  // length find one (Django), and none decodes the body again (Bottle). A body that still arrives has no length yet.
   return !was_chunked || request.body_size < 0 ||
          set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }

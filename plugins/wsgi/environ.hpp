@@ -1,6 +1,6 @@
 // environ: PEP 3333's dictionary of a request, as Gunicorn builds it.
-// Speed    what is the same for every request stands in a template, which is copied; keys are made once; a value that
-//          is the same as in the request before (Host, User-Agent, the path that everybody asks for) is the same object.
+// Speed    values that are the same for every request are in a template, which is copied. Keys are made once. A value
+//          that is equal to the one in the request before (Host, User-Agent, a popular path) is the same object.
 // Threads  with the GIL.
 #pragma once
 
@@ -10,9 +10,9 @@
 
 namespace narwhal::wsgi {
 
-// The facts of one mount.
+// What is known about one mount.
 struct EnvironFacts {
-  std::string script_name;  // where it is mounted, or $SCRIPT_NAME
+  std::string script_name;  // the prefix at which it is mounted; for a mount at the root, $SCRIPT_NAME
   bool multithread = false, multiprocess = false;
 };
 
@@ -20,7 +20,7 @@ class Environ {
  public:
   // False: an exception is set.
   bool prepare(const EnvironFacts& facts) noexcept;
-  // A new dictionary; null: an exception is set, or `refused` is not null and says why the request cannot be served.
+  // A new dictionary. Null: an exception is set, or `refused` is a literal that says why the request cannot be served.
   PyObject* make(const narwhal_request& request, PyObject* input, const char*& refused) const noexcept;
   void clear() noexcept;
 

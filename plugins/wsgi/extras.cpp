@@ -14,8 +14,8 @@ struct Errors {
   PyObject_HEAD
 };
 
-// print() writes a line in pieces: what has no end yet waits, thread by thread, for it; for flush(); or for the end of
-// the request or of the thread.
+// print() writes a line in pieces. A line without its end waits, in each thread, for the end, for flush(), or for the
+// end of the request or the thread.
 class BegunLine {
  public:
   ~BegunLine() { end(); }
@@ -25,7 +25,7 @@ class BegunLine {
     if (whole != 0) end(text.substr(0, whole));
     keep(text.substr(whole));
   }
-  // With what ends it.
+  // Writes the line, with its `rest`.
   void end(std::string_view rest = {}) noexcept try {
     if (begun_.empty()) {
       if (!rest.empty()) put(rest);
@@ -59,7 +59,7 @@ BegunLine& begun_line() noexcept {
   thread_local BegunLine line;
   return line;
 }
-thread_local bool has_begun_line = false;  // cheaper to ask
+thread_local bool has_begun_line = false;  // cheaper to read than begun_line(), which has a destructor
 
 void end_begun_line() noexcept {
   if (std::exchange(has_begun_line, false)) begun_line().end();
@@ -95,12 +95,11 @@ PyObject* errors_isatty(PyObject*, PyObject*) noexcept { return Py_NewRef(Py_Fal
 PyObject* errors_encoding(PyObject*, void*) noexcept { return PyUnicode_FromString("utf-8"); }
 PyObject* errors_closed(PyObject*, void*) noexcept { return Py_NewRef(Py_False); }
 
-PyMethodDef errors_methods[] = {
-    {"write", errors_write, METH_O, "write(text): into the server's error log"},
-    {"writelines", errors_writelines, METH_O, "writelines(texts)"},
-    {"flush", errors_flush, METH_NOARGS, "flush(): a line that has no end yet is written, too"},
-    {"isatty", errors_isatty, METH_NOARGS, "isatty(): False"},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef errors_methods[] = {{"write", errors_write, METH_O, "write(text): writes text to the server's error log"},
+                                {"writelines", errors_writelines, METH_O, "writelines(texts)"},
+                                {"flush", errors_flush, METH_NOARGS, "flush(): also writes a line that has no end yet"},
+                                {"isatty", errors_isatty, METH_NOARGS, "isatty(): False"},
+                                {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef errors_values[] = {{"encoding", errors_encoding, nullptr, nullptr, nullptr},
                                {"closed", errors_closed, nullptr, nullptr, nullptr},
@@ -163,7 +162,7 @@ PyObject* wrapper_next(PyObject* object) noexcept {
   return more == 1 ? block.release() : nullptr;
 }
 
-// PEP 3333: it has a close() that is the file's. What has none, such as a bare reader, need not be closed.
+// PEP 3333: its close() calls the file's. A file-like object without close() need not be closed.
 PyObject* wrapper_close(PyObject* object, PyObject*) noexcept {
   Ref close(PyObject_GetAttrString(as_wrapper(object)->file, "close"));
   if (!close) {
@@ -179,7 +178,7 @@ PyMethodDef wrapper_methods[] = {{"close", wrapper_close, METH_NOARGS, "close():
 
 PyTypeObject wrapper_type = [] {
   PyTypeObject type = plain_type("narwhal.FileWrapper", sizeof(FileWrapper),
-                                 "A file as a response: sent by sendfile(2) where it is a real one.");
+                                 "A file as a response: a regular file is sent by sendfile(2).");
   type.tp_dealloc = wrapper_free;
   type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE;
   type.tp_traverse = wrapper_traverse;
@@ -196,10 +195,10 @@ PyTypeObject wrapper_type = [] {
 PyObject* send_early_hints(PyObject*, PyObject* headers) noexcept {
   HeaderFields fields;
   if (!fields.take(headers)) return nullptr;
-  // Advice: where it cannot be given (no request on this thread, the answer has begun, the client is slow) it is left.
+  // Hints are optional: they are left out when this thread has no request, the answer has begun, or the client is slow.
   if (current_exchange != nullptr &&
       host->inform(current_exchange, 103, fields.data(), fields.count()) == NARWHAL_REFUSED) {
-    return PyErr_SetString(PyExc_ValueError, "early hints with a field that may not go on the wire"), nullptr;
+    return PyErr_SetString(PyExc_ValueError, "early hints have a field that may not go on the wire"), nullptr;
   }
   return Py_NewRef(Py_None);
 }

@@ -7,17 +7,17 @@ namespace narwhal::wsgi {
 
 bool prepare_extra_types() noexcept;  // once in a process
 
-// wsgi.errors: what is written goes into the server's error log as it is. New references.
+// wsgi.errors: what is written to it goes to the server's error log unchanged. Returns a new reference.
 PyObject* make_errors() noexcept;
-// wsgi.early_hints(headers): 103 with them, for the request that the calling thread is at.
+// wsgi.early_hints(headers): sends 103 with them, for the request that the calling thread handles.
 PyObject* make_early_hints() noexcept;
 
 // wsgi.file_wrapper(file, block_size=8192): the type, borrowed.
 PyObject* file_wrapper_type() noexcept;
-// The file-like object inside, borrowed, when `object` is exactly a file_wrapper and nobody has iterated it yet; or null.
+// The file-like object inside, borrowed, when `object` is exactly a file_wrapper that was not iterated yet; else null.
 PyObject* wrapped_file(PyObject* object) noexcept;
 
-// The request that this thread is at, for early hints; null: none.
+// The request that this thread handles, for early hints; null: none.
 void set_current_exchange(narwhal_exchange* exchange) noexcept;
 
 }  // namespace narwhal::wsgi

@@ -12,7 +12,7 @@ bool is_forked_child = false;
 
 namespace {
 
-// What sys.exit(code) means.
+// The exit status of sys.exit(code), as Python computes it.
 int exit_status(PyObject* code) noexcept {
   if (code == Py_None) return 0;
   if (PyLong_Check(code)) {
@@ -25,7 +25,7 @@ int exit_status(PyObject* code) noexcept {
 
 int end_by_exception() noexcept {
   if (PyErr_ExceptionMatches(PyExc_SystemExit) == 0) {
-    log_exception(NARWHAL_LOG_ERROR, "Exception in a process that the application has forked off");
+    log_exception(NARWHAL_LOG_ERROR, "Exception in a process that the application has forked");
     return 1;
   }
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
@@ -39,7 +39,9 @@ int end_by_exception() noexcept {
 
 void watch_for_forks() noexcept {
   static const int watched = ::pthread_atfork(nullptr, nullptr, [] { is_forked_child = !is_forking_a_worker(); });
-  if (watched != 0) log_line(NARWHAL_LOG_WARNING, "Processes that the application forks off are not told from workers");
+  if (watched != 0) {
+    log_line(NARWHAL_LOG_WARNING, "pthread_atfork failed: processes that the application forks are taken for workers");
+  }
 }
 
 void end_forked_child() noexcept {
@@ -47,9 +49,10 @@ void end_forked_child() noexcept {
   if (PyErr_Occurred() != nullptr) {
     status = end_by_exception();
   } else {
-    log_line(NARWHAL_LOG_WARNING,
-             "A process that the application has forked off came back to the server, and ends here: let it end itself, "
-             "by os._exit() or sys.exit()");
+    log_line(
+        NARWHAL_LOG_WARNING,
+        "A process that the application has forked returned to the server and is ended: end it in the application, "
+        "by os._exit() or sys.exit()");
   }
   PyErr_Clear();
   end_python_of_a_copy();

@@ -1,5 +1,6 @@
-// What the application forks off is no worker, though it begins as the copy of one: a child that comes back out of the
-// application, by sys.exit() as a rule, would write a second answer and then serve its parent's connections.
+// Processes that the application forks begin as copies of the worker, but are not workers. A child that returns from
+// the application, usually by sys.exit(), would write a second answer and then serve its parent's connections; it is
+// ended.
 #pragma once
 
 #include <string_view>
@@ -8,13 +9,13 @@ namespace narwhal::wsgi {
 
 extern bool is_forked_child;
 
-// Where the application is loaded, before it is.
+// Call it before the application is loaded, in the process that loads it.
 void watch_for_forks() noexcept;
 
-// With the GIL, and with the exception that the child came back by, if any: ends it as Python ends a process.
+// Ends the process as Python does. With the GIL, and with the exception that left the application, if there is one.
 [[noreturn]] void end_forked_child() noexcept;
 
-// Behind each call of the application's code.
+// Call it after each call of the application's code.
 inline void end_if_forked() noexcept {
   if (is_forked_child) end_forked_child();
 }

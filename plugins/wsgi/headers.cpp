@@ -19,7 +19,7 @@ bool is_content_length(std::string_view name) noexcept {
   return name.size() == wanted.size() && ::strncasecmp(name.data(), wanted.data(), wanted.size()) == 0;
 }
 
-// Null data, and an exception: it is no string, or holds what no header can.
+// Null data, and an exception, when it is not a str or has a character that no header may have.
 std::string_view header_text(PyObject* text, const char* what) noexcept {
   if (!PyUnicode_Check(text)) {
     PyErr_Format(PyExc_TypeError, "header %s must be str, not %s: %R", what, Py_TYPE(text)->tp_name, text);
@@ -53,7 +53,7 @@ bool HeaderFields::take(PyObject* headers) noexcept try {
 }
 
 bool HeaderFields::take_pair(PyObject* pair) {
-  // A list of two is taken, too: Gunicorn unpacks whatever there is.
+  // Any sequence of two is accepted, because Gunicorn unpacks it without looking at its type.
   Ref tuple(PyTuple_Check(pair) ? Py_NewRef(pair) : PySequence_Tuple(pair));
   if (!tuple || PyTuple_GET_SIZE(tuple.get()) != 2) {
     PyErr_Format(PyExc_TypeError, "a header must be a tuple (name, value): %R", pair);

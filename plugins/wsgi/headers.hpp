@@ -15,13 +15,13 @@ class HeaderFields {
   HeaderFields& operator=(const HeaderFields&) = delete;
   ~HeaderFields() { clear(); }
 
-  // False: an exception is set, and nothing is held.
+  // False: an exception is set, and no reference is held.
   bool take(PyObject* headers) noexcept;
   void clear() noexcept;
 
   const narwhal_field* data() const noexcept { return fields_.data(); }
   std::uint32_t count() const noexcept { return static_cast<std::uint32_t>(fields_.size()); }
-  // Of a Content-Length among them; -1: none, or none that is a number (the server judges that).
+  // The value of Content-Length; -1 when there is none.
   std::int64_t content_length() const noexcept { return content_length_; }
 
  private:

@@ -12,10 +12,10 @@ bool requests_have_hooks = false;
 
 namespace {
 
-PyObject* hooks = nullptr;  // the script's Hooks; the next two are its classes, too
+PyObject* hooks = nullptr;  // the script's Hooks; the next two are classes of the script
 PyObject* request_class = nullptr;
 PyObject* response_class = nullptr;
-bool told_ready = false;
+bool ready_was_called = false;
 bool has_pre_request = false, has_post_request = false;
 std::atomic<bool> may_abort{false};  // there is a worker_abort that has not been called
 
@@ -42,8 +42,8 @@ bool has_hook(const char* name) noexcept {
   return hook && hook.get() != Py_None;
 }
 
-// A method of Hooks without arguments.
-bool tell(const char* method) noexcept {
+// Calls a method of Hooks that has no arguments.
+bool call(const char* method) noexcept {
   const Ref done(PyObject_CallMethod(hooks, method, nullptr));
   return static_cast<bool>(done);
 }
@@ -61,7 +61,7 @@ bool make_hooks(const HookFacts& facts) noexcept {
   return true;
 }
 
-// [(name, value), ...], the names as Gunicorn has them.
+// [(name, value), ...]; `upper`: with names in upper case, as in Gunicorn's requests.
 PyObject* header_list(const narwhal_field* fields, std::uint32_t count, bool upper) noexcept {
   Ref list(PyList_New(0));
   for (std::uint32_t index = 0; list && index < count; ++index) {
@@ -97,7 +97,7 @@ PyObject* make_response(const Answer& answer) noexcept {
 void run_abort() noexcept {
   if (!attach_thread()) return;
   const Gil gil;
-  if (!tell("abort")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_abort hook");
+  if (!call("abort")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_abort hook");
 }
 
 }  // namespace
@@ -108,11 +108,11 @@ bool open_hooks(const HookFacts& facts) noexcept {
   has_pre_request = has_hook("pre_request");
   has_post_request = has_hook("post_request");
   may_abort.store(has_hook("worker_abort"));
-  return tell("forked");
+  return call("forked");
 }
 
 bool hooks_ready(PyObject* application) noexcept {
-  if (hooks == nullptr || std::exchange(told_ready, true)) return true;
+  if (hooks == nullptr || std::exchange(ready_was_called, true)) return true;
   const Ref done(PyObject_CallMethod(hooks, "ready", "O", application));
   requests_have_hooks = done && (has_pre_request || has_post_request);
   return static_cast<bool>(done);
@@ -120,7 +120,7 @@ bool hooks_ready(PyObject* application) noexcept {
 
 void close_hooks() noexcept {
   if (hooks == nullptr) return;
-  if (!tell("leave")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
+  if (!call("leave")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
   Py_CLEAR(hooks);
   Py_CLEAR(request_class);
   Py_CLEAR(response_class);
@@ -129,7 +129,7 @@ void close_hooks() noexcept {
 void abort_by_hook() noexcept try {
   if (may_abort.exchange(false)) std::thread(run_abort).detach();
 } catch (...) {
-  log_line(NARWHAL_LOG_ERROR, "There is no thread for the worker_abort hook");
+  log_line(NARWHAL_LOG_ERROR, "The worker_abort hook was not called: its thread could not be started");
 }
 
 bool HookedRequest::begin(const narwhal_request& request, PyObject* environ) noexcept {

@@ -15,9 +15,9 @@ namespace {
 
 struct Input {
   PyObject_HEAD narwhal_exchange* exchange;  // null: closed
-  BodyStream* stream;  // of a body that still arrives, else null, as what follows is for a whole one
-  const char* data;    // the whole body; null while it has only been read from its file
-  int file;            // of a body that was spooled, else -1
+  BodyStream* stream;  // for a body that still arrives, else null; the other members are for a whole body
+  const char* data;    // the whole body; null while it was not needed in memory
+  int file;            // the descriptor of a spooled body, else -1
   Py_ssize_t size, at;
 };
 
@@ -29,7 +29,7 @@ bool is_open(const Input* self) noexcept {
   return false;
 }
 
-// Lines are looked for in memory; a spooled body is mapped for it.
+// Lines are searched in memory, so a spooled body is mapped.
 bool map_body(Input* self) noexcept {
   if (self->data != nullptr || self->size == 0) return true;
   narwhal_bytes body{};
@@ -53,7 +53,7 @@ bool read_file(Input* self, char* to, Py_ssize_t count) noexcept {
   return done == count;
 }
 
-// The next `count` bytes, which are there.
+// The next `count` bytes; the caller knows that the body has them.
 PyObject* take(Input* self, Py_ssize_t count) noexcept {
   if (self->data != nullptr || self->file < 0) {
     if (!map_body(self)) return nullptr;
@@ -140,11 +140,11 @@ void input_free(PyObject* object) noexcept {
 
 PyMethodDef methods[] = {
     {"read", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(input_read)), METH_FASTCALL,
-     "read([size]): at most so many bytes; all that are left without it"},
+     "read([size]): at most size bytes; without it, all that are left"},
     {"readline", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(input_readline)), METH_FASTCALL,
-     "readline([size]): a line with its end, cut at so many bytes"},
+     "readline([size]): a line with its newline, at most size bytes of it"},
     {"readlines", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(input_readlines)), METH_FASTCALL,
-     "readlines([hint]): the lines that are left, or so many that they hold this many bytes"},
+     "readlines([hint]): the lines that are left; with hint, as many as have that number of bytes"},
     {nullptr, nullptr, 0, nullptr}};
 
 PyTypeObject type = [] {

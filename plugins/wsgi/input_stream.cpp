@@ -9,10 +9,11 @@ namespace narwhal::wsgi {
 namespace {
 
 constexpr std::size_t ahead_size = 16 * 1024;
-// What a read begins with, however much it asks for; it doubles as the bytes come. A length is only a promise.
+// In bytes: the memory that a read begins with, however much it asks for; it doubles while bytes arrive. A declared
+// length does not mean that the client will send as much, so no memory is allocated for it in advance.
 constexpr std::size_t first_of_known = 1024 * 1024, first_of_unknown = 64 * 1024;
 
-// Bytes that grow as they are filled, without a copy where the C library can help it.
+// A bytes object that grows while it is filled, without a copy where realloc() can avoid it.
 class Growing {
  public:
   explicit Growing(std::size_t most) noexcept : most_(most) {}
@@ -26,7 +27,7 @@ class Growing {
   std::size_t left() const noexcept { return most_ - size_; }
   void took(std::size_t count) noexcept { size_ += count; }
 
-  // Makes room for this much at least, though never for more than `most` in all. False: an exception is set.
+  // Makes room for at least `count` bytes, but never for more than `most` in all. False: an exception is set.
   bool make_room(std::size_t count) noexcept {
     if (room() >= count) return true;
     return resize(std::min(std::max(2 * capacity_, size_ + count), most_));
@@ -55,11 +56,11 @@ std::size_t unlimited_if_negative(Py_ssize_t size) noexcept {
 
 }  // namespace
 
-// Nothing in a turn runs Python code, for that could come back for a turn of its own: faults are raised after it.
+// Nothing in a turn runs Python code, because that could ask for a turn itself: exceptions are raised after it.
 template <class Work>
 BodyStream::Fault BodyStream::in_turn(Work work) noexcept {
   if (!turn_.try_lock()) {
-    const WithoutGil who_has_it_may_need_it;
+    const WithoutGil holder_may_need_it;
     turn_.lock();
   }
   const Fault fault = work();
@@ -67,7 +68,7 @@ BodyStream::Fault BodyStream::in_turn(Work work) noexcept {
   return fault;
 }
 
-// Without the GIL. At least a byte, or none at the body's end.
+// Without the GIL. Gets at least one byte, or none at the body's end.
 BodyStream::Fault BodyStream::receive(char* to, std::size_t size, std::size_t& got) noexcept {
   got = 0;
   if (closing_.load(std::memory_order_relaxed)) return Fault::closed;
@@ -76,7 +77,7 @@ BodyStream::Fault BodyStream::receive(char* to, std::size_t size, std::size_t& g
   if (count < 0) return count == NARWHAL_GONE ? Fault::client_left : Fault::failed;
   got = static_cast<std::size_t>(count);
   if (left_ >= 0) left_ -= static_cast<Py_ssize_t>(count);
-  // Behind the last byte the end is at hand. Once the server has seen it, the connection can be kept.
+  // After the last byte, the end is read too: the server keeps the connection only when it has seen the end.
   char nothing;
   ended_ = count == 0 || (left_ == 0 && host->read_body(exchange_, &nothing, 1) <= 0);
   return Fault::none;
@@ -109,7 +110,7 @@ BodyStream::Fault BodyStream::gather(Py_ssize_t size, Ref& bytes) noexcept {
   std::size_t step = left_ >= 0 ? first_of_known : first_of_unknown;
   while (!made.full() && (ahead() != 0 || !ended_)) {
     if (!made.make_room(std::min(step, most))) return Fault::no_memory;
-    step = 1;  // from here on it doubles
+    step = 1;  // from now on make_room() doubles
     made.took(take_ahead(made.tail(), made.room()));
     std::size_t got = 0;
     const Fault fault = receive_all(made.tail(), made.room(), got);
@@ -156,7 +157,7 @@ PyObject* BodyStream::raise(Fault fault) noexcept {
     case Fault::client_left:
       PyErr_SetString(
           PyExc_ConnectionResetError,
-          "the rest of the request's body will not come: its client has left, or has had the server's answer");
+          "the rest of the request's body will not arrive: its client has left, or already has the server's answer");
       break;
     case Fault::failed:
       PyErr_SetString(PyExc_OSError, "the request's body cannot be read; the server's log says why");
@@ -183,8 +184,8 @@ PyObject* BodyStream::line(Py_ssize_t size) noexcept {
 void BodyStream::close() noexcept {
   closing_.store(true, std::memory_order_relaxed);
   if (!turn_.try_lock()) {
-    const WithoutGil who_has_it_may_need_it;
-    host->flush(exchange_);  // the client need not wait for that
+    const WithoutGil holder_may_need_it;
+    host->flush(exchange_);  // the client need not wait for the reader
     turn_.lock();
   }
   exchange_ = nullptr;

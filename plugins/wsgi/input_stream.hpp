@@ -1,7 +1,7 @@
 // BodyStream: a request's body while it still arrives, for wsgi.input. Reading waits for the client, without the GIL.
-// Ends     each read gives what was asked for, less only at the body's end. A client that leaves before it raises
-//          ConnectionResetError: half an upload must not pass for a whole one.
-// Threads  any, with the GIL. One reads, others wait until it has what it wants.
+// Ends     each read returns as much as was asked for, and less only at the body's end. When the client leaves before
+//          that, it raises ConnectionResetError, because half an upload must not pass for a whole one.
+// Threads  any, with the GIL. One thread reads at a time; others wait until it has finished.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 
 namespace narwhal::wsgi {
 
-inline constexpr char input_is_closed[] = "wsgi.input is closed: its request is over";
+inline constexpr char input_is_closed[] = "wsgi.input is closed: its request has ended";
 
 class BodyStream {
  public:
@@ -23,10 +23,10 @@ class BodyStream {
   BodyStream(const BodyStream&) = delete;
   BodyStream& operator=(const BodyStream&) = delete;
 
-  // New references: bytes. A negative size: as much as there is.
+  // New references to bytes. A negative size: no limit.
   PyObject* read(Py_ssize_t size) noexcept;
   PyObject* line(Py_ssize_t size) noexcept;  // empty at the body's end
-  // The handler's thread, when the request is over. Waits for whoever is in read() or line() on another.
+  // By the handler's thread, at the request's end. Waits for another thread that is in read() or line().
   void close() noexcept;
 
  private:
@@ -43,12 +43,12 @@ class BodyStream {
   Fault look_ahead() noexcept;
   std::size_t take_ahead(char* to, std::size_t size) noexcept;
 
-  std::mutex turn_;  // whose turn it is to read; guards the rest
+  std::mutex turn_;  // held by the thread that reads; guards the rest
   narwhal_exchange* exchange_;
   std::atomic<bool> closing_{false};
-  Py_ssize_t left_;                // to come, beside what lies ahead; -1: it is not known
-  bool ended_;                     // nothing is to come
-  std::unique_ptr<char[]> ahead_;  // what line() has received too much
+  Py_ssize_t left_;                // bytes that the client has still to send; -1: not known
+  bool ended_;                     // the client has sent all
+  std::unique_ptr<char[]> ahead_;  // what line() has received beyond its line
   std::size_t ahead_begin_ = 0, ahead_end_ = 0;
 };
 

@@ -16,23 +16,24 @@ namespace narwhal::wsgi {
 
 namespace {
 
-// The interpreter that this plugin was built for, and the program that goes with its library.
+// The version of Python that this plugin was built for. NARWHAL_PYTHON is the program of that version.
 #define NARWHAL_TEXT_OF(number) #number
 #define NARWHAL_TEXT(number) NARWHAL_TEXT_OF(number)
 constexpr std::string_view built_for = NARWHAL_TEXT(PY_MAJOR_VERSION) "." NARWHAL_TEXT(PY_MINOR_VERSION);
 
 PyThreadState* main_state = nullptr;              // the main thread's, while it does not hold the GIL
-bool inherited = false;                           // the template's preload() started it
-bool forking = false;                             // before_fork() was called for the fork under way
+bool inherited = false;                           // the template's preload() started the interpreter
+bool forking = false;                             // between before_fork() and the end of that fork
 thread_local PyThreadState* own_state = nullptr;  // this thread's
-thread_local unsigned attached = 0;               // by so many mounts
-std::atomic<unsigned> inside{0};                  // handlers that hold or await the GIL
-int stacks_file = -1;                             // where faulthandler writes them
+thread_local unsigned attached = 0;               // the number of mounts that have attached this thread
+std::atomic<unsigned> inside{0};                  // handlers that hold or wait for the GIL
+int stacks_file = -1;                             // a file in memory, where faulthandler writes the stacks
 
 int stacks_signal() noexcept { return SIGRTMIN + 4; }
 
-// Debian's extension modules do not name libpython: they find its symbols because the program python3 exports them.
-// Here they are a plugin's dependency, local to it, until the library is opened once more for everybody.
+// Debian's extension modules are not linked with libpython: they find its symbols because the program python3 exports
+// them. Here libpython is a dependency of a plugin and its symbols are local, until it is opened again with
+// RTLD_GLOBAL.
 std::string promote_library() {
   Dl_info facts{};
   if (::dladdr(reinterpret_cast<void*>(&Py_IsInitialized), &facts) == 0) return "find libpython";
@@ -53,7 +54,7 @@ std::string value_in(const std::string& file, std::string_view key) {
   return {};
 }
 
-// The program of a virtual environment, by whose path Python finds everything else. Empty `fault`: it is fit.
+// The program of a virtual environment, by whose path Python finds everything else. `fault`: why it cannot be used.
 std::string venv_program(const std::string& venv, std::string& fault) {
   const std::string file = venv + "/pyvenv.cfg";
   if (::access(file.c_str(), R_OK) != 0) {
@@ -62,11 +63,11 @@ std::string venv_program(const std::string& venv, std::string& fault) {
     return {};
   }
   std::string version = value_in(file, "version");
-  if (version.empty()) version = value_in(file, "version_info");  // virtualenv's word for it
+  if (version.empty()) version = value_in(file, "version_info");  // virtualenv's name for it
   const std::string made_for = version.substr(0, version.find('.', version.find('.') + 1));
   if (!made_for.empty() && made_for != built_for) {
     fault = "virtual environment " + venv + " is for Python " + made_for + ", and this plugin runs Python " +
-            std::string(built_for) + ": make it anew with " NARWHAL_PYTHON " -m venv " + venv;
+            std::string(built_for) + ": make it again with " NARWHAL_PYTHON " -m venv " + venv;
     return {};
   }
   return venv + "/bin/python";
@@ -97,7 +98,7 @@ bool put_in_front(PyObject* path, const std::string& folder) {
   return there == 1 || (there == 0 && PyList_Insert(path, 0, text.get()) == 0);
 }
 
-// As in Gunicorn: the working directory first, and before it what pythonpath names, the last one foremost.
+// As in Gunicorn: the folders of pythonpath come first, the last one foremost, then the working directory.
 bool extend_path(const std::string& pythonpath) {
   PyObject* const path = PySys_GetObject("path");
   const std::unique_ptr<char, void (*)(void*)> here(::getcwd(nullptr, 0), std::free);
@@ -114,8 +115,8 @@ bool extend_path(const std::string& pythonpath) {
   return true;
 }
 
-// After a crash, Python's stack stands in the log above the native one; and log_all_stacks() has its signal. Each
-// process has a file of its own for it.
+// At a crash, faulthandler writes Python's stack to the log, before the native one. It also handles the signal of
+// log_all_stacks(), for which each process has a file of its own.
 bool enable_fault_handler() {
   const Ref module(PyImport_ImportModule("faulthandler"));
   if (!module) return false;
@@ -128,7 +129,7 @@ bool enable_fault_handler() {
   return static_cast<bool>(registered);
 }
 
-// Gives the GIL back, having put what is wrong into words.
+// Returns the exception that is set as a text, clears it, and releases the GIL.
 std::string failure_of(const char* step) {
   std::string fault = std::string(step) + ": " + exception_line();
   PyErr_Clear();
@@ -146,7 +147,8 @@ std::string start(const InterpreterOptions& options) {
   if (!fault.empty()) return fault;
   fault = initialize(program);
   if (!fault.empty()) return fault;
-  // Python's own, as under Gunicorn, whatever the application's folder holds: a logging.py, a string.py, an ast.py.
+  // Imported before the application's folder is in sys.path: a logging.py, string.py or ast.py there must not take the
+  // place of Python's own, as it does not under Gunicorn.
   const Ref logging(PyImport_ImportModule("logging")), ast(PyImport_ImportModule("ast"));
   if (!logging || !ast || !extend_path(options.pythonpath) || !enable_fault_handler())
     fault = failure_of("set Python up");
@@ -157,7 +159,7 @@ std::string start(const InterpreterOptions& options) {
 
 std::string enter_interpreter(const InterpreterOptions& options) {
   if (!Py_IsInitialized()) return start(options);
-  if (forking) {  // the template's fork ends here: this thread is the only one, and holds the GIL
+  if (forking) {  // in a new worker: this thread is the only one, and holds the GIL since before_fork()
     forking = false;
     inherited = true;
     PyOS_AfterFork_Child();
@@ -227,7 +229,7 @@ void freeze_collector() noexcept {
 }
 
 bool enter_for_the_end() noexcept {
-  // A thread that comes back to a Python that is gone is ended by it, and the process with it, in the middle of things.
+  // A thread that returns to an interpreter that has ended is ended by Python, in the middle of its work.
   if (main_state == nullptr || inside.load(std::memory_order_relaxed) != 0) return false;
   PyEval_RestoreThread(std::exchange(main_state, nullptr));
   return true;

@@ -1,7 +1,7 @@
-// The interpreter: one for the process, whatever number of applications is mounted.
-// Life     started by the first mount's set-up, in the template (preload) or in the worker; ended by the last
-//          mount's worker_exit, or with the process when a handler is still inside Python.
-// Threads  main thread only, but where it says otherwise. Between calls the GIL is free.
+// The Python interpreter: one for the process, however many applications are mounted.
+// Life     started by the first mount's set-up, in the template (preload) or in the worker; ended by the last mount's
+//          worker_exit, or with the process when a handler still runs Python code.
+// Threads  main thread only, except where it says otherwise. Between calls the GIL is free.
 #pragma once
 
 #include <string>
@@ -15,18 +15,18 @@ struct InterpreterOptions {
   std::string pythonpath;  // folders for the front of sys.path, with commas between them
 };
 
-// Starts it if need be, goes on with what the template left, and takes the GIL. Empty, or why it cannot be: then the
-// GIL is not held.
+// Takes the GIL. Starts the interpreter where the template or an earlier mount has not. Returns an empty text, or why
+// it failed; the GIL is not held then.
 std::string enter_interpreter(const InterpreterOptions& options);
-// Gives the GIL back; it is for the threads from then on.
+// Releases the GIL, for the handler threads.
 void leave_interpreter() noexcept;
 
-// Around a fork of the template's; more mounts than one are told, and the first does it.
+// Around each fork in the template. Every mount calls them; the first call counts.
 void before_fork() noexcept;
-bool is_forking_a_worker() noexcept;  // in the worker too, until it has entered
+bool is_forking_a_worker() noexcept;  // true in the new worker too, until enter_interpreter()
 void after_fork_in_template() noexcept;
 
-// On each thread that runs handlers, also for each mount: the thread's state is made once. False: no memory.
+// On each thread that runs handlers, once for each mount; the thread's state is made once. False: out of memory.
 bool attach_thread() noexcept;
 void detach_thread() noexcept;
 
@@ -39,18 +39,19 @@ class Gil {
   Gil& operator=(const Gil&) = delete;
 };
 
-// Any thread, without the GIL, which another may hold for ever: the Python stack of every thread, into the log.
+// Writes the Python stack of every thread to the log. Any thread, without the GIL: another may hold that for ever.
 void log_all_stacks(std::string_view line) noexcept;
 
-// At the end of preload(), with the GIL: what is alive now is left alone by the collector, so that it stays shared.
+// At the end of preload(), with the GIL: from then on the garbage collector does not touch the objects that are alive
+// now, so that their memory stays shared with the workers.
 void freeze_collector() noexcept;
 
-// At the worker's end: takes the GIL. False: a handler is still inside, and nothing may be taken from under it.
+// At the worker's end: takes the GIL. False: a handler still runs Python code, so the interpreter must not be ended.
 bool enter_for_the_end() noexcept;
-// With the GIL: waits for threads that are no daemons, runs atexit handlers, flushes, and tears down what is not shared.
+// With the GIL: waits for threads that are not daemons, runs atexit functions, flushes, and frees what is not shared.
 void end_interpreter() noexcept;
-// The same for a process that shares its memory with the one it was forked from, but nothing is freed: that would copy
-// it, page by page. Only what can be noticed is done.
+// The same without freeing, for a process that shares memory with the one that it was forked from: freeing would copy
+// that memory, page by page.
 void end_python_of_a_copy() noexcept;
 
 }  // namespace narwhal::wsgi

@@ -1,4 +1,5 @@
-// The WSGI plugin: runs PEP 3333 applications in an embedded CPython. What the server calls is here.
+// The WSGI plugin: runs PEP 3333 applications in an embedded CPython. This file has the functions that the server
+// calls.
 #include <cstdlib>
 #include <memory>
 
@@ -27,7 +28,7 @@ struct Instance {
   RequestBody body = RequestBody::whole;
 };
 
-unsigned mounts = 0;  // that have an interpreter
+unsigned mounts = 0;  // those whose worker_init() has succeeded
 
 Instance& instance_of(void* instance) noexcept { return *static_cast<Instance*>(instance); }
 
@@ -51,7 +52,7 @@ std::string script_name(const narwhal_boot* boot) {
   return from_environment;
 }
 
-// With the GIL. The reason in words, and whether there was a module, when it cannot be.
+// Loads the application. With the GIL. A failure is reported with a reason; NO_APP when the module was imported.
 int load(const narwhal_boot* boot, Instance& instance) {
   if (!prepare_types()) {
     const std::string reason = exception_line();
@@ -59,8 +60,7 @@ int load(const narwhal_boot* boot, Instance& instance) {
     return refuse(boot, "set up: " + reason);
   }
   if (!prepare_loggers(option(boot, "loglevel"))) {
-    log_exception(NARWHAL_LOG_WARNING,
-                  "The logger gunicorn.error is not there");  // a `logging` of the application's own
+    log_exception(NARWHAL_LOG_WARNING, "The logger gunicorn.error could not be set up");
   }
   Loaded loaded = load_application(instance.name);
   watch_modules();
@@ -100,7 +100,7 @@ int begin_hooks(const narwhal_boot* boot) {
   return open_hooks({option(boot, "hooks"), place, boot->workers, boot->threads}) ? NARWHAL_OK : refuse_hooks(boot);
 }
 
-// In the template: what is loaded here is what every worker inherits.
+// In the template: every worker inherits what is loaded here.
 int preload(const narwhal_boot* boot, void** out) noexcept try {
   host = boot->host;
   auto instance = std::make_unique<Instance>();
@@ -198,12 +198,13 @@ void worker_exit(void* pointer) noexcept {
 }
 
 constexpr narwhal_option options[] = {
-    {"app", "string", "", "module:attribute, module:factory(arguments), or module alone for its `application`"},
-    {"venv", "string", "", "folder of a virtual environment; empty: $VIRTUAL_ENV, else none"},
-    {"pythonpath", "string", "", "folders for the front of sys.path, with commas between them"},
+    {"app", "string", "",
+     "the application: module:attribute, module:factory(arguments), or module (its `application`)"},
+    {"venv", "string", "", "folder of a virtual environment; default: $VIRTUAL_ENV, else none"},
+    {"pythonpath", "string", "", "folders to put in front of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
-    {"request_buffering", "bool", "true", "whether a request waits until its body is complete"},
+    {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
     {nullptr, nullptr, nullptr, nullptr}};
 
 }  // namespace

@@ -11,7 +11,7 @@ struct Exception {
   Ref type, value, traceback;
 };
 
-// The exception that is set, which then is set no more.
+// The exception that is set; clears it.
 Exception take_exception() noexcept {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
@@ -28,7 +28,7 @@ Ref traceback() noexcept {
   return traceback_module != nullptr ? Ref::to(traceback_module) : Ref(PyImport_ImportModule("traceback"));
 }
 
-// What `function` of the module traceback makes of it, joined, as bytes. Null when even that fails.
+// The lines that `function` of the module traceback returns, joined, as bytes. Null when that fails.
 Ref formatted(const Exception& exception, const char* function, bool with_traceback) noexcept {
   const Ref module = traceback();
   Ref lines;
@@ -40,17 +40,17 @@ Ref formatted(const Exception& exception, const char* function, bool with_traceb
   }
   const Ref nothing(PyUnicode_FromString(""));
   const Ref text(lines && nothing ? PyUnicode_Join(nothing.get(), lines.get()) : nullptr);
-  // A message may hold what is no Unicode text: surrogates that stand for bytes.
+  // A message may have surrogates, which stand for bytes and are not valid Unicode.
   Ref bytes(text ? PyUnicode_AsEncodedString(text.get(), "utf-8", "backslashreplace") : nullptr);
   PyErr_Clear();
   return bytes;
 }
 
-// There is no room for a traceback: the kind of the exception says enough.
+// For an exception that cannot be formatted, for lack of memory as a rule: its type only.
 void log_kind(int level, std::string_view line, const Exception& exception) noexcept {
   char text[1200];
   const char* const kind = exception.type ? reinterpret_cast<PyTypeObject*>(exception.type.get())->tp_name : "failed";
-  const int size = std::snprintf(text, sizeof text, "%.*s: %s, of which no more can be told",
+  const int size = std::snprintf(text, sizeof text, "%.*s: %s (its traceback cannot be formatted)",
                                  static_cast<int>(std::min<std::size_t>(line.size(), 1100)), line.data(), kind);
   host->log(level, {text, static_cast<std::size_t>(std::clamp(size, 0, static_cast<int>(sizeof text) - 1))});
 }
@@ -70,7 +70,7 @@ PyTypeObject plain_type(const char* name, Py_ssize_t size, const char* doc) noex
 
 void prepare_tracebacks() noexcept {
   if (traceback_module == nullptr) traceback_module = PyImport_ImportModule("traceback");
-  PyErr_Clear();  // then it is tried again when there is an exception to tell of
+  PyErr_Clear();  // a failure is not an error: the import is tried again when an exception is to be logged
 }
 
 void log_line(int level, std::string_view line) noexcept { host->log(level, bytes_of(line)); }
@@ -86,9 +86,9 @@ std::string exception_line() {
   Exception exception = take_exception();
   const Ref bytes = formatted(exception, "format_exception_only", false);
   PyErr_Restore(exception.type.release(), exception.value.release(), exception.traceback.release());
-  std::string text(bytes ? view_of_bytes(bytes.get()) : std::string_view("an exception that cannot be put into words"));
+  std::string text(bytes ? view_of_bytes(bytes.get()) : std::string_view("an exception that cannot be formatted"));
   while (text.ends_with('\n')) text.pop_back();
-  // A SyntaxError has several: the file and the line come first, what it is comes last.
+  // A SyntaxError has several lines: the file and the line come first, the message comes last.
   if (const auto last = text.rfind('\n'); last != std::string::npos) {
     const auto first_end = text.find('\n');
     const auto begin = text.find_first_not_of(' ');

@@ -1,5 +1,6 @@
-// What every source of the plugin needs of CPython: owned references, the host, and exceptions as lines in its log.
-// Threads  whoever calls anything here holds the GIL, but where it says otherwise.
+// What every source of the plugin needs: CPython's header, owned references, the server's table of functions, and the
+// logging of exceptions.
+// Threads  the caller holds the GIL, except where it says otherwise.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -14,7 +15,8 @@ namespace narwhal::wsgi {
 
 extern const narwhal_host* host;  // plugin.cpp; set before anything else runs
 
-// Owns one reference; null owns nothing. As everywhere in CPython's interface, a null result is an exception that is set.
+// Owns one reference; null owns nothing. As everywhere in CPython's interface, a null result means that an exception is
+// set.
 class Ref {
  public:
   Ref() noexcept = default;
@@ -43,7 +45,7 @@ inline std::string_view view_of_bytes(PyObject* bytes) noexcept {
   return {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))};
 }
 
-// PEP 3333's "bytes as str": a string whose code points are the bytes. Null data: the string is not one of these.
+// PEP 3333's "bytes as str": a string whose code points are the bytes. Null data: the string has other code points.
 inline std::string_view latin1_view(PyObject* text) noexcept {
   if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) return {};
   return {static_cast<const char*>(PyUnicode_DATA(text)), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text))};
@@ -52,16 +54,16 @@ inline PyObject* latin1_text(std::string_view bytes) noexcept {
   return PyUnicode_DecodeLatin1(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr);
 }
 
-// A type of ours with what each needs; PyType_Ready() does the rest.
+// What all our types have in common; PyType_Ready() does the rest.
 PyTypeObject plain_type(const char* name, Py_ssize_t size, const char* doc) noexcept;
 
-// Before anything is served: an import without memory may never end (importlib takes its locks in a loop), and the first
-// exception may well be a MemoryError.
+// Imports the module traceback before anything is served. The first exception may be a MemoryError, and an import
+// without memory may never end (importlib takes its locks in a loop).
 void prepare_tracebacks() noexcept;
 
-// Any thread. A line in the server's error log.
+// Writes a line to the server's error log. Any thread, without the GIL too.
 void log_line(int level, std::string_view line) noexcept;
-// Takes the exception that is set: `line`, and Python's traceback below it.
+// Writes `line` and, below it, the traceback of the exception that is set; clears the exception.
 void log_exception(int level, std::string_view line) noexcept;
 // The exception that is set, in one line: "ModuleNotFoundError: No module named 'x'". It stays set.
 std::string exception_line();

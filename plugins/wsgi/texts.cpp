@@ -8,7 +8,8 @@ namespace narwhal::wsgi {
 
 namespace {
 
-// Open addressing by the name as sent. Full at half its places: names that come later are made for each request.
+// A hash table with open addressing, by the name as it was sent. When half of its places are taken it is full, and keys
+// of further names are made for each request.
 constexpr std::size_t places = 1024, names_max = places / 2, name_bytes_max = 63;
 
 struct Place {
@@ -35,14 +36,15 @@ char in_environ(char c) noexcept {
 HeaderKey make_key(std::string_view name) noexcept {
   constexpr std::size_t prefix = 5;
   HeaderKey made;
-  // A name is ASCII: the server has checked it.
+  // A name is ASCII, which the server has checked.
   Ref key(PyUnicode_New(static_cast<Py_ssize_t>(prefix + name.size()), 127));
   if (!key) return made;
   char* const text = static_cast<char*>(PyUnicode_DATA(key.get()));
   std::memcpy(text, "HTTP_", prefix);
   std::transform(name.begin(), name.end(), text + prefix, in_environ);
   const std::string_view bare(text + prefix, name.size());
-  // A name with an underscore of its own, where the server lets it in, is no other field's: "Content_Length" is not that.
+  // A name with an underscore, where the server accepts it, must not pass for the one with a hyphen: "Content_Length"
+  // is not Content-Length.
   const bool is_variable = name.find('_') != std::string_view::npos;
   if (is_variable) {
     if (bare == "SCRIPT_NAME" && name.find('-') == std::string_view::npos) made.kind = HeaderKey::Kind::script_name;
@@ -63,7 +65,7 @@ HeaderKey make_key(std::string_view name) noexcept {
 
 }  // namespace
 
-// What browsers and proxies send has its place before any client can fill the table with names of its own.
+// The names that browsers and proxies send get places first, before a client can fill the table with others.
 bool prepare_header_keys() noexcept {
   constexpr std::string_view usual[] = {"Accept",
                                         "Accept-Encoding",

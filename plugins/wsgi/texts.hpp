@@ -1,4 +1,4 @@
-// Strings that requests have in common, made once.
+// Strings that many requests need, made once.
 // Threads  with the GIL.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace narwhal::wsgi {
 
-// The last value seen in one place: the next one is often the same, and then it is the same object.
+// The last value that was seen in one place. The next one is often equal, and is then the same object.
 class LastText {
  public:
   // A new reference; null: an exception is set.
@@ -21,20 +21,20 @@ class LastText {
   void clear() noexcept { Py_CLEAR(text_); }
 
  private:
-  static constexpr std::size_t kept_bytes_max = 512;  // what is longer rarely comes again, and need not be held
+  static constexpr std::size_t kept_bytes_max = 512;  // longer values rarely come again
   PyObject* text_ = nullptr;
 };
 
-// What environ calls a header field of this name.
+// The key that environ has for a header field of one name.
 struct HeaderKey {
   enum class Kind : std::uint8_t { http, content_type, content_length, transfer_encoding, script_name };
   PyObject* key = nullptr;  // "HTTP_ACCEPT", interned; "CONTENT_TYPE"
   Kind kind = Kind::http;
-  bool kept = false;         // in the table; else the caller gives the key back
-  LastText* last = nullptr;  // of its values; null: not kept
+  bool kept = false;         // the table owns the key; else the caller owns it
+  LastText* last = nullptr;  // the last of its values; null: not kept
 };
 
-// By the name as it was sent. key null: an exception is set.
+// `name` as it was sent. A null key: an exception is set.
 HeaderKey header_key(std::string_view name) noexcept;
 // False: an exception is set.
 bool prepare_header_keys() noexcept;

@@ -1,4 +1,5 @@
-/* Every kind of answer, one a path; what the host returned is in the next answer of /codes. Reads no body. */
+/* Every kind of answer, one for each path; /codes answers what the host returned for the request before. It never reads
+ * a body. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -31,7 +32,7 @@ static void wait_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000
 
 static narwhal_bytes bytes(const char *text) { return narwhal_bytes_of(text, strlen(text)); }
 
-/* NAME=VALUE in the query, up to the next '&', as it stands there. */
+/* NAME=VALUE in the query, up to the next '&', not decoded. */
 static const char *query_text(narwhal_exchange *exchange, const char *name, char *room, size_t size) {
   const narwhal_bytes query = host->request(exchange)->query;
   const size_t name_size = strlen(name);
@@ -130,13 +131,13 @@ static int file(narwhal_exchange *exchange) {
 static int informs(narwhal_exchange *exchange) {
   inform(exchange, 103, "Link", "</one.css>");
   inform(exchange, 102, "X-At", "half");
-  wait_ms(query_number(exchange, "ms", 0)); /* long enough, and the loop is somebody else's */
+  wait_ms(query_number(exchange, "ms", 0)); /* long enough for another thread to take the loop */
   inform(exchange, 103, "Link", "</two.css>");
   return 0;
 }
 
 static void *inform_later(void *exchange) {
-  wait_ms(20); /* handle() has returned, most likely */
+  wait_ms(20); /* by now handle() has returned, most likely */
   informs(exchange);
   const int wait = (int)query_number(exchange, "silent", 0);
   if (wait != 0) wait_ms(wait);

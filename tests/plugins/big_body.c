@@ -1,5 +1,5 @@
-/* Takes the body whole. Answers "bytes sum where", where being "memory" or "file"; with ?fd=1 it sums what the
- * descriptor gives, which must be the same bytes. */
+/* Reads the body as a whole. Answers "bytes sum where", where `where` is "memory" or "file"; with ?fd=1 it sums what
+ * the descriptor gives, which must be the same bytes. */
 #include <unistd.h>
 
 #include "shared.h"

@@ -1,6 +1,6 @@
-/* Answers in parts (lent, copied and borrowed ones), /once in one call, and never asks whether that went well: what becomes
- * of it is the host's affair alone. wait=MS: first it keeps its thread for so long; later=1: deferred, from a thread of its
- * own. /held: how much of what it has lent has not come back. */
+/* Answers in parts (lent, copied and borrowed ones), /once in one call, and never looks at what the calls return: the
+ * host alone must make the best of a failure. wait=MS: occupies its thread for MS milliseconds first; later=1:
+ * deferred, from a thread of its own. /held: how much of what it has lent was not released. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>

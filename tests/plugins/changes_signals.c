@@ -1,4 +1,4 @@
-/* Treads on the server's feet in its init: signal actions and mask, working folder, umask. */
+/* Changes in its init what belongs to the server: signal actions and mask, working folder, umask. */
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* Answers "pid thread requests threads-begun": who served this, and how much this worker has seen. */
+/* Answers "pid thread requests threads-begun": the process and thread that serve this, and this worker's counts. */
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>

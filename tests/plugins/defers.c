@@ -1,4 +1,4 @@
-/* Defers every exchange and says nothing more until it is cancelled. /stats answers "deferred cancelled". */
+/* Defers every exchange and does nothing until it is cancelled. /stats answers "deferred cancelled". */
 #include <stdatomic.h>
 
 #include "shared.h"

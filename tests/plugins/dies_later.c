@@ -1,7 +1,7 @@
 /* Boots, then dies. Options:
  *   flag   worker_init crashes while the file of this name exists
  *   after  the worker aborts that many seconds after its init
- *   code   ... or leaves by exit() with this status instead
+ *   code   with it, the worker ends by exit() with this status instead
  * With neither flag nor after: 0.3 seconds. */
 #include <pthread.h>
 #include <time.h>

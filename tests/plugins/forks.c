@@ -1,5 +1,5 @@
-/* Its preload leaves a thread running. With -DFORK_HOOKS it hears of each fork, and answers how often before and after
- * one, as this worker has inherited that; else the thread is an error. */
+/* Its preload leaves a thread running, which is an error. With -DFORK_HOOKS it has before_fork and after_fork, so it is
+ * not; it answers how often each was called, as this worker has inherited the counts. */
 #include <pthread.h>
 #include <unistd.h>
 

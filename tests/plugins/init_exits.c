@@ -1,4 +1,4 @@
-/* worker_init calls exit(0): a success that is none. */
+/* worker_init calls exit(0), which must not count as a success. */
 #include "shared.h"
 
 static int worker_init(const narwhal_boot *boot, void **instance) {

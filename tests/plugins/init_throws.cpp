@@ -1,4 +1,4 @@
-// worker_init breaks its promise and lets an exception out.
+// worker_init lets an exception out, which the ABI forbids.
 #include <narwhal/plugin.h>
 
 #include <stdexcept>

@@ -1,5 +1,5 @@
 /* Defers, and writes from a thread of its own until long after the client has gone: every write after the first
- * NARWHAL_GONE must say the same. /stats answers "streams begun, streams ended, wrong answers after gone, cancels". */
+ * NARWHAL_GONE must return the same. /stats answers "streams begun, streams ended, wrong answers after gone, cancels". */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-/* Its init is fine; its self-check says no. */
+/* Its init succeeds; its ready_check fails. */
 #include "shared.h"
 
 static int ready_check(const narwhal_boot *boot, void *instance) {

@@ -1,4 +1,4 @@
-/* What the test plugins share: the host, a plain text answer, a number out of the query, and the exported object. */
+/* What the test plugins share: the host, a plain text answer, a number from the query, and the exported object. */
 #ifndef TESTS_PLUGINS_SHARED_H
 #define TESTS_PLUGINS_SHARED_H
 

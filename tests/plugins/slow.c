@@ -1,5 +1,5 @@
-/* ?ms=N sleeps in the handler. Answers "begun done" as the worker has counted them, this request included; with begin=1
- * half an answer before, and the rest after. */
+/* ?ms=N sleeps in the handler. Answers "begun done" as this worker has counted them, this request included. With
+ * begin=1 half of the answer comes before the sleep, and the rest after it. */
 #include <stdatomic.h>
 #include <time.h>
 

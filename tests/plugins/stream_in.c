@@ -1,5 +1,5 @@
-/* Reads the body as it comes: ?piece=N bytes at a time, ?ms=N between two, at most ?most=N bytes.
- * Answers "bytes reads sum", the sum being all bytes added up. */
+/* Reads the body while it arrives: ?piece=N bytes at a time, ?ms=N milliseconds between two reads, at most ?most=N
+ * bytes. Answers "bytes reads sum", where `sum` is that of all bytes. */
 #include <time.h>
 
 #include "shared.h"

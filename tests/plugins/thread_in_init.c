@@ -1,4 +1,4 @@
-/* Starts a thread in worker_init, as a plugin may. Answers how often the thread has been round. */
+/* Starts a thread in worker_init, as a plugin may. Answers how many rounds the thread has made. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-/* Says which mount was asked: "prefix say requests", each mount counting its own. */
+/* Answers which mount was asked, "prefix say requests"; each mount counts its own requests. */
 #include <stdatomic.h>
 
 #include "shared.h"

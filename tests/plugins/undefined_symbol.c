@@ -1,4 +1,4 @@
-/* Needs a function that nobody has. */
+/* Calls a function that does not exist. */
 #include "shared.h"
 
 int narwhal_test_nobody_has_this(void);

@@ -1,5 +1,5 @@
-/* Made from a file that it names to the server: answers the file's first line. "broken" in it fails the set-up, and "no
- * app" does so with that word. In preload too, where that is run. /watch: what naming the file has returned. */
+/* Names a file to the server (watch) and answers its first line. When that is "broken", set-up fails; when it is "no
+ * app", with NARWHAL_NO_APP. In preload too. /watch answers what watch() has returned. */
 #include "shared.h"
 
 static char text[256];

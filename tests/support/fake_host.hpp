@@ -246,7 +246,7 @@ inline narwhal_host host = {sizeof(narwhal_host),
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;
-inline std::optional<std::uint32_t> boot_flags;  // what set_flags() was told
+inline std::optional<std::uint32_t> boot_flags;  // the argument of set_flags()
 
 inline narwhal_boot boot() {
   narwhal_boot boot{};
@@ -335,9 +335,9 @@ class Worker {
     std::unique_lock lock(exchange.mutex);
     if (code == NARWHAL_DEFERRED &&
         !exchange.ended_changed.wait_for(lock, std::chrono::seconds(10), [&] { return exchange.ended; })) {
-      std::abort();  // nobody ended it: the threads of the test are lost
+      std::abort();  // the exchange was not ended, and the test's threads cannot be joined
     }
-    const bool host_answers = code < 0 && !exchange.ended;  // as the contract of handle() says
+    const bool host_answers = code < 0 && !exchange.ended;  // as plugin.h says of handle()
     return {.code = code,
             .status = host_answers && !exchange.started ? 500 : exchange.status,
             .headers = exchange.headers,

@@ -1,8 +1,8 @@
 /* Bad luck on demand, for LD_PRELOAD: the n-th allocation, or the n-th call of a chosen kind, of one process fails.
  *
- * NARWHAL_FAULTS names a file that holds a struct faults; the tests (tests/e2e/faults.py) write into it while the server
- * runs. What happens before `pid` is set is left alone, and so is every other process. Kinds of calls are those that a
- * worker makes by the C library; what the library does inside itself is not seen. */
+ * NARWHAL_FAULTS names a file that holds a struct faults; the tests (tests/e2e/faults.py) write into it while the
+ * server runs. What happens before `pid` is set is left alone, and so is every other process. Kinds of calls are those
+ * that a worker makes by the C library; what the library does inside itself is not seen. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ enum {
 };
 
 struct faults {
-  _Atomic int32_t pid;          /* whose calls count; 0: nobody's */
+  _Atomic int32_t pid;          /* the process whose calls count; 0: none */
   _Atomic uint32_t kinds;       /* of those above */
   _Atomic int64_t first, count; /* the call to fail, from 1 (0: none), and how many in a row */
   _Atomic int64_t least, most;  /* bytes: allocations of other sizes are not counted */

@@ -32,7 +32,7 @@ inline bool eventually(const std::function<bool()>& holds, std::chrono::seconds 
 
 class Supervised {
  public:
-  // Lines of "key value"; what is no setting is an option of the toy.
+  // Lines of "key value"; what is not a setting is an option of the toy.
   explicit Supervised(const std::string& settings) {
     write_app("first");
     std::filesystem::create_directory(folder_.path("stage"));
@@ -55,7 +55,8 @@ class Supervised {
   void send(int signo) const { REQUIRE(::kill(pid_, signo) == 0); }
   pid_t pid() const { return pid_; }
   std::string path(const std::string& name) const { return folder_.path(name); }
-  // What staging takes for a plugin; GET /code tells these words from the copy that the worker runs.
+  // A file that staging accepts as a plugin; GET /code answers these words as they are in the copy that the worker
+  // runs.
   void write_app(const std::string& code) {
     server::ElfImage image;
     image.padding = code_mark + code + ";";

@@ -2,10 +2,10 @@
 // line, and fail in every way a test asks for through the first route's options.
 //   load:  ok, fail, crash, exit, hang      what the template does instead of loading
 //   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first word), shy (ready only in generation 1)
-//   serve: ok, crash                        crash: dies 50 ms after it was told to accept
-//   answer: what GET / says
+//   serve: ok, crash                        crash: dies 50 ms after the order to accept
+//   answer: what GET / answers
 // Paths: /pid /generation /code /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
-// /orphan (leaves a grandchild behind)
+// /orphan (starts a grandchild that outlives it)
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 // FakeLoop: what a Crew works on in its tests. Its tasks are jobs.
 // Checks   every [baton] call counts itself in and out and touches a plain variable: two holders at once are counted
 //          in `broken`, and a change of hands without a happens-before is a report of ThreadSanitizer.
-// Threads  submit(), deliver_to() and stop() from any; the rest as Crew::Work says.
+// Threads  submit(), deliver_to() and stop() from any; the others as for Crew::Work.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +26,8 @@ struct Job : Task {
 
   // what became of it
   std::atomic<int> handled{0}, completed{0};
-  int result = 0;       // as completed() was told
-  unsigned member = 0;  // who ran it
+  int result = 0;       // as given to completed()
+  unsigned member = 0;  // the member that ran it
   bool with_baton = false;
   std::thread::id thread;
   std::atomic<Clock::time_point> began{}, ended{};

@@ -49,7 +49,7 @@ class InProcess {
 
   std::uint16_t port() const { return port_; }
   WorkerSlot& slot() { return scoreboard_->slot(0); }
-  std::atomic<int> stuck{0};  // how often the worker said that it is
+  std::atomic<int> stuck{0};  // how often the worker reported stuck()
 
   // Asks it to retire; returns at once.
   void retire() { uv_async_send(&stop_); }
@@ -157,7 +157,7 @@ class Client {
   void send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;  // the server has had enough; what it says is what the test looks at
+      if (sent <= 0) return;  // the server has closed its side; the test looks at its answer
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
   }
@@ -256,7 +256,7 @@ class Client {
   bool timed_out_ = false, was_reset_ = false;
 };
 
-// ---- what an application says, in one line ----
+// ---- an application's answers, in one line ----
 
 inline std::string_view text_of(narwhal_bytes bytes) { return {bytes.data, bytes.size}; }
 inline narwhal_bytes bytes_of(std::string_view text) { return {text.data(), text.size()}; }

@@ -1,5 +1,6 @@
 // Watchdog: a test that stands still ends with a word instead of hanging for ever.
-// Threads  fed from any; its own thread aborts the process, so that a debugger or core shows who waits for whom.
+// Threads  fed from any; its own thread aborts the process, so that a debugger or a core file shows which thread waits
+//          for which.
 #pragma once
 
 #include <chrono>

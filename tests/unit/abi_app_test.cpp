@@ -20,7 +20,7 @@ struct Counting {
   ~Counting() { allocations = nullptr; }
 };
 }  // namespace
-// Not inlined: seen through, malloc and free look mismatched to the compiler.
+// Not inlined: if the compiler saw the bodies, it would warn that malloc and free do not match new and delete.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   if (allocations != nullptr) ++*allocations;
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
@@ -33,7 +33,7 @@ namespace {
 
 Response hello(const Request&) { return Response::text("Hello, world!\n"); }
 
-// Only looks at what respond() was given.
+// Records what respond() was given.
 int counted_status;
 int count_respond(narwhal_exchange*, const narwhal_response* response) {
   counted_status = response->status;
@@ -126,7 +126,7 @@ TEST_CASE("request: what the client sent, as it was sent") {
   CHECK(answer.headers.empty());
 }
 
-TEST_CASE("request: under a server that does not know it, the client is the peer") {
+TEST_CASE("request: the client is the peer when the server's struct ends before it") {
   const auto exchange = fake::exchange({});
   exchange->request.struct_size = offsetof(narwhal_request, client);
   CHECK(Request(&fake::host, exchange.get()).client() == "192.0.2.1");
@@ -258,7 +258,7 @@ TEST_CASE("stream: pieces, a declared length, and none at all") {
   CHECK(none.complete);
 }
 
-TEST_CASE("stream: a client that leaves ends the stream quietly; a slow one is told of") {
+TEST_CASE("stream: a client that leaves ends the stream without a log line; a slow one is reported") {
   int pieces = 0;
   const Answer gone = ask(
       [&](const Request&) {

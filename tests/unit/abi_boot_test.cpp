@@ -8,7 +8,7 @@ using namespace narwhal;
 
 namespace {
 
-// What the line did with the one Shop there is.
+// What AbiAdapter did with the only Shop.
 std::string story;
 
 struct Shop {
@@ -78,7 +78,7 @@ TEST_CASE("plugin: an app object lives from worker_init to worker_exit and gets 
   CHECK(story == "made ready thread drained gone ");
 }
 
-TEST_CASE("plugin: hooks an app does not have are not there") {
+TEST_CASE("plugin: hooks that an app does not have are null") {
   CHECK((plugin_under_test.ready_check == nullptr));
   CHECK((plugin_under_test.thread_init == nullptr));
   CHECK((plugin_under_test.thread_exit == nullptr));
@@ -100,7 +100,7 @@ TEST_CASE("plugin: what ready_check throws is why the worker may not accept") {
   CHECK(fake::boot_failure == "no such currency");
 }
 
-TEST_CASE("options: each comes as the type it is asked for, or as what stands in for it") {
+TEST_CASE("options: each comes as the type it is asked for, or as its replacement") {
   const Options options{{{"n", "42"}, {"f", "1.5"}, {"s", "text"}, {"on", "ON"}, {"off", "false"}, {"bad", "12x"}}};
   const narwhal_boot c_boot = fake::boot();
   const Boot boot(&c_boot);

@@ -20,7 +20,7 @@ struct Held {
     worker.emplace(plugin_under_test);
     CHECK(worker->plugin().handle(worker->instance(), exchange.get()) == NARWHAL_DEFERRED);
   }
-  void leave() {  // the client goes: the host says so as its contract has it
+  void leave() {  // the client leaves, which the host reports as plugin.h says
     exchange->gone = true;
     worker->plugin().cancel(worker->instance(), exchange.get());
   }
@@ -98,7 +98,7 @@ TEST_CASE("deferred: dropped without an answer is 500, dropped in the middle is 
   CHECK(unbegun.answer().status == 500);
 }
 
-TEST_CASE("deferred: moving hands the duty on, once") {
+TEST_CASE("deferred: moving passes the duty on, once") {
   Held held({});
   Deferred first = std::move(*held.handle);
   held.handle.reset();
@@ -146,7 +146,7 @@ TEST_CASE("deferred: what the callable throws is 500 and logged") {
   CHECK(fake::log_lines == std::vector<std::string>{"no queue"});
 }
 
-TEST_CASE("deferred: with the client gone every call says so and nothing breaks") {
+TEST_CASE("deferred: after the client has gone, every call returns that and nothing breaks") {
   Held held({});
   held.leave();
   CHECK(held.handle->gone());
@@ -163,44 +163,44 @@ TEST_CASE("deferred: with the client gone every call says so and nothing breaks"
   CHECK(streamed.exchange->ended);
 }
 
-TEST_CASE("deferred: on_cancel tells once, may end the exchange itself, and is forgotten at the end") {
-  int told = 0;
+TEST_CASE("deferred: on_cancel is called once, may end the exchange itself, and is dropped at its end") {
+  int called = 0;
   Held held({});
   held.handle->on_cancel([&] {
-    ++told;
+    ++called;
     held.handle.reset();
   });
   held.leave();
-  CHECK(told == 1);
+  CHECK(called == 1);
   CHECK(held.exchange->ended);
 
   Held late({});
   late.leave();
-  late.handle->on_cancel([&] { ++told; });  // too late for the hook: told at once
-  CHECK(told == 2);
+  late.handle->on_cancel([&] { ++called; });  // too late for the hook, so called at once
+  CHECK(called == 2);
 
   Held ended({});
-  ended.handle->on_cancel([&] { ++told; });
+  ended.handle->on_cancel([&] { ++called; });
   ended.handle->respond(Response::text("x"));
   ended.leave();
-  CHECK(told == 2);
+  CHECK(called == 2);
 
   Held replaced({});
-  replaced.handle->on_cancel([&] { told += 100; });
-  replaced.handle->on_cancel([&] { ++told; });
+  replaced.handle->on_cancel([&] { called += 100; });
+  replaced.handle->on_cancel([&] { ++called; });
   replaced.leave();
-  CHECK(told == 3);
+  CHECK(called == 3);
 }
 
 TEST_CASE("deferred: a cancel that meets the end on another thread does no harm") {
   for (int round = 0; round < 200; ++round) {
     Held held({});
-    std::atomic<int> told{0};
-    held.handle->on_cancel([&] { ++told; });
+    std::atomic<int> called{0};
+    held.handle->on_cancel([&] { ++called; });
     std::thread ending([&] { held.handle->respond(Response::text("x")); });
     held.leave();
     ending.join();
-    CHECK(told <= 1);
+    CHECK(called <= 1);
     CHECK(held.exchange->ended);
     CHECK(held.exchange->user == nullptr);
   }

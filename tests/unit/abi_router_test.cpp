@@ -8,7 +8,7 @@ using namespace narwhal;
 
 namespace {
 
-// An app that says who it is and which parameters it got.
+// An app that answers its name and the parameters it got.
 App named(std::string name, std::vector<std::string> parameters = {}) {
   return [=](const Request& request) {
     std::string text = name;
@@ -141,7 +141,7 @@ TEST_CASE("router: a less exact pattern may serve a method that a more exact one
   CHECK(ask(router, {.method = "PUT", .target = "/u/me"}).header("Allow") == "GET, HEAD, OPTIONS, POST");
 }
 
-TEST_CASE("router: what matches nothing may be answered by an app of one's own") {
+TEST_CASE("router: what matches nothing may be answered by an app of the plugin's") {
   const Router router = Router().otherwise(
       [](const Request& request) { return Response::text("no " + std::string(request.path()), 404); });
   CHECK(get(router, "/x") == "no /x");

@@ -1,9 +1,9 @@
 """The same application under two servers: each request goes to both, as the same bytes, and the answers are compared:
 status and reason, every field in order with its value, whether the answer was cut off, and the body byte for byte.
 
-Left out are Server, Date and Connection, and the time in Expires, which counts from now. Where Content-Length or
-Transfer-Encoding stands among the other fields is the server's own business; their values are compared. What may differ
-beyond that is named where it is asked for (`differs`, `hide`), and then has to differ in just that way.
+Not compared are Server, Date and Connection, the time in Expires, which counts from now, and the place of Content-Length
+and Transfer-Encoding among the other fields; their values are compared. What else may differ is named in the test
+(`differs`, `hide`), and must differ in exactly that way.
 """
 import re
 import sys
@@ -16,10 +16,10 @@ APPS = Path(__file__).parent / "apps"
 SERVERS_OWN = {"server", "date", "connection"}
 FRAMING = {"content-length", "transfer-encoding"}
 
-ANY = "any framing"  # a test that asks for it looks at narwhal's itself
+ANY = "any framing"  # a test that needs it looks at narwhal's itself
 
 # The deviations from Gunicorn that narwhal has on purpose.
-LENGTH_KNOWN = "the whole body is at hand, as a list, tuple or file, so its length is said: Gunicorn sends chunks"
+LENGTH_KNOWN = "the whole body is known, as a list, tuple or file, so its length is sent: Gunicorn sends chunks"
 NO_LENGTH = "no Content-Length where there can be no body (RFC 9110 8.6): Gunicorn passes on the application's"
 
 
@@ -35,13 +35,13 @@ class Answer:
         self.body = response.body
 
     def hide(self, patterns):
-        """Replaces what has to differ: (pattern, replacement), in every field's line and in the body."""
+        """Replaces what must differ: (pattern, replacement), in every field's line and in the body."""
         for pattern, replacement in patterns:
             self.fields = [re.sub(pattern, replacement, field) for field in self.fields]
             self.body = re.sub(pattern.encode(), replacement.encode(), self.body)
 
     def deviate(self, differs, method):
-        """Gunicorn's answer as narwhal means to give it."""
+        """Gunicorn's answer, changed to what narwhal's should be."""
         if differs == LENGTH_KNOWN:
             plain = method == "HEAD" or self.response.version == "1.0"
             assert self.framing == ([] if plain else [("transfer-encoding", "chunked")]), self.framing
@@ -129,7 +129,7 @@ class Pair:
 
     def same(self, target="/", differs=None, hide=(), each=None, **parts):
         """Narwhal's response, when it is Gunicorn's too. Parts: those of wire.request_bytes, and `form`; more of them
-        come from each(side), where a request holds what that server said before."""
+        come from each(side), where a request repeats what that server sent before."""
         method = "POST" if parts.get("form") is not None else parts.get("method", "GET")
         answers = [side.answer(side.request(target, **parts, **(each(side) if each else {})), method)
                    for side in (self.theirs, self.ours)]

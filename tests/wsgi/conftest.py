@@ -1,4 +1,4 @@
-"""WSGI applications under narwhal and, beside it, under Debian's Gunicorn."""
+"""WSGI applications under narwhal and, for comparison, under Debian's Gunicorn."""
 import pytest
 
 import reference

@@ -1,4 +1,4 @@
-"""Clients of apps/ledger.py: each transfers at random, looks at what it did, and remembers what was wrong."""
+"""Clients of apps/ledger.py: each makes random transfers, checks the accounts after each, and remembers what was wrong."""
 import json
 import random
 import time
@@ -28,7 +28,7 @@ def visit(wire, dice):
 
 
 def run(address, seconds, clients=8, seed=1):
-    """(visits, what was wrong) of so many clients in so many seconds, each on a connection of its own, kept."""
+    """(visits, what was wrong) of `clients` in `seconds`, each on one kept connection."""
     def client(number):
         dice, end, visits, wrong = random.Random(seed * 1000 + number), time.monotonic() + seconds, 0, []
         with Wire(address, timeout=40) as wire:

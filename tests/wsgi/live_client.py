@@ -1,7 +1,7 @@
-"""A pytest plugin that points a Flask or Werkzeug suite at a running server: what their test clients would hand to the
-application as an environ goes over a socket to LIVE_ADDRESS (host:port) instead, and the answer comes back from there.
+"""A pytest plugin that points a Flask or Werkzeug suite at a running server: what their test clients would give
+to the application as an environ goes over a socket to LIVE_ADDRESS (host:port) instead, and the answer comes from there.
 
-The suite makes an application for each test; the server is told which database that one uses (apps/flaskr_live.py).
+The suite makes an application for each test; the server gets the name of the database that it uses (apps/flaskr_live.py).
 """
 import contextlib
 import os
@@ -34,7 +34,7 @@ def over_the_wire(application, environ, buffered=False):
 
 @contextlib.contextmanager
 def context_after(application, environ, fields):
-    """`with client:` lets a test look into the request's context. That was in another process: one is made here as the
+    """`with client:` lets a test read the request's context. That was in another process, so one is made here as the
     next request would find it."""
     cookies = SimpleCookie(environ.get("HTTP_COOKIE", ""))
     for field in fields.getlist("Set-Cookie"):

@@ -91,7 +91,8 @@ class RoundTrips(LiveServerTestCase):
 if __name__ == "__main__":
     runner = DiscoverRunner(verbosity=0, interactive=False)
     runner.setup_test_environment()
-    connections["default"].settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")  # in memory, only we would see it
+    # Not in memory, where only this process would see it.
+    connections["default"].settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")
     databases = runner.setup_databases()
     result = unittest.TextTestRunner(verbosity=2).run(unittest.defaultTestLoader.loadTestsFromTestCase(RoundTrips))
     runner.teardown_databases(databases)

@@ -42,5 +42,5 @@ class Gunicorn:
         try:
             self.process.wait(scaled(15))
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its own session: nobody else is in it
+            os.killpg(self.process.pid, signal.SIGKILL)  # it has a session of its own, so this ends no other process
             self.process.wait(15)

@@ -132,7 +132,7 @@ def test_a_file_is_uploaded_by_a_form_with_its_token(site, size, kind):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_what_is_read_while_it_arrives(both, threads):
-    """Without a length it is empty to Django, as under Gunicorn."""
+    """Without a length, Django takes it as empty, as under Gunicorn."""
     site = both("django_site", "--threads", threads, env={"NARWHAL_CMD_ARGS": "--no-request-buffering"})
     for size in (10, 900_000):
         visitor = site.browser()
@@ -166,7 +166,7 @@ def test_bodies(site):
 
 
 def test_a_chunked_body_arrives(site):
-    """Under Gunicorn it does not: Django goes by CONTENT_LENGTH, which is missing there (its issue 2947)."""
+    """Under Gunicorn it does not: Django needs CONTENT_LENGTH, which is missing there (Gunicorn's issue 2947)."""
     with site.narwhal.connect() as wire:
         response = wire.ask("/echo/", method="POST", headers=[("Transfer-Encoding", "chunked")],
                             body=chunked(b"in ", b"chunks"))

@@ -1,4 +1,4 @@
-"""What an application is told: the environ of PEP 3333 with Gunicorn's keys, encodings and words."""
+"""The environ that an application gets: PEP 3333's, with Gunicorn's keys, encodings and values."""
 import ast
 import re
 from urllib.parse import quote
@@ -78,7 +78,7 @@ REQUESTS = {
         ("TE", "trailers"), ("Upgrade", "h2c"), ("Connection", "keep-alive"), ("Proxy-Authorization", "Basic x")]),
     "credentials": request_bytes("/", headers=[("Authorization", "Basic dXNlcjpwYXNz"), ("Referer", "/x"),
                                                ("If-None-Match", '"a"')]),
-    "a scheme that the trusted peer says": request_bytes("/", headers=[("X-Forwarded-Proto", "https")]),
+    "a scheme that the trusted peer sends": request_bytes("/", headers=[("X-Forwarded-Proto", "https")]),
     "a trusted peer's other words": request_bytes("/", headers=[
         ("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Host", "public.example"), ("X-Forwarded-Port", "443")]),
 }
@@ -96,7 +96,7 @@ def test_options_for_the_whole_server(both):
 
 
 def test_raw_bytes_beyond_ascii_in_a_query(plain):
-    """Not a URI, so RFC 9112 lets a server refuse; Gunicorn passes them on as Latin-1. Either is safe, never a mixture."""
+    """Not a URI, so RFC 9112 lets a server refuse; Gunicorn passes them on as Latin-1. Either is safe; a mixture is not."""
     data = b"GET /?q=caf\xe9 HTTP/1.1\r\nHost: test\r\n\r\n"
     with plain.narwhal.connect() as wire:
         wire.send(data)
@@ -112,7 +112,7 @@ def test_an_encoded_nul_is_a_nul_in_the_path(plain):
 
 
 def test_a_chunked_body_has_a_length_here(plain):
-    """It is complete before the application is called. Gunicorn 20 leaves the length out, so that Django reads nothing."""
+    """The body is complete before the application runs. Gunicorn 20 leaves the length out, so Django reads nothing."""
     data = request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"123", b"45"))
     theirs, ours = environs(plain, data, "POST")
     assert ours.pop("CONTENT_LENGTH") == "5" and "CONTENT_LENGTH" not in theirs
@@ -122,7 +122,7 @@ def test_a_chunked_body_has_a_length_here(plain):
 
 
 def test_names_with_an_underscore_do_not_arrive(plain):
-    """X_Two and X-Two are one key: who says X_Two forges what a proxy says with X-Two. Gunicorn drops them since 22."""
+    """X_Two and X-Two are one key: with X_Two a client could forge a proxy's X-Two. Gunicorn drops X_Two since 22."""
     theirs, ours = environs(plain, request_bytes("/", headers=[("X_Two", "forged"), ("X-One", "1")]))
     assert theirs.pop("HTTP_X_TWO") == "forged"
     assert ours == theirs
@@ -179,7 +179,7 @@ def test_a_mount_is_the_script_name(serve_module):
 
 
 def test_a_trusted_proxys_script_name(plain):
-    """As nginx says it with proxy_set_header SCRIPT_NAME; named in forwarder_headers, and this peer is trusted. Gunicorn
+    """As nginx sends it with proxy_set_header SCRIPT_NAME: named in forwarder_headers, from a trusted peer. Gunicorn
     shows the field too."""
     theirs, ours = environs(plain, request_bytes("/pre/x", headers=[("SCRIPT_NAME", "/pre")]))
     assert theirs.pop("HTTP_SCRIPT_NAME") == "/pre"
@@ -190,7 +190,7 @@ def test_a_trusted_proxys_script_name(plain):
     (request_bytes("/", headers=[("Cookie", "a=1"), ("Cookie", "b=2")]), "HTTP_COOKIE", "a=1,b=2", "a=1; b=2"),
     (request_bytes("/").replace(b"\r\n\r\n", b"\r\nX-Space: a \t\r\n\r\n"), "HTTP_X_SPACE", "a \t", "a"),
     (request_bytes("http://test"), "PATH_INFO", "", "/")],
-    ids=["two lines of cookies (RFC 6265)", "white space behind a value (RFC 9112 5)", "no path is / (RFC 9110 4.2.3)"])
+    ids=["two lines of cookies (RFC 6265)", "white space after a value (RFC 9112 5)", "no path is / (RFC 9110 4.2.3)"])
 def test_where_the_rfcs_say_otherwise_than_gunicorn(plain, request_, key, gunicorns, narwhals):
     theirs, ours = environs(plain, request_)
     assert (theirs.pop(key), ours.pop(key)) == (gunicorns, narwhals)

@@ -1,5 +1,5 @@
-"""No memory at any moment of a request, Python's own objects included: the client has a 500 or sees its answer cut off, the
-log says why, nothing that was lent is kept, and the worker goes on. tests/e2e/faults.py says what has to hold."""
+"""Out of memory at any moment of a request, in Python's objects too: the client gets a 500 or sees its answer cut off, the log
+says why, lent bytes are released, and the worker continues. tests/e2e/faults.py has the conditions that must hold."""
 import errno
 
 import pytest
@@ -32,7 +32,7 @@ def references(server):
 def sweep_all(server, faults, ask, **arming):
     before = references(server)
     seen = sweep(server, faults, ask, **arming)
-    server.get("/small")  # what came back is given up with the next request
+    server.get("/small")  # released bytes are freed with the next request
     assert references(server) == before
     return seen
 
@@ -86,4 +86,4 @@ def test_with_no_memory_at_all_the_log_says_which_request_and_what(faulty):
     assert asking(server, request_bytes("/small?with=no+memory"))() in ("cut", [(500, b"Internal Server Error\n")])
     faults.disarm()
     lines = [text for _, _, level, text in server.lines(mark) if level == "ERROR"]
-    assert "Error handling request /small?with=no+memory: MemoryError, of which no more can be told" in lines
+    assert "Error handling request /small?with=no+memory: MemoryError (its traceback cannot be formatted)" in lines

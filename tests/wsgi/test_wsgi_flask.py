@@ -1,4 +1,4 @@
-"""A Flask site as many have it: routes, templates, static files, sessions, uploads, streams, errors."""
+"""A usual Flask site: routes, templates, static files, sessions, uploads, streams, errors."""
 import json
 import os
 import random
@@ -93,7 +93,7 @@ def test_json_in_and_out(site):
 
 
 def test_a_visitor_with_a_session(site):
-    """The session's cookie is signed with the time in it: a value for each server, and each must take its own back."""
+    """The session's cookie is signed with the time in it: each server gives its own value, and must accept it."""
     visitor, signed = site.browser(), [(r"session=[\w.-]+", "session=SIGNED")]
     assert visitor.same("/profile", hide=signed).header("Location") == "/login?next=%2Fprofile"
     assert visitor.same("/login", form={"user": "Zoë & co"}, hide=signed).status == 302
@@ -109,7 +109,7 @@ def test_cookies_both_ways(site):
 
 
 def test_cookies_on_two_lines_are_all_there(site):
-    """HTTP/2 clients split them; Gunicorn joins lines by a comma, so that the second cookie and all behind it are lost."""
+    """HTTP/2 clients split them; Gunicorn joins lines by a comma, so that the second cookie and all after it are lost."""
     response = site.narwhal.get("/cookies", headers=[("Cookie", "a=1; b=2"), ("Cookie", "c=3")])
     assert json.loads(response.body) == {"a": "1", "b": "2", "c": "3"}
 

@@ -1,5 +1,5 @@
-"""Habits of applications that come from Gunicorn: what they fork and start, its logger, their prints into wsgi.errors,
-releases behind a link."""
+"""Habits of applications that come from Gunicorn: processes that they fork and start, Gunicorn's logger, prints to
+wsgi.errors, releases by a symbolic link."""
 import json
 import os
 import re
@@ -27,7 +27,7 @@ def asked(server, what):
     return json.loads(response.body)
 
 
-# ---- processes of the application's ----
+# ---- processes that the application starts ----
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_what_ends_a_child_does_not_end_its_worker(habits, threads):
@@ -64,9 +64,9 @@ def test_programs_do_not_begin_with_signals_ignored(habits, preload):
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
 @pytest.mark.parametrize("how, status, words", [
     ("exits", 3, None), ("exits_with_words", 1, r"^the child's last words$"),
-    ("raises", 1, r"Exception in a process that the application has forked off\nTraceback[^$]*IndexError"),
-    ("returns", 0, r"\[WARNING\] A process that the application has forked off came back to the server, and ends here"),
-    ("parts", "one and two", r"\[WARNING\] A process that the application has forked off came back")])
+    ("raises", 1, r"Exception in a process that the application has forked\nTraceback[^$]*IndexError"),
+    ("returns", 0, r"\[WARNING\] A process that the application has forked returned to the server and is ended"),
+    ("parts", "one and two", r"\[WARNING\] A process that the application has forked returned")])
 def test_a_child_that_comes_back_ends_and_serves_nobody(habits, how, status, words, preload):
     server = habits(*preload)
     worker = asked(server, "pid")
@@ -227,7 +227,7 @@ def test_a_release_behind_the_link_that_it_was_started_in_is_served_after_hup(se
     server.reload()
     assert server.get("/").body == b"second"
     link.unlink()
-    server.reload()  # where it was is gone: it stays where it is
+    server.reload()  # its folder was removed: it stays where it is
     assert server.get("/").body in (b"first", b"second")
 
 

@@ -1,4 +1,4 @@
-"""Applications whose import ends the process it runs in: the server says so, whichever process that is."""
+"""Applications whose import ends the process it runs in: the server reports it, in the template and in a worker."""
 import signal
 
 import pytest

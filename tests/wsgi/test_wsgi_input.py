@@ -1,4 +1,4 @@
-"""wsgi.input: every way to read a body, over every way in which it came, of a whole body and of one that still arrives."""
+"""wsgi.input: every way to read a body, for every way in which it is sent; for whole bodies and for those that still arrive."""
 import json
 import random
 
@@ -26,7 +26,7 @@ WAYS = ["read:5", "read:0", "readline", "readline,readline,readline,readline,rea
 BEYOND_THE_VALIDATOR = ["read", "read,read", "none,readline", "read:3,read,readline"]
 
 
-ARRIVING = {"NARWHAL_CMD_ARGS": "--no-request-buffering"}  # Gunicorn, which gets it too, never buffers
+ARRIVING = {"NARWHAL_CMD_ARGS": "--no-request-buffering"}  # Gunicorn gets it too, and never buffers
 SERVED = {"whole": (1, {}), "arriving": (1, ARRIVING), "arriving, 4 threads": (4, ARRIVING)}
 
 
@@ -49,8 +49,8 @@ def buffered(both):
 
 def usable(way, body):
     if way.startswith("next") and body.count(b"\n") < 2:
-        return False  # StopIteration is the right answer, and no answer to compare
-    return not (way in ("all:1", "all:3") and len(body) > 100_000)  # slow in Gunicorn, and no more shown
+        return False  # StopIteration is right, and leaves no answer to compare
+    return not (way in ("all:1", "all:3") and len(body) > 100_000)  # slow in Gunicorn, and would show nothing more
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
@@ -74,7 +74,7 @@ def same_every_way(pair, ways, body, framing):
 
 
 def in_chunks(body):
-    """Cut at the same uneven places each time; no chunk is empty, for that would be the last."""
+    """Cut at the same uneven places each time; no chunk is empty, because an empty one would be the last."""
     dice, pieces, at = random.Random(len(body)), [], 0
     while at < len(body):
         size = dice.choice([1, 7, 1000, 60_000, 400_000])
@@ -84,7 +84,7 @@ def in_chunks(body):
 
 
 def test_readlines_with_a_hint_stops_behind_it(plain):
-    """As io.IOBase has it: whole lines until they are `hint` bytes. Gunicorn gives all the lines whatever the hint."""
+    """As in io.IOBase: whole lines until they have `hint` bytes. Gunicorn returns all lines whatever the hint is."""
     body = b"first\nsecond\nthird\n"
     with plain.narwhal.connect() as wire:
         got, rest = json.loads(wire.ask("/body?do=readlines:7,read:100", method="POST", body=body).body)

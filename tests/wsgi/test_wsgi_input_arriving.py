@@ -1,5 +1,5 @@
-"""wsgi.input without request_buffering: the application reads the body while it arrives. (That it reads the same as ever,
-every way: test_wsgi_input.py.)"""
+"""wsgi.input without request_buffering: the application reads the body while it arrives. (test_wsgi_input.py
+tests that every way to read gives the same.)"""
 import hashlib
 import json
 import random
@@ -61,7 +61,7 @@ def test_a_piece_is_answered_before_the_next_is_sent(arriving, target, pieces, f
 
 @THREADS
 def test_a_piece_is_answered_at_once(arriving, threads):
-    """Not when the loop's clock ticks next: a conversation of 200 pieces takes no 50 seconds."""
+    """At once, not at the next tick of the loop's clock: otherwise 200 pieces would take 50 seconds."""
     server = arriving("--threads", threads)
     with server.connect() as wire:
         wire.send(head_of("/echo", "length", 1000))
@@ -130,7 +130,7 @@ def test_a_client_that_leaves_in_the_middle(arriving, leaves, framing, threads):
                 assert wire.end() in ("eof", "reset")
     notes = eventually("both applications heard of it", lambda: server.notes().count("\n") == 4 and server.notes())
     caught = next(line for line in notes.splitlines() if line.startswith("caught "))
-    assert caught.count("ConnectionResetError: the rest of the request's body will not come") == 2
+    assert caught.count("ConnectionResetError: the rest of the request's body will not arrive") == 2
     assert "let through ConnectionResetError" in notes
     assert server.get("/whole", method="POST", body=b"next").body == told(b"next")
     assert "Error handling request" not in server.log() and "Traceback" not in server.log()
@@ -277,7 +277,7 @@ def test_the_end_of_the_request_ends_the_reading_of_others(arriving, threads):
         wire.send(b"secon")
         eventually("the other thread has heard of it", lambda: "left alone: ValueError: wsgi.input is closed" in
                    server.notes())
-    with server.connect() as wire:  # and with nothing more to come
+    with server.connect() as wire:  # and no more bytes follow
         wire.send(head_of("/leaves?whole", "length", 100) + b"first")
         assert wire.response("POST").body == b"left"
     eventually("the other thread has heard of it", lambda: server.notes().count("left alone: ") == 2)
@@ -287,7 +287,7 @@ def test_the_end_of_the_request_ends_the_reading_of_others(arriving, threads):
 def test_it_is_closed_when_the_request_is_over(arriving):
     server = arriving("-w", 1)
     assert server.get("/keeps", method="POST", body=b"123456").body == b"123"
-    assert server.get("/late").body == b"; ".join([b"ValueError: wsgi.input is closed: its request is over"] * 3)
+    assert server.get("/late").body == b"; ".join([b"ValueError: wsgi.input is closed: its request has ended"] * 3)
 
 
 # ---- how it is switched ----

@@ -1,4 +1,4 @@
-"""Flask with SQLAlchemy on SQLite under threads: seconds of what tests/soak does for minutes."""
+"""Flask with SQLAlchemy on SQLite under threads: for seconds, as tests/soak does for minutes."""
 import pytest
 
 import ledger_clients

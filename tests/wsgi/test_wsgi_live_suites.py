@@ -1,11 +1,11 @@
-"""The test suites of others, pointed at a running narwhal.
+"""Test suites of other projects, run against narwhal.
 
-Flask's tutorial comes with its suite in Debian's package: it runs as it is, its client replaced by one that asks narwhal.
-The suites of Flask and Werkzeug themselves hold applications that each test makes for itself and calls in its own process,
-and are not in the packages. What Werkzeug's tests of its own server ask of a server is asked here, in our words: all but its
-reloader's (tests of `reload` are in tests/e2e), TLS, and folded header lines, which narwhal refuses.
-Django's LiveServerTestCase runs with narwhal as its server (live_django.py). Of Django 3.2's own tests of it, 15 of 19 pass so;
-the other four are about how its development server closes connections, which narwhal keeps, or announces to close.
+Flask's tutorial comes with its suite in Debian's package: it runs unchanged, except that its client asks narwhal.
+The suites of Flask and Werkzeug themselves are not in the packages, and their tests call applications in their own process.
+What Werkzeug's tests of its development server require is tested here in tests of our own, except its reloader (tests of
+`reload` are in tests/e2e), TLS, and folded header lines, which narwhal refuses.
+Django's LiveServerTestCase runs with narwhal as its server (live_django.py). Of Django 3.2's tests of it, 15 of 19 pass;
+the other four are about connections that its development server closes, and that narwhal keeps or announces to close.
 """
 import json
 import os
@@ -74,7 +74,7 @@ def data(response):
 
 
 def test_an_absolute_target_goes_before_host(live):
-    """RFC 9112 3.2.2: what Host says is then ignored. Werkzeug's server only has to keep the path."""
+    """RFC 9112 3.2.2: Host is then ignored. Werkzeug's server only has to keep the path."""
     raw = b"GET http://example.org:1337/index.htm?x=1 HTTP/1.1\r\nHost: example.org:1337\r\n\r\n"
     environ = data(live.ours.answer(raw, "GET").response)["environ"]
     assert environ["HTTP_HOST"] == "example.org:1337" and environ["PATH_INFO"] == "/index.htm"
@@ -109,7 +109,7 @@ def test_lines_of_one_name_are_joined_by_commas(live):
 
 
 def test_a_folded_line_is_refused(live):
-    """Werkzeug and Gunicorn 20 unfold it; RFC 9112 5.2 lets a server refuse, for its readers part there."""
+    """Werkzeug and Gunicorn 20 unfold it. RFC 9112 5.2 lets a server refuse: servers read them differently."""
     with Wire(live.narwhal.address) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: test\r\nXYZ: first\r\n\tsecond\r\n\r\n")
         assert wire.response().status == 400
@@ -148,6 +148,6 @@ def test_it_serves_on_a_unix_socket(serve, tmp_path):
     path = tmp_path / "s"
     server = serve("werkzeug_live:app", "--chdir", APPS, bind=f"unix:{path}")
     environ = data(server.get("/x"))["environ"]
-    # Gunicorn's way: with no address of its own to name, Host names the server.
+    # As in Gunicorn: a Unix socket has no address, so Host names the server.
     assert (environ["REMOTE_ADDR"], environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("", "test", "80")
     assert "REMOTE_PORT" not in environ

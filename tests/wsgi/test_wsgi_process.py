@@ -1,4 +1,4 @@
-"""How an application is named beside Gunicorn, and what needs more than tests/e2e has: signals, NumPy, thread-bound objects."""
+"""Names of applications, compared with Gunicorn; and what needs a Python application: signals, NumPy, thread-bound objects."""
 import json
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def test_one_that_is_not_there_ends_the_first_boot_as_gunicorn_does(serve, tmp_p
     assert name.split(":")[0] in server.log()
 
 
-# ---- around it ----
+# ---- its process ----
 
 def test_a_signal_of_the_applications_reaches_it(process):
     assert asked(process(), "raised") >= 1
@@ -61,7 +61,7 @@ def test_what_belongs_to_a_thread_is_made_once_for_each(process):
     seen = [answer for answers in in_parallel(6, lambda _: [asked(server,
                                                                   "once") for _ in range(20)]) for answer in answers]
     idents = {ident for _, ident in seen}
-    assert max(made for made, _ in seen) == len(idents) <= 4  # one more than `threads`: somebody tends the loop
+    assert max(made for made, _ in seen) == len(idents) <= 4  # one more than `threads`: one runs the loop
 
 
 def test_a_child_of_pythons_own_program_runs(process):

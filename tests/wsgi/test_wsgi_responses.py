@@ -9,13 +9,13 @@ BODIES = ["/measured", "/generator", "/late_start", "/written", "/written_measur
           "/big?size=1000000&measured", "/big?size=10", "/many_fields", "/latin", "/closing"]
 FILES = ["/file?length=4096", "/file?length=0", "/file?size=1048576&length=1048576", "/named_file", "/not_a_file",
          "/memory_file", "/iterated_file"]
-# Without a length of the application's, which narwhal knows all the same.
+# Without a length from the application; narwhal knows it anyway.
 AT_HAND = ["/one", "/several", "/tuple_of_two", "/file", "/file?size=1048576", "/closes_file"]
 EMPTY = ["/one_empty", "/nothing"]
 FAILURES = ["/fails", "/fails_after_start", "/fails_in_first_item", "/returns_none", "/starts_twice", "/not_str",
             "/bad_length"]
-# Gunicorn blames the client (400) for bad fields, sends the head before it looks at an item's type, and writes "None" for
-# a status that nobody gave.
+# Gunicorn answers bad fields with 400, as if the client had sent them; it sends the head before it looks at an item's type;
+# and it writes "None" for a missing status.
 FAILURES_HERE = ["/bad_field", "/bad_name", "/returns_str", "/never_starts"]
 
 
@@ -57,7 +57,7 @@ def test_the_same_through_the_validator(checked, target):
     ("/file?offset=1000", bytes(range(256)) * 16), ("/file?offset=1000&length=100", bytes(range(256)) * 16),
     ("/file?size=0", b"")], ids=["to its end", "a part", "an empty one"])
 def test_a_file_is_sent_from_where_it_stands(bare, target, body):
-    """Gunicorn 20 sends it from its first byte on, and of an empty one the end of the chunks twice."""
+    """Gunicorn 20 sends it from its first byte, and the end of the chunks twice when the file is empty."""
     with bare.narwhal.connect() as wire:
         wanted = body[1000:1100] if "length" in target else body[1000:]
         for _ in range(2):
@@ -77,7 +77,7 @@ def test_pieces_leave_as_they_are_made(bare):
 
 @pytest.mark.parametrize("target", [*BODIES, *FILES, *EMPTY])
 def test_head(bare, target):
-    """Without a body, and with the length where the application says it."""
+    """Without a body, and with the length where the application gives one."""
     bare.same(target, method="HEAD")
 
 
@@ -93,7 +93,7 @@ def test_more_than_the_length_is_not_sent(bare, target):
 
 
 def test_less_than_the_length_is_seen_as_cut_off(bare):
-    """Both close the connection before the body is there. What came of it until then is nothing to rely on."""
+    """Both close the connection before the body is there. How much of it arrives before that is not defined."""
     for side in (bare.theirs, bare.ours):
         answer = side.answer(request_bytes("/too_short"), "GET")
         assert answer.cut and answer.framing == [("content-length", "50")]
@@ -178,7 +178,7 @@ def test_exc_info_after_the_head_raises_again(bare):
 
 
 def test_system_exit_in_a_handler_does_not_end_the_server(bare):
-    """Gunicorn's worker leaves without a word to its client. Here the client has its answer, and the next one too."""
+    """Gunicorn's worker ends without an answer to its client. Here the client gets its answer, and the next one too."""
     response = bare.narwhal.get("/exits?now")
     assert response.status == 500
     assert bare.narwhal.get("/one").status == 200
@@ -188,8 +188,8 @@ def test_system_exit_in_a_handler_does_not_end_the_server(bare):
 
 @pytest.mark.parametrize("target, method, note", [
     ("/closing", "GET", "close of a whole answer"), ("/closing_on_error", "GET", "close of a broken answer"),
-    ("/closing_on_head", "HEAD", "close of an answer to HEAD"), ("/not_a_file", "GET", "close of what is no file"),
-    ("/not_a_file", "HEAD", "close of what is no file"), ("/closes_file", "GET", "close of a file"),
+    ("/closing_on_head", "HEAD", "close of an answer to HEAD"), ("/not_a_file", "GET", "close of an object that is not a file"),
+    ("/not_a_file", "HEAD", "close of an object that is not a file"), ("/closes_file", "GET", "close of a file"),
     ("/closes_file", "HEAD", "close of a file")])
 def test_close_is_called_once(bare, target, method, note):
     before = {name: noted(bare, name).count(note) for name in bare.folders}
@@ -207,13 +207,13 @@ def test_close_is_called_when_the_client_is_gone(bare):
         wire.send(request_bytes("/endless"))
         assert wire.head().status == 200
         wire.reset()
-    eventually("close() of the answer that nobody takes",
+    eventually("close() of the answer that is not read",
                lambda: noted(bare, "narwhal").count("close of an endless answer") == before + 1, 20)
     assert bare.narwhal.get("/one").status == 200
 
 
 def test_answers_come_in_the_order_of_the_requests(bare):
-    """Eight requests in one segment: Gunicorn reads but the first."""
+    """Eight requests in one segment: Gunicorn reads only the first."""
     targets = ["/one", "/generator", "/measured", "/fails", "/file", "/several", "/nothing", "/latin"]
     with bare.narwhal.connect() as wire:
         wire.send(b"".join(request_bytes(target) for target in targets))

@@ -1,4 +1,4 @@
-"""Bottle, Falcon and Pyramid: a handful of routes of each, with what each makes of files, streams, forms and errors."""
+"""Bottle, Falcon and Pyramid: a few routes of each, with files, streams, forms and errors."""
 import json
 import os
 import random
@@ -81,7 +81,7 @@ def test_bottles_bodies(bottle):
 
 
 def test_bottle_reads_chunks(bottle):
-    """Bottle undoes the chunks itself where it sees Transfer-Encoding: it has to find a body, and find it whole."""
+    """Bottle decodes chunks itself where it sees Transfer-Encoding; it must get the whole body, already decoded."""
     with bottle.narwhal.connect() as wire:
         told = wire.ask("/raw", method="POST", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"in ", b"chunks"))
     assert told.status == 200 and json.loads(told.body)["size"] == 9

@@ -1,4 +1,4 @@
-"""Virtual environments, made with Debian's python3 and without pip: their packages are the ones imported."""
+"""Virtual environments, made with Debian's python3 and without pip: their packages are imported."""
 import json
 import os
 import subprocess

@@ -161,7 +161,8 @@ def load(location):
     with open(location, "rb") as file:
         code = compile(file.read(), location, "exec", dont_inherit=True)
     loader = importlib.machinery.SourceFileLoader("__config__", location)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("__config__", location, loader=loader))
+    spec = importlib.util.spec_from_file_location("__config__", location, loader=loader)
+    module = importlib.util.module_from_spec(spec)
     sys.modules["__config__"] = module
     exec(code, vars(module))
     return module

@@ -1,4 +1,4 @@
-// plugin.h on its own, as a C++ plugin uses it that does without app.hpp.
+// plugin.h on its own, as a C++ plugin without app.hpp uses it.
 #include <narwhal/plugin.h>
 
 static int handle(void* instance, narwhal_exchange* exchange) {

@@ -14,7 +14,7 @@ def note(text):
 
 
 def tried(call, *args):
-    """What comes of it, in words."""
+    """The result or the exception, as text."""
     try:
         data = call(*args)
     except Exception as error:

@@ -36,7 +36,7 @@ settings.configure(
     LOGGING={"version": 1, "handlers": {"stderr": {"class": "logging.StreamHandler"}},
              "loggers": {"django.request": {"handlers": ["stderr"]}}},
     FILE_UPLOAD_MAX_MEMORY_SIZE=100_000,
-    # Gunicorn's own form of the same: https where the proxy in front says so.
+    # As Gunicorn's secure_scheme_headers: https where the proxy in front sends this field.
     SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
 )
 django.setup()

@@ -1,4 +1,4 @@
-"""What may stand behind the colon, and what may not."""
+"""What may follow the colon, and what may not."""
 
 
 def application(environ, start_response):

@@ -23,7 +23,7 @@ def pool(environ):
 
 
 def terminated(environ):
-    """How a child ends that is told to by the usual signal."""
+    """How a child ends that gets the usual signal."""
     child = FORK.Process(target=time.sleep, args=(60,))
     child.start()
     child.terminate()

@@ -1,4 +1,4 @@
-"""What PEP 3333 says, one path for each sentence. `checked` is the same application inside wsgiref.validate; `bare` goes
+"""What PEP 3333 requires, one path for each requirement. `checked` is the same application inside wsgiref.validate; `bare` goes
 beyond what that lets an application do (read() without a size, a file wrapper that reaches the server)."""
 import hashlib
 import io
@@ -439,7 +439,7 @@ class NotAFile:
         return self.data.read(size)
 
     def close(self):
-        note("close of what is no file")
+        note("close of an object that is not a file")
 
 
 @page

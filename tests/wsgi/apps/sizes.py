@@ -1,4 +1,4 @@
-"""Answers of every way to send one, which tests make fail for want of memory. /references says who holds their bytes."""
+"""Answers of every kind, which tests make fail by a lack of memory. /references counts the references to their bytes."""
 import sys
 import time
 

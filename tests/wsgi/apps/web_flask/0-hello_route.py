@@ -1,4 +1,4 @@
-"""A module whose name is no identifier, as a course numbers its exercises."""
+"""A module whose name is not an identifier, such as a course's numbered exercise."""
 
 
 def app(environ, start_response):
