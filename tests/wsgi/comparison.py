@@ -5,6 +5,7 @@ Not compared are Server, Date and Connection, the time in Expires, which counts 
 and Transfer-Encoding among the other fields; their values are compared. What else may differ is named in the test
 (`differs`, `hide`), and must differ in exactly that way.
 """
+import json
 import re
 import sys
 import urllib.parse
@@ -21,6 +22,13 @@ ANY = "any framing"  # a test that needs it looks at narwhal's itself
 # The deviations from Gunicorn that narwhal has on purpose.
 LENGTH_KNOWN = "the whole body is known, as a list, tuple or file, so its length is sent: Gunicorn sends chunks"
 NO_LENGTH = "no Content-Length where there can be no body (RFC 9110 8.6): Gunicorn passes on the application's"
+
+
+def asked(server, what):
+    """The value that an application of apps/ answers as JSON at /what."""
+    response = server.get(f"/{what}")
+    assert response.status == 200, server.tail()
+    return json.loads(response.body)
 
 
 class Answer:

@@ -15,6 +15,14 @@ def _plugin_exists():
         pytest.skip(f"this build has no WSGI plugin ({PLUGIN}): it needs the package python3-dev")
 
 
+@pytest.fixture
+def serve_app(serve):
+    """serve_app("habits:app", "--threads", 2): narwhal alone with an application of apps/."""
+    def start(app, *args):
+        return serve(app, "--chdir", APPS, *args, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    return start
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """both("module:app", "--threads", 2): the application under both servers, for all tests of a module. In its

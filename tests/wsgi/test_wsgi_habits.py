@@ -1,6 +1,6 @@
 """Habits of applications that come from Gunicorn: processes that they fork and start, Gunicorn's logger, prints to
 wsgi.errors, releases by a symbolic link."""
-import json
+import functools
 import os
 import re
 import resource
@@ -10,21 +10,13 @@ import pytest
 
 import proc
 from clock import eventually
-from comparison import APPS
+from comparison import APPS, asked
 from server import SANITIZED, port_is_free
 
 
 @pytest.fixture
-def habits(serve):
-    def start(*args):
-        return serve("habits:app", "--chdir", APPS, *args, env={"PYTHONDONTWRITEBYTECODE": "1"})
-    return start
-
-
-def asked(server, what):
-    response = server.get(f"/{what}")
-    assert response.status == 200, server.tail()
-    return json.loads(response.body)
+def habits(serve_app):
+    return functools.partial(serve_app, "habits:app")
 
 
 # ---- processes that the application starts ----

@@ -1,5 +1,5 @@
 """Names of applications, compared with Gunicorn; and what needs a Python application: signals, NumPy, thread-bound objects."""
-import json
+import functools
 import subprocess
 import sys
 
@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from clock import scaled
-from comparison import APPS, LENGTH_KNOWN
+from comparison import APPS, LENGTH_KNOWN, asked
 from load import in_parallel
 from server import clean_environment
 
@@ -21,16 +21,8 @@ WRONG = ["forms:nothing", "forms:number", "forms:returns_none()", "forms:make(os
 
 
 @pytest.fixture
-def process(serve):
-    def start(*args):
-        return serve("process:app", "--chdir", APPS, *args, env={"PYTHONDONTWRITEBYTECODE": "1"})
-    return start
-
-
-def asked(server, what):
-    response = server.get(f"/{what}")
-    assert response.status == 200, server.tail()
-    return json.loads(response.body)
+def process(serve_app):
+    return functools.partial(serve_app, "process:app")
 
 
 # ---- its name ----
