@@ -280,7 +280,7 @@ def test_fork_hooks_run_around_each_fork_of_a_template_that_preloaded(serve):
     assert numbers(serve(test_plugin("forks_with_hooks")).get("/")) == [0, 0]
 
 
-def test_a_thread_that_preload_leaves_is_an_error_for_whoever_has_no_fork_hooks():
+def test_a_thread_that_preload_leaves_is_an_error_without_fork_hooks():
     done = run("-b", "127.0.0.1:0", "--preload", test_plugin("forks"))
     assert done.returncode == 4, done.stderr
     assert "preload of " in done.stderr and "threads belong in worker_init" in done.stderr

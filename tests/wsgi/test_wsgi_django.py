@@ -92,7 +92,7 @@ def test_a_group_is_made_changed_and_deleted(admin):
     assert gone.header("Location") == "/admin/auth/group/"
 
 
-def test_the_admin_site_lets_nobody_in_without_password_or_token(site):
+def test_the_admin_site_asks_for_password_and_token(site):
     visitor = site.browser()
     login = "/admin/login/?next=/admin/"
     visitor.same(login, hide=VISITOR)

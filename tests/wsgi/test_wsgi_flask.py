@@ -66,7 +66,7 @@ def test_ranges_of_a_file(site, target):
 @pytest.mark.parametrize("target", ["/static/nope.css", "/static/", "/static/../__init__.py", "/static/..%2F__init__.py",
                                     "/static/style.css/", "/static/%2e%2e/__init__.py", "/static//style.css",
                                     "/static/style.css%00"])
-def test_what_is_no_static_file(site, target):
+def test_names_that_are_not_static_files(site, target):
     assert b"Flask" not in site.same(target).body
 
 

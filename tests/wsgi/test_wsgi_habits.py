@@ -59,7 +59,7 @@ def test_programs_do_not_begin_with_signals_ignored(habits, preload):
     ("raises", 1, r"Exception in a process that the application has forked\nTraceback[^$]*IndexError"),
     ("returns", 0, r"\[WARNING\] A process that the application has forked returned to the server and is ended"),
     ("parts", "one and two", r"\[WARNING\] A process that the application has forked returned")])
-def test_a_child_that_comes_back_ends_and_serves_nobody(habits, how, status, words, preload):
+def test_a_child_that_returns_is_ended_and_serves_no_request(habits, how, status, words, preload):
     server = habits(*preload)
     worker = asked(server, "pid")
     assert asked(server, how) == status
@@ -72,7 +72,7 @@ def test_a_child_that_comes_back_ends_and_serves_nobody(habits, how, status, wor
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
-def test_a_child_that_comes_back_out_of_the_import_is_no_second_worker(serve, tmp_path, preload):
+def test_a_child_that_returns_from_the_import_is_not_a_second_worker(serve, tmp_path, preload):
     (tmp_path / "forks.py").write_text("import os\nif os.fork() == 0: raise SystemExit\nos.wait()\nfrom habits import app\n")
     server = serve("forks:app", "--chdir", tmp_path, "--pythonpath", APPS, *preload, env={"PYTHONDONTWRITEBYTECODE": "1"})
     worker = asked(server, "pid")
@@ -134,7 +134,7 @@ def test_after_a_rotation_all_that_is_written_is_in_the_new_file(serve, tmp_path
 
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
 @pytest.mark.parametrize("flags", [[], ["--capture-output"], ["--preload"]], ids=str)
-def test_whoever_is_started_with_a_standard_stream_closed_serves_and_prints(serve, tmp_path, closed, flags):
+def test_a_server_that_is_started_with_a_standard_stream_closed_serves_and_prints(serve, tmp_path, closed, flags):
     log = tmp_path / "error.log"
     server = serve("habits:app", "--chdir", APPS, "-b", f"unix:{tmp_path}/s", "--error-logfile", log, *flags,
                    env={"PYTHONDONTWRITEBYTECODE": "1"}, preexec=lambda: [os.close(number) for number in closed],
@@ -147,7 +147,7 @@ def test_whoever_is_started_with_a_standard_stream_closed_serves_and_prints(serv
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
-def test_a_file_that_reaches_its_limit_is_an_error_and_ends_nobody(serve, tmp_path, preload):
+def test_a_file_that_reaches_its_limit_is_an_error_and_ends_no_process(serve, tmp_path, preload):
     (tmp_path / "writes.py").write_text("""
 import os
 def app(environ, start_response):
@@ -191,7 +191,7 @@ def test_the_traceback_of_a_failed_import_begins_where_the_application_does(serv
 
 
 @pytest.mark.parametrize("name", ["ast", "random", "json", "queue", "traceback", "threading", "types", "string", "codecs"])
-def test_a_module_that_is_named_as_one_of_pythons_stops_nobody(serve, tmp_path, name):
+def test_a_module_of_the_application_named_as_one_of_pythons_does_no_harm(serve, tmp_path, name):
     (tmp_path / f"{name}.py").write_text("raise ImportError('not this one')\n")
     (tmp_path / "shadows.py").write_text("def app(environ, start_response):\n    raise ValueError('told')\n")
     server = serve("shadows:app", "--chdir", tmp_path)
@@ -202,7 +202,7 @@ def test_a_module_that_is_named_as_one_of_pythons_stops_nobody(serve, tmp_path, 
 # ---- its deploys ----
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
-def test_a_release_behind_the_link_that_it_was_started_in_is_served_after_hup(serve, tmp_path, preload):
+def test_a_new_release_under_the_symbolic_link_is_served_after_hup(serve, tmp_path, preload):
     link = tmp_path / "current"
     for release in ("first", "second"):
         (tmp_path / release).mkdir()
@@ -223,7 +223,7 @@ def test_a_release_behind_the_link_that_it_was_started_in_is_served_after_hup(se
     assert server.get("/").body in (b"first", b"second")
 
 
-def test_gunicorns_variable_is_told_that_it_is_not_read(serve):
+def test_gunicorns_variable_is_reported_as_not_read(serve):
     server = serve("habits:app", "--chdir", APPS, env={"GUNICORN_CMD_ARGS": "-w 3"})
     assert server.log().count("[WARNING] GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS") == 1
     server.reload()

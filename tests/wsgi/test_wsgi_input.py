@@ -83,7 +83,7 @@ def in_chunks(body):
     return chunked(*pieces)
 
 
-def test_readlines_with_a_hint_stops_behind_it(plain):
+def test_readlines_with_a_hint_stops_after_it(plain):
     """As in io.IOBase: whole lines until they have `hint` bytes. Gunicorn returns all lines whatever the hint is."""
     body = b"first\nsecond\nthird\n"
     with plain.narwhal.connect() as wire:
@@ -92,7 +92,7 @@ def test_readlines_with_a_hint_stops_behind_it(plain):
     assert [line[2] for line in got] == ["first\n", "second\n"]
 
 
-def test_a_size_that_is_no_number(plain):
+def test_a_size_that_is_not_a_number(plain):
     assert plain.same("/wrong_size", method="POST", body=b"12345").body == b"TypeError"
 
 

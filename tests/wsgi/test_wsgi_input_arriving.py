@@ -212,7 +212,7 @@ def test_with_one_thread_others_wait_for_a_slow_upload(arriving):
 
 
 @THREADS
-def test_requests_with_bodies_one_behind_the_other_in_one_piece(arriving, threads):
+def test_requests_with_bodies_one_after_the_other_in_one_piece(arriving, threads):
     server = arriving("--threads", threads)
     bodies = [b"one", b"", NOISE[:30_000], b"four", NOISE[:200_000], b"six"]
     sent = b"".join(
@@ -236,7 +236,7 @@ def test_a_small_body_that_is_there_need_not_be_read_to_keep_the_connection(arri
         assert wire.ask("/whole", method="POST", body=b"and then").body == told(b"and then")
 
 
-def test_nobody_waits_for_a_body_that_is_not_read(arriving):
+def test_the_server_does_not_wait_for_a_body_that_is_not_read(arriving):
     server = arriving()
     with server.connect() as wire:
         wire.send(head_of("/unread?whole", "length", 1_000_000) + b"the beginning")

@@ -150,7 +150,7 @@ def test_an_error_before_the_head_is_a_500(bare, target):
     assert bare.narwhal.get("/one").status == 200
 
 
-def test_an_error_is_told_with_its_traceback(bare):
+def test_an_error_is_logged_with_its_traceback(bare):
     mark = bare.narwhal.mark()
     assert bare.narwhal.get("/fails?secret=1").status == 500
     bare.narwhal.wait_for(r"\[ERROR\] Error handling request /fails\?secret=1\nTraceback \(most recent call last\):\n"

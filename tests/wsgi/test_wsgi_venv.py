@@ -116,13 +116,13 @@ def test_without_one_its_packages_are_not_found(serve, site):
     server.wait_for(r"^ModuleNotFoundError: No module named 'only_here'$")
 
 
-def test_one_that_is_not_there_is_told_by_name(serve, site, tmp_path):
+def test_one_that_does_not_exist_is_reported_by_name(serve, site, tmp_path):
     server = serve("app:app", "--chdir", site, "--venv", tmp_path / "nowhere", wait=False)
     assert server.wait_exit() != 0
     server.wait_for(rf"{tmp_path}/nowhere")
 
 
-def test_one_of_another_python_is_told_in_words(serve, site, tmp_path):
+def test_one_of_another_python_is_reported_with_a_message(serve, site, tmp_path):
     other = tmp_path / "old"
     make_venv(other)
     config = (other / "pyvenv.cfg").read_text()
