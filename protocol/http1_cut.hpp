@@ -8,6 +8,7 @@
 // Errors     never throws but for want of memory, which only a copy needs; never reads past the bytes given.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -16,11 +17,10 @@
 namespace narwhal::protocol {
 
 struct HeadCut {
-  Bytes method, target, version;  // version: "1.1"
-  // The request line is these three and what must be between them. Else llhttp refused it, or lets pass what HTTP/1 does
-  // not know: more than one space, RTSP, a line without a version.
-  bool line = false;
-  bool complete = false;  // the whole head was cut, into as many fields as were asked for
+  Bytes method, target;
+  std::uint8_t minor = 1;  // HTTP/1.minor
+  bool line = false;       // the request line is these, with one space between them, in HTTP/1.0 or 1.1
+  bool complete = false;   // the whole head was cut, into as many fields as were asked for
   bool copied = false;
 };
 

@@ -7,16 +7,12 @@ namespace narwhal::protocol {
 namespace {
 
 constexpr std::size_t method_bytes_max = 32;
-// The last word of the line is no version that is served.
-Refusal refuse_version(std::string_view line) noexcept {
-  const std::string_view version = line.substr(line.rfind(' ') + 1);
+Refusal refuse_version(std::string_view version) noexcept {
   const bool well_formed = version.size() == 8 && version.starts_with("HTTP/") && is(version[5], bytes::digit) &&
                            version[6] == '.' && is(version[7], bytes::digit);
   if (!well_formed) return {400, "malformed version"};
   return {505, "version is not HTTP/1.0 or HTTP/1.1"};
 }
-
-constexpr bool is_served(std::string_view version) noexcept { return version == "1.1" || version == "1.0"; }
 
 // Why a line could not be cut: the method first, then the version, as for one that could.
 Refusal refuse_line(std::string_view line) noexcept {
@@ -28,7 +24,7 @@ Refusal refuse_line(std::string_view line) noexcept {
   const std::size_t last_space = rest.rfind(' ');
   if (last_space == 0) return {400, "request line without a version"};
   const std::string_view version = rest.substr(last_space + 1);
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") return refuse_version(line);
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") return refuse_version(version);
   return {400, last_space == 1 ? "empty target" : "malformed target"};
 }
 
@@ -122,14 +118,16 @@ bool is_authority(std::string_view text) noexcept {
 
 Refusal judge_request_line(const HeadCut& cut, std::string_view line, Head& head) noexcept {
   if (!cut.line) return refuse_line(line);
-  if (!is_served(cut.version)) return refuse_version(line);
   head.method = cut.method;
   head.is_head = cut.method.view() == "HEAD";
-  head.minor = static_cast<std::uint8_t>(cut.version.data[2] - '0');
+  head.minor = cut.minor;
   head.target = cut.target;
   head.query = head.authority = head.scheme = Bytes{};
   if (const Refusal refusal = parse_target(head.target, head)) return refusal;
-  if (cut.method.size > method_bytes_max || !all(cut.method, bytes::method)) return {501, "unknown method"};
+  // Those that llhttp knows are all short and in capitals.
+  if (cut.copied && (cut.method.size > method_bytes_max || !all(cut.method, bytes::method))) {
+    return {501, "unknown method"};
+  }
   return {};
 }
 
