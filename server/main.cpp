@@ -36,8 +36,8 @@ int check(const server::LoadedConfig& loaded) {
   return 0;
 }
 
-int print(const server::LoadedConfig& loaded) {
-  std::fputs(loaded.text.c_str(), stdout);
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -71,9 +71,9 @@ int main(int argc, char** argv) try {
   const server::LoadResult loaded = server::load_config(argc, argv, environment);
   if (!loaded) return complain(loaded);
   switch (loaded->mode) {
-    case server::Mode::help:
-    case server::Mode::version: return print(*loaded);
-    case server::Mode::print: return print(*loaded) == 0 ? check(*loaded) : 1;
+    case server::Mode::help: return print(loaded->text);
+    case server::Mode::version: return print(loaded->text + worker::library_versions());
+    case server::Mode::print: return print(loaded->text) == 0 ? check(*loaded) : 1;
     case server::Mode::check: return check(*loaded);
     case server::Mode::serve: break;
   }

@@ -1,5 +1,7 @@
-// What server/main.cpp needs of the worker: the body of the template process, and the check of plugins.
+// What server/main.cpp needs of the worker: the body of the template process, the check of plugins, and versions.
 #pragma once
+
+#include <string>
 
 #include "core/result.hpp"
 #include "core/seat.hpp"
@@ -12,5 +14,8 @@ int run_template(TemplateSeat seat);
 
 // For --check-config: loads each plugin and checks its options, in this process, which must be a throw-away one.
 Result<Done> check_plugins(const Generation& generation);
+
+// For --version: a line for each of the libraries that read requests.
+std::string library_versions();
 
 }  // namespace narwhal::worker

@@ -12,7 +12,8 @@ from server import example, run, test_plugin
 def test_version():
     done = run("--version")
     assert done.returncode == 0 and not done.stderr
-    assert re.fullmatch(r"narwhal \(version \d+\.\d+\.\d+\)\n", done.stdout)
+    version = r"\d+\.\d+\.\d+"
+    assert re.fullmatch(rf"narwhal \(version {version}\)\nlibuv {version}\nllhttp {version}\n", done.stdout)
     assert run("-v").stdout == done.stdout
 
 
