@@ -78,7 +78,7 @@ typedef struct narwhal_exchange narwhal_exchange;
 /* The request's head. Every view is valid as long as the exchange is alive. */
 typedef struct narwhal_request {
   size_t struct_size;
-  narwhal_bytes method;    /* "GET" */
+  narwhal_bytes method;    /* "GET"; a token of at most 32 bytes without lower-case letters, known or not */
   narwhal_bytes target;    /* as sent: "/shop/a%20b?x=1", "*", "http://h/a" */
   narwhal_bytes path;      /* the target's path, not decoded, prefix included: "/shop/a%20b" */
   narwhal_bytes query;     /* after the first '?', without it; empty when there is none */
