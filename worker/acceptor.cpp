@@ -20,8 +20,8 @@ namespace {
 constexpr unsigned batch_alone = 64;  // accepted at a time when there is no sibling to be fair to
 constexpr unsigned batch_shared = 4;
 constexpr unsigned spread_slack = 4;  // connections more than the poorest sibling, and an eighth
-constexpr std::chrono::milliseconds moment_for{5};
-constexpr std::chrono::milliseconds rest_for{100};  // when the kernel has no memory for a connection
+constexpr std::chrono::milliseconds delay{5};
+constexpr std::chrono::milliseconds pause_after_error{100};  // when the kernel has no memory for a connection
 
 LocalAddress local_address_of(int listener) {
   sockaddr_storage bound{};
@@ -36,8 +36,8 @@ LocalAddress local_address_of(int listener) {
 Acceptor::Acceptor(Loop& loop, const Seat& seat)
     : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {
   for (const Listener* listener : seat.listeners) local_addresses_.push_back(local_address_of(listener->fd.get()));
-  if (local_addresses_.empty())
-    local_addresses_.emplace_back();  // what does not come by a listener comes by none with an address
+  // A relayed connection may have come by a listener that this worker does not have.
+  if (local_addresses_.empty()) local_addresses_.emplace_back();
 }
 
 Result<Done> Acceptor::open(const Seat& seat) {
@@ -56,8 +56,8 @@ Result<Done> Acceptor::open(const Seat& seat) {
     if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, relay_.take_end(), &event) != 0) return errno_error("watch the relay");
   }
   spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  uv_timer_init(loop_.uv(), &moment_);
-  moment_.data = this;
+  uv_timer_init(loop_.uv(), &timer_);
+  timer_.data = this;
   if (const int status = uv_poll_init(loop_.uv(), &poll_, set_.get()); status != 0) {
     return Error{std::string("watch the listeners: ") + uv_strerror(status)};
   }
@@ -71,61 +71,64 @@ void Acceptor::begin() {
   reconsider();
 }
 
-void Acceptor::end(bool sweep) {
+void Acceptor::end(Backlog backlog) {
   if (!begun_ && !open_) return;
   begun_ = open_ = false;
-  listen(false);
-  uv_timer_stop(&moment_);
+  stop_listening();
+  uv_timer_stop(&timer_);
   set_ = Fd();
-  // What the kernel has completed already would be reset: it is served, even if that is more than worker_connections.
+  // Otherwise what the kernel has completed already would be reset. It is served, even over worker_connections.
+  const unsigned most = backlog == Backlog::take ? loop_.config().backlog : 0;
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
-    for (unsigned taken = 0; sweep && taken < loop_.config().backlog && accept_one(index); ++taken) {
+    for (unsigned taken = 0; taken < most && accept_one(index); ++taken) {
     }
     ::close(listeners_[index]);  // this process's copy: with the last one, new clients are refused at once
   }
   listeners_.clear();
 }
 
-void Acceptor::listen(bool on) {
-  if (std::exchange(listening_, on) == on) return;
-  if (on) {
-    uv_poll_start(&poll_, UV_READABLE, on_readable);
-  } else {
-    uv_poll_stop(&poll_);
-  }
+void Acceptor::start_listening() {
+  if (!std::exchange(listening_, true)) uv_poll_start(&poll_, UV_READABLE, on_readable);
 }
 
-// Pure but for the scoreboard: should this worker take the next connection?
+void Acceptor::stop_listening() {
+  if (std::exchange(listening_, false)) uv_poll_stop(&poll_);
+}
+
+// Should this worker take the next connection? Reads the scoreboard, changes nothing.
 Acceptor::Verdict Acceptor::judge() const {
-  if (resting_) return Verdict::wait_a_moment;
-  const unsigned mine = loop_.connections();
+  if (paused_) return Verdict::delay;
+  const unsigned mine = loop_.connections().count();
   if (mine >= loop_.config().worker_connections) return Verdict::wait;
   const unsigned free = loop_.crew().free_handlers();
   const bool room = loop_.crew().waiting() < loop_.config().queue_size;
-  if (loop_.config().workers == 1) return free != 0 || room ? Verdict::take : Verdict::wait;
+  if (loop_.config().workers == 1) return free != 0 || room ? Verdict::accept : Verdict::wait;
   const Siblings::Summary others = siblings_.look();
-  if (free == 0) return others.any_free || !room ? Verdict::wait : Verdict::wait_a_moment;
-  if (!others.any) return Verdict::take;
+  if (free == 0) return others.any_free || !room ? Verdict::wait : Verdict::delay;
+  if (!others.any) return Verdict::accept;
   const unsigned fair = others.connections_min + others.connections_min / 8 + spread_slack;
-  return mine > fair ? Verdict::wait_a_moment : Verdict::take;
+  return mine > fair ? Verdict::delay : Verdict::accept;
 }
 
 void Acceptor::reconsider() {
   if (!begun_) return;
   const Verdict verdict = judge();
-  listen(verdict == Verdict::take);
-  if (verdict == Verdict::take) {
-    uv_timer_stop(&moment_);
-  } else if (verdict == Verdict::wait_a_moment && !uv_is_active(reinterpret_cast<uv_handle_t*>(&moment_))) {
-    uv_timer_start(&moment_, on_moment, moment_for.count(), 0);
+  if (verdict == Verdict::accept) {
+    start_listening();
+    uv_timer_stop(&timer_);
+    return;
+  }
+  stop_listening();
+  if (verdict == Verdict::delay && !uv_is_active(reinterpret_cast<uv_handle_t*>(&timer_))) {
+    uv_timer_start(&timer_, on_timer, delay.count(), 0);
   }
 }
 
-void Acceptor::on_moment(uv_timer_t* handle) noexcept {
+void Acceptor::on_timer(uv_timer_t* handle) noexcept {
   auto* self = static_cast<Acceptor*>(handle->data);
-  self->resting_ = false;
+  self->paused_ = false;
   if (!self->begun_ || self->judge() == Verdict::wait) return;
-  self->accept_some(1);  // the moment is over, and the connection may still be there
+  self->accept_some(1);  // the delay is over, and the connection may still be there
   self->reconsider();
 }
 
@@ -139,7 +142,7 @@ void Acceptor::accept_some(unsigned count) {
   take_relayed();
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
     for (unsigned taken = 0; taken < count && accept_one(index); ++taken) {
-      if (loop_.connections() >= loop_.config().worker_connections) return reconsider();
+      if (loop_.connections().count() >= loop_.config().worker_connections) return reconsider();
     }
   }
   if (loop_.config().workers > 1) reconsider();
@@ -147,50 +150,53 @@ void Acceptor::accept_some(unsigned count) {
 
 bool Acceptor::take_relayed() try {
   bool any = false;
-  while (loop_.free_handlers() != 0) {
-    auto taken = relay_.take(loop_.pool());
+  while (loop_.dispatcher().free_handlers() != 0) {
+    auto taken = relay_.take(loop_.buffers());
     if (!taken) break;
     any = true;
     Connection* const connection = connection_for(taken->peer);
     if (connection != nullptr && connection->open(taken->socket.release())) {
-      connection->go_on_with(taken->bytes);
+      connection->continue_with(taken->bytes);
     } else {
-      loop_.pool().drop(taken->bytes);
+      loop_.buffers().drop(taken->bytes);
     }
   }
   return any;
 } catch (const std::bad_alloc&) {
   log::error("out of memory: no room to take over what a sibling has to give");
-  rest();
+  pause();
   return false;
 }
 
-// Not even to try again at once is of use.
-void Acceptor::rest() noexcept {
-  resting_ = true;
-  listen(false);
-  if (begun_) uv_timer_start(&moment_, on_moment, rest_for.count(), 0);
+// To try again at once would be of no use.
+void Acceptor::pause() noexcept {
+  paused_ = true;
+  stop_listening();
+  if (begun_) uv_timer_start(&timer_, on_timer, pause_after_error.count(), 0);
 }
 
 Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
-  return loop_.new_connection(peer);
+  return loop_.connections().add(peer);
 } catch (const std::bad_alloc&) {
-  log::error("out of memory: a connection of {} is closed",
-             peer.family == Peer::Family::local ? "a client" : peer.text());
+  log::error("out of memory: the connection of {} is closed", peer.log_name());
   return nullptr;
 }
 
 void Acceptor::accept_failed(int listener, int reason) {
   if (reason == ENOMEM || reason == ENOBUFS) {
-    log::error("accept: {}: tried again in {} ms", std::strerror(reason), rest_for.count());
-    return rest();
+    log::error("accept: {}: tried again in {} ms", std::strerror(reason), pause_after_error.count());
+    return pause();
   }
   if (reason != EMFILE && reason != ENFILE) return;
   log::error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
-  // Without this the readiness that nobody can take would keep the loop spinning.
+  reject_one(listener);
+}
+
+// A connection that cannot be taken keeps the listener readable, and so would keep the loop spinning.
+void Acceptor::reject_one(int listener) noexcept {
   if (spare_fd_ >= 0) ::close(spare_fd_);
-  const int unlucky = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (unlucky >= 0) ::close(unlucky);
+  const int rejected = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (rejected >= 0) ::close(rejected);
   spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 

@@ -1,11 +1,11 @@
 // Acceptor: takes connections from the listeners that all workers share, while this worker has use for them.
-// Gate     it accepts while it has a free handler; with none it leaves the connection to a sibling that has one,
-//          and only when there is no such sibling takes what its queue has room for. Over worker_connections it
-//          takes none.
-// Spread   a worker that holds clearly more connections than a sibling waits a moment before it accepts, so that
+// Gate     it accepts while it has a free handler. Without one it leaves the connection to a sibling that has one, and when
+//          there is no such sibling, takes what its queue has room for. Over worker_connections it takes none.
+// Spread   a worker that holds clearly more connections than a sibling waits a few milliseconds before it accepts, so that
 //          the sibling gets there first.
 // Herd     the listeners sit in an epoll set of their own with EPOLLEXCLUSIVE, so a connection wakes one worker.
-// Threads  whoever holds the baton.
+// Errors   open() returns them. Later ones are logged; where the kernel has no memory, it pauses.
+// Threads  whoever holds the baton; local_address(): any.
 #pragma once
 
 #include <uv.h>
@@ -22,50 +22,55 @@ namespace narwhal::worker {
 class Connection;
 class Loop;
 
-// The address a listener is bound to, as text; both empty for a Unix socket.
+// The address that a listener is bound to, as text; both are empty for a Unix socket.
 struct LocalAddress {
   std::string address, port;
 };
+
+// What a worker that stops accepting does about the connections that wait in the listeners' queues: other workers accept
+// them, or nobody else will and it takes them first.
+enum class Backlog : std::uint8_t { leave, take };
 
 class Acceptor {
  public:
   Acceptor(Loop& loop, const Seat& seat);
   Result<Done> open(const Seat& seat);
   void begin();
-  // Stops for good. `sweep`: first takes what waits.
-  void end(bool sweep);
-  // Something changed: a handler is free, a connection is gone, a tick has passed.
+  void end(Backlog backlog);  // for good
+  // Something has changed: a handler is free, a connection is gone, a tick has passed.
   void reconsider();
-  // Requests that siblings have given away: those nobody has taken yet. True when there was one.
+  // Takes requests that siblings have given away and nobody has taken yet. True when there was one.
   bool take_relayed();
-  // Of the listener at this place in the seat; valid for good, any thread.
+  // Of the listener at this place in the seat. Valid for good.
   const LocalAddress& local_address(std::size_t listener) const noexcept { return local_addresses_[listener]; }
   const Relay& relay() const noexcept { return relay_; }
   const Siblings& siblings() const noexcept { return siblings_; }
 
  private:
-  enum class Verdict { take, wait_a_moment, wait };
+  enum class Verdict : std::uint8_t { accept, delay, wait };
   static void on_readable(uv_poll_t* handle, int status, int events) noexcept;
-  static void on_moment(uv_timer_t* handle) noexcept;
+  static void on_timer(uv_timer_t* handle) noexcept;
   Verdict judge() const;
   void accept_some(unsigned count);
-  bool accept_one(std::size_t index);  // of listeners_
+  bool accept_one(std::size_t index);  // of listeners_; false: there is none to accept now
   void accept_failed(int listener, int reason);
-  Connection* connection_for(const Peer& peer) noexcept;  // null: no memory, which the log says
-  void rest() noexcept;
-  void listen(bool on);
+  void reject_one(int listener) noexcept;
+  Connection* connection_for(const Peer& peer) noexcept;  // null: no memory, which is logged
+  void pause() noexcept;
+  void start_listening();
+  void stop_listening();
 
   Loop& loop_;
   std::vector<int> listeners_;
   std::vector<LocalAddress> local_addresses_;
   Fd set_;
   uv_poll_t poll_{};
-  uv_timer_t moment_{};
+  uv_timer_t timer_{};  // of a delay or a pause
   Siblings siblings_;
   Relay relay_;
   bool open_ = false, begun_ = false, listening_ = false;
-  bool resting_ = false;  // until moment_ has passed
-  int spare_fd_ = -1;     // given up for a moment when descriptors run out, so that a client can be told
+  bool paused_ = false;  // until timer_ has run out
+  int spare_fd_ = -1;    // closed for a moment when descriptors run out, so that a connection can be taken and closed
 };
 
 }  // namespace narwhal::worker

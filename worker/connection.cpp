@@ -43,8 +43,8 @@ bool Connection::open(int fd) {
   // The request is often there already, and the client often has but one: it is read before the kernel is asked to
   // watch the socket, so that a connection for one request costs one registration less.
   reading_ = true;
-  loop_.unwatched(*this);
-  loop_.readable(*this);
+  loop_.dispatcher().add_unwatched(*this);
+  loop_.dispatcher().add_readable(*this);
   return true;
 }
 
@@ -52,12 +52,12 @@ void Connection::watch() {
   if (reading_ && state_ != State::closing) uv_read_start(&handle_.stream, on_alloc, on_readable);
 }
 
-void Connection::go_on_with(Buffer* bytes) noexcept {
+void Connection::continue_with(Buffer* bytes) noexcept {
   in_ = bytes;
   due_in(loop_.config().header_timeout);
   guarded([&] {
     process();
-    if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
+    if (out_ != nullptr && !holds_answer && state_ != State::closing) flush();
   });
 }
 
@@ -71,7 +71,7 @@ bool Connection::give_to_sibling(const Relay& relay) {
   const std::string_view rest = in_ != nullptr ? in_->view() : std::string_view();
   if (!relay.give(fd_, peer_, request, rest)) return false;
   exchange_ = nullptr;
-  loop_.retire_exchange(exchange);
+  loop_.exchanges().give_back(exchange);
   close();
   return true;
 }
@@ -81,19 +81,19 @@ void Connection::close() {
   state_ = State::closing;
   if (exchange_ != nullptr) {
     Exchange& exchange = *std::exchange(exchange_, nullptr);
-    loop_.abandon(exchange);
+    loop_.dispatcher().abandon(exchange);
   }
-  if (in_ != nullptr) loop_.pool().drop(std::exchange(in_, nullptr));
-  if (out_ != nullptr) loop_.pool().drop(std::exchange(out_, nullptr));
+  if (in_ != nullptr) loop_.buffers().drop(std::exchange(in_, nullptr));
+  if (out_ != nullptr) loop_.buffers().drop(std::exchange(out_, nullptr));
   Wheel::remove(*this);
   uv_close(&handle_.handle, [](uv_handle_t* handle) {
     auto* self = static_cast<Connection*>(handle->data);
     if (self->sending_ != nullptr) {
       for (Segment& segment : self->sending_->queue) discard(segment);
     }
-    self->loop_.free_connection(self);
+    self->loop_.connections().free(self);
   });
-  loop_.connection_gone();
+  loop_.connections().removed();
 }
 
 // ---- time ----
@@ -155,17 +155,13 @@ void Connection::lose(const char* why) {
 // A call on its socket has failed: with a client that has left that is every day's, and otherwise the server's trouble.
 void Connection::lose_to(int reason) {
   if (reason == ENOMEM || reason == ENOBUFS) {
-    log::error("the connection of {} is dropped: {}", client_text(), std::strerror(reason));
+    log::error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
   }
   lose(std::strerror(reason));
 }
 
-std::string_view Connection::client_text() const noexcept {
-  return peer_.family == Peer::Family::local ? "a client" : peer_.text();
-}
-
 void Connection::out_of_memory() noexcept {
-  log::error("the connection of {} is dropped: out of memory", client_text());
+  log::error("the connection of {} is dropped: out of memory", peer_.log_name());
   discard_all(loop_.segments());
   if (state_ != State::closing) reset();
 }
@@ -206,7 +202,7 @@ void Connection::on_alloc(uv_handle_t*, size_t, uv_buf_t* out) noexcept { *out =
 
 void Connection::on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t*) noexcept {
   auto* self = static_cast<Connection*>(stream->data);
-  if (status == UV_ENOBUFS) return self->loop_.readable(*self);
+  if (status == UV_ENOBUFS) return self->loop_.dispatcher().add_readable(*self);
   if (status < 0) self->lose(uv_err_name(static_cast<int>(status)));
 }
 
@@ -225,7 +221,7 @@ bool Connection::read_once() {
   char* into = loop_.scratch();
   std::size_t room = Loop::scratch_bytes;
   if (state_ != State::lingering && (state_ != State::body || in_ != nullptr)) {
-    if (in_ == nullptr) in_ = loop_.pool().take();
+    if (in_ == nullptr) in_ = loop_.buffers().take();
     into = in_->tail();
     room = in_->room();
   }
@@ -235,7 +231,7 @@ bool Connection::read_once() {
     return static_cast<std::size_t>(count) == room;
   }
   const int reason = errno;
-  if (in_ != nullptr && in_->size() == 0) loop_.pool().drop(std::exchange(in_, nullptr));
+  if (in_ != nullptr && in_->size() == 0) loop_.buffers().drop(std::exchange(in_, nullptr));
   if (count == 0) {
     pause_reading();
     got_end();
@@ -246,7 +242,7 @@ bool Connection::read_once() {
 }
 
 void Connection::got_bytes(std::size_t count) {
-  loop_.count_in(count);
+  loop_.counters().bytes_received(count);
   take_bytes(count);
   // Nothing reads a full buffer on: reading goes on when the requests in it have been answered.
   if (state_ != State::closing && in_ != nullptr && in_->room() == 0) pause_reading();
@@ -267,10 +263,10 @@ void Connection::take_bytes(std::size_t count) {
       return;
     }
     if (state_ != State::handling || consumed == count) return;
-    in_ = loop_.pool().take();  // the next request has begun behind the body
+    in_ = loop_.buffers().take();  // the next request has begun behind the body
     const std::string_view rest = bytes.substr(consumed);
     if (rest.size() > in_->room()) {
-      loop_.pool().drop(std::exchange(in_, nullptr));
+      loop_.buffers().drop(std::exchange(in_, nullptr));
       in_ = BufferPool::make(rest.size());
     }
     std::memcpy(in_->tail(), rest.data(), rest.size());
@@ -283,7 +279,7 @@ void Connection::take_bytes(std::size_t count) {
     if (sending_ != nullptr) return;  // the answer before this one is still leaving
     if (first) due_in(loop_.config().header_timeout);
     process();
-    if (out_ != nullptr && !unflushed && state_ != State::closing) flush();
+    if (out_ != nullptr && !holds_answer && state_ != State::closing) flush();
   } else if (state_ == State::body) {
     process_body();
   }
@@ -314,7 +310,7 @@ void Connection::process() {
   while (state_ == State::head && in_ != nullptr && in_->size() != 0) {
     if (!process_head()) break;
   }
-  if (in_ != nullptr && in_->size() == 0 && state_ != State::body) loop_.pool().drop(std::exchange(in_, nullptr));
+  if (in_ != nullptr && in_->size() == 0 && state_ != State::body) loop_.buffers().drop(std::exchange(in_, nullptr));
 }
 
 bool Connection::take_proxy_header() {
@@ -344,23 +340,23 @@ void Connection::fit_buffer() {
   Buffer* fitting = BufferPool::make(capacity);
   std::memcpy(fitting->bytes(), in_->bytes() + in_->begin, size);
   fitting->end = static_cast<std::uint32_t>(size);
-  loop_.pool().drop(std::exchange(in_, fitting));
+  loop_.buffers().drop(std::exchange(in_, fitting));
 }
 
 bool Connection::process_head() {
-  Exchange& exchange = *loop_.new_exchange(*this);
+  Exchange& exchange = loop_.exchanges().take(*this);
   exchange_ = &exchange;
   const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
   if (fed.status == protocol::Status::need_more) {
     scanned_ = static_cast<std::uint32_t>(fed.scanned);
     exchange_ = nullptr;
-    loop_.retire_exchange(exchange);
+    loop_.exchanges().give_back(exchange);
     fit_buffer();
     return false;
   }
   if (fed.status == protocol::Status::refused) {
     exchange_ = nullptr;
-    loop_.retire_exchange(exchange);
+    loop_.exchanges().give_back(exchange);
     refuse(fed.http_status, fed.fault);
     return false;
   }
@@ -375,7 +371,7 @@ bool Connection::process_head() {
   exchange.peer = peer_;
   exchange.started = loop_.turn_time();
   exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
-  exchange.mount = loop_.route(exchange.head);
+  exchange.mount = loop_.mounts().route(exchange.head.path);
   Wheel::clear(*this);
   if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
     if (const protocol::Refusal refusal = loop_.proxy_policy().apply(exchange.head, peer_, exchange.client)) {

@@ -31,7 +31,7 @@ class Connection : public WheelEntry {
   bool open(int fd);
   void expect_proxy_header() noexcept { proxy_header_due_ = true; }  // before the first request
   // Goes on with what a sibling has read and not answered; takes the buffer over.
-  void go_on_with(Buffer* bytes) noexcept;
+  void continue_with(Buffer* bytes) noexcept;
   // The request in hand waits for a handler: gives it away, with the socket. False: it stays.
   bool give_to_sibling(const Relay& relay);
   // The loop is being retired: idle connections get until `grace` from now to say something.
@@ -39,7 +39,7 @@ class Connection : public WheelEntry {
   void close();             // now; an answer in the making is dropped
   void expired() noexcept;  // the wheel's hand has come to it
 
-  void read_now() noexcept;  // the loop's answer to Loop::readable()
+  void read_now() noexcept;  // its turn has come: see Dispatcher::add_readable()
   // The answer of the exchange in hand has bytes, or has ended.
   void take_answer(Exchange& exchange, Push push) noexcept;
   void take_part(Exchange& exchange, Push push) noexcept;  // the same, of one that goes on
@@ -58,9 +58,10 @@ class Connection : public WheelEntry {
     return exchange_ == nullptr && in_ == nullptr && out_ == nullptr && sending_ == nullptr;
   }
   void watch();  // what open() has put off
-  // Places in the loop's lists: answers held back, sockets with something to read, and those it does not watch yet.
-  Connection *next_unflushed = nullptr, *next_readable = nullptr, *next_unwatched = nullptr;
-  bool unflushed = false, readable = false, unwatched = false, closed = false;
+  // Places in lists (connection_list.hpp): sockets with something to read, those not yet watched, and answers held back.
+  Connection *next_readable = nullptr, *next_unwatched = nullptr, *next_holding = nullptr;
+  bool is_readable = false, is_unwatched = false, holds_answer = false;
+  bool closed = false;  // its handle too
 
  private:
   enum class State : std::uint8_t { head, body, handling, lingering, closing };
@@ -88,7 +89,6 @@ class Connection : public WheelEntry {
   }
   void out_of_memory() noexcept;
   void lose_to(int reason);
-  std::string_view client_text() const noexcept;
   void pass_on(Exchange& exchange, Push push);
   void begin_sending();
 

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds linger_limit{2};  // for the client to read our l
 void Connection::refuse(int status, std::string_view fault) {
   if (status != 404 && status != 503) {
     log::warning("Invalid request from ip={}: {}", peer_.text(), fault);
-    loop_.count_refused();
+    loop_.counters().request_refused();
   }
   if (answering_) {  // a second head would be taken for more of the body
     log_refusal(status, 0);
@@ -28,7 +28,7 @@ void Connection::refuse(int status, std::string_view fault) {
 
 // What is refused before it is a request has an exchange all the same: the logs tell of it what can be told.
 void Connection::begin_refused() {
-  exchange_ = loop_.new_exchange(*this);
+  exchange_ = &loop_.exchanges().take(*this);
   exchange_->peer = peer_;
   exchange_->started = loop_.turn_time();
   protocol::decode_request_line(in_ != nullptr ? in_->view() : std::string_view(), exchange_->head);
@@ -36,9 +36,7 @@ void Connection::begin_refused() {
 
 // Its answer is the host's own, whatever a handler may still be making of the exchange.
 void Connection::log_refusal(int status, std::uint64_t body_bytes) {
-  const Instant now = loop_.turn_time();
-  loop_.count_answer(status, exchange_->started, now);
-  loop_.log_access(*exchange_, {.status = status, .body_bytes = body_bytes, .own = false}, now);
+  loop_.record_answer(*exchange_, {.status = status, .body_bytes = body_bytes, .own = false});
 }
 
 // A short plain answer to the exchange in hand, the last one on this connection.
@@ -66,7 +64,7 @@ void Connection::answer_plain(int status, std::string_view text) {
   }
   log_refusal(status, is_head ? 0 : text.size() + 1);
   Exchange& exchange = *std::exchange(exchange_, nullptr);
-  loop_.abandon(exchange);
+  loop_.dispatcher().abandon(exchange);
   chunks_.reset();
   state_ = State::handling;
   close_after_ = true;
@@ -118,7 +116,7 @@ void Connection::pass_on(Exchange& exchange, Push push) {
 void Connection::take_part(Exchange& exchange, Push push) noexcept {
   if (push != Push::gather || sending_ != nullptr) return take_answer(exchange, push);
   exchange.gathered = true;
-  loop_.unflushed(*this);
+  loop_.dispatcher().hold_answer(*this);
 }
 
 void Connection::flush_held() noexcept {
@@ -138,7 +136,7 @@ void Connection::discard_all(std::vector<Segment>& segments) noexcept {
 // The exchange's bytes go behind those of the answer before it, so that one write takes both.
 // False: the connection was lost.
 bool Connection::append_out(Exchange& exchange) {
-  const auto drop = [this](Buffer* buffer) { loop_.pool().drop(buffer); };
+  const auto drop = [this](Buffer* buffer) { loop_.buffers().drop(buffer); };
   std::unique_ptr<Buffer, decltype(drop)> answer(std::exchange(exchange.out, nullptr), drop);
   if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) return false;
   if (out_ == nullptr) {
@@ -151,9 +149,7 @@ bool Connection::append_out(Exchange& exchange) {
 }
 
 void Connection::end_exchange(Exchange& exchange) {
-  const Instant now = loop_.turn_time();
-  loop_.count_answer(exchange.status(), exchange.started, now);
-  loop_.log_access(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()}, now);
+  loop_.record_answer(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()});
   const bool body_unread = state_ == State::body;
   const bool cut = exchange.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
@@ -161,7 +157,7 @@ void Connection::end_exchange(Exchange& exchange) {
   answering_ = false;
   exchange.ended = true;
   exchange.connection = nullptr;
-  loop_.retire_exchange(exchange);
+  loop_.exchanges().give_back(exchange);
   if (!keep) {
     close_after_ = true;
     cut_ = cut;
@@ -184,9 +180,9 @@ void Connection::next_request() {
   resume_reading();
   // A half-closed client has sent all it will: what is not whole by now never will be.
   const bool never_whole = end_seen_ && (state_ == State::head || state_ == State::body);
-  if (exchange_ != nullptr && out_ != nullptr && !never_whole) return loop_.unflushed(*this);
-  if (out_ != nullptr && !never_whole && loop_.gathers_answers()) {
-    loop_.unflushed(*this);
+  if (exchange_ != nullptr && out_ != nullptr && !never_whole) return loop_.dispatcher().hold_answer(*this);
+  if (out_ != nullptr && !never_whole && loop_.dispatcher().gathers_answers()) {
+    loop_.dispatcher().hold_answer(*this);
   } else if (out_ != nullptr) {
     flush();
   }
@@ -199,7 +195,7 @@ void Connection::next_request() {
 
 bool Connection::reserve_out(std::size_t bytes) {
   if (out_ != nullptr && out_->room() < bytes && !send_out(true)) return false;
-  if (out_ == nullptr) out_ = bytes <= BufferPool::usual_capacity ? loop_.pool().take() : BufferPool::make(bytes);
+  if (out_ == nullptr) out_ = bytes <= BufferPool::usual_capacity ? loop_.buffers().take() : BufferPool::make(bytes);
   return true;
 }
 
@@ -212,7 +208,7 @@ void Connection::part() {
   state_ = State::lingering;
   body_left_ = 0;
   untaken_ = 0;
-  if (in_ != nullptr) loop_.pool().drop(std::exchange(in_, nullptr));
+  if (in_ != nullptr) loop_.buffers().drop(std::exchange(in_, nullptr));
   loop_.wheel().set(*this, loop_.now() + linger_limit);
   resume_reading();
 }

@@ -50,7 +50,7 @@ bool Connection::begin_body() {
   }
   if (exchange.mount != nullptr && exchange.mount->streams_body()) {
     exchange.expect_body();
-    loop_.make_ready(exchange);
+    loop_.dispatcher().make_ready(exchange);
   } else {
     contained_ = !chunked && body_left_ <= in_->capacity - in_->begin;
   }
@@ -87,7 +87,7 @@ bool Connection::process_body() {
   if (in_ == nullptr || state_ == State::closing || state_ == State::lingering) return false;
   in_->begin += static_cast<std::uint32_t>(consumed);
   // From here on the body comes through the loop's scratch memory.
-  if (more || in_->size() == 0) loop_.pool().drop(std::exchange(in_, nullptr));
+  if (more || in_->size() == 0) loop_.buffers().drop(std::exchange(in_, nullptr));
   return true;
 }
 
@@ -149,7 +149,7 @@ std::size_t Connection::read_body_into(char* buffer, std::size_t size) noexcept 
   const ssize_t count = raw_read(fd_, buffer, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_left_)));
   if (count <= 0) return 0;
   const auto got = static_cast<std::size_t>(count);
-  loop_.count_in(got);
+  loop_.counters().bytes_received(got);
   bool taken = false;
   guarded([&] { taken = body_moves(got); });  // else it is refused
   if (!taken) return 0;
@@ -172,7 +172,7 @@ void Connection::body_complete() {
       exchange_->head.framing != protocol::Framing::none) {
     exchange_->end_body();  // its handler is at it already
   } else {
-    loop_.make_ready(*exchange_);
+    loop_.dispatcher().make_ready(*exchange_);
   }
 }
 

@@ -35,7 +35,7 @@ void Connection::account(const Segment& segment, std::uint64_t bytes) {
 }
 
 void Connection::sent_now(std::size_t bytes) {
-  loop_.count_out(bytes);
+  loop_.counters().bytes_sent(bytes);
   if (sending_ != nullptr) sending_->handed += bytes;
 }
 
@@ -46,17 +46,17 @@ bool Connection::send_out(bool more) {
     const ssize_t sent =
         raw_send(fd_, buffer->bytes() + buffer->begin, buffer->size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (sent == static_cast<ssize_t>(buffer->size())) {
-      loop_.count_out(buffer->size());
-      loop_.pool().drop(buffer);
+      loop_.counters().bytes_sent(buffer->size());
+      loop_.buffers().drop(buffer);
       return true;
     }
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-      loop_.pool().drop(buffer);
+      loop_.buffers().drop(buffer);
       lose_to(errno);
       return false;
     }
     if (sent > 0) {
-      loop_.count_out(static_cast<std::size_t>(sent));
+      loop_.counters().bytes_sent(static_cast<std::size_t>(sent));
       buffer->begin += static_cast<std::uint32_t>(sent);
     }
   }
@@ -72,7 +72,7 @@ bool Connection::send_out(bool more) {
 void Connection::send_segments(std::vector<Segment>& segments, Push push) {
   std::uint64_t bytes = 0;
   for (const Segment& segment : segments) bytes += segment.data == nullptr ? held_bytes_max + 1 : segment.size;
-  const bool held = push == Push::hold || (push == Push::soon && loop_.gathers_answers());
+  const bool held = push == Push::hold || (push == Push::soon && loop_.dispatcher().gathers_answers());
   if (held && sending_ == nullptr && bytes != 0 && bytes <= held_bytes_max) {
     if (!reserve_out(bytes)) return discard_all(segments);
     for (Segment& segment : segments) {
@@ -81,7 +81,7 @@ void Connection::send_segments(std::vector<Segment>& segments, Push push) {
     }
     if (exchange_ != nullptr) exchange_->sent(bytes);
     discard_all(segments);
-    loop_.unflushed(*this);
+    loop_.dispatcher().hold_answer(*this);
     return;
   }
   Segment* first = segments.data();
@@ -254,7 +254,7 @@ void Connection::wrote_rest(int status) {
       segment.data += bytes;
       segment.size -= bytes;
     }
-    loop_.count_out(bytes);
+    loop_.counters().bytes_sent(bytes);
     account(segment, bytes);
     if (segment.size != 0) continue;
     discard(segment);

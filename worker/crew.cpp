@@ -135,6 +135,7 @@ void Crew::tend(Member& me) {
       }
     }
     work_.settle();
+    work_.prepare_to_leave();
     if (work_.finished() && !news_.load(std::memory_order_acquire)) {
       const std::lock_guard lock(mutex_);
       leaving_ = true;

@@ -34,11 +34,12 @@ class Crew {
    public:
     virtual ~Work() = default;
     enum class Turn : bool { waits, passes };
-    virtual void turn(Turn) = 0;                    // [baton] one turn of the loop; `waits` when there is nothing to do
-    virtual Task* next_ready() = 0;                 // [baton] a complete request, oldest first, or null
-    virtual void put_back(Task&) = 0;               // [baton] what next_ready() gave last
-    virtual void settle() = 0;                      // [baton] send what was held back; before waiting or parting
-    virtual bool finished() = 0;                    // [baton] nothing is left to do: everybody leaves
+    virtual void turn(Turn) = 0;          // [baton] one turn of the loop; `waits` when there is nothing to do
+    virtual Task* next_ready() = 0;       // [baton] a complete request, oldest first, or null
+    virtual void put_back(Task&) = 0;     // [baton] what next_ready() gave last
+    virtual void settle() = 0;            // [baton] send what was held back; before waiting or parting
+    virtual void prepare_to_leave() = 0;  // [baton] before finished(): may end the process, if all else is stuck
+    virtual bool finished() const = 0;    // [baton] nothing is left to do: everybody leaves
     virtual void completed(Task&, int result) = 0;  // [baton] after handle()
     // On a handler's thread.
     struct Place {
@@ -46,11 +47,11 @@ class Crew {
       bool has_waited;  // since next_ready()
     };
     virtual int handle(Task&, unsigned member, Place place) noexcept = 0;
-    virtual bool is_inline(const Task&) = 0;           // [baton]
-    virtual bool expected_slow(const Task&) = 0;       // [baton] worth a thread switch
-    virtual void wake() noexcept = 0;                  // any thread: makes turn() return
-    virtual bool thread_started(unsigned member) = 0;  // on that thread, first; false: cannot serve
-    virtual void thread_ends(unsigned member) = 0;     // on that thread, last
+    virtual bool is_inline(const Task&) const = 0;      // [baton]
+    virtual bool expected_slow(const Task&) const = 0;  // [baton] worth a thread switch
+    virtual void wake() noexcept = 0;                   // any thread: makes turn() return
+    virtual bool thread_started(unsigned member) = 0;   // on that thread, first; false: cannot serve
+    virtual void thread_ends(unsigned member) = 0;      // on that thread, last
   };
 
   Crew(Work& work, unsigned threads, std::chrono::milliseconds inline_patience);

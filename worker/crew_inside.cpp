@@ -29,7 +29,7 @@ bool Crew::begin_tending() noexcept {
 
 void Crew::turn(Work::Turn turn) noexcept {
   work_.settle();
-  work_.finished();  // never, but a worker that has to go leaves there
+  work_.prepare_to_leave();
   work_.turn(turn);
 }
 

@@ -55,7 +55,7 @@ void Exchange::fill_request() {
   request_.peer = {peer.address, peer.text_size};
   request_.peer_port = peer.port;
   request_.client = abi(client_address());
-  const LocalAddress& local = loop_.local_address(peer.listener);
+  const LocalAddress& local = loop_.acceptor().local_address(peer.listener);
   request_.listener = {local.address.data(), local.address.size()};
   request_.listener_port = {local.port.data(), local.port.size()};
   request_.field_count = static_cast<std::uint32_t>(head.fields.size());

@@ -96,7 +96,7 @@ void Exchange::hand_over(Push push, Last last) noexcept {
     handover_ended_ = last == Last::yes;
     if (!direct && posted.exchange(true, std::memory_order_acq_rel)) return;
   }
-  if (!direct) return loop.post_marked(*this);
+  if (!direct) return loop.posts().post_marked(*this);
   const bool overdue = loop.overdue(handler_called, now);
   {
     const Release in_the_end(loop.crew());
@@ -159,7 +159,7 @@ void Exchange::come_by() {
 }
 
 void Exchange::ask_for_more_body() {
-  if (!on_handler_thread() || !loop_.crew().reclaim()) return loop_.post(*this);
+  if (!on_handler_thread() || !loop_.crew().reclaim()) return loop_.posts().post(*this);
   const Release in_the_end(loop_.crew());
   if (connection != nullptr) connection->resume_body();
 }

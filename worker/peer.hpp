@@ -27,6 +27,8 @@ struct Peer {
   void become(const IpAddress& source, std::uint16_t source_port) noexcept;
   // Without the port; empty for a Unix socket.
   std::string_view text() const noexcept { return {address, text_size}; }
+  // How a line of the log names it.
+  std::string_view log_name() const noexcept { return text_size == 0 ? "a client of a Unix socket" : text(); }
 };
 
 }  // namespace narwhal::worker

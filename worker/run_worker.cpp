@@ -40,8 +40,8 @@ class MasterLine {
           [](uv_signal_t* handle, int number) { static_cast<MasterLine*>(handle->data)->got_signal(number); },
           signals[index]);
     }
-    loop_.stuck_context = this;
-    loop_.on_stuck = [](void* context) { static_cast<MasterLine*>(context)->say(Report::stuck); };
+    loop_.deadlines().stuck_context = this;
+    loop_.deadlines().on_stuck = [](void* context) { static_cast<MasterLine*>(context)->say(Report::stuck); };
   }
 
   void say(Report report, std::string_view text = {}, int code = 0) {
@@ -60,12 +60,12 @@ class MasterLine {
       if (received.status == Received::Status::gone) {
         uv_poll_stop(&poll_);
         log::warning("The master is gone: worker (pid:{}) leaves", ::getpid());
-        loop_.retire(true);
+        loop_.retire(Backlog::take);
         return loop_.leave_within(orphan_limit);
       }
       switch (static_cast<Order>(received.record.kind)) {
         case Order::accept: loop_.begin_accepting(); break;
-        case Order::drain: loop_.retire(received.record.code != 0); break;
+        case Order::drain: loop_.retire(received.record.code != 0 ? Backlog::take : Backlog::leave); break;
         case Order::quit: loop_.quit(); break;
         case Order::error_log:
         case Order::access_log: loop_.follow(static_cast<Order>(received.record.kind), received.fd); break;
@@ -76,7 +76,7 @@ class MasterLine {
 
   void got_signal(int number) {
     if (number == SIGTERM) {
-      loop_.retire(false);
+      loop_.retire(Backlog::leave);
     } else {
       loop_.quit();
     }
@@ -152,9 +152,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   line.say(Report::ready);
   // An exception that came out here would take the loop away from under the threads that are still at it.
   [&loop]() noexcept { loop.crew().run(); }();
-  for (const auto& mount : loop.mounts()) {
-    if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
-  }
+  loop.mounts().end_worker();
   log::info("Worker exiting (pid: {})", ::getpid());
   std::fflush(nullptr);  // what plugins have printed
   // Not exit(): static destructors of plugins would run beside threads of theirs that are still alive.

@@ -76,8 +76,8 @@ class FakeLoop final : public Crew::Work {
   }
 
   // ---- what was seen ----
-  std::atomic<int> submitted{0}, completions{0}, broken{0}, too_many{0}, wrong_thread{0}, thread_starts{0},
-      thread_ends_seen{0};
+  std::atomic<int> submitted{0}, completions{0}, too_many{0}, wrong_thread{0}, thread_starts{0}, thread_ends_seen{0};
+  mutable std::atomic<int> broken{0};
   std::atomic<int> turns{0}, settles{0}, most_at_once{0};
   std::atomic<bool> refuse_thread{false};
   std::function<void(Job&)> on_completed;  // [baton]
@@ -118,7 +118,8 @@ class FakeLoop final : public Crew::Work {
     const Held held(*this);
     ++settles;
   }
-  bool finished() override {
+  void prepare_to_leave() override { const Held held(*this); }
+  bool finished() const override {
     const Held held(*this);
     if (!stopping_ || !ready_.empty()) return false;
     {
@@ -156,11 +157,11 @@ class FakeLoop final : public Crew::Work {
     job.ended = Clock::now();
     return result;
   }
-  bool is_inline(const Task& task) override {
+  bool is_inline(const Task& task) const override {
     const Held held(*this);
     return job_of(task).is_inline;
   }
-  bool expected_slow(const Task& task) override {
+  bool expected_slow(const Task& task) const override {
     const Held held(*this);
     return job_of(task).slow;
   }
@@ -178,7 +179,7 @@ class FakeLoop final : public Crew::Work {
  private:
   class Held {
    public:
-    explicit Held(FakeLoop& loop) : loop_(loop) {
+    explicit Held(const FakeLoop& loop) : loop_(loop) {
       // Relaxed, so that the check itself orders nothing between threads.
       if (loop_.holders_.fetch_add(1, std::memory_order_relaxed) != 0)
         loop_.broken.fetch_add(1, std::memory_order_relaxed);
@@ -187,7 +188,7 @@ class FakeLoop final : public Crew::Work {
     ~Held() { loop_.holders_.fetch_sub(1, std::memory_order_relaxed); }
 
    private:
-    FakeLoop& loop_;
+    const FakeLoop& loop_;
   };
   void order(Job& job) {
     const std::lock_guard lock(mutex_);
@@ -200,12 +201,12 @@ class FakeLoop final : public Crew::Work {
 
   const unsigned threads_;
   const std::thread::id main_ = std::this_thread::get_id();
-  std::atomic<int> holders_{0}, running_{0};
+  mutable std::atomic<int> holders_{0}, running_{0};
   std::atomic<bool> stopping_{false};
-  unsigned long touched_ = 0;  // [baton] not atomic: that is the check
+  mutable unsigned long touched_ = 0;  // [baton] not atomic: that is the check
   std::deque<Job*> ready_;     // [baton]
 
-  std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wakes_, delivers_;
   bool woken_ = false;
   std::vector<Job*> arrivals_, wanted_;

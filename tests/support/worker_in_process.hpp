@@ -109,10 +109,11 @@ class InProcess {
     static auto& kept = *new std::vector<std::unique_ptr<Loop>>;  // reachable for ever, so that no leak is reported
     kept.push_back(std::make_unique<Loop>(seat, mounts()));
     Loop& loop = *kept.back();
-    loop.stuck_context = this;
-    loop.on_stuck = [](void* self) { ++static_cast<InProcess*>(self)->stuck; };
+    loop.deadlines().stuck_context = this;
+    loop.deadlines().on_stuck = [](void* self) { ++static_cast<InProcess*>(self)->stuck; };
     stop_.data = &loop;
-    uv_async_init(loop.uv(), &stop_, [](uv_async_t* async) { static_cast<Loop*>(async->data)->retire(false); });
+    uv_async_init(loop.uv(), &stop_,
+                  [](uv_async_t* async) { static_cast<Loop*>(async->data)->retire(Backlog::leave); });
     const bool started = loop.crew().start();
     loop.begin_accepting();
     serving.set_value();

@@ -56,7 +56,7 @@ class Answered_exchange {
     REQUIRE(exchange_.run(0) == NARWHAL_OK);
   }
   ~Answered_exchange() {
-    if (exchange_.out != nullptr) idle_loop().pool().drop(std::exchange(exchange_.out, nullptr));
+    if (exchange_.out != nullptr) idle_loop().buffers().drop(std::exchange(exchange_.out, nullptr));
     exchange_.reset();
   }
   Exchange& exchange() { return exchange_; }

@@ -1,0 +1,45 @@
+// Counters: what this worker has done, added up on the scoreboard.
+// Units    connections, requests, bytes; how long requests took, as powers of two of microseconds.
+// Threads  whoever holds the baton. It is the slot's only writer, so a plain load and store is enough, without the bus lock
+//          of an atomic addition. Anybody reads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/clock.hpp"
+#include "core/scoreboard.hpp"
+
+namespace narwhal::worker {
+
+class Counters {
+ public:
+  explicit Counters(WorkerSlot& slot) noexcept : slot_(slot) {}  // which outlives this
+
+  void connection_accepted() noexcept { add(slot_.accepted); }
+  void bytes_received(std::size_t bytes) noexcept { add(slot_.bytes_in, bytes); }
+  void bytes_sent(std::size_t bytes) noexcept { add(slot_.bytes_out, bytes); }
+  void request_refused() noexcept { add(slot_.refused); }        // not valid, or over a limit
+  void request_overloaded() noexcept { add(slot_.overloaded); }  // no room in the queue: 503
+  void request_timed_out() noexcept { add(slot_.timed_out); }    // its handler passed `timeout`
+  void request_answered(int status, Instant started, Instant now) noexcept {
+    using namespace std::chrono_literals;
+    add(slot_.requests);
+    add(slot_.status_class[status / 100 % 6]);
+    const auto microseconds = static_cast<std::uint64_t>(now > started ? (now - started) / 1us : 0);
+    const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
+    add(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)]);
+  }
+
+ private:
+  static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+
+  WorkerSlot& slot_;
+};
+
+}  // namespace narwhal::worker

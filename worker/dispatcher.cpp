@@ -1,0 +1,242 @@
+#include "worker/dispatcher.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/crash.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+constexpr std::chrono::milliseconds relief_every{5};  // how often waiting requests are offered to siblings
+
+}  // namespace
+
+Dispatcher::Dispatcher(Loop& loop)
+    : loop_(loop), readable_(loop.connections()), unwatched_(loop.connections()), held_answers_(loop.connections()) {}
+
+void Dispatcher::open() {
+  uv_timer_init(loop_.uv(), &relief_);
+  relief_.data = this;
+}
+
+void Dispatcher::turn(Turn turn) {
+  loop_.run_events(turn == Turn::waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  take_posts();
+}
+
+void Dispatcher::wake() noexcept { loop_.posts().wake(); }
+
+// ---- which request is next ----
+
+void Dispatcher::make_ready(Exchange& exchange) {
+  const Crew& crew = loop_.crew();
+  if (exchange.refusal == 0 && crew.waiting() + ready_count_ >= loop_.config().queue_size + crew.free_handlers() &&
+      !exchange.mount->is_inline()) {
+    loop_.counters().request_overloaded();
+    exchange.refusal = 503;
+  }
+  if (exchange.out == nullptr) exchange.out = loop_.buffers().take();
+  exchange.queued = true;
+  ready_.add(exchange);
+  ++ready_count_;
+}
+
+// Reads sockets until there is one.
+Exchange* Dispatcher::take_ready() {
+  while (true) {
+    if (Exchange* const exchange = ready_.take()) {
+      --ready_count_;
+      exchange->queued = false;
+      return exchange;
+    }
+    Connection* const connection = readable_.take();
+    if (connection == nullptr) return nullptr;
+    connection->read_now();
+  }
+}
+
+Exchange* Dispatcher::next_ready() {
+  while (Exchange* const exchange = take_ready()) {
+    if (exchange->gone()) {
+      loop_.exchanges().give_back(*exchange);
+    } else if (exchange->refusal != 0) {
+      exchange->answer_refusal();
+      exchange->connection->take_answer(*exchange, Push::now);
+    } else {
+      exchange->handled = true;
+      exchange->handler_called = loop_.turn_time();
+      return exchange;
+    }
+  }
+  return nullptr;
+}
+
+void Dispatcher::put_back(Task& task) {
+  Exchange& exchange = exchange_of(task);
+  exchange.handled = false;
+  exchange.queued = true;
+  ready_.put_back(exchange);
+  ++ready_count_;
+}
+
+unsigned Dispatcher::free_handlers() const noexcept {
+  const unsigned free = loop_.crew().free_handlers();
+  return free > ready_count_ ? free - ready_count_ : 0;
+}
+
+// Requests that have waited a while for a handler of this worker go to a sibling that has one to spare.
+void Dispatcher::relieve() {
+  Acceptor& acceptor = loop_.acceptor();
+  if (!acceptor.siblings().look().any_free) return;
+  Task::List waiting = loop_.crew().take_waiting(), staying;
+  const Instant now = narwhal::now();
+  while (Task* const task = waiting.take()) {
+    Exchange& exchange = exchange_of(*task);
+    const bool waited = exchange.started + relief_every / 2 <= now;
+    if (exchange.gone()) {
+      loop_.exchanges().give_back(exchange);
+    } else if (!waited || !exchange.connection->give_to_sibling(acceptor.relay())) {
+      staying.add(exchange);
+    }
+  }
+  loop_.crew().enqueue_again(staying);
+}
+
+// ---- what a handler comes to ----
+
+int Dispatcher::handle(Task& task, unsigned member, Place place) noexcept {
+  Exchange& exchange = exchange_of(task);
+  if (place.has_waited) exchange.handler_called = narwhal::now();
+  if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
+  exchange.fill_request();
+  loop_.deadlines().enter(member, exchange);
+  const int result = exchange.run(member);
+  if (!place.with_baton) exchange.handler_returned = narwhal::now();
+  loop_.deadlines().leave(member);
+  return result;
+}
+
+void Dispatcher::completed(Task& task, int result) {
+  Exchange& exchange = exchange_of(task);
+  const Instant now = loop_.refresh_turn_time();
+  note_duration(exchange, now);
+  exchange.returned = true;
+  if (exchange.timed_out) loop_.deadlines().stuck_returned();
+  if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) return defer(exchange);
+  exchange.end_for_handler(result);
+  if (exchange.connection != nullptr) {
+    exchange.connection->take_answer(exchange, Push::soon);
+  } else {
+    loop_.exchanges().give_back(exchange);
+  }
+  if (held_answers_.overdue(now)) held_answers_.flush();
+}
+
+// Counted until its handler returned, not until the loop learned of it: that may be late because the loop has to wait for a
+// processor.
+void Dispatcher::note_duration(Exchange& exchange, Instant now) {
+  Mount& mount = *exchange.mount;
+  const Instant end = exchange.handler_returned != unset ? exchange.handler_returned : now;
+  const auto took = std::min(exchange.longest_stretch(end), Mount::slow_cut);
+  mount.usual += (took - mount.usual) / 16;
+  held_answers_.handler_returned(mount.usual);
+}
+
+void Dispatcher::defer(Exchange& exchange) {
+  exchange.deferred = true;
+  // Its client may have left before it was known that this one is deferred.
+  const bool left = exchange.connection != nullptr && exchange.connection->end_seen() && !exchange.answer_ended();
+  if (left) {
+    exchange.connection->close();
+  } else if (exchange.gone()) {
+    cancel(exchange);
+  }
+  take_answer(exchange);
+}
+
+// What becomes of the exchange depends on where it is: with nobody, with a handler, or deferred.
+void Dispatcher::abandon(Exchange& exchange) {
+  const bool with_plugin = exchange.handled && (!exchange.returned || (exchange.deferred && !exchange.ended));
+  exchange.set_gone();
+  if (!with_plugin) {
+    if (!exchange.queued) loop_.exchanges().give_back(exchange);  // else next_ready() or the crew drop it
+    return;
+  }
+  if (exchange.deferred) cancel(exchange);
+}
+
+// Notifies the plugin, unless it has ended the exchange already and may have forgotten it.
+void Dispatcher::cancel(Exchange& exchange) {
+  if (exchange.mount->plugin.cancel == nullptr || exchange.answer_ended()) return;
+  exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
+}
+
+void Dispatcher::take_posts() {
+  Posts::Queue posts = loop_.posts().take();
+  while (Exchange* const exchange = posts.take()) {
+    exchange->posted.store(false, std::memory_order_release);
+    if (exchange->retired) {
+      loop_.exchanges().give_back(*exchange);
+      continue;
+    }
+    if (exchange->connection != nullptr) exchange->connection->resume_body();
+    take_answer(*exchange);
+  }
+}
+
+// A deferred or streamed exchange has handed something over.
+void Dispatcher::take_answer(Exchange& exchange) {
+  if (exchange.connection != nullptr) return exchange.connection->take_answer(exchange, Push::now);
+  exchange.ended = exchange.drop_handover() || exchange.ended;
+  if (exchange.ended && exchange.returned) loop_.exchanges().give_back(exchange);
+}
+
+// ---- when answers leave ----
+
+void Dispatcher::hold_answer(Connection& connection) noexcept { held_answers_.add(connection, loop_.turn_time()); }
+
+bool Dispatcher::gathers_answers() const noexcept {
+  return held_answers_.handlers_are_slow() && (ready_count_ != 0 || !readable_.empty() || loop_.crew().waiting() != 0);
+}
+
+void Dispatcher::settle() {
+  held_answers_.flush();
+  while (Connection* const connection = unwatched_.take()) connection->watch();
+  loop_.flush_access_log();
+  const bool may_relieve = loop_.crew().waiting() != 0 && loop_.acceptor().relay().usable();
+  if (may_relieve && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
+    uv_timer_start(
+        &relief_, [](uv_timer_t* timer) { static_cast<Dispatcher*>(timer->data)->relieve(); }, relief_every.count(), 0);
+  }
+  loop_.publish_load();
+}
+
+// ---- the end ----
+
+bool Dispatcher::idle() const noexcept {
+  return loop_.crew().handling() == 0 && loop_.crew().waiting() == 0 && ready_.empty();
+}
+
+bool Dispatcher::finished() const { return loop_.may_leave() && idle(); }
+
+void Dispatcher::prepare_to_leave() {
+  if (!loop_.may_leave()) [[likely]]
+    return;
+  // The last worker of a generation leaves nothing in the relay.
+  if (!loop_.stopped() && loop_.acceptor().take_relayed()) return;
+  if (idle()) return;
+  const unsigned stuck = loop_.deadlines().stuck();
+  if (loop_.stopped() || (stuck != 0 && loop_.crew().handling() <= stuck)) loop_.leave_at_once();
+}
+
+bool Dispatcher::thread_started(unsigned member) {
+  register_thread(&loop_.slot().running[member]);
+  return loop_.mounts().enter_thread();
+}
+
+void Dispatcher::thread_ends(unsigned) { loop_.mounts().leave_thread(); }
+
+}  // namespace narwhal::worker

@@ -1,0 +1,73 @@
+// Dispatcher: which request is next, what becomes of it, and when answers leave: the loop's side of the crew.
+//   socket readable -> add_readable() -> next_ready() reads it -> make_ready() -> the crew runs its handler -> completed()
+// Overload   over the bound of the queue a request is answered 503, unless its plugin is inline. One that has waited for a
+//            handler is offered to a sibling that has one free (relay.hpp).
+// Errors     none of its own: what a request comes to is its answer.
+// Threads    whoever holds the baton, except where Crew::Work says otherwise.
+#pragma once
+
+#include <uv.h>
+
+#include "worker/connection_list.hpp"
+#include "worker/crew.hpp"
+#include "worker/held_answers.hpp"
+#include "worker/list.hpp"
+
+namespace narwhal::worker {
+
+class Loop;
+
+class Dispatcher final : public Crew::Work {
+ public:
+  explicit Dispatcher(Loop& loop);
+  void open();  // once the uv loop is there
+
+  // ---- for connections ----
+  void add_readable(Connection& connection) noexcept { readable_.add(connection); }    // it is read when its turn comes
+  void add_unwatched(Connection& connection) noexcept { unwatched_.add(connection); }  // to be watched by the kernel
+  void hold_answer(Connection& connection) noexcept;
+  // Requests wait while handlers take their time: answers are held for a moment, to leave together.
+  bool gathers_answers() const noexcept;
+  // Its request is complete: a handler gets it, or the host answers.
+  void make_ready(Exchange& exchange);
+  // The client is gone, or was answered by the host: the handler's answer is not wanted any more.
+  void abandon(Exchange& exchange);
+
+  // Handlers that have nothing to do, and will have nothing to do when what is ready has been handed out.
+  unsigned free_handlers() const noexcept;
+
+  // ---- the crew's work ----
+  void turn(Turn turn) override;
+  Exchange* next_ready() override;
+  void put_back(Task& task) override;
+  void settle() override;
+  void prepare_to_leave() override;
+  bool finished() const override;
+  void completed(Task& task, int result) override;
+  int handle(Task& task, unsigned member, Place place) noexcept override;
+  bool is_inline(const Task& task) const override { return exchange_of(task).mount->is_inline(); }
+  bool expected_slow(const Task& task) const override { return exchange_of(task).mount->usual > Mount::slow; }
+  void wake() noexcept override;
+  bool thread_started(unsigned member) override;
+  void thread_ends(unsigned member) override;
+
+ private:
+  Exchange* take_ready();
+  void take_posts();
+  void take_answer(Exchange& exchange);
+  void note_duration(Exchange& exchange, Instant now);
+  void defer(Exchange& exchange);
+  void cancel(Exchange& exchange);
+  void relieve();
+  bool idle() const noexcept;
+
+  Loop& loop_;
+  List<Exchange, &Exchange::next> ready_;
+  unsigned ready_count_ = 0;
+  ConnectionList<&Connection::next_readable, &Connection::is_readable> readable_;
+  ConnectionList<&Connection::next_unwatched, &Connection::is_unwatched> unwatched_;
+  HeldAnswers held_answers_;
+  uv_timer_t relief_{};  // runs while requests wait that a sibling may take
+};
+
+}  // namespace narwhal::worker

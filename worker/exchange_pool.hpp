@@ -1,0 +1,37 @@
+// ExchangePool: the exchanges of this worker. There are as many as were ever in use at once; they are used again.
+// Ownership  take() lends one until it comes to give_back().
+// Errors     take() throws std::bad_alloc; giving back cannot fail.
+// Threads    whoever holds the baton.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "worker/exchange.hpp"
+
+namespace narwhal::worker {
+
+class BufferPool;
+
+class ExchangePool {
+ public:
+  ExchangePool(Loop& loop, BufferPool& buffers) noexcept : loop_(loop), buffers_(buffers) {}
+  ExchangePool(const ExchangePool&) = delete;
+  ExchangePool& operator=(const ExchangePool&) = delete;
+
+  Exchange& take(Connection& connection);
+  // Nobody will use it any more, except that Posts may still hold it: then whoever takes it from there gives it back again.
+  void give_back(Exchange& exchange) noexcept;
+
+  // All, those in use and those that are not.
+  auto begin() const noexcept { return all_.begin(); }
+  auto end() const noexcept { return all_.end(); }
+
+ private:
+  Loop& loop_;
+  BufferPool& buffers_;
+  std::vector<std::unique_ptr<Exchange>> all_;
+  Exchange* spare_ = nullptr;  // linked by `next`
+};
+
+}  // namespace narwhal::worker

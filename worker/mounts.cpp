@@ -1,0 +1,56 @@
+#include "worker/mounts.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/log.hpp"
+
+namespace narwhal::worker {
+
+Mounts::Mounts(std::vector<std::unique_ptr<Mount>> mounts) : mounts_(std::move(mounts)) {
+  std::sort(mounts_.begin(), mounts_.end(),
+            [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
+}
+
+Mount* Mounts::route(std::string_view path) const noexcept {
+  for (const auto& mount : mounts_) {
+    const std::size_t size = mount->prefix.size();
+    if (size == 0) return mount.get();
+    if (path.size() >= size && std::memcmp(path.data(), mount->prefix.data(), size) == 0 &&
+        (path.size() == size || path[size] == '/')) {
+      return mount.get();
+    }
+  }
+  return nullptr;
+}
+
+bool Mounts::enter_thread() const {
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.thread_init != nullptr && mount->plugin.thread_init(mount->instance) != NARWHAL_OK) {
+      log::error("thread_init of {} failed", mount->source);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Mounts::leave_thread() const {
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.thread_exit != nullptr) mount->plugin.thread_exit(mount->instance);
+  }
+}
+
+void Mounts::drain() const {
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
+  }
+}
+
+void Mounts::end_worker() const {
+  for (const auto& mount : mounts_) {
+    if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
+  }
+}
+
+}  // namespace narwhal::worker

@@ -1,0 +1,34 @@
+// Mounts: the applications of this worker, each under its prefix.
+// Errors   enter_thread(): false, and a line in the log. The rest cannot fail.
+// Threads  route() and iterating: any, because the list never changes. The hooks: where plugin.h says.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "worker/plugin.hpp"
+
+namespace narwhal::worker {
+
+class Mounts {
+ public:
+  explicit Mounts(std::vector<std::unique_ptr<Mount>> mounts);
+
+  // The mount with the longest prefix of whole segments of the path; null: none.
+  Mount* route(std::string_view path) const noexcept;
+
+  auto begin() const noexcept { return mounts_.begin(); }
+  auto end() const noexcept { return mounts_.end(); }
+
+  // The hooks of that name, of each plugin that has one.
+  bool enter_thread() const;  // thread_init; false: this thread cannot serve
+  void leave_thread() const;  // thread_exit
+  void drain() const;
+  void end_worker() const;  // worker_exit
+
+ private:
+  std::vector<std::unique_ptr<Mount>> mounts_;  // longest prefix first
+};
+
+}  // namespace narwhal::worker
