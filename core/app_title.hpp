@@ -1,5 +1,5 @@
-// What process titles and log lines call the application: proc_name, else the first app's file name without ".so"; a
-// Python app as it is written, as Gunicorn does.
+// The application's name in process titles and log lines: proc_name, else the first app's file name without ".so". A
+// Python app is shown as it is written, as in Gunicorn.
 #pragma once
 
 #include <string>

@@ -7,8 +7,8 @@
 
 namespace narwhal {
 
-// "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock", "fd://3": the shortest spelling that the setting `bind` reads back
-// as the same Bind.
+// "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock", "fd://3": the shortest text that the setting `bind` reads as
+// the same Bind.
 std::string bind_text(const Bind& bind);
 
 }  // namespace narwhal

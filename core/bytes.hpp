@@ -1,5 +1,5 @@
-// Bytes: a view with the layout of the ABI's narwhal_bytes (pointer first, as std::string_view's is not
-// promised to be), so that a decoded head is handed to a plugin without being copied.
+// Bytes: a view with the layout of the ABI's narwhal_bytes (pointer first, which std::string_view does not promise), so
+// that a decoded head is handed to a plugin without a copy.
 #pragma once
 
 #include <cstddef>

@@ -8,9 +8,9 @@ namespace narwhal {
 
 void check_failed(const char* expression, const char* file, int line) noexcept {
   try {
-    log::critical("Broken promise: {} ({}:{})", expression, file, line);
+    log::critical("Assertion failed: {} ({}:{})", expression, file, line);
   } catch (...) {
-    // Formatting needs memory. Dying without the line is still better than living on.
+    // Formatting needs memory. It is better to abort without the line than to continue.
   }
   std::abort();
 }

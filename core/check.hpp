@@ -1,4 +1,4 @@
-// NARWHAL_CHECK: our own promises. What a peer, a plugin or a child says never reaches one.
+// NARWHAL_CHECK: assertions about our own code. Input from a peer, a plugin or a child must never be able to fail one.
 #pragma once
 
 namespace narwhal {

@@ -1,4 +1,4 @@
-// Child processes: who owns a pid, how one is made, how its end is read.
+// Child processes: the owner of a pid, fork, and how a child ended.
 // Threads  fork_child() leaves only the calling thread in the child; the master has no other.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace narwhal {
 
-// A pid that somebody must reap; losing one is our bug. Destructors never wait.
+// A pid that its owner must reap; losing one is a bug. Destructors never wait.
 class Child {
  public:
   explicit Child(pid_t pid) noexcept : pid_(pid) {}
@@ -26,7 +26,7 @@ class Child {
   ~Child() { NARWHAL_CHECK(pid_ == 0); }
 
   pid_t pid() const noexcept { return pid_; }
-  // Safe until reaped(): a pid that nobody has reaped cannot belong to a stranger. False: refused by the kernel.
+  // Safe until reaped(): before that, the pid cannot belong to another process. False: refused by the kernel.
   bool send(int signo) const noexcept;
   void reaped() noexcept { pid_ = 0; }  // call only after waitpid() returned this pid
 
@@ -34,15 +34,15 @@ class Child {
   pid_t pid_;
 };
 
-// Runs body() in a new process with every signal at its default and none blocked; what it returns is the exit
-// status, by _exit(): no destructor, no atexit handler and no flush of inherited stdio buffers runs there.
+// Runs body() in a new process with every signal at its default and none blocked. Its return value is the exit status,
+// by _exit(): no destructor, no atexit handler and no flush of inherited stdio buffers runs there.
 Result<Child> fork_child(const std::function<int()>& body);
 
 struct Reaped {
   pid_t pid;
   int status;  // as waitpid() gives it
 };
-// One child that has ended, whoever started it; none: nothing to reap now. SIGCHLD merges, so call it until then.
+// One ended child of any origin; nullopt if there is nothing to reap. SIGCHLD merges, so call it until nullopt.
 std::optional<Reaped> reap_any();
 
 // "exited with code 3", "was sent SIGSEGV (core dumped)".

@@ -1,5 +1,5 @@
-// The clock of every deadline and age. It is monotonic and stands still while the machine is suspended, so that a laptop
-// that wakes up has not lost every request.
+// The clock of every deadline and age. It is monotonic and stops while the machine is suspended, so that requests do
+// not time out when a laptop wakes up.
 #pragma once
 
 #include <time.h>

@@ -1,4 +1,4 @@
-// For a fresh child: it keeps what its seat names, and nothing else of the parent's.
+// For a new child: it keeps the descriptors of its seat, and no others of the parent.
 #pragma once
 
 #include <vector>

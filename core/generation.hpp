@@ -15,7 +15,7 @@ struct Listener {
   Bind bind;
   Fd fd;
   std::string address;     // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
-  bool activated = false;  // handed over by systemd: config has no say, and it is never unlinked
+  bool activated = false;  // passed by systemd: the settings do not apply to it, and it is never unlinked
 };
 
 // A plugin as this generation runs it: the private copy, and where it came from.
@@ -25,7 +25,7 @@ struct StagedPlugin {
   std::string digest;  // hexadecimal
 };
 
-// One generation: everything a reload changes, and nothing that changes after.
+// One generation: everything that a reload changes. It never changes afterwards.
 struct Generation {
   std::uint64_t number = 0;
   Config config;

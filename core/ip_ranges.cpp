@@ -67,7 +67,7 @@ Result<IpRanges::Range> IpRanges::parse_range(std::string_view text) {
   const std::string shown(text);
   const std::size_t slash = text.find('/');
   const std::optional<IpAddress> address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return Error{"'" + shown + "' is no IP address or range such as 10.0.0.0/8"};
+  if (!address) return Error{"'" + shown + "' is not an IP address or a range such as 10.0.0.0/8"};
   if (slash == std::string_view::npos) return Range{.first = *address, .prefix = all_bits};
 
   const std::string_view digits = text.substr(slash + 1);
@@ -77,11 +77,12 @@ Result<IpRanges::Range> IpRanges::parse_range(std::string_view text) {
   const bool well_formed = code == std::errc() && end == digits.data() + digits.size() &&
                            (digits.size() == 1 || digits.front() != '0') && bits <= all_bits - offset;
   if (!well_formed) {
-    return Error{"'" + shown + "': what follows the slash is not 0 to " + std::to_string(all_bits - offset)};
+    return Error{"'" + shown + "': the prefix length after the slash must be 0 to " +
+                 std::to_string(all_bits - offset)};
   }
   const IpAddress first = without_bits_after(*address, offset + bits);
   if (first != *address) {
-    return Error{"'" + shown + "' has bits behind its prefix: did you mean '" + text_of(first) + "/" +
+    return Error{"'" + shown + "' has bits after its prefix: did you mean '" + text_of(first) + "/" +
                  std::string(digits) + "'?"};
   }
   return Range{.first = first, .prefix = offset + bits};

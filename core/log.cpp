@@ -21,12 +21,12 @@
 namespace narwhal::log {
 namespace {
 
-// What one line may hold after its head. More is cut, so that no caller can flood the log with one call.
+// The length of a line's text. More is cut, so that no caller can flood the log with one call.
 constexpr std::size_t text_bytes_max = 32 * 1024;
 
 std::atomic<int> target_fd{STDERR_FILENO};
 std::atomic<LogLevel> lowest{LogLevel::info};
-std::string target_path;  // absolute; empty: stderr. Written by open() alone, before there are threads
+std::string target_path;  // absolute; empty: stderr. Only open() writes it, before there are threads
 bool is_output_captured = false;
 
 constexpr std::string_view level_names[] = {"TRACE", "DEBUG",    "INFO", "WARNING",
@@ -52,7 +52,7 @@ class LevelName : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
 };
 
-// "+0000", as Gunicorn has it; spdlog's own %z has a colon in it.
+// "+0000", as in Gunicorn; spdlog's own %z contains a colon.
 class ZoneOffset : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg&, const std::tm& time, spdlog::memory_buf_t& line) override {
@@ -75,9 +75,9 @@ void write_out(std::string_view text) noexcept {
   [[maybe_unused]] const bool written = write_all(target_fd.load(std::memory_order_relaxed), text);
 }
 
-// One write(2) a line. spdlog's own file sinks go through stdio, which cuts lines longer than its buffer, and
-// under a mutex, which a fork in another thread would leave locked in the child. Here each thread formats for
-// itself and the kernel serialises: nothing is shared, so nothing can be held.
+// One write(2) per line. spdlog's own file sinks use stdio, which splits lines longer than its buffer, and a mutex,
+// which a fork in another thread would leave locked in the child. Here each thread formats for itself and the kernel
+// serialises: nothing is shared, so there is nothing to lock.
 class OneWriteSink : public spdlog::sinks::sink {
  public:
   void log(const spdlog::details::log_msg& message) override {
@@ -91,7 +91,8 @@ class OneWriteSink : public spdlog::sinks::sink {
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 };
 
-// Memory is out, which is when a line is needed most: made on the stack, of the same shape, control bytes as '?'.
+// For when memory is exhausted, because a log line is needed most then: made on the stack, in the same format, with
+// control bytes as '?'.
 void write_frugally(LogLevel level, std::string_view text) noexcept try {
   char line[1024];
   const std::time_t now = std::time(nullptr);
@@ -106,7 +107,7 @@ void write_frugally(LogLevel level, std::string_view text) noexcept try {
   *at++ = '\n';
   write_out({line, static_cast<std::size_t>(at - line)});
 } catch (...) {
-  // Losing a line must not take the process down.
+  // A lost line must not end the process.
 }
 
 // Never destroyed: a thread may still log while the process exits.
@@ -114,7 +115,7 @@ spdlog::logger& logger() {
   static spdlog::logger* const only = [] {
     auto* made = new spdlog::logger("narwhal", std::make_shared<OneWriteSink>());
     made->set_level(spdlog::level::trace);                       // enabled() decides, before anything is formatted
-    made->set_error_handler([](const std::string&) { throw; });  // called in its catch clause: write() knows what to do
+    made->set_error_handler([](const std::string&) { throw; });  // called in its catch clause: write() handles it
     return made;
   }();
   return *only;
@@ -123,10 +124,10 @@ spdlog::logger& logger() {
 }  // namespace
 
 Result<Fd> open_file(const std::string& path) {
-  // O_APPEND: master and workers write to one file, and each write lands whole at its end.
+  // O_APPEND: master and workers write to one file, and each write is appended whole.
   Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
   if (!file) return errno_error("open log " + path);
-  // Only the opening must not wait: a line that a FIFO has no room for is not to be lost.
+  // Only the opening must not wait: a line must not be lost because a FIFO is full.
   if (::fcntl(file.get(), F_SETFL, O_APPEND) < 0) return errno_error("open log " + path);
   return file;
 }
@@ -146,7 +147,7 @@ Result<Done> open(const std::string& target, LogLevel level) {
   target_path = std::move(path);
   lowest = level;
   Fd former(target_fd.exchange(file ? file.release() : STDERR_FILENO));
-  if (former.get() == STDERR_FILENO) former.release();  // not ours to close
+  if (former.get() == STDERR_FILENO) former.release();  // not owned by the log
   return Done{};
 }
 
@@ -167,7 +168,7 @@ Result<Done> reopen() {
 
 Result<Done> follow(const Fd& file) {
   if (target_path.empty()) return Done{};
-  // The number stays, so threads that are just writing and whoever asked for descriptor() go on undisturbed.
+  // The number stays, so threads that are writing and users of descriptor() are not disturbed.
   if (::dup3(file.get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
   if (is_output_captured) return capture_output();
   return Done{};
@@ -187,7 +188,7 @@ void write(LogLevel level, std::string_view text) noexcept try {
 }
 
 void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept try {
-  fmt::memory_buffer text;  // on the stack, but for long lines
+  fmt::memory_buffer text;  // on the stack, except for long lines
   fmt::vformat_to(std::back_inserter(text), format, arguments);
   write(level, {text.data(), text.size()});
 } catch (...) {

@@ -1,8 +1,8 @@
-// The error log: "[2026-11-20 08:25:41 +0000] [PID] [LEVEL] text", one write(2) a line.
-// Threads  any. Control bytes in a line are escaped here, so no caller can forge one; what is said to be a text of
-//          several lines is its caller's business.
-// Memory   where it is out, a line is written all the same, cut to what fits on the stack.
-// Fork     safe to use on both sides: no thread, no buffer left behind.
+// The error log: "[2026-11-20 08:25:41 +0000] [PID] [LEVEL] text", one write(2) per line.
+// Threads  any. Control bytes in a line are escaped here, so no caller can forge a line; the caller is responsible for
+//          a text of several lines.
+// Memory   without memory a line is written nevertheless, cut to what fits on the stack.
+// Fork     safe in parent and child: it has no threads and no buffers.
 #pragma once
 
 #include <fmt/core.h>
@@ -18,22 +18,22 @@ namespace narwhal::log {
 
 // Target "-" is stderr, else a file that is appended to. Until the first call: stderr at level info.
 Result<Done> open(const std::string& target, LogLevel level);
-// After the files were renamed.
+// Opens the file again, after it was renamed.
 Result<Done> reopen();
-// A file that lines are appended to; what is no file, as a FIFO without a reader, is not waited for.
+// A file that lines are appended to. Does not wait, for instance for the reader of a FIFO.
 Result<Fd> open_file(const std::string& path);
-// Goes on in a file that somebody with the right to has opened, if it was not stderr until now.
+// Continues in a file that a process with the necessary rights has opened, unless the log is stderr.
 Result<Done> follow(const Fd& file);
-// Standard output and standard error go there as well, and follow it when it is reopened.
+// Standard output and standard error go to the log as well, also after it is reopened.
 Result<Done> capture_output();
 // The descriptor lines go to, for signal handlers and for close_all_but(). Valid until the next open().
 int descriptor() noexcept;
 bool enabled(LogLevel level) noexcept;
 void write(LogLevel level, std::string_view text) noexcept;
-// A line, and right behind it a text of several lines as it is, in one piece; an empty line: the text alone.
+// A line, directly followed by a text of several lines as it is, in one write; if `line` is empty, only the text.
 void write(LogLevel level, std::string_view line, std::string_view text) noexcept;
 
-// A line of what {fmt} makes of this; when there is no memory for that, the format as it is.
+// A formatted line; if there is no memory for that, the format string.
 void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept;
 
 template <class... Args>

@@ -14,16 +14,16 @@ std::optional<unsigned> number_of(const std::string& text) {
   unsigned number = 0;
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, number);
-  // The highest value is -1 to setuid() and chown(): "leave it as it is".
+  // setuid() and chown() read the highest value as -1: "do not change".
   if (read.ec != std::errc() || read.ptr != end || number == std::numeric_limits<unsigned>::max()) return std::nullopt;
   return number;
 }
 
 bool is_root() { return ::geteuid() == 0; }
 
-// getpwnam() and its kin leave errno alone when there is no such entry.
+// getpwnam() and the similar calls do not set errno if there is no such entry.
 Error lookup_error(const std::string& what) {
-  return errno == 0 ? Error{what + ": no such entry in this system"} : errno_error(what);
+  return errno == 0 ? Error{what + ": not found on this system"} : errno_error(what);
 }
 
 Result<Done> take_user(const std::string& user, Identity& identity) {
@@ -51,7 +51,7 @@ Result<Done> take_group(const std::string& group, Identity& identity) {
 }
 
 Result<Done> set_supplementary(const Identity& wanted, Supplementary groups) {
-  if (!is_root()) return Done{};  // only root can, and only root has groups worth dropping
+  if (!is_root()) return Done{};  // only root may do this, and only root's groups matter
   const gid_t group = wanted.gid.value_or(::getegid());
   if (groups == Supplementary::of_user && !wanted.user_name.empty()) {
     if (::initgroups(wanted.user_name.c_str(), group) < 0) return errno_error("initgroups " + wanted.user_name);
@@ -93,7 +93,7 @@ Result<Done> drop_privileges(const Identity& wanted, Supplementary groups) {
   if (const auto set = set_supplementary(wanted, groups); !set) return set;
   if (wanted.gid && ::setgid(*wanted.gid) < 0) return errno_error("setgid " + std::to_string(*wanted.gid));
   if (wanted.uid && ::setuid(*wanted.uid) < 0) return errno_error("setuid " + std::to_string(*wanted.uid));
-  if (!holds(wanted)) return Error{"drop privileges: the kernel kept some of the former rights"};
+  if (!holds(wanted)) return Error{"drop privileges: the process still has some of its former rights"};
   if (wanted.uid.value_or(0) != 0 && ::setuid(0) == 0) return Error{"drop privileges: root could be regained"};
   return Done{};
 }

@@ -1,5 +1,5 @@
-// Who a process runs as. The master keeps its rights; template, workers and admin give theirs up before they map
-// any code that is not ours.
+// The user and group that a process runs as. The master keeps its rights; template and workers give theirs up before
+// they map code that is not ours.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +11,7 @@
 
 namespace narwhal {
 
-// What `user` and `group` came to. An absent part is the process's own and is left alone.
+// The ids for the settings `user` and `group`. An absent part is not changed.
 struct Identity {
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
@@ -19,16 +19,16 @@ struct Identity {
   bool operator==(const Identity&) const = default;
 };
 
-// Names or numbers; empty: stay. Where only a user is named, its primary group comes along, if it has one and the
-// process may change groups: a worker that has left root's uid has no business in root's group.
+// Names or numbers; empty: no change. If only a user is named, its primary group is used too, if it has one and the
+// process may change groups: a worker that has given up root's uid must not stay in root's group.
 Result<Identity> resolve_identity(const std::string& user, const std::string& group);
 
 enum class Supplementary {
-  drop,     // none but the new group
-  of_user,  // what the system's group file gives the user: `initgroups`
+  drop,     // only the new group
+  of_user,  // the groups of the user in the system's group file: `initgroups`
 };
 
-// Becomes `wanted` for good, and looks whether it did. A part that the process already is costs no right.
+// Becomes `wanted` permanently, and verifies it. A part that the process already has needs no rights.
 Result<Done> drop_privileges(const Identity& wanted, Supplementary groups);
 
 }  // namespace narwhal

@@ -17,7 +17,7 @@ namespace {
 char* space = nullptr;
 std::size_t space_bytes = 0;
 
-// Extends the space while the strings follow one another without a gap, as the kernel lays them out.
+// Extends the space as long as the strings follow each other without a gap, as the kernel places them.
 void claim(char* const* strings) {
   for (; *strings != nullptr; ++strings) {
     if (space == nullptr) space = *strings;
@@ -26,7 +26,7 @@ void claim(char* const* strings) {
   }
 }
 
-// What a copy of argv or environ owns. It lives as long as the process: libc and whoever called getenv() keep pointers.
+// The memory of a copy of argv or environ. It lives as long as the process: libc and callers of getenv() keep pointers.
 struct Copy {
   std::vector<char*> strings;  // ends with a null
   std::string bytes;
@@ -46,7 +46,7 @@ char** moved(char* const* strings, Copy& copy) {
 }  // namespace
 
 char** keep_title_space(int argc, char** argv) {
-  // Never destroyed, and never lost either: unsetenv() drops pointers of its own accord.
+  // Never destroyed, but always reachable, because unsetenv() drops pointers.
   static auto& copies = *new std::array<Copy, 2>;
   char** const arguments = moved(argv, copies[0]);
   claim(argv);
@@ -71,7 +71,7 @@ void set_process_title(std::string_view title) noexcept {
   if (space_bytes == 0) return;
   const std::size_t shown = std::min(title.size(), space_bytes - 1);
   ::memcpy(space, title.data(), shown);
-  // Zeros to the end: the kernel shows all of argv's memory, and what is left there would follow the title.
+  // Zeros to the end: the kernel shows all of argv's memory, and old bytes would follow the title.
   ::memset(space + shown, 0, space_bytes - shown);
 }
 

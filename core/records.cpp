@@ -7,10 +7,10 @@
 namespace narwhal {
 namespace {
 
-// Odd records that one receive_record() passes over before it lets its caller see to something else.
+// Invalid records that one receive_record() skips before it returns to its caller.
 constexpr int odd_records_max = 32;
 
-// Room for one descriptor and the sender's credentials; what else a child attaches is cut off by the kernel.
+// Room for one descriptor and the sender's credentials; the kernel cuts off anything else that a child attaches.
 struct Control {
   alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
 };
@@ -92,16 +92,16 @@ Received receive_record(int socket) {
     const ssize_t size = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (size < 0) {
       if (errno == EAGAIN) return {};
-      // ECONNRESET comes once, when the peer left without reading all we sent, and it comes before the records
-      // that are still waiting here: "failed" and its reason may be the next one.
+      // ECONNRESET comes once, when the peer left without reading everything, and it comes before the records that are
+      // still waiting: "failed" and its reason may be the next one.
       if (errno == EINTR || errno == ECONNRESET) continue;
       received.status = Received::Status::gone;
       return received;
     }
     take_control(message, received);
-    // An empty record and the end of the stream both read as 0; only a record brings its sender's credentials.
+    // An empty record and the end of the stream both read as 0; only a record has its sender's credentials.
     if (size == 0 && received.pid == 0) return {Received::Status::gone, {}, 0, {}};
-    if (size != sizeof received.record || (message.msg_flags & MSG_TRUNC) != 0) continue;  // gossip
+    if (size != sizeof received.record || (message.msg_flags & MSG_TRUNC) != 0) continue;  // not one of our records
     received.record.text[sizeof received.record.text - 1] = '\0';
     received.status = Received::Status::record;
     return received;

@@ -1,6 +1,6 @@
-// Records: what the master and its children say to each other.
-// Wire  one record a message, over SOCK_SEQPACKET pairs: a record is whole or absent. The kernel
-//       vouches for the sender's pid (SCM_CREDENTIALS); nothing else that a child says is trusted.
+// Records: the messages between the master and its children.
+// Wire  one record per message, over SOCK_SEQPACKET pairs: a record is whole or absent. The kernel provides the
+//       sender's pid (SCM_CREDENTIALS); nothing else in a child's record is trusted.
 // EOF   on either end means that the other process is gone: a child then leaves, gracefully.
 #pragma once
 
@@ -14,25 +14,26 @@ namespace narwhal {
 
 // Child to master.
 enum class Report : std::uint32_t {
-  hello = 1,  // worker: first words after the fork
-  step,    // template or worker: what it is about to do, in text ("load ./app.so"), for the failure's line; `code`: the
-           // server's exit code if this is the end of a template, 0: as if it had not loaded
-  loaded,  // template: every plugin is loaded; it forks on demand from now on
-  ready,   // worker: may accept
-  failed,  // template or worker: cannot boot; text says step and reason; `code` is the exit code to come
-  stuck,   // worker: a request passed its deadline; replace me, then I leave
-  fork_failed,  // template: slot in `slot`, errno text in text
-  watch,        // template or worker, under `reload`: the application was made from the file in text
+  hello = 1,  // worker: first report after the fork
+  // template or worker: `text` is what it is about to do ("load ./app.so"), for the message of a failure; `code`: the
+  // server's exit code if a template ends in this step, 0: the code for "not loaded"
+  step,
+  loaded,       // template: every plugin is loaded; it forks on demand from now on
+  ready,        // worker: may accept
+  failed,       // template or worker: cannot boot; `text` says step and reason; `code` is its coming exit code
+  stuck,        // worker: a request passed its deadline; it leaves once it is replaced
+  fork_failed,  // template: for `slot`, with the errno text in `text`
+  watch,        // template or worker, with `reload` on: the application was made from the file in `text`
 };
 
 // Master to child.
 enum class Order : std::uint32_t {
-  spawn = 1,   // template: fork a worker for `slot`; its seat's socket comes along (SCM_RIGHTS)
+  spawn = 1,   // template: fork a worker for `slot`; its seat's socket is attached (SCM_RIGHTS)
   accept,      // worker: start to accept
-  drain,       // worker: no new connections, finish what is in hand, leave; `code` 1: nobody else accepts any more
+  drain,       // worker: no new connections, finish requests, leave; `code` 1: no other worker accepts any more
   quit,        // worker: leave at once
-  leave,       // template: no more workers will be asked for
-  error_log,   // both: what comes along is the error log from now on
+  leave,       // template: no more workers will be ordered
+  error_log,   // both: the attached file is the error log from now on
   access_log,  // both: the same for the access log
 };
 
@@ -48,8 +49,8 @@ struct Received {
   enum class Status { record, nothing_yet, gone };
   Status status = Status::nothing_yet;
   Record record;
-  std::int32_t pid = 0;  // the sender, by the kernel's word; 0 when unknown
-  Fd fd;                 // what came along
+  std::int32_t pid = 0;  // the sender, as the kernel reports it; 0 if unknown
+  Fd fd;                 // the attached descriptor
 };
 
 // A connected pair of non-blocking, close-on-exec SOCK_SEQPACKET sockets that carry credentials.

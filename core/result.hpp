@@ -1,4 +1,4 @@
-// Result<T>: a value, or an Error that says what was tried and why it failed.
+// Result<T>: a value, or an Error that says what was attempted and why it failed.
 // Errors  before the loop runs, or_throw() turns an Error into StartupError, which only main catches;
 //         once it runs, the caller keeps the old state, backs off, or answers 5xx. Never ignored.
 #pragma once
@@ -16,7 +16,7 @@ struct Error {
   std::string message;  // names the attempt: "bind 0.0.0.0:80: Permission denied"
 };
 
-// "attempt: reason", from errno as the failed call left it.
+// "attempt: reason", with the errno of the failed call.
 inline Error errno_error(const std::string& attempt, int code = errno) {
   return Error{attempt + ": " + std::strerror(code)};
 }
@@ -25,7 +25,7 @@ struct StartupError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-struct Done {};  // the value of a Result that carries none
+struct Done {};  // the value of a Result without a value
 
 template <class T>
 class [[nodiscard]] Result {

@@ -15,11 +15,11 @@
 namespace narwhal {
 namespace {
 
-// A line of the log, not a report: the rest is counted.
+// The text is one log line: more requests are only counted.
 constexpr std::size_t shown_max = 8;
 constexpr int read_attempts = 3;
 
-// Slots start on pages of their own, so that clear() can give the pages back and no two workers share a line.
+// Slots start on their own pages, so that clear() can free the pages and no two workers share a cache line.
 std::size_t stride() {
   static const std::size_t bytes = [] {
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -37,8 +37,8 @@ struct Snapshot {
   std::string method, target;
 };
 
-// What the worker wrote may be torn or nonsense: sizes are bounded before anything is read by them. After a few
-// attempts a torn copy is taken as it is, for a worker that died while writing leaves nothing better.
+// What the worker wrote may be inconsistent or invalid: sizes are bounded before they are used. After a few attempts an
+// inconsistent copy is accepted, because a worker that died while writing leaves nothing better.
 Snapshot snapshot_of(const Running& record) {
   Snapshot copy;
   for (int attempt = 0; attempt < read_attempts; ++attempt) {
@@ -73,7 +73,7 @@ std::string text_of(const Snapshot& request, Instant now, std::span<const Route>
 }  // namespace
 
 Result<Scoreboard> Scoreboard::create() {
-  // Zero pages are valid slots as they are: constructing them would commit 70 MB that nobody uses.
+  // Zero pages are valid slots: constructing them would commit 70 MB that are not used.
   void* const memory =
       ::mmap(nullptr, mapping_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return errno_error("map the scoreboard");
@@ -97,7 +97,7 @@ const WorkerSlot& Scoreboard::slot(std::size_t index) const noexcept {
 
 void Scoreboard::clear(std::size_t index) noexcept {
   WorkerSlot& cleared = slot(index);
-  // Punching a hole zeroes and frees at once; where that is refused, zeros do.
+  // MADV_REMOVE zeroes and frees the pages; if it is refused, write zeros.
   if (::madvise(&cleared, stride(), MADV_REMOVE) != 0) std::memset(static_cast<void*>(&cleared), 0, sizeof cleared);
 }
 

@@ -1,9 +1,9 @@
-// Scoreboard: what every worker is doing, in one anonymous shared mapping made by the master before any
-// fork. It is the heartbeat, the source of the metrics, and the answer to "what was it doing when it died".
-// Ownership  one slot belongs to one worker process at a time: the worker writes, with relaxed atomics;
-//            master and admin only read, but for claim() and clear() while no worker owns the slot.
-// Threads    each handler thread writes its own Running record; everything else is the loop's.
-// Trust      a worker runs plugin code and may have scribbled here: readers take every value as gossip.
+// Scoreboard: what every worker is doing, in one anonymous shared mapping made by the master before any fork. It is the
+// heartbeat, the source of the metrics, and the answer to "what was it doing when it died".
+// Ownership  one slot belongs to one worker process at a time. The worker writes, with relaxed atomics; the master only
+//            reads, except that it clears a slot while no worker owns it.
+// Threads    each handler thread writes its own Running record; the loop writes everything else.
+// Trust      a worker runs plugin code, which may have overwritten any value: readers trust none.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@ namespace narwhal {
 
 enum class WorkerState : std::uint32_t { empty, booting, ready, serving, draining };
 
-// Between processes the ThreadSanitizer sees nothing, and GCC warns that it cannot follow a fence: it gets none.
+// ThreadSanitizer sees nothing between processes, and GCC warns that it does not support fences: it gets none.
 inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 #if defined(__SANITIZE_THREAD__)
   std::atomic_signal_fence(order);
@@ -30,8 +30,8 @@ inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 #endif
 }
 
-// The request that runs on one handler thread now. `sequence` is odd while begin() writes, so a reader that saw
-// the same even number before and after has a whole copy; a thread that died while writing leaves it odd.
+// The request that runs on one handler thread now (a seqlock). `sequence` is odd while begin() writes, so a reader that
+// saw the same even number before and after has a consistent copy. A thread that died while writing leaves it odd.
 struct Running {
   static constexpr std::size_t target_bytes_max = 200;
   static constexpr Instant idle = unset;
@@ -63,21 +63,21 @@ struct WorkerSlot {
   static constexpr std::size_t threads_max = 256;
   static constexpr std::size_t latency_buckets = 32;  // bucket i counts requests under 2^i microseconds
 
-  // The master's, written before the worker is forked and after it was reaped.
+  // Written by the master, before the worker is forked and after it was reaped.
   std::atomic<std::uint64_t> generation{0};
-  // The worker's.
+  // Written by the worker.
   std::atomic<std::int32_t> pid{0};
   std::atomic<WorkerState> state{WorkerState::empty};
   std::atomic<Instant> heartbeat{unset};         // the loop's last turn
   std::atomic<std::uint32_t> connections{0};     // open now
   std::atomic<std::uint32_t> busy{0};            // handlers running now
   std::atomic<std::uint32_t> waiting{0};         // complete requests without a handler
-  std::atomic<std::uint32_t> free_handlers{0};   // what siblings look at before they accept
-  std::atomic<std::uint64_t> accepted{0};        // connections ever
-  std::atomic<std::uint64_t> requests{0};        // answered, in any way
-  std::atomic<std::uint64_t> status_class[6]{};  // by hundreds of the status; [0] is "no answer"
+  std::atomic<std::uint32_t> free_handlers{0};   // siblings read it before they accept
+  std::atomic<std::uint64_t> accepted{0};        // connections in total
+  std::atomic<std::uint64_t> requests{0};        // answered, with any status
+  std::atomic<std::uint64_t> status_class[6]{};  // by the first digit of the status; [0]: no answer
   std::atomic<std::uint64_t> refused{0};         // by the decoder
-  std::atomic<std::uint64_t> overloaded{0};      // 503 for want of room
+  std::atomic<std::uint64_t> overloaded{0};      // 503 because the queue was full
   std::atomic<std::uint64_t> timed_out{0};       // 504
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
   std::atomic<std::uint64_t> latency[latency_buckets]{};
@@ -94,10 +94,10 @@ class Scoreboard {
 
   WorkerSlot& slot(std::size_t index) noexcept;
   const WorkerSlot& slot(std::size_t index) const noexcept;
-  // Back to all zeros, for the next worker. Master only, when the last owner was reaped.
+  // Back to all zeros, for the next worker. Master only, after the last owner was reaped.
   void clear(std::size_t index) noexcept;
-  // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty when
-  // nothing did. `routes` are those of the slot's generation; a route outside them shows its number.
+  // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty if
+  // nothing did. `routes` are those of the slot's generation; a route that is not in them is shown by its number.
   std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;
 
  private:

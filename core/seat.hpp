@@ -12,13 +12,14 @@
 
 namespace narwhal {
 
-// What the template inherits. `listeners` and `scoreboard` outlive it.
+// What the template inherits. `listeners` and `scoreboard` must outlive it.
 struct TemplateSeat {
   std::shared_ptr<const Generation> generation;
   Fd master;  // reports out, orders in
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
-  int access_log = -1;  // opened with the master's rights; -1: none. Its number stays when the file is another
+  int access_log =
+      -1;  // opened with the master's rights; -1: none. The number stays the same when the file is replaced
 };
 
 // What one worker inherits.
@@ -28,11 +29,11 @@ struct Seat {
   Fd master;
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
-  int relay_give = -1, relay_take = -1;  // the template's: see worker/relay.hpp
-  int access_log = -1;                   // as the template's
+  int relay_give = -1, relay_take = -1;  // from the template: see worker/relay.hpp
+  int access_log = -1;                   // as in TemplateSeat
 };
 
-// Exit codes of template and workers; the master's own are Gunicorn's (0, 1, 2, 3, 4).
+// Exit codes of template and workers; the server's exit codes are Gunicorn's (0, 1, 2, 3, 4).
 constexpr int exit_boot_failed = 3;
 constexpr int exit_app_failed = 4;
 

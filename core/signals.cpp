@@ -12,7 +12,7 @@
 namespace narwhal {
 namespace {
 
-// A handler takes no argument of ours, so what it touches is static.
+// A signal handler gets no argument of ours, so its data is static.
 std::array<std::atomic<bool>, NSIG> has_arrived;
 std::atomic<int> wakeup_write_end{-1};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
@@ -20,7 +20,7 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
 void on_signal(int signo) {
   const int saved_errno = errno;  // the interrupted call may be about to read it
   has_arrived[static_cast<std::size_t>(signo)] = true;
-  // The flag says what, the byte only says look. If the pipe is full a byte is waiting already.
+  // The flag says which signal; the byte only wakes the loop. If the pipe is full, a byte is waiting already.
   [[maybe_unused]] const auto ignored = ::write(wakeup_write_end, "", 1);
   errno = saved_errno;
 }
@@ -90,7 +90,7 @@ void ignore_write_signals() noexcept {
 void default_all_signals() noexcept {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
-  // The C library keeps two for itself, KILL and STOP cannot be changed: those calls fail, as they should.
+  // The C library reserves two signals, and KILL and STOP cannot be changed: those calls fail, as they should.
   for (int signo = 1; signo < NSIG; ++signo) ::sigaction(signo, &action, nullptr);
 }
 

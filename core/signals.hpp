@@ -1,5 +1,5 @@
-// Signals, as a loop that waits in poll() wants them: the handler sets a flag and wakes the loop, nothing else.
-// Threads  SignalPipe belongs to a process with one thread, or to its main thread; one at a time exists.
+// Signals for a loop that waits in poll() (a self-pipe): the handler only sets a flag and wakes the loop.
+// Threads  a SignalPipe belongs to a process with one thread, or to its main thread; only one may exist at a time.
 // Fork     the child shares the pipe until it calls default_all_signals() and closes it: fork under SignalsBlocked.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace narwhal {
 
-// While it lives, the given signals are collected. Its end restores what they did before.
+// Collects the given signals while it lives. Its destructor restores their former actions.
 class SignalPipe {
  public:
   static Result<SignalPipe> open(std::initializer_list<int> signals);
@@ -22,7 +22,7 @@ class SignalPipe {
   SignalPipe& operator=(SignalPipe&&) = delete;
   ~SignalPipe();
 
-  // Readable when arrived() has something to tell.
+  // Readable when arrived() has something to return.
   int descriptor() const noexcept { return read_end_.get(); }
   // Each signal that came since the last call, once, in ascending order; empties the pipe. Never blocks.
   std::vector<int> arrived();
@@ -33,7 +33,7 @@ class SignalPipe {
   std::vector<std::pair<int, struct sigaction>> former_;
 };
 
-// Every signal that can be blocked is, until the end of its scope puts the former mask back.
+// Blocks every signal that can be blocked; the end of its scope restores the former mask.
 class SignalsBlocked {
  public:
   SignalsBlocked() noexcept;
@@ -45,20 +45,20 @@ class SignalsBlocked {
   sigset_t former_;
 };
 
-// They do nothing from now on, in this process and what it forks. Not SIG_IGN: that would outlive exec(), and a shell
-// cannot trap what was ignored when it began.
+// These signals do nothing from now on, in this process and its children. Not by SIG_IGN, which would outlive exec(): a
+// shell cannot trap signals that were ignored when it started.
 void disregard_signals(std::initializer_list<int> signals) noexcept;
-// What a terminal or an operator sends to the whole process group, HUP, USR1, USR2, WINCH, TTIN and TTOU, is for the master,
-// which tells its children what to do over their sockets: in them these signals do nothing.
+// What a terminal or an operator sends to the whole process group, HUP, USR1, USR2, WINCH, TTIN and TTOU, is for the
+// master, which tells its children what to do over their sockets: in them these signals do nothing.
 void disregard_group_signals() noexcept;
 // A write to a closed pipe, or past a limit on a file's size, is an error of the call and not the end of the process.
 void ignore_write_signals() noexcept;
-// For a fresh child: every action back to its default, no signal ignored. Async-signal-safe.
+// For a new child: every action back to its default, no signal ignored. Async-signal-safe.
 void default_all_signals() noexcept;
-// Async-signal-safe. In a process with threads: the calling thread's mask alone.
+// Async-signal-safe. In a process with threads, only the calling thread's mask.
 void unblock_all_signals() noexcept;
 
-// "SIGTERM"; "signal 99" when it has no name.
+// "SIGTERM"; "signal 99" if it has no name.
 std::string signal_name(int signo);
 
 }  // namespace narwhal

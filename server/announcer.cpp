@@ -5,9 +5,9 @@
 namespace narwhal::server {
 namespace {
 
-// The server serves on whether or not anybody listens.
-void tolerate(const Result<Done>& told) {
-  if (!told) log::debug("{}", told.error());
+// The server continues to serve whether or not the service manager receives this.
+void tolerate(const Result<Done>& sent) {
+  if (!sent) log::debug("{}", sent.error());
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ void Announcer::look_at(const Succession& succession) {
 
 std::string Announcer::status_text(const Succession& succession) const {
   const LiveGeneration& serving = *succession.serving();
-  std::string text = fmt::format("Generation {}: {} of {} workers serve", serving.number(), serving.workers_serving(),
+  std::string text = fmt::format("Generation {}: {} of {} workers serving", serving.number(), serving.workers_serving(),
                                  serving.target());
   if (const std::size_t leaving = succession.leaving_count(); leaving > 0) {
     text += fmt::format(", {} earlier generation{} leaving", leaving, leaving == 1 ? "" : "s");

@@ -1,4 +1,4 @@
-// Announcer: keeps the service manager's STATUS line true, and tells it of the turns in the server's life.
+// Announcer: keeps the service manager's STATUS line up to date and reports start, reload and stop to it.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ class Announcer {
   void reloading(Instant now);
   void reload_failed(const std::string& why, const Succession& succession);
   void stopping();
-  // Each turn of the loop: says what has changed, if anything has.
+  // Called in each turn of the loop: sends the status if it has changed.
   void look_at(const Succession& succession);
 
  private:
   std::string status_text(const Succession& succession) const;
 
   Notifier notifier_;
-  std::string failure_;  // of the last reload; kept in the status until one succeeds
+  std::string failure_;  // of the last reload; part of the status until a reload succeeds
   std::string said_;
   bool stopping_ = false;
 };

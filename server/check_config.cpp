@@ -21,9 +21,9 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t reason_bytes_max = 4000;  // with its mark it goes through a pipe in one piece
+constexpr std::size_t reason_bytes_max = 4000;  // with its mark it fits one atomic write to a pipe
 constexpr std::chrono::milliseconds look_every{20};
-constexpr char passed = '+', failed = '-';  // the child's verdict, and behind the latter its reason
+constexpr char passed = '+', failed = '-';  // the child's verdict; the reason follows `failed`
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
   auto checked = enter_surroundings(plan, EndsWithMaster::yes);
@@ -41,12 +41,12 @@ std::string read_now(int answer, std::chrono::milliseconds wait) {
 }
 
 struct Outcome {
-  std::string verdict;  // empty: the child never came to one
+  std::string verdict;  // empty: the child never sent one
   int status = 0;
   bool late = false;
 };
 
-// The pipe's end says nothing: whatever the application forks off holds it as well, perhaps for ever.
+// End-of-file on the pipe proves nothing: a process that the application forks holds its end as well, perhaps for ever.
 Outcome await(Child& child, int answer, Instant deadline) {
   Outcome outcome;
   pid_t ended = 0;
@@ -80,10 +80,12 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   question = Fd();
   const Outcome outcome = await(*child, answer.get(), deadline_after(narwhal::now(), config.boot_timeout));
   if (outcome.verdict.starts_with(failed)) return Error{outcome.verdict.substr(1)};
-  if (outcome.late) return Error{joined(config.routes, " or ", &Route::app) + " was not loaded within boot_timeout"};
+  if (outcome.late)
+    return Error{joined(config.routes, " or ", &Route::app) + " was not loaded within " +
+                 std::to_string(config.boot_timeout.count()) + " s (boot_timeout)"};
   if (!outcome.verdict.starts_with(passed)) {
-    return Error{joined(config.routes, " or ", &Route::app) + " ended the process while it was loaded: it " +
-                 describe_exit(outcome.status)};
+    return Error{joined(config.routes, " or ", &Route::app) +
+                 " ended the process while it was being loaded: the process " + describe_exit(outcome.status)};
   }
   return Done{};
 }

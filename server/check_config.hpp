@@ -1,4 +1,4 @@
-// --check-config: would this configuration serve? Stages and loads the plugins in a throw-away process; binds nothing.
+// --check-config: would this configuration serve? Stages and loads the plugins in a temporary process; binds nothing.
 #pragma once
 
 #include <functional>
@@ -9,11 +9,11 @@
 
 namespace narwhal::server {
 
-// Loads the plugins in the process it is called in. main introduces worker::check_plugins here.
+// Loads the plugins in the calling process. main passes worker::check_plugins.
 using CheckPlugins = std::function<Result<Done>(const Generation&)>;
 
-// The error is one line. A plugin that crashes or hangs while it is loaded is an error like any other: it has
-// boot_timeout to finish.
+// The error is one line. A plugin that crashes while it is being loaded, or takes longer than boot_timeout, is an error
+// like any other.
 Result<Done> check_config(const Config& config, const CheckPlugins& check_plugins);
 
 }  // namespace narwhal::server

@@ -11,8 +11,8 @@
 namespace narwhal::server {
 namespace {
 
-// Without `chdir` a generation works where narwhal was started, and that may be a link that a deploy has since set to
-// the next release. It can also be gone, which nobody has to know who does not read from it.
+// Without `chdir` a generation runs in the directory where narwhal was started, which may be a link that a deploy has
+// since set to the next release. It can also be gone; an application that does not read from it need not fail.
 Result<Done> enter_directory(const Config& config) {
   if (config.chdir.empty()) {
     [[maybe_unused]] const int or_stay = ::chdir(config.start_directory.c_str());
@@ -33,8 +33,8 @@ Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
   if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;
-  // A plugin that hangs while it is loaded would never see the master's end. Set after the change of user, which
-  // takes it back; workers do not inherit it: they finish their requests first.
+  // A plugin that hangs while it is being loaded would never notice the master's end. Set after the change of user,
+  // which resets it. Workers do not inherit it: they finish their requests first.
   if (end == EndsWithMaster::yes) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   return Done{};
 }

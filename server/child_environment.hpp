@@ -1,4 +1,4 @@
-// What a child of the master puts on before it maps a plugin.
+// The environment of a child of the master: signals, directory, variables, user and group, set before it maps a plugin.
 #pragma once
 
 #include "core/result.hpp"
@@ -6,11 +6,11 @@
 
 namespace narwhal::server {
 
-// Whether the kernel kills it when the master dies, however that came.
+// Whether the kernel kills the child when the master dies, for whatever reason.
 enum class EndsWithMaster { no, yes };
 
-// For a fresh child, once: what a terminal sends to the whole group ignored, then directory, environment, user and
-// group. The error names what could not be done.
+// Called once in a new child: ignores what a terminal sends to the whole group, then sets directory, environment, user
+// and group. The error names the step that failed.
 Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end);
 
 }  // namespace narwhal::server

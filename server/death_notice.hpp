@@ -1,4 +1,4 @@
-// What the log says of a worker's end, in Gunicorn's words where it has them. Pure.
+// The log line for a worker's end, the same as Gunicorn's if it has one. Pure.
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,7 @@ enum class Killer { unknown, master };
 struct DeathNotice {
   LogLevel level;
   std::string text;
-  bool crash;  // not by its own will and not by an operator's TERM, INT or QUIT
+  bool crash;  // neither exit code 0 nor an operator's TERM, INT or QUIT
 };
 
 // `status` as waitpid() gives it.

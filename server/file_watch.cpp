@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Not IN_MODIFY: whoever writes closes in the end. IN_ATTRIB: utimes(2).
+// Not IN_MODIFY: a writer closes the file in the end. IN_ATTRIB: utimes(2).
 constexpr std::uint32_t signs = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB;
 constexpr std::uint32_t ends = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
 
@@ -26,7 +26,7 @@ void FileWatch::begin(ReloadEngine engine, Instant now) {
   on_ = true;
   engine_ = engine;
   open_inotify();
-  sign(now);  // nobody watched meanwhile
+  sign(now);  // changes until now were not watched
 }
 
 void FileWatch::end() { *this = FileWatch(); }
@@ -42,7 +42,7 @@ void FileWatch::add(const std::string& path, std::uint64_t number, Instant now) 
   if (!on_) return;
   const std::size_t files_before = files_.size();
   enter(path, number);
-  if (files_.size() > files_before) sign(now);  // between its stamp and its watch a change goes unseen
+  if (files_.size() > files_before) sign(now);  // a change between its stamp and its watch would go unnoticed
 }
 
 void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number, Instant now) {
@@ -73,7 +73,8 @@ void FileWatch::expand(const std::string& pattern, std::uint64_t number, std::ve
   }
 }
 
-// A fresh inotify for what is left: paths may lead elsewhere by now, through links that a deployment has changed.
+// A new inotify for the remaining files: their paths may lead elsewhere now, through links that a deployment has
+// changed.
 void FileWatch::forget_before(std::uint64_t number, ReloadEngine engine, Instant now) {
   if (!on_) return;
   std::erase_if(files_, [&](const auto& file) { return file.second.number < number; });
@@ -95,12 +96,12 @@ void FileWatch::open_inotify() {
 }
 
 void FileWatch::give_up_inotify(const std::string& reason) {
-  log::warning("Reloader: {}: looking at the files once a second instead", reason);
+  log::warning("Reloader: {}: checking the files once a second instead", reason);
   engine_ = ReloadEngine::poll;
   inotify_ = Fd();
 }
 
-// Its folder, and where it is a link, that of what it leads to.
+// Its folder and, if it is a link, the folder of its target.
 void FileWatch::watch_around(const std::string& path) {
   std::error_code gone;
   for (const fs::path& way : {fs::path(path), fs::canonical(path, gone)}) {
@@ -155,7 +156,7 @@ void FileWatch::read_event(const inotify_event& event, const char* name, Instant
   if (known == watches_.end()) return;
   if ((event.mask & ends) != 0) {
     lose_folder(event.wd);
-    ::inotify_rm_watch(inotify_.get(), event.wd);  // moved away, it is watched still
+    ::inotify_rm_watch(inotify_.get(), event.wd);  // a folder that was moved would still be watched
     return sign(now);
   }
   if (may_have_changed(event, known->first, name)) sign(now);
@@ -164,7 +165,7 @@ void FileWatch::read_event(const inotify_event& event, const char* name, Instant
 bool FileWatch::may_have_changed(const inotify_event& event, const std::string& folder, const std::string& name) const {
   if (!names_.contains(name) && !open_folders_.contains(folder)) return false;
   if ((event.mask & IN_CREATE) == 0) return true;
-  // A new file is about to be written, and closed then; a link is there at once.
+  // A new file is about to be written and then closed; a link is complete at once.
   struct stat entry {};
   const bool is_there = ::lstat((folder + "/" + name).c_str(), &entry) == 0;
   return is_there && (!S_ISREG(entry.st_mode) || entry.st_nlink > 1);

@@ -1,9 +1,10 @@
 // FileWatch: the files that the running generation was made from, and which of them have changed.
-// Changed  has another inode, size or time of change than before, and is there: what is being replaced is no change yet.
-// Looks    inotify on the files' folders says when to look (an editor that saves by rename leaves the file's own inode
-//          alone); a burst of saving is one look, when it has been quiet for a moment. By polling: once a second.
-// Failing  where inotify cannot watch, the kernel's limits reached, it polls, and says so once.
-// Blocks   never, but for stat() and reading folders.
+// Changed   a file that exists and has another inode, size or time of change than before. A file that is missing,
+//           because it is being replaced, has not changed yet.
+// Checks    inotify on the files' folders says when to check (an editor that saves by rename leaves the file's own
+//           inode alone). A burst of events is one check, after a short time without events. Polling: once a second.
+// Failures  if inotify cannot watch because a limit of the kernel is reached, it polls and logs this once.
+// Blocks    never, except for stat() and reading folders.
 #pragma once
 
 #include <sys/inotify.h>
@@ -35,10 +36,10 @@ class FileWatch {
   // `path` is absolute, or a pattern of such paths; `number` is the generation that was made from it.
   void add(const std::string& path, std::uint64_t number, Instant now);
   void add_pattern(const std::string& pattern, std::uint64_t number, Instant now);
-  // What only earlier generations had is looked at no more, and the rest in this way.
+  // Stops watching files that only earlier generations had, and watches the rest with `engine`.
   void forget_before(std::uint64_t number, ReloadEngine engine, Instant now);
 
-  // The turn of the master's loop: what poll() is to watch (-1: nothing) and until when, then what has come.
+  // For the turn of the master's loop: what poll() must watch (-1: nothing) and until when, then what has changed.
   int descriptor() const { return inotify_.get(); }
   Instant next_deadline() const;
   void hear(Instant now);
@@ -51,7 +52,7 @@ class FileWatch {
     bool operator==(const Stamp&) const = default;
   };
   struct File {
-    Stamp stamp;  // all 0: not there
+    Stamp stamp;  // all 0: the file does not exist
     std::uint64_t number;
   };
 
@@ -69,14 +70,14 @@ class FileWatch {
 
   bool on_ = false;
   ReloadEngine engine_ = ReloadEngine::automatic;
-  Fd inotify_;  // none: by polling
+  Fd inotify_;  // empty: by polling
   std::map<std::string, File> files_;
-  std::map<std::string, std::uint64_t> patterns_;  // and their generations
-  std::set<std::string> names_;                    // of the files, and of what links among them lead to
-  std::set<std::string> open_folders_;             // in which every name counts: those of patterns
-  std::map<std::string, int> watches_;             // by folder: inotify's number
-  std::set<std::string> lost_;                     // folders that are not there now
-  Instant burst_began_ = unset;                    // unset: no sign yet
+  std::map<std::string, std::uint64_t> patterns_;  // with their generations
+  std::set<std::string> names_;                    // of the files, and of the targets of links
+  std::set<std::string> open_folders_;             // folders of patterns: every name in them counts
+  std::map<std::string, int> watches_;             // inotify's number by folder
+  std::set<std::string> lost_;                     // folders that do not exist now
+  Instant burst_began_ = unset;                    // unset: no event yet
   Instant due_ = never;
 };
 

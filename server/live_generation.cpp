@@ -14,8 +14,8 @@
 namespace narwhal::server {
 namespace {
 
-// Orders to fork that may be under way at once: a socket's queue holds ten records where the system's
-// max_dgram_qlen says so, and a thousand workers that boot together boot no faster.
+// Fork orders that may be pending at once: by default a socket queue takes ten records (max_dgram_qlen), and a thousand
+// workers that boot together do not boot faster.
 constexpr std::ptrdiff_t spawning_max = 8;
 constexpr std::chrono::milliseconds spawn_retry{10};
 constexpr std::chrono::seconds heartbeat_check{1};
@@ -55,12 +55,12 @@ Instant LiveGeneration::next_deadline(Instant now) const {
 }
 
 void LiveGeneration::hear(std::span<const int> readable, Instant now) {
-  const auto has_words = [&](int socket) {
+  const auto has_records = [&](int socket) {
     return socket >= 0 && std::binary_search(readable.begin(), readable.end(), socket);
   };
-  if (has_words(template_.socket())) hear_template(now);
+  if (has_records(template_.socket())) hear_template(now);
   for (WorkerProcess& worker : workers_) {
-    if (has_words(worker.socket())) worker.hear(now);
+    if (has_records(worker.socket())) worker.hear(now);
   }
 }
 
@@ -95,8 +95,8 @@ void LiveGeneration::template_ended(Instant now) {
   if (!young) template_backoff_.recovered();
   const auto delay = young ? template_backoff_.failed(dice()) : std::chrono::nanoseconds::zero();
   template_due_ = now + delay;
-  log::error("Template of generation {} is gone: {}. Its workers serve on; forking it again in {:.1f} s", number(),
-             template_.reason(), seconds_of(delay));
+  log::error("Template of generation {} ended: {}. Its workers continue to serve; it is forked again in {:.1f} s",
+             number(), template_.reason(), seconds_of(delay));
 }
 
 void LiveGeneration::restart_template(Instant now) {
@@ -137,7 +137,7 @@ void LiveGeneration::check_time(Instant now) {
   for (WorkerProcess& worker : workers_) {
     const bool unborn = worker.life() == Life::spawning;
     worker.check_time(now);
-    // It was never forked in all that time: the template hangs, and would let down every worker after this one.
+    // It was not forked in all that time: the template hangs, and would not fork any later worker either.
     if (unborn && worker.gone()) template_.kill();
     const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat;
     worker.check_heartbeat(beat.load(std::memory_order_relaxed), now);
@@ -155,7 +155,7 @@ void LiveGeneration::bury(WorkerProcess& worker, Instant now) {
 }
 
 void LiveGeneration::announce_death(const WorkerProcess& worker, Instant now) const {
-  // Of a generation that did not come to serve, the one line that says why is the transaction's to write.
+  // For a generation that never served, the transaction writes the one line that says why.
   const bool quiet = phase_ == Phase::booting || discarded_;
   const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
   if (!worker.exit_status()) {
@@ -184,7 +184,7 @@ void LiveGeneration::replace(const WorkerProcess& dead, bool crash, Instant now)
   if (crash) ++young_crashes_;
   if (crash && dead.spawned() > admitted_) ++repeated_crashes_;
   vacancies_.push_back(now + delay);
-  log::info("Generation {}: a worker died young ({} in a row), its successor is forked in {:.1f} s", number(),
+  log::info("Generation {}: a worker died early ({} in a row); its replacement is forked in {:.1f} s", number(),
             worker_backoff_.failures(), seconds_of(delay));
 }
 
@@ -194,7 +194,7 @@ bool LiveGeneration::recovered_since_last_failure(Instant now) const {
   });
 }
 
-// A stuck worker serves until somebody serves in its stead.
+// A stuck worker serves until another worker serves in its place.
 void LiveGeneration::relieve_stuck(Instant now) {
   const auto serving = static_cast<std::size_t>(std::count_if(
       workers_.begin(), workers_.end(), [](const WorkerProcess& worker) { return worker.life() == Life::serving; }));
@@ -209,7 +209,7 @@ void LiveGeneration::adjust_places(Instant now) {
   std::sort(vacancies_.begin(), vacancies_.end());
   while (!vacancies_.empty() && places_held() + vacancies_.size() > target_) vacancies_.pop_back();
   if (phase_ != Phase::serving) return;
-  for (WorkerProcess& worker : workers_) {  // Gunicorn's choice too: the oldest leaves
+  for (WorkerProcess& worker : workers_) {  // the oldest leaves, as in Gunicorn
     if (places_held() <= target_) return;
     if (worker.holds_place()) worker.happen(Event::retire, now);
   }
@@ -218,7 +218,7 @@ void LiveGeneration::adjust_places(Instant now) {
 bool LiveGeneration::may_spawn() const {
   const auto spawning = std::count_if(workers_.begin(), workers_.end(),
                                       [](const WorkerProcess& worker) { return worker.life() == Life::spawning; });
-  // Workers that hang in requests pile up behind their replacements, but not for ever.
+  // Workers that hang in requests accumulate beside their replacements, but not without limit.
   return phase_ != Phase::leaving && template_.state() == State::loaded && spawning < spawning_max &&
          workers_.size() < 3 * std::size_t{target_} + 2;
 }
@@ -232,9 +232,9 @@ void LiveGeneration::fill_vacancies(Instant now) {
 
 Instant LiveGeneration::spawn(Instant now) {
   const auto slot = site_.slots.take();
-  if (!slot) return cannot_spawn(fmt::format("{} workers live already", Scoreboard::slots_max), now);
+  if (!slot) return cannot_spawn(fmt::format("all {} worker slots are in use", Scoreboard::slots_max), now);
   auto pair = open_pair();
-  // Nobody else uses the slot: the last owner was reaped.
+  // No other process uses the slot: its last owner was reaped.
   site_.scoreboard.clear(*slot);
   site_.scoreboard.slot(*slot).generation.store(number(), std::memory_order_relaxed);
   if (!pair || !template_.spawn(*slot, pair->child.get())) {
@@ -269,8 +269,8 @@ void LiveGeneration::admit(Instant now) {
 
 void LiveGeneration::retire(Instant now, Successor successor) {
   phase_ = Phase::leaving;
-  // Where no newer generation names a listener, this was its last owner here: once its workers let go too, clients
-  // are refused rather than left in a queue that nobody serves.
+  // If no newer generation has a listener, this was its last owner in the master: once the workers close it too,
+  // clients are refused rather than left in a queue that no worker serves.
   plan_.listeners.clear();
   vacancies_.clear();
   template_due_ = never;
@@ -299,10 +299,12 @@ void LiveGeneration::hand_log(Order which, const std::string& target) {
   if (target.empty() || target == "-") return;
   const auto file = log::open_file(target);
   if (!file)
-    return log::error("{}; generation {} goes on in the former one until the next USR1", file.error(), number());
+    return log::error("{}; generation {} continues to use the previous file until the next USR1", file.error(),
+                      number());
   bool all = template_.hand_log(which, *file);
   for (const WorkerProcess& worker : workers_) all = worker.hand_log(which, *file) && all;
-  if (!all) log::error("Not every process of generation {} has the new {}: send USR1 again", number(), target);
+  if (!all)
+    log::error("Not every process of generation {} has opened the new log {}: send USR1 again", number(), target);
 }
 
 void LiveGeneration::forgive_silence(Instant now) {

@@ -1,8 +1,8 @@
-// LiveGeneration: a generation that runs: its template, its workers, and how many of them there should be.
+// LiveGeneration: a running generation: its template, its workers, and the number of workers it should have.
 // Life     booting (no worker accepts) -> admit() -> serving -> retire() or quit() -> leaving -> gone().
-// Failure  while booting, the first template or worker that cannot boot is failure(), and the generation is to be
-//          quit. While serving, what dies is started again: at once after a long life, with back-off after a
-//          short one.
+// Failure  while booting, the first template or worker that cannot boot sets failure(), and the caller quits the
+//          generation. While serving, a process that dies is started again: at once if it lived long, else with
+//          back-off.
 // Blocks   never: every wait is a state and a deadline.
 #pragma once
 
@@ -38,14 +38,14 @@ class LiveGeneration {
   LiveGeneration(const LiveGeneration&) = delete;
   LiveGeneration& operator=(const LiveGeneration&) = delete;
 
-  // What poll() is to watch, and until when.
+  // What poll() must watch, and until when.
   void add_sockets(std::vector<pollfd>& watched) const;
   Instant next_deadline(Instant now) const;
 
   // The turn of the master's loop, in this order. `readable` is sorted.
   void hear(std::span<const int> readable, Instant now);
-  bool reaped(pid_t pid, int status, Instant now);  // false: not one of ours
-  void settle(Instant now);                         // time limits, burials, admissions, new workers
+  bool reaped(pid_t pid, int status, Instant now);  // false: not a process of this generation
+  void settle(Instant now);                         // time limits, dead workers, admissions, new workers
 
   // Every worker is ready and none accepts yet.
   bool ready() const;
@@ -56,7 +56,7 @@ class LiveGeneration {
   void retire(Instant now, Successor successor);
   void quit(Instant now);
   void kill(Instant now);
-  // Opens the logs that are files anew, with the master's rights, and hands them to template and workers.
+  // Opens log files again, with the master's rights, and hands them to template and workers.
   void reopen_logs();
   void set_target(unsigned workers) { target_ = workers; }
   void forgive_silence(Instant now);
@@ -66,8 +66,8 @@ class LiveGeneration {
   unsigned target() const { return target_; }
   std::size_t workers_serving() const;
   Instant started() const { return started_; }
-  // Since it was admitted, workers crashed before ready or soon after, and the ones in their places did too. Several
-  // deaths at once alone are none: that may be an operator, or the machine.
+  // Since it was admitted, workers crashed before they were ready or soon after, and so did their replacements. Several
+  // deaths at the same time are not enough: the cause may be an operator or the machine.
   bool crash_loops() const { return young_crashes_ >= 3 && repeated_crashes_ >= 2; }
   unsigned young_crashes() const { return young_crashes_; }
 
@@ -87,7 +87,7 @@ class LiveGeneration {
   void adjust_places(Instant now);
   void fill_vacancies(Instant now);
   bool may_spawn() const;
-  // Both: when to try again, never when the vacancy is filled.
+  // Both return when to try again; `never` if the vacancy is filled.
   Instant spawn(Instant now);
   Instant cannot_spawn(const std::string& reason, Instant now);
   void fail_boot(std::string step, std::string reason, int exit_code);
@@ -99,7 +99,7 @@ class LiveGeneration {
   Site& site_;
   TemplateProcess template_;
   std::list<WorkerProcess> workers_;  // oldest first
-  std::vector<Instant> vacancies_;    // when each is to be filled
+  std::vector<Instant> vacancies_;    // when to fill each
   Phase phase_ = Phase::booting;
   unsigned target_;
   Instant started_;
@@ -107,7 +107,8 @@ class LiveGeneration {
   Backoff worker_backoff_, template_backoff_;
   Instant last_failure_ = unset;
   Instant admitted_ = unset;
-  unsigned young_crashes_ = 0, repeated_crashes_ = 0;  // the latter: of workers forked after the admission
+  unsigned young_crashes_ = 0;     // crashes soon after the start
+  unsigned repeated_crashes_ = 0;  // those of workers forked after the admission
   bool discarded_ = false;
   std::optional<BootFailure> failure_;
 };

@@ -22,8 +22,8 @@ using narwhal::Result;
 namespace server = narwhal::server;
 namespace worker = narwhal::worker;
 
-// A number that whoever started this left closed would go to the next file or socket: prints would end up in there, and
-// Python does not start where its standard input is a folder.
+// A standard stream that the caller left closed would be reused for the next file or socket: prints would go there, and
+// Python does not start if its standard input is a directory.
 void fill_standard_streams() {
   int filled = 0;
   while (filled >= 0 && filled <= STDERR_FILENO) filled = ::open("/dev/null", O_RDWR);
@@ -52,7 +52,7 @@ int serve(const server::LoadedConfig& start, int argc, char** argv, const server
   const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
     const auto loaded = server::load_config(argc, argv, environment, answer);
     if (!loaded) return Error{narwhal::joined(loaded.faults, "; ")};  // the log wants one line
-    // Once is enough, until it says something new.
+    // Logged once, and again only if it has changed.
     const bool is_new = loaded->notice != notice && !loaded->notice.empty();
     if (is_new) narwhal::log::warning("{}", loaded->notice);
     notice = loaded->notice;

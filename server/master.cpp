@@ -19,20 +19,20 @@
 namespace narwhal::server {
 namespace {
 
-// Later than planned by this much: the machine or a SIGSTOP held the master up, and most likely its workers too.
+// If poll() returns this much late, the machine or a SIGSTOP stopped the master, and most likely its workers too.
 constexpr std::chrono::seconds overslept{1};
 constexpr std::chrono::milliseconds poll_max = std::chrono::minutes{1};
 
 SignalPipe open_signals() {
-  ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end the server
-  ::signal(SIGXFSZ, SIG_IGN);  // nor one that has grown to a limit (`ulimit -f`)
+  ::signal(SIGPIPE, SIG_IGN);  // a log pipe without a reader must not end the server
+  ::signal(SIGXFSZ, SIG_IGN);  // nor a log file at its size limit (`ulimit -f`)
   auto pipe = or_throw(
       SignalPipe::open({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}));
-  unblock_all_signals();  // whatever mask the one who started us left
+  unblock_all_signals();  // whatever mask the caller left
   return pipe;
 }
 
-// "term", as Gunicorn's log has it.
+// "term", as in Gunicorn's log.
 std::string short_name(int signo) {
   std::string name = signal_name(signo);
   if (name.starts_with("SIG")) name.erase(0, 3);
@@ -43,7 +43,7 @@ std::string short_name(int signo) {
 int poll_timeout(Instant now, Instant deadline) {
   if (deadline == never) return -1;
   if (deadline <= now) return 0;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);  // up: not a moment too early
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);  // rounded up: never too early
   return static_cast<int>(std::min(left, poll_max).count());
 }
 
@@ -69,7 +69,8 @@ void Master::start() {
   now_ = narwhal::now();
   or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
   const std::string& accesslog = start_config_.accesslog;
-  if (!accesslog.empty() && accesslog != "-") or_throw(log::open_file(accesslog));  // or a mistake is told too late
+  if (!accesslog.empty() && accesslog != "-")
+    or_throw(log::open_file(accesslog));  // now, so that a mistake is reported before the fork
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
   if (!parts_.notice.empty()) log::warning("{}", parts_.notice);
@@ -82,7 +83,7 @@ void Master::start() {
 
 void Master::turn() {
   wait();
-  // Words before deaths: what a child said last explains why it died.
+  // Reports before deaths: a child's last report explains why it died.
   for (LiveGeneration* generation : succession_.all()) generation->hear(readable_, now_);
   serve_signals();
   look_at_files();
@@ -107,7 +108,7 @@ void Master::wait() {
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
   const Instant deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
-  // EINTR and the like: nothing is readable then, and the signal's byte makes the next poll() return.
+  // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
   readable_.clear();
@@ -116,7 +117,7 @@ void Master::wait() {
   }
   std::sort(readable_.begin(), readable_.end());
   if (now_ > std::max(before, deadline == never ? now_ : deadline) + overslept) {
-    log::debug("The master was held up: its workers get another heartbeat_timeout");
+    log::debug("The master did not run for a while: its workers get another heartbeat_timeout");
     for (LiveGeneration* generation : succession_.all()) generation->forgive_silence(now_);
   }
 }
@@ -136,7 +137,7 @@ void Master::on_signal(int signo) {
     case SIGTTIN: return succession_.change_target(+1);
     case SIGTTOU: return succession_.change_target(-1);
     case SIGUSR1: return reopen_logs();
-    default: log::debug("{} does nothing yet", signal_name(signo));
+    default: log::debug("{} has no effect yet", signal_name(signo));
   }
 }
 
@@ -145,7 +146,7 @@ void Master::on_term() {
 }
 
 void Master::on_quit() {
-  if (stop_ == Stop::quick) return succession_.kill_all(now_);  // somebody is out of patience
+  if (stop_ == Stop::quick) return succession_.kill_all(now_);  // the operator does not want to wait
   if (stop_ == Stop::graceful) log::info("Quick shutdown requested");
   stop(Stop::quick);
 }
@@ -164,18 +165,18 @@ void Master::reap() {
     for (LiveGeneration* generation : succession_.all()) {
       known = known || generation->reaped(ended->pid, ended->status, now_);
     }
-    // A fork on the way from template to worker, or, for the init of a container, anybody's orphan.
-    if (!known) log::debug("Reaped pid {}, which is nobody's", ended->pid);
+    // The intermediate process between template and worker, or any orphan if this is the init of a container.
+    if (!known) log::debug("Reaped pid {}, which is neither a template nor a worker", ended->pid);
   }
 }
 
 void Master::reopen_logs() {
-  [[maybe_unused]] const auto or_former = log::reopen();  // what cannot be opened is told with its generation
+  [[maybe_unused]] const auto or_former = log::reopen();  // the generation that uses it reports a failure
   for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
 }
 
 int Master::farewell() {
-  // The end of the signal pipe puts the default actions back: an INT behind a TERM must not turn this exit into a death.
+  // The end of the signal pipe restores the default actions: an INT after a TERM must not kill this exiting process.
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, nullptr);
@@ -222,7 +223,7 @@ Result<Done> Master::move_pidfile(const std::string& path) {
 
 void Master::say_what_needs_restart(const Config& config) const {
   const std::string keys = joined(needs_restart(start_config_, config), ", ");
-  if (!keys.empty()) log::warning("Reload: only a restart can change {}", keys);
+  if (!keys.empty()) log::warning("Reload: restart narwhal to apply the new value of {}", keys);
 }
 
 std::string Master::addresses() const {

@@ -1,7 +1,7 @@
-// Master: forks, watches, signals. One thread, one poll(), and every wait a state with a deadline, so that every
-// signal is served in every state. It maps no plugin and parses no request.
+// Master: forks, watches, signals. It has one thread and one poll(), and every wait is a state with a deadline, so that
+// it handles every signal in every state. It maps no plugin and parses no request.
 // Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; USR1 reopens
-//          the logs. Workers and templates get their orders over sockets.
+//          the logs. Workers and templates receive their orders over sockets.
 #pragma once
 
 #include <optional>
@@ -19,17 +19,17 @@ namespace narwhal::server {
 
 class Master : private Succession::Witness {
  public:
-  // What main introduces to each other.
+  // The parts that main connects.
   struct Parts {
     ReadConfig read_config;
     TemplateBody run_template;
     std::string version;
-    std::string notice;  // of the start's configuration, for the log; may be empty
+    std::string notice;  // about the configuration of the start, for the log; may be empty
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
   Master(Config config, Parts parts);
-  // Runs until told to stop; the server's exit code. Throws StartupError before the first fork.
+  // Runs until a signal stops it; returns the server's exit code. Throws StartupError before the first fork.
   int supervise();
 
  private:

@@ -15,7 +15,7 @@
 namespace narwhal::server {
 namespace {
 
-// A line of its own; what comes from a plugin's error text must not smuggle in another assignment.
+// One line: a plugin's error text must not add another assignment.
 std::string status_line(std::string_view status) {
   std::string line = "STATUS=";
   append_escaped(line, status);

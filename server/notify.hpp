@@ -1,6 +1,6 @@
-// What systemd is told (sd_notify(3)'s protocol, one datagram a message, without its library).
-// Without NOTIFY_SOCKET every call does nothing and succeeds. A call never blocks, and its failure harms nobody:
-// the service manager is told less, the server serves on.
+// Messages to systemd: the protocol of sd_notify(3), one datagram per message, without its library.
+// Without NOTIFY_SOCKET every call does nothing and succeeds. A call never blocks, and its failure is harmless: the
+// service manager knows less, and the server continues to serve.
 #pragma once
 
 #include <sys/types.h>
@@ -16,9 +16,9 @@ namespace narwhal::server {
 
 class Notifier {
  public:
-  // Takes NOTIFY_SOCKET out of the environment, so that no plugin speaks for the server.
+  // Removes NOTIFY_SOCKET from the environment, so that plugins cannot send messages for the server.
   static Notifier from_environment();
-  // A path, or "@name" in the abstract namespace; empty: nobody listens.
+  // A path, or "@name" in the abstract namespace; empty: send nothing.
   explicit Notifier(std::string socket_name);
 
   const std::string& socket_name() const noexcept { return socket_name_; }

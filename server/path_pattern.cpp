@@ -9,7 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kEntriesMax = 100'000;  // "/**" must not hold the master up for ever
+constexpr std::size_t entries_max = 100'000;  // "/**" must not block the master for ever
 
 class Walk {
  public:
@@ -21,12 +21,12 @@ class Walk {
   }
 
  private:
-  // `folder` fits the parts before `at`.
+  // `folder` matches the parts before `at`.
   void enter(const fs::path& folder, std::size_t at) {
-    if (at == parts_.size() || found_.files.size() + found_.folders.size() > kEntriesMax) return;
+    if (at == parts_.size() || found_.files.size() + found_.folders.size() > entries_max) return;
     const std::string& part = parts_[at];
     if (part == "**") {
-      if (at + 1 < parts_.size()) enter(folder, at + 1);  // no folder is any number, too
+      if (at + 1 < parts_.size()) enter(folder, at + 1);  // "**" also stands for no folder at all
       return each_entry(folder, [&](const fs::directory_entry& entry) {
         std::error_code gone;
         const bool is_folder = entry.is_directory(gone) && !entry.is_symlink(gone);

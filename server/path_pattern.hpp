@@ -1,4 +1,4 @@
-// Paths with '*', '?' and '[...]' in them, and "**" for any number of folders: what Gunicorn takes for extra files.
+// Paths with '*', '?' and '[...]', and "**" for any number of folders, as in Gunicorn's reload_extra_files.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 namespace narwhal::server {
 
 struct Expansion {
-  std::vector<std::string> files;    // what fits now, folders aside
-  std::vector<std::string> folders;  // those in which a new entry may fit, too
+  std::vector<std::string> files;    // that match now, without folders
+  std::vector<std::string> folders;  // in which a new entry may match
 };
 
 bool is_pattern(const std::string& path);
-// `pattern` is absolute. A name that begins with '.' is only found by a pattern that does. Links to folders are not
-// followed by "**". Of what cannot be read nothing is found.
+// `pattern` is absolute. A name that begins with '.' only matches a pattern that does. "**" does not follow links to
+// folders. Folders that cannot be read are skipped.
 Expansion expand_pattern(const std::string& pattern);
 
 }  // namespace narwhal::server

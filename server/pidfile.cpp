@@ -14,7 +14,7 @@
 namespace narwhal::server {
 namespace {
 
-// Starts that collide take turns; more often than this they do not.
+// Starts that collide take turns; more collisions than this do not happen.
 constexpr int attempts_max = 100;
 
 bool is_at(int fd, const std::string& path) {
@@ -32,7 +32,7 @@ std::string pid_in(int fd) {
   return std::to_string(pid);
 }
 
-// The file that is to get the name, locked before it is anybody's to see.
+// The file that will get the name; it is locked before another process can see it.
 Result<Fd> write_unnamed(const std::string& path, std::string& temporary) {
   temporary = path + ".XXXXXX";
   Fd file(::mkostemp(temporary.data(), O_CLOEXEC));
@@ -47,8 +47,8 @@ Result<Fd> write_unnamed(const std::string& path, std::string& temporary) {
 
 enum class Taken { yes, collision };
 
-// Gives `temporary` the name: link() where none is, for it refuses to replace one that has come meanwhile; rename()
-// over a stale one, whose lock keeps other starts away until then.
+// Gives `temporary` the name `path`: by link() if no file has it, because link() refuses to replace one that appeared
+// meanwhile; by rename() over a stale file, whose lock keeps other starts out until then.
 Result<Taken> take_name(const std::string& temporary, const std::string& path) {
   const Fd present(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!present) {
@@ -83,7 +83,7 @@ Result<Pidfile> Pidfile::create(const std::string& path) {
   for (int attempt = 0; attempt < attempts_max && taken && *taken == Taken::collision; ++attempt) {
     taken = take_name(temporary, path);
   }
-  ::unlink(temporary.c_str());  // after link() a second name, after rename() none
+  ::unlink(temporary.c_str());  // after link() it is a second name, after rename() it is gone
   if (!taken) return Error{taken.error()};
   if (*taken != Taken::yes) return Error{"create pid file " + path + ": too many starts at once"};
   return Pidfile(path, *std::move(file));

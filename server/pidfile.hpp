@@ -1,6 +1,6 @@
-// The file with the master's pid. Its owner holds a lock on it, so a number that some killed server left behind, or
-// that belongs to another program by now (pid 1 of a container, as a rule), never blocks a start.
-// Ownership  the process that created it removes it, if the file still is the same one.
+// The file with the master's pid. Its owner holds a lock on it, so the file of a killed server never blocks a start,
+// even if another program has its pid now (usually pid 1 in a container).
+// Ownership  the process that created the file removes it, if it still is the same file.
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,7 @@ namespace narwhal::server {
 
 class Pidfile {
  public:
-  // Complete under its name or not there at all. The error of a living owner has Gunicorn's words.
+  // The file is complete under its name or absent. The error about a living owner is Gunicorn's.
   static Result<Pidfile> create(const std::string& path);
   Pidfile(Pidfile&& other) noexcept = default;
   Pidfile& operator=(Pidfile&&) = delete;
@@ -25,7 +25,7 @@ class Pidfile {
  private:
   Pidfile(std::string path, Fd locked) noexcept;
   std::string path_;
-  Fd locked_;  // children close it with everything else: the lock is the master's alone
+  Fd locked_;  // children close it with everything else, so only the master holds the lock
   pid_t owner_;
 };
 

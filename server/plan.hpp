@@ -1,6 +1,6 @@
-// Plan: what one generation is made of. A value that is shared, so that a generation that drains, the one that
-// serves and the one a rollback would return to can hold the same listeners. The private copies of its plugins lie in
-// the server's StageArea as long as any plan names them.
+// Plan: what one generation is made of. Its parts are shared, so that the draining generation, the serving one and the
+// one that a rollback would restore can hold the same listeners. The private copies of its plugins stay in the server's
+// StageArea as long as any plan names them.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,7 @@ struct Plan {
   const Config& config() const { return generation->config; }
 };
 
-// What runs in the template process; its result is the exit status. main introduces worker::run_template here.
+// What runs in the template process; its result is the exit status. main passes worker::run_template.
 using TemplateBody = std::function<int(TemplateSeat)>;
 
 }  // namespace narwhal::server

@@ -13,17 +13,17 @@ std::string without_prefix(std::string text, std::string_view prefix) {
   return text;
 }
 
-// "./shop.py" and "web/shop:app" are what somebody types who means a Python application.
+// "./shop.py" and "web/shop:app" are likely attempts to name a Python application.
 bool may_mean_python(std::string_view app) {
   return app.ends_with(".py") || app.find(':', app.rfind('/') + 1) != std::string_view::npos;
 }
 
-// Whatever is said of a Python app names it, and not the plugin that runs them all.
+// Messages about a Python app name the app, not the plugin that runs it.
 Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
   auto staged = stage_plugin(route.plugin.empty() ? route.app : route.plugin, area);
   if (route.plugin.empty()) {
     if (staged || !may_mean_python(route.app)) return staged;
-    return Error{staged.error() + " (a Python application is named by its module, as in web.shop:app)"};
+    return Error{staged.error() + " (name a Python application by its module, as in web.shop:app)"};
   }
   if (!staged) return Error{"stage " + route.app + ": " + without_prefix(staged.error(), "stage ")};
   staged->source = route.app;

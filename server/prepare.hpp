@@ -1,4 +1,5 @@
-// The first half of a transaction: all that a generation needs before its first fork. Changes nothing that serves.
+// The first half of a transaction: everything that a generation needs before its first fork. It changes nothing that
+// serves.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,11 @@
 
 namespace narwhal::server {
 
-// Reads the settings anew, from the sources the start had.
+// Reads the settings again, from the same sources as the start.
 struct ReadConfig {
-  // What Python has to be asked first, because the file is a gunicorn.conf.py; none, and an empty function: nothing.
+  // The request to Python if the file is a gunicorn.conf.py; none, or an empty function, if Python is not needed.
   std::function<std::optional<PythonConfigRequest>()> request;
-  // With Python's answer, if it was asked. The error is one line, with file, line and column.
+  // With Python's answer if there was a request. The error is one line, with file, line and column.
   std::function<Result<Config>(const std::optional<Result<std::string>>& answer)> read;
 };
 
@@ -30,7 +31,7 @@ using Prepared = std::variant<Plan, Refusal>;
 
 // Without listeners: for --check-config.
 Prepared prepare_check(const Config& config, StageArea& area);
-// Binds every address, and waits for one in use: the loop does not run yet.
+// Binds every address, and waits for one that is in use: the loop does not run yet.
 Prepared prepare_first(const Config& config, StageArea& area);
 // Binds only what `running` does not listen on. Never blocks on another process.
 Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running, StageArea& area);

@@ -13,10 +13,10 @@
 
 namespace narwhal::server {
 
-// The scoreboard's places. A place is one worker's from before its fork until it was reaped.
+// The scoreboard's slots. A slot belongs to one worker from before its fork until it is reaped.
 class SlotPool {
  public:
-  // The lowest free one; none: all are taken.
+  // The lowest free slot; nullopt if all are taken.
   std::optional<std::uint32_t> take() {
     for (std::uint32_t slot = 0; slot < taken_.size(); ++slot) {
       if (taken_[slot]) continue;
@@ -39,7 +39,7 @@ struct Site {
   StageArea stage_area;
   TemplateBody body;
   SlotPool slots{};
-  FileWatch file_watch{};  // on where the newest generation has the setting `reload`
+  FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };
 
 }  // namespace narwhal::server

@@ -1,5 +1,5 @@
 // What the master does about a worker: a table, without clock, fork or kill, so that each cell is a unit test.
-// A word that makes no sense where it arrives (a worker may say anything) changes nothing.
+// A report that makes no sense in the current state (a worker may send anything) changes nothing.
 #pragma once
 
 #include <cstddef>
@@ -7,17 +7,17 @@
 
 namespace narwhal::server {
 
-// How far one worker process has come.
+// The state of one worker process.
 enum class Life : std::uint8_t {
-  spawning,  // asked for; nothing heard yet, its pid is not known
-  booting,   // has said hello
+  spawning,  // its fork is ordered; no report yet, its pid is unknown
+  booting,   // has sent hello
   ready,     // waits for its generation to be admitted
   serving,
-  stuck,     // serves on, but wants to leave: retired as soon as its replacement serves
-  draining,  // told to finish what it has and leave
-  quitting,  // told to leave at once
-  aborting,  // it stands still, at boot or in its loop: SIGABRT sent, so that it can say where
-  lost,      // its socket is closed: it is about to be reaped, or no use to anybody
+  stuck,     // still serves, but asked to leave: retired as soon as its replacement serves
+  draining,  // ordered to finish its requests and leave
+  quitting,  // ordered to leave at once
+  aborting,  // hangs, at boot or in its loop: SIGABRT sent, so that it logs where
+  lost,      // its socket is closed: it is about to be reaped, or of no use
   killed,    // SIGKILL sent
   gone,      // reaped, or ended before it had a pid
 };
@@ -28,10 +28,10 @@ enum class Event : std::uint8_t {
   ready,
   admit,   // its generation accepts from now on
   stuck,   // it asks to be replaced
-  retire,  // it is not wanted any more
-  quit,    // nothing is: the server stops quickly, or its generation is discarded
+  retire,  // this worker is not needed any more
+  quit,    // the server stops quickly, or the worker's generation is discarded
   silent,  // no heartbeat for heartbeat_timeout
-  late,    // the time limit of its life has passed
+  late,    // the time limit of its state has passed
   closed,  // end of file on its socket
   exited,  // reaped, or end of file before it had a pid
 };
@@ -48,7 +48,7 @@ struct Step {
 constexpr Step step(Life life, Event event) {
   using enum Life;
   using enum Action;
-  // A worker that never accepted has nothing to drain: retired, it quits.
+  // A worker that never accepted has nothing to drain: if retired, it quits.
   constexpr Step table[life_count][event_count] = {
       // clang-format off
       //            hello             ready             admit             stuck             retire            quit              silent             late            closed            exited
@@ -68,11 +68,11 @@ constexpr Step step(Life life, Event event) {
   return table[static_cast<std::size_t>(life)][static_cast<std::size_t>(event)];
 }
 
-// Which time limit starts when a worker enters a life.
+// Which time limit starts when a worker enters a state.
 enum class Limit : std::uint8_t {
   none,
   boot,      // boot_timeout, from the order to fork
-  running,   // the one that runs already goes on: hello does not buy a worker more time to boot
+  running,   // the current limit continues: hello does not give a worker more time to boot
   graceful,  // graceful_timeout
   quick,     // quick_stop
   moment,    // one second
@@ -95,7 +95,7 @@ constexpr Limit limit_of(Life life) {
   return Limit::none;
 }
 
-// Whether its place is free for another worker, though the process may live on for a while.
+// Whether its place is free for another worker, although the process may live for a while.
 constexpr bool frees_its_place(Life life) {
   return life == Life::stuck || life == Life::draining || life == Life::quitting;
 }

@@ -49,13 +49,13 @@ void Succession::settle(Instant now) {
 bool Succession::may_begin_reload() {
   if (!reload_requested_ || stopping_ || reading_ || next_ || !current_) return false;
   if (leaving_.size() < draining_max) return true;
-  if (!told_that_reload_waits_) log::warning("Reload waits: {} generations are still draining", leaving_.size());
-  told_that_reload_waits_ = true;
+  if (!logged_that_reload_waits_) log::warning("Reload is waiting: {} generations are still draining", leaving_.size());
+  logged_that_reload_waits_ = true;
   return false;
 }
 
 void Succession::begin_reload(Instant now) {
-  reload_requested_ = told_that_reload_waits_ = false;
+  reload_requested_ = logged_that_reload_waits_ = false;
   rolling_back_to_ = 0;
   witness_.reloading(now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
@@ -76,13 +76,13 @@ void Succession::begin_configured(const Result<Config>& config, Instant now) {
   if (!config) return give_up({"config", config.error()});
   const unsigned configured = current_->plan().config().workers;
   if (current_->target() != configured && config->workers != current_->target()) {
-    log::info("Number of workers: {} again, as configured", config->workers);
+    log::info("Number of workers: back to {}, as configured", config->workers);
   }
   begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners, site_.stage_area), now);
 }
 
 void Succession::begin_rollback(Instant now) {
-  log::error("Generation {} crash-loops ({} workers died young): rolling back to generation {}", current_->number(),
+  log::error("Generation {} crash-loops ({} workers died early): rolling back to generation {}", current_->number(),
              current_->young_crashes(), previous_->number());
   const Plan earlier = *std::exchange(previous_, std::nullopt);
   rolling_back_to_ = earlier.number();
@@ -119,7 +119,7 @@ void Succession::watch_sources(const Plan& plan, Instant now) {
   }
 }
 
-// What served until now may have been made of other files, or watched in another way.
+// The generation that served until now may have had other files, or another reload engine.
 void Succession::watch_only(const LiveGeneration& generation, Instant now) {
   const Config& config = generation.plan().config();
   FileWatch& files = site_.file_watch;
@@ -139,7 +139,7 @@ void Succession::next_failed(Instant now) {
 void Succession::give_up(const Refusal& refusal) {
   const std::string attempt = rolling_back_to_ == 0 ? "Reload" : "Rollback";
   const std::string why = attempt + " failed at step '" + refusal.step + "': " + refusal.reason + "; generation " +
-                          std::to_string(current_->number()) + " goes on serving";
+                          std::to_string(current_->number()) + " continues to serve";
   rolling_back_to_ = 0;
   remove_unused_copies();
   log::error("{}", why);
@@ -158,12 +158,11 @@ void Succession::take_over(Instant now) {
     log::info("{}", now_ready);
     return witness_.took_over(config, nullptr);
   }
-  const std::string repeats =
-      rolling_back_to_ == 0 ? "" : fmt::format(", a repetition of generation {}", rolling_back_to_);
+  const std::string repeats = rolling_back_to_ == 0 ? "" : fmt::format(", a copy of generation {}", rolling_back_to_);
   log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
   witness_.took_over(config, &former->plan().config());
   previous_.reset();
-  // What a rollback brought back is not on probation: the one it replaced must not come back in turn.
+  // A generation that a rollback restored is not on probation: the one it replaced must not return.
   if (rolling_back_to_ == 0 && config.probation.count() > 0) {
     previous_ = former->plan();
     previous_->listeners.clear();

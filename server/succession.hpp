@@ -1,9 +1,9 @@
-// Succession: which generation serves, which one is to follow it, which ones are leaving.
+// Succession: which generation serves, which one follows it, and which ones are leaving.
 // Reload    a transaction: the next generation is prepared, loaded and booted beside the one that serves, and takes
-//           over when its last worker is ready. Whatever fails on the way discards it whole, with one line in the log.
-// Requests  single-flight: one that comes while a transaction runs starts another after it, however often it came.
-// Rollback  a generation that crash-loops on probation gives way to its predecessor, once.
-// Blocks    never: settle() is called each turn of the master's loop and looks how far things have come.
+//           over when its last worker is ready. Any failure before that discards it whole, with one line in the log.
+// Requests  single-flight: requests that arrive while a transaction runs start one more transaction after it.
+// Rollback  a generation that crash-loops on probation is replaced by its predecessor, once.
+// Blocks    never: settle() is called in each turn of the master's loop and advances what can be advanced.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,14 @@ namespace narwhal::server {
 
 class Succession {
  public:
-  static constexpr std::size_t draining_max = 8;  // more, and the next reload waits for one of them
+  static constexpr std::size_t draining_max = 8;  // with this many, the next reload waits for one of them
 
-  // What the outside is told; the master passes it on to the log's target, the title, systemd.
+  // Receives the events of a reload; the master passes them on to the log's target, the process title and systemd.
   class Witness {
    public:
     virtual void reloading(Instant now) = 0;
     virtual void reload_failed(const std::string& why) = 0;
-    // Serves from now on. `former` is null at the first boot.
+    // `config` serves from now on. `former` is null at the first boot.
     virtual void took_over(const Config& config, const Config* former) = 0;
 
    protected:
@@ -42,7 +42,7 @@ class Succession {
   void begin(const Config& config, Instant now);
   void request_reload() { reload_requested_ = true; }
   void change_target(int by);
-  // Ends: every worker drains or quits, no transaction starts or goes on.
+  // All three end the server: every worker drains or quits, and no transaction starts or continues.
   void retire_all(Instant now);
   void quit_all(Instant now);
   void kill_all(Instant now);
@@ -56,9 +56,9 @@ class Succession {
   const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
   const LiveGeneration* serving() const { return current_.get(); }
   bool in_transaction() const { return next_ != nullptr || reading_; }
-  // Readable when settle() has something to do; -1: none is needed.
+  // Readable when settle() has something to do; -1 if there is none.
   int reading_descriptor() const { return reading_ ? reading_->descriptor() : -1; }
-  // A child has ended. True: it was the one that reads a gunicorn.conf.py.
+  // A child has ended. True if it was the process that reads a gunicorn.conf.py.
   bool reaped(pid_t pid, int status) { return reading_ && reading_->reaped(pid, status); }
   std::size_t leaving_count() const { return leaving_.size(); }
 
@@ -89,9 +89,9 @@ class Succession {
   std::vector<LiveGeneration*> all_;
   std::uint64_t last_number_ = 0;
   bool reload_requested_ = false;
-  bool told_that_reload_waits_ = false;
+  bool logged_that_reload_waits_ = false;
   bool stopping_ = false;
-  std::optional<Plan> previous_;  // what a rollback would return to; its listeners are let go
+  std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released
   Instant probation_end_ = unset;
   std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
   std::optional<LiveGeneration::BootFailure> first_boot_failure_;

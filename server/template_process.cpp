@@ -55,8 +55,9 @@ int TemplateProcess::run_in_child(Fd socket) const {
   return body_(std::move(seat));
 }
 
-// Opened here, while it still may: workers may have no right to. The error log, because a reload can have changed it,
-// and the master's own is the old one until the new generation is admitted. Returns the access log, if there is one.
+// Opened here, before the rights are given up: workers may not be allowed to open them. The error log too, because a
+// reload can have changed it, and the master keeps the old one until the new generation is admitted. Returns the access
+// log, if there is one.
 Result<Fd> TemplateProcess::open_logs() const {
   const Config& config = plan_.config();
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return Error{opened.error()};
@@ -78,8 +79,8 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(Instant now) {
     const Received received = receive_record(socket_.get());
     if (received.status == Received::Status::nothing_yet) break;
     if (received.status == Received::Status::gone) {
-      // It is ending, or its plugins have closed what they did not open: no use to anybody either way. A SIGKILL at
-      // once could overtake the exit status it is about to leave.
+      // It is ending, or its plugins have closed descriptors that are not theirs: it is of no use either way. An
+      // immediate SIGKILL could hide the exit status that it is about to leave.
       socket_ = Fd();
       deadline_ = std::min(deadline_, Instant(now + std::chrono::seconds{1}));
       break;
@@ -104,7 +105,7 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(Instant now) {
       case Report::watch: watched_.push_back(text); break;
       case Report::hello:
       case Report::ready:
-      case Report::stuck: break;  // a worker's words
+      case Report::stuck: break;  // reports of workers only
     }
   }
   return failures;
@@ -145,7 +146,7 @@ void TemplateProcess::reaped(int status, Instant now) {
   end_ = "template (pid:" + std::to_string(pid()) + ") " + describe_exit(status);
   child_->reaped();
   child_.reset();
-  static_cast<void>(hear(now));  // its last words; after the reset, for its pid may be a stranger's by now
+  static_cast<void>(hear(now));  // its last reports; after the reset, because another process may have its pid now
   socket_ = Fd();
   state_ = State::absent;
   deadline_ = never;

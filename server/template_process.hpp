@@ -1,6 +1,6 @@
-// TemplateProcess: a generation's template as the master sees it. Loads the plugins once, forks workers on order.
+// TemplateProcess: a generation's template as the master sees it. It loads the plugins once and forks workers on order.
 // Life   start() forks it; when it has ended, reaped() leaves it absent and start() may be called again.
-//        Destroyed only while absent: the pid is reaped by then.
+//        Destroy it only while absent, when its pid has been reaped.
 #pragma once
 
 #include <sys/types.h>
@@ -28,16 +28,16 @@ class TemplateProcess {
     std::string reason;
   };
 
-  // All three outlive it.
+  // All three must outlive it.
   TemplateProcess(const Plan& plan, Scoreboard& scoreboard, const TemplateBody& body)
       : plan_(plan), scoreboard_(scoreboard), body_(body) {}
 
   Result<Done> start(Instant now);
-  // Reads what it has said so far; what it could not fork is handed to the caller.
+  // Reads its reports so far; returns the forks that failed.
   std::vector<ForkFailure> hear(Instant now);
-  // False when its queue is full: ask again a little later.
+  // False if its queue is full: try again a little later.
   bool spawn(std::uint32_t slot, int worker_end);
-  // So that the workers forked from now on have that log. False as above.
+  // Workers that are forked from now on have this log. False as above.
   bool hand_log(Order which, const Fd& file);
   void leave(Instant now);
   void kill();
@@ -49,11 +49,11 @@ class TemplateProcess {
   pid_t pid() const { return child_ ? child_->pid() : 0; }
   Instant started() const { return started_; }
   Instant deadline() const { return deadline_; }
-  // Files that its plugins have named since the last call.
+  // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
-  // Why it ended before it had loaded or at all, in one line. Valid once it is absent.
+  // Why it ended, in one line. Valid once it is absent.
   std::string reason() const;
-  // What the server's is to be if this ends the first boot.
+  // The server's exit code if this ends the first boot.
   int boot_exit_code() const { return failure_code_ == exit_boot_failed ? exit_boot_failed : exit_app_failed; }
 
  private:

@@ -11,7 +11,7 @@
 namespace narwhal::server {
 namespace {
 
-// Records read before the others get their turn: a worker that never stops talking must not stop the master.
+// Records to read before the other processes get their turn: a worker that sends without end must not stop the master.
 constexpr int records_a_turn = 64;
 
 }  // namespace
@@ -29,7 +29,7 @@ void WorkerProcess::hear(Instant now) {
       case Received::Status::record: take(received, now); break;
       case Received::Status::gone:
         socket_ = Fd();
-        // Before hello there is no pid to wait for: its zombie is reaped like any stranger's.
+        // Before hello the pid is unknown: its zombie is reaped like any other orphan.
         happen(pid_ == 0 ? Event::exited : Event::closed, now);
         return;
     }
@@ -55,7 +55,7 @@ void WorkerProcess::take(const Received& received, Instant now) {
     case Report::ready: return happen(Event::ready, now);
     case Report::stuck: return happen(Event::stuck, now);
     case Report::loaded:
-    case Report::fork_failed: return;  // the template's words
+    case Report::fork_failed: return;  // reports of the template only
   }
 }
 
@@ -66,7 +66,7 @@ void WorkerProcess::happen(Event event, Instant now) {
   }
   if (next.next != life_) enter(next.next, now);
   carry_out(next.action);
-  // Nobody knows whom to kill: without its socket it leaves by itself, should it ever start.
+  // Its pid is unknown, so it cannot be killed: without its socket it exits by itself if it ever starts.
   if (life_ == Life::killed && pid_ == 0) {
     socket_ = Fd();
     enter(Life::gone, now);
@@ -100,7 +100,7 @@ void WorkerProcess::carry_out(Action action) {
 }
 
 void WorkerProcess::order(Order kind) {
-  // A worker that does not read its orders is late before long, and killed then.
+  // A worker that does not read its orders soon exceeds a time limit, and is killed then.
   if (!socket_) return;
   Record record = make_record(kind, slot_, generation_.number);
   record.code = kind == Order::drain && successor_ == Successor::none ? 1 : 0;
@@ -113,12 +113,12 @@ bool WorkerProcess::hand_log(Order which, const Fd& file) const {
 }
 
 void WorkerProcess::signal(int signo) {
-  // Ours to reap and not reaped yet, so the number cannot have become a stranger's.
+  // Our child and not reaped yet, so no other process can have this pid.
   if (pid_ > 0) ::kill(pid_, signo);
 }
 
 void WorkerProcess::reaped(int status, Instant now) {
-  // Its last words lie in the socket still: why it failed, or even its hello.
+  // Its last reports are still in the socket: why it failed, or even its hello.
   hear(now);
   exit_status_ = status;
   socket_ = Fd();
@@ -141,7 +141,7 @@ void WorkerProcess::check_time(Instant now) {
 
 void WorkerProcess::check_heartbeat(Instant beat, Instant now) {
   if (!has_served() || life_ == Life::gone) return;
-  // Any change is a beat. The value itself may be scribbled over, so it is not compared with the clock.
+  // Any change is a beat. Plugin code may have overwritten the value, so it is not compared with the clock.
   if (beat != beat_) {
     beat_ = beat;
     beat_seen_ = now;
@@ -155,7 +155,7 @@ std::string WorkerProcess::reason() const {
   if (!failure_.empty()) return failure_;
   std::string text = late_;
   if (text.empty() && exit_status_) text = "worker (pid:" + std::to_string(pid_) + ") " + describe_exit(*exit_status_);
-  if (text.empty()) text = "worker ended before its first word";
+  if (text.empty()) text = "worker ended before its first report";
   return last_step_.empty() ? text : text + ", its last step: " + last_step_;
 }
 

@@ -1,5 +1,5 @@
 // WorkerProcess: one worker as the master sees it. Carries out what slot_policy.hpp decides.
-// Trust  only hello's sender, by the kernel's word, becomes its pid; words out of place change nothing.
+// Trust  its pid is the sender of hello as the kernel reports it; reports at the wrong time change nothing.
 // Life   kept until gone(): reaped, or its socket closed before it had a pid. Never waits.
 #pragma once
 
@@ -19,17 +19,18 @@
 
 namespace narwhal::server {
 
-// Who accepts on the listeners of a worker that is retired. With nobody, it first takes what waits in their queues.
+// Whether other workers accept on the listeners of a retired worker. If none does, it first accepts what waits in their
+// queues.
 enum class Successor { none, present };
 
 class WorkerProcess {
  public:
-  static constexpr std::chrono::seconds quick_stop{2};  // what a quick stop leaves a worker before SIGKILL
+  static constexpr std::chrono::seconds quick_stop{2};  // the time a worker has at a quick stop before SIGKILL
 
-  // `socket` is the master's end of its pair. `generation` outlives it.
+  // `socket` is the master's end of its pair. `generation` must outlive it.
   WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now);
 
-  // Reads what it has said so far.
+  // Reads its reports so far.
   void hear(Instant now);
   void happen(Event event, Instant now);
   void retire(Instant now, Successor successor);
@@ -37,7 +38,7 @@ class WorkerProcess {
   void reaped(int status, Instant now);
   // The template could not fork it.
   void never_forked(const std::string& reason, Instant now);
-  // The time limit of its life, and its heartbeat as the scoreboard shows it.
+  // The time limit of its state, and its heartbeat as the scoreboard shows it.
   void check_time(Instant now);
   void check_heartbeat(Instant beat, Instant now);
   // The master itself did not run for a while: silence until now proves nothing.
@@ -56,15 +57,15 @@ class WorkerProcess {
   std::chrono::nanoseconds served(Instant now) const {
     return has_served() ? now - serving_since_ : std::chrono::nanoseconds::zero();
   }
-  // What comes along is its log from now on. False when its queue is full.
+  // `file` is its log from now on. False if its queue is full.
   bool hand_log(Order which, const Fd& file) const;
   bool killed_by_master() const { return killed_by_master_; }
   std::optional<int> exit_status() const { return exit_status_; }
-  // Files that its plugins have named since the last call.
+  // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
-  // Why it could not boot or died, in one line. `failed` words of its own win.
+  // Why it could not boot or died, in one line. Its own report `failed` comes first.
   std::string reason() const;
-  // What the server's exit code is to be if this ends the first boot.
+  // The server's exit code if this ends the first boot.
   int boot_exit_code() const;
 
  private:
@@ -86,10 +87,10 @@ class WorkerProcess {
   Instant spawned_;
   Instant serving_since_ = unset;
   Instant deadline_ = never;
-  Instant beat_ = unset, beat_seen_ = unset;  // the last value, and when it was new
+  Instant beat_ = unset, beat_seen_ = unset;  // the last value, and when it changed
   std::string last_step_;
   std::string failure_;
-  std::string late_;  // what it was late with, once it was killed for it
+  std::string late_;  // the limit that it exceeded, if it was killed because of that
   int failure_code_ = 0;
   std::vector<std::string> watched_;
   std::optional<int> exit_status_;

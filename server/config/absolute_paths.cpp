@@ -11,7 +11,7 @@ namespace narwhal::server {
 
 std::string absolute_path(const std::string& directory, const std::string& path) {
   if (path.empty() || path.front() == '/') return path;
-  // No further tidying: "a/.." is not "" when a is a symbolic link.
+  // Not normalised further: "a/.." is not "" when a is a symbolic link.
   std::string_view rest = path;
   while (rest.starts_with("./")) rest.remove_prefix(2);
   if (rest == "." || rest.empty()) return directory;
@@ -40,7 +40,7 @@ std::vector<std::string> make_paths_absolute(const std::string& start_directory,
   for (Bind& bind : config.bind) {
     bind.path = absolute_path(base, bind.path);
     if (bind.path.size() < sizeof(sockaddr_un{}.sun_path)) continue;
-    faults.push_back("bind: '" + bind.path + "' is too long for a Unix socket");
+    faults.push_back("bind: '" + bind.path + "' is too long for a Unix socket: use a path of at most 107 bytes");
   }
   return faults;
 }

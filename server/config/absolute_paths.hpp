@@ -8,8 +8,8 @@
 
 namespace narwhal::server {
 
-// `chdir` counts from `start_directory`; all else from `chdir`, if set. What remains relative is meant so: the name
-// of an installed plugin, "-", "". Returns what cannot be: "bind: '...' is too long for a Unix socket".
+// `chdir` is relative to `start_directory`; all other paths to `chdir`, if set. What stays relative is not a path: the
+// name of an installed plugin, "-", "". Returns the faults: "bind: '...' is too long for a Unix socket: ...".
 std::vector<std::string> make_paths_absolute(const std::string& start_directory, Config& config);
 
 // `path` as seen from `directory`.

@@ -12,7 +12,7 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t kHostBytesMax = 253;  // of a DNS name
+constexpr std::size_t host_bytes_max = 253;  // of a DNS name
 
 template <class Number>
 std::optional<Number> whole_number(std::string_view text) {
@@ -33,16 +33,16 @@ bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && 
 // A name or an IPv4 address; empty for every interface.
 bool is_host(std::string_view host) {
   if (host.empty()) return true;
-  return host.size() <= kHostBytesMax && is_letter_or_digit(host.front()) &&
+  return host.size() <= host_bytes_max && is_letter_or_digit(host.front()) &&
          std::all_of(host.begin(), host.end(),
                      [](char c) { return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 Result<Bind> parse_unix(std::string_view path) {
   if (path.starts_with("//")) path.remove_prefix(2);  // Gunicorn's unix://PATH
-  if (path.empty()) return Error{"unix: needs a path"};
-  if (!is_printable(path)) return Error{"the path holds a control character"};
-  if (path.front() == '@') return Error{"abstract Unix sockets are not in this version"};
+  if (path.empty()) return Error{"unix: needs a path, as in unix:/run/app.sock"};
+  if (!is_printable(path)) return Error{"the path contains a control character"};
+  if (path.front() == '@') return Error{"abstract Unix sockets are not supported"};
   Bind bind;
   bind.kind = Bind::Kind::unix_socket;
   bind.path = path;
@@ -53,7 +53,8 @@ Result<Bind> parse_unix(std::string_view path) {
 
 Result<Bind> parse_fd(std::string_view number) {
   const std::optional<int> fd = whole_number<int>(number);
-  if (!fd || *fd < 0) return Error{"fd://" + std::string(number) + " needs the number of an open descriptor"};
+  if (!fd || *fd < 0)
+    return Error{"fd://" + std::string(number) + " needs the number of an open descriptor, as in fd://3"};
   Bind bind;
   bind.kind = Bind::Kind::inherited;
   bind.fd = *fd;
@@ -78,13 +79,13 @@ std::optional<Error> read_port(std::string_view text, Bind& bind) {
 
 Result<Bind> parse_bracketed(std::string_view text) {
   const std::size_t end = text.find(']');
-  if (end == std::string_view::npos) return Error{"'[' without ']'"};
+  if (end == std::string_view::npos) return Error{"']' is missing after '['"};
   Bind bind;
   bind.host = text.substr(1, end - 1);
   if (!is_ipv6(bind.host)) return Error{"'" + bind.host + "' is not an IPv6 address"};
   std::string_view rest = text.substr(end + 1);
   if (rest.empty()) return bind;
-  if (!take_prefix(rest, ":")) return Error{"after ']' comes :PORT, not '" + std::string(rest) + "'"};
+  if (!take_prefix(rest, ":")) return Error{"only :PORT may follow ']', not '" + std::string(rest) + "'"};
   if (std::optional<Error> fault = read_port(rest, bind)) return *fault;
   return bind;
 }
@@ -96,7 +97,7 @@ Result<Bind> parse_tcp(std::string_view text) {
   const std::size_t colon = text.find(':');
   bind.host = text.substr(0, colon);
   if (colon == std::string_view::npos && !bind.host.empty() && whole_number<std::uint64_t>(bind.host)) {
-    return Error{"a port alone is written :" + bind.host};
+    return Error{"a port without a host is written :" + bind.host};
   }
   if (bind.host == "*") return Error{"every interface is written 0.0.0.0:PORT, [::]:PORT or :PORT"};
   if (!is_host(bind.host)) return Error{"'" + bind.host + "' is not a host name or address"};
@@ -110,7 +111,7 @@ Result<Bind> parse_tcp(std::string_view text) {
 Result<Bind> parse_bind(std::string_view text) {
   for (const std::string_view wire : {"fastcgi", "scgi", "uwsgi", "https"}) {
     if (text.starts_with(std::string(wire) + "://")) {
-      return Error{"the wire '" + std::string(wire) + "' is not in this version of narwhal"};
+      return Error{"the protocol '" + std::string(wire) + "' is not supported by this version of narwhal"};
     }
   }
   const bool named = take_prefix(text, "http://") || take_prefix(text, "tcp://");

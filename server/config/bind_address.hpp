@@ -1,5 +1,5 @@
-// A bind as it is written: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH, fd://N, with http:// or tcp:// in front if
-// one likes. A name is not looked up here.
+// A bind as text: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N, optionally with http:// or tcp:// in front.
+// A name is not looked up here.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace narwhal::server {
 
-// The error is the reason alone: "port '80000' is not a number from 0 to 65535".
+// The error is only the reason: "port '80000' is not a number from 0 to 65535".
 Result<Bind> parse_bind(std::string_view text);
 
 }  // namespace narwhal::server

@@ -15,8 +15,8 @@ struct ModeFlag {
   Mode mode;
   const char* flags;
 };
-// The one that asks for least comes first: it wins.
-constexpr ModeFlag kModeFlags[] = {
+// If several are given, the first in this list wins.
+constexpr ModeFlag mode_flags[] = {
     {Mode::help, "-h,--help"},
     {Mode::version, "-v,--version"},
     {Mode::print, "--print-config"},
@@ -31,7 +31,7 @@ CLI::Option* add_valued(CLI::App& app, const std::string& flags) {
       ->allow_extra_args(false);
 }
 
-// "--name=" to "--name" and "": CLI11 would take the next word for its value.
+// "--name=" becomes "--name" and "": CLI11 would take the next word as its value.
 std::vector<std::string> part_empty_values(std::vector<std::string> words) {
   std::vector<std::string> result;
   bool words_only = false;
@@ -45,7 +45,7 @@ std::vector<std::string> part_empty_values(std::vector<std::string> words) {
   return result;
 }
 
-// "--proxy-protocol" to "--proxy-protocol auto", unless the next word is a value that the setting takes: an APP is none.
+// "--proxy-protocol" becomes "--proxy-protocol auto", unless the next word is a valid value: an APP is not.
 std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
   for (const Setting& setting : settings()) {
     if (setting.bare.empty()) continue;
@@ -59,7 +59,7 @@ std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
   return words;
 }
 
-// CLI11 says "--workers: 1 required  missing".
+// CLI11's own text is "--workers: 1 required  missing".
 std::string missing_value_text(const std::string& theirs) {
   return theirs.substr(0, theirs.find(':')) + ": needs a value";
 }
@@ -69,7 +69,7 @@ class Parser {
   explicit Parser(const std::string& source) : source_(source), where_(source == "command line" ? "" : source + ": ") {
     app_.set_help_flag();
     app_.allow_extras();
-    for (const ModeFlag& flag : kModeFlags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
+    for (const ModeFlag& flag : mode_flags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
     config_ = add_valued(app_, "-c,--config");
     for (const Setting& setting : settings()) {
       const std::string flags = (setting.switches_off() ? "!" : "") + std::string(setting.flags);
@@ -117,7 +117,7 @@ class Parser {
     }
   }
 
-  // What CLI11 did not know: words are APP, all else is an unknown flag; after "--" there are only words.
+  // What CLI11 did not know: words are APP, the rest are unknown flags; after "--" everything is a word.
   void take_words() {
     std::vector<std::string> words;
     bool unknown = false, words_only = false;
@@ -132,13 +132,15 @@ class Parser {
         fault(unknown_flag_text(word.substr(0, word.find('='))));
       }
     }
-    // After an unknown flag, its value looks like an APP.
+    // The value of an unknown flag would look like an APP.
     if (!unknown) take_app(words);
   }
 
   void take_app(const std::vector<std::string>& words) {
     if (words.empty()) return;
-    if (words.size() > 1) fault("one APP at a time: '" + words[1] + "' comes after '" + words[0] + "'");
+    if (words.size() > 1)
+      fault("more than one APP: '" + words[1] + "' after '" + words[0] +
+            "'; mount several with 'routes' in narwhal.yaml");
     if (words[0].empty()) fault("APP is empty");
     line_.layer.app = Located{words[0], where_ + "APP"};
     line_.layer.origin = source_;

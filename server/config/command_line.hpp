@@ -1,4 +1,4 @@
-// argv, or what NARWHAL_CMD_ARGS holds of it: words in, a Layer out. Values are not judged here, only flags.
+// argv, or the words of NARWHAL_CMD_ARGS: words in, a Layer out. Flags are checked here, values are not.
 #pragma once
 
 #include <optional>
@@ -12,12 +12,12 @@ namespace narwhal::server {
 
 struct CommandLine {
   Layer layer;
-  std::optional<Mode> mode;           // a flag that asks for something else than serving
+  std::optional<Mode> mode;           // from a flag that asks for something other than serving
   std::optional<std::string> config;  // -c, as written
 };
 
 // `words` without the program's name. `source` is how --print-config names them: "command line" or
-// "NARWHAL_CMD_ARGS"; the latter also begins each fault.
+// "NARWHAL_CMD_ARGS"; NARWHAL_CMD_ARGS also begins each fault.
 CommandLine parse_command_line(std::vector<std::string> words, const std::string& source);
 
 }  // namespace narwhal::server

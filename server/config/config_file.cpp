@@ -17,11 +17,12 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t kFileBytesMax = 1024 * 1024;
-constexpr std::size_t kDepthMax = 16;
-constexpr std::size_t kNodesMax = 50'000;  // aliases counted as what they stand for
+constexpr std::size_t file_bytes_max = 1024 * 1024;
+constexpr std::size_t depth_max = 16;
+constexpr const char* nested_too_deeply = "nested more than 16 levels deep";
+constexpr std::size_t nodes_max = 50'000;  // an alias counts as the value that it refers to
 
-// yaml-cpp throws its faults through here; so do we, and parse_yaml() turns both into an Error.
+// yaml-cpp throws its faults through these callbacks; so do we, and parse_yaml() turns both into an Error.
 [[noreturn]] void refuse(const YAML::Mark& mark, const std::string& reason) {
   throw YAML::ParserException(mark, reason);
 }
@@ -38,7 +39,7 @@ std::size_t depth_of(const YamlNode& node) {
   return deepest + 1;
 }
 
-// Events in, one YamlNode out. open_ holds the lists and maps around the place we are at.
+// Events in, one YamlNode out. open_ holds the lists and maps around the current place.
 class TreeBuilder : public YAML::EventHandler {
  public:
   YamlNode take() { return std::move(root_); }
@@ -61,8 +62,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = anchored_.find(anchor);
-    if (known == anchored_.end()) refuse(mark, "this alias is inside what it stands for");
-    if (open_.size() + depth_of(known->second) > kDepthMax) refuse(mark, "nested too deeply");
+    if (known == anchored_.end()) refuse(mark, "this alias is inside the value that it refers to");
+    if (open_.size() + depth_of(known->second) > depth_max) refuse(mark, nested_too_deeply);
     nodes_ += count_nodes(known->second);
     YamlNode copy = known->second;
     copy.line = mark.line + 1;
@@ -97,18 +98,19 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   static void check_tag(const YAML::Mark& mark, const std::string& tag) {
-    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags such as '" + tag + "' are not read here");
+    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags such as '" + tag + "' are not supported");
   }
 
-  // The file is text, but yaml-cpp makes one byte each of these two. (A NUL is for those to refuse who know what it is in.)
+  // The file is text, but yaml-cpp turns each of these two into one byte. (A NUL is refused by the code that knows what
+  // the value is for.)
   static void check_text(const YAML::Mark& mark, std::string value) {
     std::replace(value.begin(), value.end(), '\0', ' ');
-    if (find_not_text(value)) refuse(mark, "the escapes \\N and \\_ are not read here: write the character itself");
+    if (find_not_text(value)) refuse(mark, "the escapes \\N and \\_ are not supported: write the character itself");
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
     check_tag(mark, tag);
-    if (open_.size() >= kDepthMax) refuse(mark, "nested too deeply");
+    if (open_.size() >= depth_max) refuse(mark, nested_too_deeply);
     open_.push_back(Open{located(mark, kind), mark, anchor});
   }
 
@@ -119,9 +121,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void add(const YAML::Mark& mark, YAML::anchor_t anchor, YamlNode node) {
-    if (++nodes_ > kNodesMax) refuse(mark, "too many values");
+    if (++nodes_ > nodes_max) refuse(mark, "more than " + std::to_string(nodes_max) + " values");
     if (anchor != YAML::NullAnchor) {
-      nodes_ += count_nodes(node);  // the copy that is kept
+      nodes_ += count_nodes(node);  // the copy in anchored_
       anchored_[anchor] = node;
     }
     if (open_.empty()) {
@@ -141,16 +143,16 @@ std::string place(const std::string& file_name, int line, int column) {
   return file_name + ":" + std::to_string(line) + ":" + std::to_string(column) + ": ";
 }
 
-// yaml-cpp's words for the commonest mistakes, in a person's.
+// yaml-cpp's messages for the most common mistakes, in plain English.
 struct Rewording {
   std::string_view theirs, ours;
 };
-constexpr Rewording kRewordings[] = {
-    {"illegal block entry", "a '-' here begins a list: quote it, or give the list lines of its own"},
+constexpr Rewording rewordings[] = {
+    {"illegal block entry", "a '-' here begins a list: quote it, or begin the list on a new line"},
     {"unknown token", "a value that begins with this character needs quotes"},
-    {"illegal map value", "a ':' too many: the value needs quotes, or the indentation is wrong"},
-    {"end of map not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
-    {"end of sequence not found", "this does not belong here: the value needs quotes, or the indentation is wrong"},
+    {"illegal map value", "unexpected ':': the value needs quotes, or the indentation is wrong"},
+    {"end of map not found", "unexpected text: the value needs quotes, or the indentation is wrong"},
+    {"end of sequence not found", "unexpected text: the value needs quotes, or the indentation is wrong"},
     {"end of sequence flow not found", "a '[' is not closed"},
     {"end of map flow not found", "a '{' is not closed"},
     {"illegal EOF in scalar", "a quote is not closed"},
@@ -159,7 +161,7 @@ constexpr Rewording kRewordings[] = {
 };
 
 std::string_view reword(std::string_view theirs) {
-  for (const Rewording& each : kRewordings) {
+  for (const Rewording& each : rewordings) {
     if (each.theirs == theirs) return each.ours;
   }
   return theirs;
@@ -172,13 +174,15 @@ Error place_error(const std::string& file_name, const YAML::Exception& fault) {
 
 class AnotherDocument : public TreeBuilder {
  public:
-  void OnDocumentStart(const YAML::Mark& mark) override { refuse(mark, "a second document: only one is read"); }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    refuse(mark, "a second document begins here: the file may contain only one");
+  }
 };
 
 }  // namespace
 
 Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name) {
-  if (text.size() > kFileBytesMax) return Error{file_name + ": is larger than 1 MiB"};
+  if (text.size() > file_bytes_max) return Error{file_name + ": is larger than 1 MiB"};
   if (const std::optional<TextPlace> odd = find_not_text(text)) {
     return Error{place(file_name, odd->line, odd->column) + "this byte is not UTF-8 text"};
   }
@@ -203,10 +207,10 @@ Result<FileText> read_config_file(const std::string& path) {
   if (!file) return errno_error("open " + path);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return errno_error("stat " + path);
-  if (!S_ISREG(status.st_mode)) return Error{path + ": is not a file"};
+  if (!S_ISREG(status.st_mode)) return Error{path + ": is not a regular file"};
   FileText result{true, {}};
   char buffer[16 * 1024];
-  while (result.text.size() <= kFileBytesMax) {
+  while (result.text.size() <= file_bytes_max) {
     const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno_error("read " + path);

@@ -1,6 +1,6 @@
-// narwhal.yaml: the file's bytes, and their form as YAML. What the keys mean is config_keys.hpp's.
-// Trust   the text may be anything: its size, the depth and number of its values, and what aliases make of
-//         them are bounded. Bytes that are not UTF-8 are refused.
+// narwhal.yaml: reads the file and parses it as YAML. config_keys.hpp gives the keys their meaning.
+// Trust   the text may be anything: its size and the depth and number of its values, aliases included, are bounded.
+//         Bytes that are not UTF-8 are refused.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct FileText {
   bool found = false;
   std::string text;
 };
-// The whole file, up to 1 MiB. A missing one is not found, anything else that stops the reading an Error.
+// The whole file, up to 1 MiB. A missing file is `found == false`; any other failure is an Error.
 Result<FileText> read_config_file(const std::string& path);
 
 }  // namespace narwhal::server

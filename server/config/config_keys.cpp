@@ -11,20 +11,20 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-// YAML has no key of more than 1,024 bytes on a line, and escaped for print one may be four times as long.
-constexpr std::size_t kNameBytesMax = 200;
+// YAML allows a key of at most 1,024 bytes on one line, and escaped for --print-config it may be four times as long.
+constexpr std::size_t name_bytes_max = 200;
 
 const char* kind_text(const YamlNode& node) {
   switch (node.kind) {
-    case Kind::null: return "nothing";
-    case Kind::scalar: return "one value";
+    case Kind::null: return "an empty value";
+    case Kind::scalar: return "a single value";
     case Kind::list: return "a list";
     case Kind::map: return "a map";
   }
   return "";
 }
 
-// Walks one document. Every method goes on after a fault, so that one reading tells them all.
+// Walks one document. Every method continues after a fault, so that one reading reports them all.
 class KeyReader {
  public:
   explicit KeyReader(const std::string& file_name) : file_name_(file_name) {}
@@ -49,7 +49,7 @@ class KeyReader {
     layer_.faults.push_back(where(node, name) + ": " + reason);
   }
 
-  // Calls back for each pair whose key is a plain word that was not there before.
+  // Calls back for each pair whose key is a plain word that did not appear before.
   template <class Callback>
   void for_each_key(const YamlNode& map, const std::string& name, Callback callback) {
     std::set<std::string> seen;
@@ -58,7 +58,7 @@ class KeyReader {
       if (key.kind != Kind::scalar) {
         fault(key, name, "a key must be a word");
       } else if (!seen.insert(key.text).second) {
-        fault(key, name, "key '" + key.text + "' is there twice");
+        fault(key, name, "key '" + key.text + "' appears twice");
       } else {
         callback(key, map.items[at + 1]);
       }
@@ -82,25 +82,25 @@ class KeyReader {
     const std::string name(setting.name);
     Assignment assignment{&setting, {}, origin(key)};
     switch (value.kind) {
-      case Kind::null: return;  // as a template engine leaves it: the default
+      case Kind::null: return;  // the default; template engines leave keys like this
       case Kind::scalar: assignment.values.push_back({value.text, where(value, name)}); break;
       case Kind::list:
-        if (!setting.is_list()) return fault(value, name, "is a list, not one value");
+        if (!setting.is_list()) return fault(value, name, "is a list, not a single value");
         read_items(value, name, assignment);
         break;
       case Kind::map:
-        if (!setting.is_map()) return fault(value, name, "is a map, not one value");
+        if (!setting.is_map()) return fault(value, name, "is a map, not a single value");
         read_variables(value, name, assignment);
         break;
     }
-    if (name == "bind" && assignment.values.empty()) return fault(value, name, "names no address");
+    if (name == "bind" && assignment.values.empty()) return fault(value, name, "is empty: give at least one address");
     layer_.assignments.push_back(std::move(assignment));
   }
 
   void read_items(const YamlNode& list, const std::string& name, Assignment& assignment) {
     for (const YamlNode& item : list.items) {
       if (item.kind != Kind::scalar) {
-        fault(item, name, "holds " + std::string(kind_text(item)) + " where one value is due");
+        fault(item, name, "contains " + std::string(kind_text(item)) + " where a single value is expected");
       } else {
         assignment.values.push_back({item.text, where(item, name)});
       }
@@ -114,17 +114,17 @@ class KeyReader {
     }
   }
 
-  // `wsgi_app` is Gunicorn's word for it.
+  // `wsgi_app` is Gunicorn's name for it.
   void read_app(const YamlNode& key, const YamlNode& value) {
     if (value.kind == Kind::null) return;
     std::string app = read_text(value, key.text);
     if (app.empty()) return;
-    if (layer_.app) return fault(key, "", "'app' and 'wsgi_app' are the same setting: one of them is enough");
+    if (layer_.app) return fault(key, "", "'app' and 'wsgi_app' are the same setting: use only one of them");
     layer_.app = Located{std::move(app), where(value, key.text)};
     layer_.origin = origin(value);
   }
 
-  // A plugin's options: plain values by key, in order. An empty one is as good as absent.
+  // A plugin's options: plain values by key, in order. An empty value is treated as absent.
   Options read_options(const YamlNode& value, const std::string& name) {
     Options options;
     if (value.kind == Kind::null) return options;
@@ -135,30 +135,30 @@ class KeyReader {
     for_each_key(value, name, [&](const YamlNode& key, const YamlNode& item) {
       const bool has_nul = item.kind == Kind::scalar && (key.text + item.text).find('\0') != std::string::npos;
       if (has_nul) {
-        fault(item, name, "holds a NUL");
-      } else if (key.text.size() > kNameBytesMax) {
+        fault(item, name, "contains a NUL byte");
+      } else if (key.text.size() > name_bytes_max) {
         fault(key, name,
-              "holds a name of " + std::to_string(key.text.size()) + " bytes: " + std::to_string(kNameBytesMax) +
-                  " is the most");
+              "contains a name of " + std::to_string(key.text.size()) + " bytes: use at most " +
+                  std::to_string(name_bytes_max));
       } else if (item.kind == Kind::scalar) {
         options.emplace_back(key.text, item.text);
       } else if (item.kind != Kind::null) {
-        fault(item, name + "." + key.text, "is " + std::string(kind_text(item)) + ", not one value");
+        fault(item, name + "." + key.text, "is " + std::string(kind_text(item)) + ", not a single value");
       }
     });
     return options;
   }
 
-  // A word that must be there; empty after a fault.
+  // A word that must be present; empty after a fault.
   std::string read_text(const YamlNode& value, const std::string& name) {
     const bool has_text = value.kind == Kind::scalar && !value.text.empty();
     if (has_text && !is_printable(value.text)) {
-      fault(value, name, "holds a control character");
+      fault(value, name, "contains a control character");
       return {};
     }
     if (!has_text) {
       const std::string found = value.kind == Kind::scalar ? "empty" : kind_text(value);
-      fault(value, name, "is " + found + ", not the path or name of a plugin");
+      fault(value, name, "is " + found + ", not the path or name of an application");
       return {};
     }
     return value.text;
@@ -174,7 +174,7 @@ class KeyReader {
 
   void read_route(const YamlNode& item) {
     if (item.kind != Kind::map) {
-      return fault(item, "routes", "holds " + std::string(kind_text(item)) + ", not a map of prefix, app, options");
+      return fault(item, "routes", "contains " + std::string(kind_text(item)) + ", not a map of prefix, app, options");
     }
     LocatedRoute located{{}, where(item, "routes"), origin(item)};
     bool has_prefix = false, has_app = false;

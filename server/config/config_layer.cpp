@@ -18,7 +18,7 @@ void apply(const Assignment& assignment, Draft& draft) {
   draft.origins[std::string(setting.name)] = assignment.origin;
 }
 
-// The root route is written as `app`, or as a route of prefix "/"; an APP of a later source replaces either's.
+// The root route is written as `app`, or as a route with the prefix "/"; an APP of a later source replaces both.
 class RouteTable {
  public:
   explicit RouteTable(Draft& draft) : draft_(draft) {}
@@ -36,7 +36,7 @@ class RouteTable {
     if (root_app_) {
       draft_.config.routes.push_back(Route{"", *root_app_, root_options_});
     } else if (!options_where_.empty()) {
-      draft_.faults.push_back(options_where_ + ": there is no 'app' that these options are for");
+      draft_.faults.push_back(options_where_ + ": these options belong to 'app', which is missing");
     }
     sort_routes(draft_.config.routes);
   }
@@ -57,9 +57,9 @@ class RouteTable {
   void add(const LocatedRoute& located) {
     Result<std::string> prefix = normal_prefix(located.route.prefix);
     if (!prefix) return fault(located, prefix.error());
-    if (prefix->empty() && root_app_) return fault(located, "'/' has an app already, at " + root_where_);
+    if (prefix->empty() && root_app_) return fault(located, "'/' already has an application, at " + root_where_);
     for (const Route& other : draft_.config.routes) {
-      if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' is there twice");
+      if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' appears twice");
     }
     draft_.config.routes.push_back(Route{*prefix, located.route.app, located.route.options});
     draft_.origins.try_emplace("routes", located.origin);

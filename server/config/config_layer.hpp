@@ -1,4 +1,4 @@
-// What one source (a file, an environment variable, the command line) has to say, before it meets the others.
+// What one source (a file, an environment variable, the command line) says, before it is merged with the others.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace narwhal::server {
 
-// A text, and how a fault in it begins: "narwhal.yaml:3:10: workers", "--workers".
+// A text, and the beginning of a message about it: "narwhal.yaml:3:10: workers", "--workers".
 struct Located {
   std::string text;
   std::string where;
@@ -32,19 +32,19 @@ struct LocatedRoute {
 struct Layer {
   std::vector<Assignment> assignments;
   std::optional<Located> app;      // of the root route
-  std::optional<Located> options;  // where the root route's options stand
+  std::optional<Located> options;  // where the root route's options are written
   Options root_options;
   std::vector<LocatedRoute> routes;  // as written
-  std::string origin;                // of app
-  std::vector<std::string> files;    // read for it; absolute
+  std::string origin;                // of `app`
+  std::vector<std::string> files;    // that were read; absolute paths
   std::vector<std::string> faults;
   int exit_code = 1;  // narwhal's, when something is wrong in this layer
 };
 
-// A Config in the making.
+// A Config that is not complete yet.
 struct Draft {
   Config config;
-  std::map<std::string, std::string, std::less<>> origins;  // by key; a key that is missing is a default
+  std::map<std::string, std::string, std::less<>> origins;  // by key; a missing key means the default
   std::vector<std::string> faults;
   int exit_code = 0;  // the highest of the layers with a fault
 };

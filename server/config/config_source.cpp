@@ -12,11 +12,11 @@
 namespace narwhal::server {
 namespace {
 
-constexpr const char* kYamlFile = "narwhal.yaml";
-constexpr const char* kPythonFile = "gunicorn.conf.py";
-constexpr std::string_view kModule = "python:", kFile = "file:";
+constexpr const char* yaml_file = "narwhal.yaml";
+constexpr const char* python_file = "gunicorn.conf.py";
+constexpr std::string_view module_scheme = "python:", file_scheme = "file:";
 
-// Whatever it is: one that cannot be read is told, not skipped.
+// Of any type: one that cannot be read is reported, not skipped.
 bool is_there(const std::string& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0;
@@ -30,14 +30,14 @@ ConfigSource choose_source(const std::optional<std::string>& named, const Enviro
   using Kind = ConfigSource::Kind;
   const auto in_start = [&](const std::string& path) { return absolute_path(environment.start_directory, path); };
   if (!named) {
-    for (const auto& [kind, name] : {std::pair{Kind::yaml, kYamlFile}, std::pair{Kind::python, kPythonFile}}) {
+    for (const auto& [kind, name] : {std::pair{Kind::yaml, yaml_file}, std::pair{Kind::python, python_file}}) {
       if (is_there(in_start(name))) return {kind, name, in_start(name), false};
     }
     return {};
   }
-  if (named->starts_with(kModule)) return {Kind::python, *named, *named, true};
-  const bool has_scheme = named->starts_with(kFile);
-  const std::string path = has_scheme ? named->substr(kFile.size()) : *named;
+  if (named->starts_with(module_scheme)) return {Kind::python, *named, *named, true};
+  const bool has_scheme = named->starts_with(file_scheme);
+  const std::string path = has_scheme ? named->substr(file_scheme.size()) : *named;
   const bool is_python = path.ends_with(".py") || (has_scheme && !is_yaml_name(path));
   return {is_python ? Kind::python : Kind::yaml, path, in_start(path), true};
 }

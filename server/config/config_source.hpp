@@ -1,6 +1,6 @@
 // Which file the settings come from, and what it says.
-// -c NAME   a gunicorn.conf.py where NAME ends in .py, or is file:PATH or python:MODULE; else a narwhal.yaml. Without -c,
-//           of the start directory's narwhal.yaml and gunicorn.conf.py the first that is there.
+// -c NAME   a gunicorn.conf.py if NAME ends in .py, or is file:PATH or python:MODULE; else a narwhal.yaml. Without -c,
+//           the first of narwhal.yaml and gunicorn.conf.py that exists in the start directory.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ struct ConfigSource {
   Kind kind = Kind::none;
   std::string shown_name;  // as written, for errors and origins
   std::string location;    // absolute, or "python:MODULE"
-  bool named = false;      // by -c: it has to be there
+  bool named = false;      // by -c: it must exist
 };
 
 ConfigSource choose_source(const std::optional<std::string>& named, const Environment& environment);
@@ -30,7 +30,7 @@ struct SourceText {
 Layer read_yaml_source(const ConfigSource& source);
 Layer read_yaml_text(std::string_view text, const std::string& shown_name);
 
-// How to have a Python source read, and what to make of the answer.
+// The request to read a Python source, and its answer as settings.
 PythonConfigRequest request_for(const ConfigSource& source, const Environment& environment);
 SourceText read_python_source(const ConfigSource& source, const Result<std::string>& answer);
 

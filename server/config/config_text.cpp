@@ -13,43 +13,52 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t kFlagsWidth = 38;
-constexpr std::size_t kDefaultBytesMax = 24;
-constexpr std::size_t kOriginColumn = 50;
+constexpr std::size_t default_bytes_max = 24;
+constexpr std::size_t origin_column = 50;
 
-constexpr const char* kUsage = R"(Usage: narwhal [OPTION]... [APP]
+constexpr const char* usage = R"(Usage: narwhal [OPTION]... [APP]
 
-Serve APP through forked workers. APP is the path of a plugin (.so), an installed one's name, or a
-Python application (module:callable).
+Serve APP with forked worker processes. APP is the path of a plugin (.so), the name of an installed
+plugin, or a Python application (module:callable).
 
 Examples:
-  narwhal ./hello.so                            on http://127.0.0.1:8000, one worker
+  narwhal ./hello.so                            one worker at http://127.0.0.1:8000
   narwhal -w 4 -b 0.0.0.0:80 -b unix:/run/hello.sock ./hello.so
   narwhal -w 4 --venv /srv/shop/venv shop.web:app
-  narwhal -c /etc/narwhal.yaml --check-config   is all well? exit 0 if so
+  narwhal -c /etc/narwhal.yaml --check-config   exit 0 if it is valid
 )";
 
-constexpr std::pair<const char*, const char*> kProgramFlags[] = {
-    {"  -c, --config FILE", "settings from this file [./narwhal.yaml, ./gunicorn.conf.py]"},
-    {"      --check-config", "load settings and plugins, say what is wrong"},
-    {"      --print-config", "print all settings and where they come from"},
-    {"  -v, --version", "print the version"},
-    {"  -h, --help", "print this"},
+constexpr std::pair<const char*, const char*> program_flags[] = {
+    {"  -c, --config FILE", "settings file [./narwhal.yaml, ./gunicorn.conf.py]"},
+    {"      --check-config", "load settings and plugins, report mistakes and exit"},
+    {"      --print-config", "print all settings and their sources, check and exit"},
+    {"  -v, --version", "print the version and exit"},
+    {"  -h, --help", "print this help and exit"},
 };
 
-constexpr const char* kClosing = R"(
--b, -e and the lists for proxies may be repeated. A switch is turned off with --flag=false.
-Bytes may end in K, M or G.
-A flag wins over NARWHAL_CMD_ARGS, that over the file, that over the default.
-See narwhal(1) and narwhal.yaml(5).
+constexpr const char* help_end = R"(
+-b, -e, --reload-extra-file, --pythonpath and the lists of "Behind a proxy" may be given several
+times. --flag=false turns a switch off. A number of bytes may end in K, M or G. An IPv6 HOST needs
+brackets: [::1]:8000. A relative path is relative to --chdir if that is given, else to the current
+directory.
+
+If a setting has several sources, the first of these wins: the command line, NARWHAL_CMD_ARGS, the
+file, the default. See narwhal(1), narwhal.yaml(5) and narwhal-wsgi(7).
 )";
 
-// "  -w, --workers INT": the short flag, if any, and the main long one.
+// "  -w, --workers INT": the short flag, if any, and the main long flag.
 std::string flags_text(const Setting& setting) {
   const bool has_short = !setting.flags.starts_with("--");
   const std::string start = has_short ? std::string(setting.flags.substr(0, 2)) + ", " : "    ";
   const std::string metavar = setting.metavar.empty() ? "" : " " + std::string(setting.metavar);
   return "  " + start + std::string(long_flag(setting)) + metavar;
+}
+
+// The column where the help of every flag begins: two blanks after the longest flag.
+std::size_t flags_width() {
+  std::size_t longest = 0;
+  for (const Setting& setting : settings()) longest = std::max(longest, flags_text(setting).size());
+  return longest + 2;
 }
 
 // "[30 seconds]", "[off]", "[none]".
@@ -59,7 +68,7 @@ std::string default_text(const Setting& setting) {
   if (setting.is_switch()) return (texts[0] == "true") != setting.switches_off() ? "[on]" : "[off]";
   const std::string all = fmt::format("{}", fmt::join(texts, ","));
   if (all.empty()) return "[none]";
-  if (all.size() > kDefaultBytesMax) return "[Gunicorn's]";
+  if (all.size() > default_bytes_max) return "[Gunicorn's]";
   return "[" + all + (setting.unit.empty() ? "" : " " + std::string(setting.unit)) + "]";
 }
 
@@ -73,7 +82,7 @@ bool is_plain_word(const std::string& text) {
          text.front() != '-';
 }
 
-// Plain where YAML reads it back as the same text, else in double quotes.
+// Without quotes where YAML reads it back as the same text, else in double quotes.
 std::string quoted(const std::string& text) {
   if (is_plain_word(text)) return text;
   std::string result = "\"";
@@ -89,7 +98,7 @@ std::string quoted(const std::string& text) {
 }
 
 std::string with_origin(const std::string& line, const std::string& origin) {
-  return fmt::format("{:<{}}  # {}\n", line, kOriginColumn, origin);
+  return fmt::format("{:<{}}  # {}\n", line, origin_column, origin);
 }
 
 void print_options(const Options& options, const std::string& indent, std::string& out) {
@@ -134,15 +143,16 @@ void print_setting(const Setting& setting, const Config& config, const std::stri
 }  // namespace
 
 std::string help_text() {
-  std::string text = kUsage;
+  std::string text = usage;
+  const std::size_t width = flags_width();
   text += "\nThe program\n";
-  for (const auto& [flags, what] : kProgramFlags) text += fmt::format("{:<{}}{}\n", flags, kFlagsWidth, what);
+  for (const auto& [flags, what] : program_flags) text += fmt::format("{:<{}}{}\n", flags, width, what);
   std::optional<Group> group;
   for (const Setting& setting : settings()) {
     if (std::exchange(group, setting.group) != setting.group) text += fmt::format("\n{}\n", group_title(setting.group));
-    text += fmt::format("{:<{}}{} {}\n", flags_text(setting), kFlagsWidth, setting.help, default_text(setting));
+    text += fmt::format("{:<{}}{} {}\n", flags_text(setting), width, setting.help, default_text(setting));
   }
-  return text + kClosing;
+  return text + help_end;
 }
 
 std::string print_text(const Config& config, const std::vector<Origin>& origins) {
@@ -151,7 +161,7 @@ std::string print_text(const Config& config, const std::vector<Origin>& origins)
   for (const Setting& setting : settings()) {
     print_setting(setting, config, origin_of(origins, setting.name), text);
   }
-  if (!config.hooks_file.empty()) text += "# Workers run the hooks of " + quoted(config.hooks_file) + "\n";
+  if (!config.hooks_file.empty()) text += "# The workers run the hooks of " + quoted(config.hooks_file) + "\n";
   return text;
 }
 

@@ -9,7 +9,7 @@
 
 namespace narwhal::server {
 
-// Grouped, a line for each setting, at most 99 columns.
+// Grouped, one line for each setting, at most 100 columns.
 std::string help_text();
 // A narwhal.yaml that makes this Config, with the origin of each value as a comment.
 std::string print_text(const Config& config, const std::vector<Origin>& origins);

@@ -34,10 +34,10 @@ std::vector<std::string> find_plugins(const std::vector<std::string>& directorie
       route.plugin = *wsgi;
     } else if (is_python) {
       faults.push_back("app: '" + route.app +
-                       "' is a Python application, and the plugin that runs those, wsgi.so, is " +
-                       (directories.empty() ? "not installed" : "in none of " + joined(directories, ", ")));
+                       "' is a Python application, but the plugin that runs it, wsgi.so, is not " +
+                       (directories.empty() ? "installed" : "in " + joined(directories, " or ")));
     } else if (!directories.empty()) {
-      route.app = directories.back() + "/" + route.app + ".so";  // for the message that it is not there
+      route.app = directories.back() + "/" + route.app + ".so";  // for the message that it does not exist
     }
   }
   return faults;

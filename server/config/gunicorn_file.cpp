@@ -12,18 +12,18 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-constexpr std::string_view kApp = "wsgi_app";
+constexpr std::string_view app_key = "wsgi_app";
 
-// What a worker runs. The others' place is Gunicorn's master, and ours runs no Python; or, of worker_int, a signal that
-// plugins do not hear of.
-constexpr std::string_view kWorkerHooks[] = {"post_fork",    "post_worker_init", "pre_request",
+// The hooks that a worker runs. Gunicorn runs the others in its master, and ours runs no Python; worker_int belongs to
+// a signal that plugins do not receive.
+constexpr std::string_view worker_hooks[] = {"post_fork",    "post_worker_init", "pre_request",
                                              "post_request", "worker_abort",     "worker_exit"};
 
-// Who asked for these would be served in the clear, or would let everybody in, if they were merely left out.
-constexpr std::string_view kNotToBeLeftOut[] = {"keyfile", "certfile", "ca_certs", "cert_reqs"};
+// If these were ignored, the server would serve without encryption, or would let every client in.
+constexpr std::string_view must_not_be_ignored[] = {"keyfile", "certfile", "ca_certs", "cert_reqs"};
 
-// Ours alone.
-constexpr std::string_view kUnknownToGunicorn[] = {
+// Settings that only narwhal has.
+constexpr std::string_view unknown_to_gunicorn[] = {
     "queue_size",         "stage_dir",     "boot_timeout",      "header_timeout",
     "body_timeout",       "write_timeout", "heartbeat_timeout", "probation",
     "limit_request_body", "min_rate",      "body_buffer_size",  "response_buffer_size",
@@ -40,7 +40,7 @@ bool changes_nothing(std::string_view name, const PythonValue& value) {
   return is_moot(name, value.text);
 }
 
-// The texts of a list of scalars of a certain length, else empty ones.
+// The texts of a list of scalars, cut or filled with empty ones to `columns`.
 std::vector<std::string> row_of(const YamlNode& node, std::size_t columns) {
   std::vector<std::string> row;
   for (const YamlNode& item : node.items) row.push_back(item.text);
@@ -80,7 +80,7 @@ class AnswerReader {
 
  private:
   void fault(std::string text) { file_.layer.faults.push_back(std::move(text)); }
-  // "gunicorn.conf.py:3"; line 0 is not known, as that of a name that `import *` brought.
+  // "gunicorn.conf.py:3"; line 0 means unknown, as for a name that `import *` defined.
   std::string place(const std::string& line) const { return line == "0" ? shown_name_ : shown_name_ + ":" + line; }
 
   void read_fault(const YamlNode& node) {
@@ -96,39 +96,40 @@ class AnswerReader {
   }
 
   void read_name(const std::string& name, const std::string& where, const PythonValue& value) {
-    if (name == kApp) return read_app(where, value);
-    if (holds(kWorkerHooks, name)) return read_hook(name, where, value);
+    if (name == app_key) return read_app(where, value);
+    if (holds(worker_hooks, name)) return read_hook(name, where, value);
     if (const Setting* setting = find_setting(name)) return read_setting(*setting, where, value);
     if (changes_nothing(name, value)) return;
-    if (holds(kNotToBeLeftOut, name)) {
-      return fault(where + ": " + name + ": TLS is not in this version of narwhal: leave it to a proxy in front");
+    if (holds(must_not_be_ignored, name)) {
+      return fault(where + ": " + name +
+                   ": this version of narwhal does not support TLS: use a proxy in front of it for TLS");
     }
     file_.not_used.push_back(name);
   }
 
   void read_app(const std::string& where, const PythonValue& value) {
     if (value.is_false()) return;
-    if (value.type != "str") return fault(where + ": wsgi_app: is no text such as 'module:callable'");
+    if (value.type != "str") return fault(where + ": wsgi_app: is not a string such as 'module:callable'");
     file_.layer.app = Located{value.text, where + ": wsgi_app"};
     file_.layer.origin = where;
   }
 
-  // A function, or a text that names one, as Gunicorn has it.
+  // A function, or a string that names one, as in Gunicorn.
   void read_hook(const std::string& name, const std::string& where, const PythonValue& value) {
     if (value.type == "None") return;
-    if (value.type != "callable" && value.type != "str") return fault(where + ": " + name + ": is no function");
+    if (value.type != "callable" && value.type != "str") return fault(where + ": " + name + ": is not a function");
     file_.hooks.push_back(name);
   }
 
   void read_setting(const Setting& setting, const std::string& where, const PythonValue& value) {
-    if (holds(kUnknownToGunicorn, setting.name) && !value.is_plain()) return;
-    // None is "not said", but for the lists of whom to trust: there it is nobody.
+    if (holds(unknown_to_gunicorn, setting.name) && !value.is_plain()) return;
+    // None means "not set"; only for the lists of trusted peers it means an empty list.
     const bool is_trust = std::holds_alternative<IpRanges Config::*>(setting.member);
     if (value.type == "None" && !is_trust) return;
     const std::string name(setting.name);
     const auto texts = texts_of(setting, value);
     if (!texts) return fault(where + ": " + name + ": " + texts.error());
-    if (name == "bind" && texts->empty()) return fault(where + ": " + name + ": names no address");
+    if (name == "bind" && texts->empty()) return fault(where + ": " + name + ": is empty: give at least one address");
     Assignment assignment{&setting, {}, where};
     for (const std::string& text : *texts) assignment.values.push_back({text, where + ": " + name});
     file_.layer.assignments.push_back(std::move(assignment));
@@ -143,14 +144,15 @@ class AnswerReader {
 std::vector<std::string_view> gunicorn_names() {
   std::vector<std::string_view> names = absent_names();
   for (const Setting& setting : settings()) names.push_back(setting.name);
-  if (!holds(names, kApp)) names.push_back(kApp);
+  if (!holds(names, app_key)) names.push_back(app_key);
   return names;
 }
 
 GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name) {
   AnswerReader reader(shown_name);
   const Result<YamlNode> document = parse_yaml(answer, shown_name);
-  if (!document) return reader.refuse("Python's answer makes no sense: " + document.error());
+  if (!document)
+    return reader.refuse("the answer of the Python process that read it is not valid: " + document.error());
   return reader.read(*document);
 }
 

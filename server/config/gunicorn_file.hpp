@@ -1,7 +1,7 @@
-// What a gunicorn.conf.py says, once Python has read it: its plain settings as a Layer, and what is not among them.
-// Types   Gunicorn's: `bind` is a text or a list, `umask` a number that is no octal text, `user` a name or a number.
-// Names   that are neither Gunicorn's nor ours are the file's own, and are ignored, as are ours where their value is no
-//         plain one: Gunicorn does not know them either.
+// A gunicorn.conf.py after Python has read it: its plain settings as a Layer, and the names of everything else.
+// Types   as in Gunicorn: `bind` is a string or a list, `umask` a number or a string, `user` a name or a number.
+// Names   that neither Gunicorn nor narwhal knows belong to the file and are ignored. So are names of settings that
+//         only narwhal has if the value is not a plain one, because Gunicorn does not know them either.
 #pragma once
 
 #include <string>
@@ -14,15 +14,15 @@ namespace narwhal::server {
 
 struct GunicornFile {
   Layer layer;
-  std::vector<std::string> hooks;     // names of those that workers run, where the application is Python's
-  std::string path;                   // absolute; empty for a module that has no file
-  std::vector<std::string> not_used;  // names: Gunicorn's settings that we do not have, hooks that nothing runs here
+  std::vector<std::string> hooks;     // names of those that workers run if an application is a Python application
+  std::string path;                   // absolute; empty for a module without a file
+  std::vector<std::string> not_used;  // names: Gunicorn's settings that we do not have, and hooks that are not run
 };
 
-// All that the file is asked for: our settings' names and Gunicorn's.
+// All names that the file is asked for: our settings and Gunicorn's.
 std::vector<std::string_view> gunicorn_names();
 
-// `answer` is gunicorn_conf_reader.hpp's. Faults are in the layer.
+// `answer` has the form that gunicorn_conf_reader.hpp describes. Faults are in the layer.
 GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name);
 
 }  // namespace narwhal::server

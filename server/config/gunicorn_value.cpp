@@ -27,7 +27,7 @@ std::string stripped(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
 }
 
-// Ours is octal text. Gunicorn's is a number, or a text with Python's rules for one: only 0o22 is octal, 18 is not.
+// Ours is octal text. Gunicorn's is a number, or a string that follows Python's rules: 0o22 is octal, 18 is not.
 Texts mode_text(const PythonValue& value) {
   const std::string text = stripped(value.text);
   if (value.type == "str" && text.starts_with("0")) return std::vector{text};
@@ -35,7 +35,7 @@ Texts mode_text(const PythonValue& value) {
   unsigned number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc{} || end != text.data() + text.size())
-    return std::vector{text};  // set_value() says what is wrong
+    return std::vector{text};  // set_value() reports the mistake
   char octal[16];
   return std::vector{std::string(octal, std::to_chars(octal, octal + sizeof octal, number, 8).ptr)};
 }
@@ -43,7 +43,7 @@ Texts mode_text(const PythonValue& value) {
 Texts items_of(const PythonValue& value, bool as_pairs) {
   std::vector<std::string> texts;
   for (const PythonValue::Item& item : value.items) {
-    if (item.type != "str") return wrong_type(item.type, "a text, which each value in it must be");
+    if (item.type != "str") return Error{"contains a value of type " + item.type + ", but each must be a string"};
     texts.push_back(as_pairs ? item.key + "=" + item.text : stripped(item.text));
   }
   return texts;
@@ -57,7 +57,8 @@ struct ToTexts {
     if (value.type == "list") return items_of(value, false);
     if (value.type == "dict" && setting.is_map()) return items_of(value, true);
     if (value.type == "None") return std::vector<std::string>{};
-    if (value.type != "str") return wrong_type(value.type, setting.is_map() ? "a list or a dict" : "a text or a list");
+    if (value.type != "str")
+      return wrong_type(value.type, setting.is_map() ? "a list or a dict" : "a string or a list");
     const std::string text = stripped(value.text);
     return text.empty() ? std::vector<std::string>{} : std::vector{text};
   }
@@ -68,7 +69,7 @@ struct ToTexts {
   }
   Texts word() const {
     const bool takes_numbers = setting.name == "user" || setting.name == "group";
-    if (value.type != "str" && (value.type != "int" || !takes_numbers)) return wrong_type(value.type, "a text");
+    if (value.type != "str" && (value.type != "int" || !takes_numbers)) return wrong_type(value.type, "a string");
     return std::vector{stripped(value.text)};
   }
 

@@ -10,7 +10,7 @@
 namespace narwhal::server {
 
 struct PythonValue {
-  std::string type;  // "str", "int", "float", "bool", "None", "list", "dict", "callable", else Python's own name of it
+  std::string type;  // "str", "int", "float", "bool", "None", "list", "dict", "callable", else Python's own name for it
   std::string text;
   struct Item {
     std::string key;  // of a dict
@@ -18,12 +18,12 @@ struct PythonValue {
   };
   std::vector<Item> items;
 
-  bool is_plain() const;  // made of texts, numbers and None
-  bool is_false() const;  // as Python's bool() has it
+  bool is_plain() const;  // consists of strings, numbers, booleans and None
+  bool is_false() const;  // false for Python's bool()
 };
 
-// The values for an assignment, none where a list is empty. The error is what is wrong with the type: "is a dict, not a
-// text".
+// The values for an assignment, none if a list is empty. The error says what is wrong with the type: "is of type dict,
+// not a string".
 Result<std::vector<std::string>> texts_of(const Setting& setting, const PythonValue& value);
 
 }  // namespace narwhal::server

@@ -21,16 +21,16 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t kFaultsMax = 50;  // more are counted only: the file was then hardly meant as ours
-constexpr int kExitRefused = 1, kExitUsage = 2;
+constexpr std::size_t faults_max = 50;  // more are only counted: such a file was hardly written for narwhal
+constexpr int exit_refused = 1, exit_usage = 2;
 
 std::string variable(const Environment& environment, const std::string& name) {
   const auto found = environment.variables.find(name);
   return found == environment.variables.end() ? "" : found->second;
 }
 
-// The defaults that Gunicorn, too, takes from the environment, the virtual environment that a program lies in among
-// them. An empty variable is none.
+// The defaults that Gunicorn takes from the environment as well, and the virtual environment that contains the program.
+// An empty variable is treated as absent.
 Layer environment_layer(const std::string& program, const Environment& environment) {
   Layer layer;
   const auto assign = [&](const char* name, const char* setting, const std::string& text) {
@@ -57,7 +57,7 @@ CommandLine variable_line(const Environment& environment) {
   } else {
     line.layer.faults.push_back(source + ": " + words.error());
   }
-  line.layer.exit_code = kExitUsage;
+  line.layer.exit_code = exit_usage;
   return line;
 }
 
@@ -74,9 +74,9 @@ std::vector<Origin> list_origins(const Draft& draft) {
 }
 
 LoadResult refuse(std::vector<std::string> faults, int exit_code) {
-  if (faults.size() > kFaultsMax) {
-    const std::size_t more = faults.size() - kFaultsMax;
-    faults.resize(kFaultsMax);
+  if (faults.size() > faults_max) {
+    const std::size_t more = faults.size() - faults_max;
+    faults.resize(faults_max);
     faults.push_back("and " + std::to_string(more) + " more");
   }
   LoadResult result{Error{joined(faults, "\n")}};
@@ -85,8 +85,8 @@ LoadResult refuse(std::vector<std::string> faults, int exit_code) {
   return result;
 }
 
-// $PWD rather than getcwd() where both are the same place: a path through a symbolic link (".../current") then
-// follows the link anew at each reload.
+// $PWD rather than getcwd() if both are the same directory: a path through a symbolic link (".../current") then follows
+// the link again at each reload.
 std::string working_directory() {
   const char* shown = ::getenv("PWD");
   struct stat by_name {
@@ -99,7 +99,7 @@ std::string working_directory() {
   return gone ? "/" : path.string();
 }
 
-// Beside this program (a build folder), then where "meson install" puts plugins.
+// Next to this program (in a build folder), then where "meson install" puts plugins.
 std::vector<std::string> plugin_directories() {
   std::error_code unknown;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", unknown);
@@ -109,7 +109,7 @@ std::vector<std::string> plugin_directories() {
   return directories;
 }
 
-// What argv and NARWHAL_CMD_ARGS say, and which file they mean.
+// What argv and NARWHAL_CMD_ARGS say, and which file they name.
 struct Words {
   std::string program;
   CommandLine line, from_variable;
@@ -123,13 +123,13 @@ Words read_words(int argc, const char* const* argv, const Environment& environme
               variable_line(environment),
               Mode::serve,
               {}};
-  words.line.layer.exit_code = kExitUsage;
+  words.line.layer.exit_code = exit_usage;
   words.mode = words.line.mode.value_or(words.from_variable.mode.value_or(Mode::serve));
   words.source = choose_source(words.line.config ? words.line.config : words.from_variable.config, environment);
   return words;
 }
 
-// Only Python applications have a Python that could run them.
+// Only Python applications bring a Python that could run them.
 void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) {
   if (file.hooks.empty()) return;
   const bool has_python =
@@ -141,12 +141,13 @@ void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) 
   }
 }
 
-// What was said and is not listened to.
+// What was set and has no effect.
 std::string notice_of(const ConfigSource& source, const SourceText& file, const Environment& environment) {
   std::string notice;
-  if (!file.not_used.empty()) notice = source.shown_name + ": not used here: " + joined(file.not_used, ", ");
+  if (!file.not_used.empty())
+    notice = source.shown_name + ": ignored, because narwhal does not use them: " + joined(file.not_used, ", ");
   if (variable(environment, "GUNICORN_CMD_ARGS").empty()) return notice;
-  return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS";
+  return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is ignored: use NARWHAL_CMD_ARGS instead";
 }
 
 LoadedConfig finish(Draft draft, Mode mode) {
@@ -177,7 +178,7 @@ std::optional<PythonConfigRequest> python_config_request(int argc, const char* c
   if (words.mode == Mode::help || words.mode == Mode::version) return std::nullopt;
   if (words.source.kind != ConfigSource::Kind::python) return std::nullopt;
   PythonConfigRequest request = request_for(words.source, environment);
-  // What the file says of them comes too late for its own reading.
+  // The file's own values for these come too late for reading the file.
   Config known =
       merge_layers({environment_layer(words.program, environment), words.from_variable.layer, words.line.layer}).config;
   make_paths_absolute(environment.start_directory, known);
@@ -202,7 +203,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   SourceText file;
   if (words.source.kind == ConfigSource::Kind::yaml) file.layer = read_yaml_source(words.source);
   if (words.source.kind == ConfigSource::Kind::python) {
-    const Error appeared{words.source.shown_name + ": appeared while the settings were being read"};
+    const Error appeared{words.source.shown_name + ": appeared while the settings were being read: try again"};
     file = read_python_source(words.source, python_answer.value_or(appeared));
   }
   Draft draft = merge_layers({environment_layer(words.program, environment), std::move(file.layer),
@@ -212,9 +213,10 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
-    draft.faults.push_back("no app: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
+    draft.faults.push_back(
+        "no application: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
   }
-  if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, kExitRefused));
+  if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, exit_refused));
   settle_hooks(words.source, file, draft.config);
   LoadedConfig loaded = finish(std::move(draft), words.mode);
   loaded.notice = notice_of(words.source, file, environment);
@@ -224,7 +226,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
 Result<Config> parse_config(std::string_view yaml, const std::string& file_name) {
   Draft draft = merge_layers({read_yaml_text(yaml, file_name)});
   if (draft.faults.empty()) return std::move(draft.config);
-  return Error{refuse(std::move(draft.faults), kExitRefused).error()};
+  return Error{refuse(std::move(draft.faults), exit_refused).error()};
 }
 
 std::vector<std::string> needs_restart(const Config& running, const Config& next) {

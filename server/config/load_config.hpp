@@ -1,10 +1,10 @@
 // load_config: argv, environment and narwhal.yaml or gunicorn.conf.py in, one Config out.
 // Precedence  default (PORT, WEB_CONCURRENCY), the file, NARWHAL_CMD_ARGS, command line; last wins.
-// Paths       every relative path, wherever it is written, counts from `chdir` if that is set, else from the
-//             directory narwhal was started in; `chdir` itself and the path after -c count from the latter. The
-//             Config holds absolute paths only, so a reload means what the start meant. The name of an installed
-//             plugin becomes its path, too.
-// Reload      the same call again, with the argv and Environment of the start: only the file is read anew.
+// Paths       every relative path, wherever it is written, is relative to `chdir` if that is set, else to the directory
+//             narwhal was started in. `chdir` itself and the path after -c are always relative to the start directory.
+//             The Config contains absolute paths only, so a reload means the same files as the start. The name of an
+//             installed plugin becomes its path, too.
+// Reload      the same call again, with the argv and Environment of the start: only the file is read again.
 // Errors      all faults of all sources at once. Changes nothing in the process: no chdir, no setenv.
 #pragma once
 
@@ -20,12 +20,12 @@
 
 namespace narwhal::server {
 
-// What load_config may know of the world besides argv and the file.
+// What load_config may know besides argv and the file.
 struct Environment {
   std::map<std::string, std::string> variables;
   std::string start_directory;                  // absolute
   std::string version;                          // "0.1.0"
-  std::vector<std::string> plugin_directories;  // where NAME.so is looked for when APP is a plain name
+  std::vector<std::string> plugin_directories;  // searched for NAME.so if APP is a plain name
 };
 // Of this process, now. `version` is the build's.
 Environment current_environment(std::string version);
@@ -38,32 +38,32 @@ struct Origin {
 
 enum class Mode {
   serve,
-  check,    // --check-config: load the plugins too, say nothing when all is well
-  print,    // --print-config: print text, then as check
-  help,     // print text, exit 0
-  version,  // print text, exit 0
+  check,    // --check-config: load the plugins too, print nothing if all is well
+  print,    // --print-config: print `text`, then do what check does
+  help,     // print `text`, exit 0
+  version,  // print `text`, exit 0
 };
 
 struct LoadedConfig {
   Config config;
   std::vector<Origin> origins;  // of each setting, in the settings' order
   Mode mode = Mode::serve;
-  std::string text;    // for print, help and version: what goes to stdout, with its last newline
-  std::string notice;  // for the log: what was said (gunicorn.conf.py, GUNICORN_CMD_ARGS) and is not used; mostly empty
+  std::string text;    // for print, help and version: the output, with its last newline
+  std::string notice;  // for the log: what was set (gunicorn.conf.py, GUNICORN_CMD_ARGS) and is ignored; mostly empty
 };
 
-// A LoadedConfig, or why not: error() is all faults, one a line, without a last newline.
+// A LoadedConfig, or the reasons why there is none: error() is all faults, one per line, without a last newline.
 struct LoadResult : Result<LoadedConfig> {
   using Result<LoadedConfig>::Result;
-  std::vector<std::string> faults;  // the same, for a log: one line each
-  int exit_code = 0;                // refused: 2 for the command line's faults, 1 for all others
+  std::vector<std::string> faults;  // the same, one line each, for a log
+  int exit_code = 0;                // on an error: 2 for faults of the command line, 1 for all others
 };
 
-// A gunicorn.conf.py is read by a process of its own (python_config.hpp), which load_config waits for.
+// A gunicorn.conf.py is read by a separate process (python_config.hpp); load_config waits for it.
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment);
 
-// The same in two steps, for the master, which has other work while Python is at it: what Python has to be asked, if anything, and all the
-// rest with its answer.
+// The same in two steps, for the master, which has other work while Python runs: the request to Python, if one is
+// needed, then everything else with its answer.
 std::optional<PythonConfigRequest> python_config_request(int argc, const char* const* argv,
                                                          const Environment& environment);
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
@@ -72,7 +72,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
 // The text of a narwhal.yaml alone, for tests and fuzzing: no file, no environment, relative paths as written.
 Result<Config> parse_config(std::string_view yaml, const std::string& file_name);
 
-// Keys whose new value a reload cannot apply, because the master used the old one up at its start.
+// Keys whose new value a reload cannot apply, because the master has used the old value at its start.
 std::vector<std::string> needs_restart(const Config& running, const Config& next);
 
 }  // namespace narwhal::server

@@ -7,8 +7,8 @@
 namespace narwhal::server {
 namespace {
 
-// Longer names are no typing errors, and the table below would grow with what somebody else wrote.
-constexpr std::size_t kNameBytesMax = 64;
+// A longer name is not a typing error, and the table below would grow with the length of foreign input.
+constexpr std::size_t name_bytes_max = 64;
 
 std::size_t distance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> before(right.size() + 1), last(right.size() + 1), row(right.size() + 1);
@@ -30,7 +30,7 @@ std::size_t distance(std::string_view left, std::string_view right) {
 }  // namespace
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
-  if (name.empty() || name.size() > kNameBytesMax) return {};
+  if (name.empty() || name.size() > name_bytes_max) return {};
   std::string_view nearest;
   std::size_t nearest_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
   for (const std::string_view candidate : known) {

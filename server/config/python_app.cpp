@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where a shell has found it.
+// The path where a shell finds `program`.
 fs::path called_path(const std::string& program, std::string_view path, const std::string& directory) {
   if (program.find('/') != std::string::npos) return absolute_path(directory, program);
   while (!program.empty() && !path.empty()) {

@@ -40,7 +40,7 @@ std::string on_path(std::string_view folders, const char* name) {
   return "";
 }
 
-// Pointers into `texts`, and the null that execve() wants.
+// Pointers into `texts`, and the null at the end that execve() needs.
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
   result.reserve(texts.size() + 1);
@@ -62,9 +62,9 @@ Program program_for(const std::string& interpreter, const PythonConfigRequest& r
   return program;
 }
 
-// In the child. Only execve() leads out of here.
+// In the child. Returns only if it cannot execve().
 int become(Program& program, int answer) {
-  // What a terminal or an operator sends to the whole group is the master's to answer, but for an end.
+  // The master handles what a terminal or an operator sends to the whole group; only signals to end apply here too.
   for (const int signo : {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) ::signal(signo, SIG_IGN);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::dup2(log::descriptor(), STDERR_FILENO);
@@ -87,12 +87,12 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
   }
   if (std::string program = on_path(variable(variables, "PATH"), "python3"); !program.empty()) return program;
   if (std::string program = "/usr/bin/python3"; is_program(program)) return program;
-  return Error{"there is no python3 on PATH: install it, or name a virtual environment (VIRTUAL_ENV)"};
+  return Error{"python3 was not found on PATH: install it, or name a virtual environment (VIRTUAL_ENV)"};
 }
 
 Result<PythonConfigReading> PythonConfigReading::start(const PythonConfigRequest& request) {
   const auto interpreter = find_python(request.venv, request.variables);
-  if (!interpreter) return Error{request.shown_name + ": needs a Python to be read: " + interpreter.error()};
+  if (!interpreter) return Error{request.shown_name + ": Python is needed to read it: " + interpreter.error()};
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
   Fd answer(ends[0]);
@@ -119,7 +119,7 @@ bool PythonConfigReading::hear() {
   return true;
 }
 
-// Killed also when it has said all: it is past its last line then, and what it left running must not keep us.
+// Killed even after a complete answer: its work is done then, and threads that it left running must not delay us.
 void PythonConfigReading::end() {
   if (child_.pid() == 0) return;
   child_.send(SIGKILL);
@@ -137,7 +137,7 @@ bool PythonConfigReading::reaped(pid_t pid, int status) {
 
 Result<std::string> PythonConfigReading::finish(Instant now) {
   end();
-  if (now >= deadline_) return Error{shown_name_ + ": was not read within boot_timeout"};
+  if (now >= deadline_) return Error{shown_name_ + ": reading it took longer than boot_timeout"};
   if (text_.size() > answer_bytes_max) return Error{shown_name_ + ": its settings are larger than 1 MiB"};
   if (!text_.empty()) return std::move(text_);
   if (WIFEXITED(status_) && WEXITSTATUS(status_) == exit_not_run) {

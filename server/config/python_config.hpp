@@ -1,8 +1,8 @@
-// A gunicorn.conf.py, read by a Python of its own: the master runs no Python, so that nothing the file does can stay in
-// it, and a file that hangs or crashes takes nobody along.
-// Output      what the file prints goes where ours does; Python's traceback goes to the error log.
-// Trust       the file is the operator's and may do what it likes, but for time and for the length of its answer.
-// Ownership   a reading owns its process: destroyed early, it kills it.
+// Reads a gunicorn.conf.py in a separate Python process. The master runs no Python, so nothing that the file does stays
+// in it, and a file that hangs or crashes harms no other process.
+// Output      what the file prints goes to our standard output; Python's traceback goes to the error log.
+// Trust       the file is the operator's and may do anything; only its time and the length of its answer are limited.
+// Ownership   a reading owns its process, and kills it when destroyed.
 #pragma once
 
 #include <chrono>
@@ -21,16 +21,16 @@
 namespace narwhal::server {
 
 struct PythonConfigRequest {
-  std::string shown_name;  // of the file, in errors
-  std::string location;    // absolute path, or "python:MODULE"
-  std::string venv;        // folder of a virtual environment whose Python is to run; empty: VIRTUAL_ENV's, PATH's
-  std::vector<std::string_view> names;           // of the settings that are asked for
+  std::string shown_name;               // of the file, in errors
+  std::string location;                 // absolute path, or "python:MODULE"
+  std::string venv;                     // virtual environment whose Python is to run; empty: from VIRTUAL_ENV or PATH
+  std::vector<std::string_view> names;  // of the requested settings
   std::map<std::string, std::string> variables;  // the environment
-  std::string directory;                         // where to read it; the first place that imports are looked for in
-  std::chrono::seconds limit{0};                 // for all of it; 0: none
+  std::string directory;                         // where to read it; imports are searched here first
+  std::chrono::seconds limit{0};                 // for the whole reading; 0: no limit
 };
 
-// The interpreter for such a file; the error says where none was found.
+// The interpreter for such a file; the error says where it was looked for.
 Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables);
 
 class PythonConfigReading {
@@ -40,13 +40,14 @@ class PythonConfigReading {
   PythonConfigReading& operator=(PythonConfigReading&&) = delete;
   ~PythonConfigReading();
 
-  int descriptor() const { return answer_.get(); }  // readable when there is something to hear
-  // Reads what is there, without waiting; true once there will be no more.
+  int descriptor() const { return answer_.get(); }  // readable when hear() has something to read
+  // Reads what has arrived, without waiting; true once no more will come.
   bool hear();
   Instant deadline() const { return deadline_; }
-  // Ends the process, if need be. The answer, as gunicorn_conf_reader.hpp has it; the error names the file.
+  // Ends the process if necessary. Returns the answer, as gunicorn_conf_reader.hpp describes it; the error names the
+  // file.
   Result<std::string> finish(Instant now);
-  // For who reaps all children. True: it was ours.
+  // For the caller that reaps all children. True: this child was ours.
   bool reaped(pid_t pid, int status);
 
  private:
@@ -62,7 +63,7 @@ class PythonConfigReading {
   int status_ = 0;  // as waitpid() gave it
 };
 
-// The whole of it; waits.
+// The whole reading, in one call that waits.
 Result<std::string> read_python_config(const PythonConfigRequest& request);
 
 }  // namespace narwhal::server

@@ -5,7 +5,7 @@
 namespace narwhal::server {
 namespace {
 
-// What a request's path may hold (RFC 3986 pchar), but for '%': prefixes are compared before decoding.
+// What a request's path may contain (RFC 3986 pchar), except '%': prefixes are compared before decoding.
 bool is_path_byte(char c) {
   const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   return letter_or_digit || std::string_view("-._~!$&'()*+,;=:@/").find(c) != std::string_view::npos;
@@ -22,10 +22,11 @@ Result<std::string> normal_prefix(std::string_view text) {
   std::string prefix(text);
   if (!prefix.empty() && prefix.front() != '/') return Error{"prefix '" + prefix + "' does not begin with '/'"};
   while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
-  if (prefix.find("//") != std::string::npos) return Error{"prefix '" + prefix + "' holds an empty segment"};
-  if (has_dot_segment(prefix)) return Error{"prefix '" + prefix + "' holds '.' or '..'"};
+  if (prefix.find("//") != std::string::npos)
+    return Error{"prefix '" + prefix + "' contains an empty segment: remove one of the slashes"};
+  if (has_dot_segment(prefix)) return Error{"prefix '" + prefix + "' contains a segment '.' or '..'"};
   const auto odd = std::find_if_not(prefix.begin(), prefix.end(), is_path_byte);
-  if (odd != prefix.end()) return Error{"prefix '" + prefix + "' holds what no plain path holds"};
+  if (odd != prefix.end()) return Error{"prefix '" + prefix + "' contains a character that is not allowed in a prefix"};
   return prefix;
 }
 

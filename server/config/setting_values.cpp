@@ -19,10 +19,10 @@ namespace {
 
 using Fault = std::optional<std::string>;
 
-constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warning", "error", "critical"};
-constexpr std::array<std::string_view, 3> kHeaderMaps{"drop", "refuse", "dangerous"};
-constexpr std::array<std::string_view, 4> kProxyProtocols{"off", "v1", "v2", "auto"};
-constexpr std::array<std::string_view, 3> kReloadEngines{"auto", "poll", "inotify"};
+constexpr std::array<std::string_view, 5> levels{"debug", "info", "warning", "error", "critical"};
+constexpr std::array<std::string_view, 3> header_maps{"drop", "refuse", "dangerous"};
+constexpr std::array<std::string_view, 4> proxy_protocols{"off", "v1", "v2", "auto"};
+constexpr std::array<std::string_view, 3> reload_engines{"auto", "poll", "inotify"};
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -45,7 +45,7 @@ Number read_digits(std::string_view text, int base) {
   return number;
 }
 
-// K, M or G after a number of bytes; 1 when there is none.
+// K, M or G at the end of a number of bytes; 1 if there is none.
 std::uint64_t take_factor(std::string_view& text) {
   if (text.empty()) return 1;
   const std::size_t at = std::string_view("kmg").find(lower(text.substr(text.size() - 1)));
@@ -56,7 +56,7 @@ std::uint64_t take_factor(std::string_view& text) {
 
 Fault whole_number(const Setting& setting, std::string_view text, int base, std::uint64_t& out) {
   std::string_view digits = text;
-  const std::uint64_t factor = setting.unit == "bytes" ? take_factor(digits) : 1;
+  const std::uint64_t factor = setting.unit.starts_with("bytes") ? take_factor(digits) : 1;
   const bool negative = digits.starts_with('-');
   if (negative) digits.remove_prefix(1);
   const Number number = read_digits(digits, base);
@@ -72,8 +72,8 @@ Fault whole_number(const Setting& setting, std::string_view text, int base, std:
   }
   const bool fits = !above && number.value * factor >= setting.min;
   if (!fits || (negative && number.value > 0)) {
-    if (base == 8) return fmt::format("{} is out of range: {:o} to {:o}", text, setting.min, setting.max);
-    return fmt::format("{} is out of range: {} to {}", text, setting.min, setting.max);
+    if (base == 8) return fmt::format("{} is out of range: it must be {:o} to {:o}", text, setting.min, setting.max);
+    return fmt::format("{} is out of range: it must be {} to {}", text, setting.min, setting.max);
   }
   out = number.value * factor;
   return std::nullopt;
@@ -89,7 +89,7 @@ Fault read_switch(std::string_view text, bool& out) {
   return std::nullopt;
 }
 
-// One of a few words, in any case: the enumerator that stands at its place. `what`: "a level", for the fault.
+// One of `words`, in any case, as the enumerator of the same index. `what`: "a log level", for the fault.
 template <class Enum>
 Fault read_word(std::string_view text, std::span<const std::string_view> words, const char* what, Enum& out) {
   const std::string word = lower(text);
@@ -101,20 +101,20 @@ Fault read_word(std::string_view text, std::span<const std::string_view> words, 
   const std::string_view near = nearest_name(word, words);
   if (!near.empty()) return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
   const std::string first = fmt::format("{}", fmt::join(words.first(words.size() - 1), ", "));
-  return fmt::format("'{}' is not {}: {} or {}", text, what, first, words.back());
+  return fmt::format("'{}' is not {}: use {} or {}", text, what, first, words.back());
 }
 
-// Gunicorn's was a switch once.
+// In earlier versions of Gunicorn this was a switch.
 Fault read_proxy_protocol(std::string_view text, ProxyProtocol& out) {
   bool on = false;
   if (lower(text) != "off" && !read_switch(text, on)) {
     out = on ? ProxyProtocol::either : ProxyProtocol::off;
     return std::nullopt;
   }
-  return read_word(text, kProxyProtocols, "a mode", out);
+  return read_word(text, proxy_protocols, "a PROXY protocol mode", out);
 }
 
-// The umask, as a shell has it: octal, with or without its leading zero or 0o.
+// The umask, as a shell writes it: octal, with or without a leading zero or 0o.
 Fault read_mode(const Setting& setting, std::string_view text, int& out) {
   std::string_view digits = text;
   if (digits.starts_with("0o")) digits.remove_prefix(2);
@@ -127,7 +127,7 @@ Fault read_mode(const Setting& setting, std::string_view text, int& out) {
 Fault read_variable(std::string_view text, Options& out) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) return fmt::format("'{}' is not NAME=VALUE", text);
-  if (text.find('\0') != std::string_view::npos) return "holds a NUL";
+  if (text.find('\0') != std::string_view::npos) return "contains a NUL byte";
   out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   return std::nullopt;
 }
@@ -165,21 +165,22 @@ Fault read_field(std::string_view text, Options& out) {
   const std::size_t equals = text.find('=');
   const bool well_formed = equals != std::string_view::npos && is_field_name(text.substr(0, equals)) &&
                            equals + 1 != text.size() && is_printable(text);
-  if (!well_formed) return fmt::format("'{}' is not the NAME=VALUE of a header field", text);
+  if (!well_formed) return fmt::format("'{}' is not NAME=VALUE, with the name of a header field", text);
   out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   return std::nullopt;
 }
 
 // A control byte in a path, a name or a header is a mistake at best.
 Fault read_text(std::string_view text, std::string& out) {
-  if (!is_printable(text)) return "holds a control character";
+  if (!is_printable(text)) return "contains a control character";
   out = text;
   return std::nullopt;
 }
 
-// One path, or several with `separator` between them; text itself holds no NUL. Empty ones are none, as in Gunicorn.
+// One path, or several with `separator` between them; `text` itself contains no NUL. Empty ones are skipped, as in
+// Gunicorn.
 Fault read_paths(std::string_view text, char separator, std::vector<std::string>& out) {
-  if (!is_printable(text)) return "holds a control character";
+  if (!is_printable(text)) return "contains a control character";
   while (true) {
     const std::size_t end = text.find(separator);
     if (end != 0 && !text.empty()) out.emplace_back(text.substr(0, end));
@@ -209,20 +210,20 @@ struct Reader {
     return std::nullopt;
   }
   Fault operator()(std::string Config::*member) const { return read_text(text, config.*member); }
-  Fault operator()(LogLevel Config::*member) const { return read_word(text, kLevels, "a level", config.*member); }
+  Fault operator()(LogLevel Config::*member) const { return read_word(text, levels, "a log level", config.*member); }
   Fault operator()(HeaderMap Config::*member) const {
-    return read_word(text, kHeaderMaps, "a way to treat them", config.*member);
+    return read_word(text, header_maps, "a way to treat such headers", config.*member);
   }
   Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
   Fault operator()(ReloadEngine Config::*member) const {
-    return read_word(text, kReloadEngines, "an engine", config.*member);
+    return read_word(text, reload_engines, "a reload engine", config.*member);
   }
   Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
     std::vector<Bind>& binds = config.*member;
     const bool twice = std::find(binds.begin(), binds.end(), *bind) != binds.end();
-    if (twice && (bind->kind != Bind::Kind::tcp || bind->port != 0)) return fmt::format("'{}' is there twice", text);
+    if (twice && (bind->kind != Bind::Kind::tcp || bind->port != 0)) return fmt::format("'{}' appears twice", text);
     binds.push_back(*std::move(bind));
     return std::nullopt;
   }
@@ -248,16 +249,16 @@ struct Writer {
   Texts operator()(std::chrono::seconds Config::*member) const { return {std::to_string((config.*member).count())}; }
   Texts operator()(std::string Config::*member) const { return {config.*member}; }
   Texts operator()(LogLevel Config::*member) const {
-    return {std::string(kLevels[static_cast<std::size_t>(config.*member)])};
+    return {std::string(levels[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(HeaderMap Config::*member) const {
-    return {std::string(kHeaderMaps[static_cast<std::size_t>(config.*member)])};
+    return {std::string(header_maps[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(ProxyProtocol Config::*member) const {
-    return {std::string(kProxyProtocols[static_cast<std::size_t>(config.*member)])};
+    return {std::string(proxy_protocols[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(ReloadEngine Config::*member) const {
-    return {std::string(kReloadEngines[static_cast<std::size_t>(config.*member)])};
+    return {std::string(reload_engines[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;

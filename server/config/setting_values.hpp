@@ -11,12 +11,12 @@
 
 namespace narwhal::server {
 
-// Sets the value, or appends it when the setting is a list. Returns what is wrong with the text, as in
+// Sets the value, or appends it if the setting is a list. Returns what is wrong with the text, such as
 // "'four' is not a whole number"; the Config is then unchanged.
 std::optional<std::string> set_value(const Setting& setting, std::string_view text, Config& config);
-// Before the first value of a source that speaks of this list: sources replace each other's lists.
+// Called before the first value of a source that sets this list, because sources replace each other's lists.
 void clear_list(const Setting& setting, Config& config);
-// The texts that set_value() would make the same value from: one, or as many as the list has.
+// The texts from which set_value() makes the same value: one, or one for each item of a list.
 std::vector<std::string> value_texts(const Setting& setting, const Config& config);
 bool same_value(const Setting& setting, const Config& left, const Config& right);
 

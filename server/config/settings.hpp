@@ -1,6 +1,6 @@
 // The one table of settings: name, flags, type, unit, range and help. It drives the reading of narwhal.yaml,
 // the command line, --help, --print-config and the tests that hold the manual pages to it. Defaults are
-// Config's own and stand nowhere else.
+// Config's own and are written nowhere else.
 #pragma once
 
 #include <chrono>
@@ -25,12 +25,12 @@ struct Setting {
       std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ProxyProtocol Config::*, ReloadEngine Config::*,
       // lists
       std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*, std::vector<std::string> Config::*>;
-  // What a text means: as it stands, a path, paths with commas between them, a path where "-" is a standard stream, or
-  // the name of a header field, for Options with its value.
+  // What a text means: itself, a path, comma-separated paths, a path where "-" is a standard stream, or the name of a
+  // header field (for Options, with its value).
   enum class Text { plain, path, paths, log_target, field };
   // Whether SIGHUP can apply a new value.
   enum class Change { reload, restart };
-  // What becomes of a number above max: an error, or max in its place, as Gunicorn has it for limits of a request.
+  // What happens to a number above max: an error, or max is used, as Gunicorn does for the limits of a request.
   enum class Above { refused, cut };
 
   std::string_view name;   // Gunicorn's, where it has one; the key in narwhal.yaml
@@ -38,16 +38,16 @@ struct Setting {
   Group group;
   Member member;
   std::string_view metavar;        // what --help calls the value; empty for a switch
-  std::string_view unit;           // "seconds", "bytes" or empty
+  std::string_view unit;           // "seconds", "bytes", "bytes per second" or empty
   std::string_view help;           // one line, without unit and default
   std::uint64_t min = 0, max = 0;  // whole numbers only
   Text text = Text::plain;
   Change change = Change::reload;
   Above above = Above::refused;
-  std::string_view bare = {};  // what the flag alone stands for; empty: it needs a value
+  std::string_view bare = {};  // the value of the flag without a value; empty: it needs one
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
-  bool switches_off() const { return is_switch() && flags.starts_with("--no-"); }  // its flag does, and --flag=false on
+  bool switches_off() const { return is_switch() && flags.starts_with("--no-"); }  // and --no-x=false switches on
   bool is_list() const { return member.index() >= 10; }                            // may be given several times
   bool is_map() const { return std::holds_alternative<Options Config::*>(member); }
 };

@@ -19,9 +19,9 @@ Result<std::vector<std::string>> split_shell_words(std::string_view line) {
         word += c;
       }
     } else if (c == '\\') {
-      if (at + 1 == line.size()) return Error{"nothing after the last '\\'"};
+      if (at + 1 == line.size()) return Error{"no character follows the last '\\'"};
       const char next = line[++at];
-      // Inside "...", only these two lose their backslash.
+      // Inside "...", a backslash escapes only these two.
       if (state == State::double_quoted && next != '"' && next != '\\') word += c;
       word += next;
       if (state == State::between) state = State::word;

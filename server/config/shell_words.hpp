@@ -1,5 +1,4 @@
-// A line of text to words, as a shell has them: white space parts, '...' and "..." and \ keep together. Nothing is
-// expanded.
+// Splits a line into words as a shell does: at white space, with '...', "..." and \ to quote. Nothing is expanded.
 #pragma once
 
 #include <string>

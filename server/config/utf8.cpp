@@ -6,7 +6,7 @@
 namespace narwhal::server {
 namespace {
 
-// Bytes of the character that begins here, or 0: overlong forms, surrogates and what lies past U+10FFFF are none.
+// The length of the character that begins here, or 0 for overlong forms, surrogates and values above U+10FFFF.
 std::size_t character_bytes(std::string_view bytes) noexcept {
   const auto at = [bytes](std::size_t index) {
     return index < bytes.size() ? static_cast<unsigned char>(bytes[index]) : 0u;

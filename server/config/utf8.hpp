@@ -1,4 +1,4 @@
-// Is it text? UTF-8 (RFC 3629) without NUL, and fit to be seen.
+// Checks of text: valid UTF-8 (RFC 3629) without NUL, and printable.
 #pragma once
 
 #include <optional>
@@ -10,10 +10,10 @@ struct TextPlace {
   int line, column;  // from 1; columns count characters
 };
 
-// Where the first byte stands that is not text; nothing when all is well.
+// The place of the first byte that is not text; nothing if all of it is.
 std::optional<TextPlace> find_not_text(std::string_view bytes) noexcept;
 
-// No control byte but TAB: fit for a path, a name, a header's value.
+// True if it contains no control byte except TAB, as a path, a name or a header value must.
 bool is_printable(std::string_view text) noexcept;
 
 }  // namespace narwhal::server

@@ -1,4 +1,4 @@
-// A YAML document as a plain value: what config_file.cpp makes of yaml-cpp's events.
+// A YAML document as a plain value; config_file.cpp makes it from yaml-cpp's events.
 #pragma once
 
 #include <string>

@@ -24,7 +24,7 @@ std::string tuple_text(const Bind& bind) {
 
 bool is_ipv6(const Bind& bind) { return bind.kind == Bind::Kind::tcp && bind.host.find(':') != std::string::npos; }
 
-// [::]:8000 takes IPv4 clients too, as users of containers expect, unless a bind beside it wants that port of IPv4.
+// [::]:8000 accepts IPv4 clients too, as users of containers expect, unless another bind uses that port for IPv4.
 bool shares_port_with_ipv4(const Bind& bind, const std::vector<Bind>& all) {
   return std::any_of(all.begin(), all.end(), [&bind](const Bind& other) {
     return other.kind == Bind::Kind::tcp && !is_ipv6(other) && other.port == bind.port && other.port != 0;
@@ -47,12 +47,12 @@ ListenOptions for_bind(ListenOptions options, const Bind& bind, const Config& co
   return options;
 }
 
-// Port 0 asks for another free port each time, so it may stand there twice; nothing else may.
+// Port 0 means another free port each time, so it may appear twice; nothing else may.
 std::optional<Error> check_distinct(const std::vector<Bind>& binds) {
   for (std::size_t i = 0; i < binds.size(); ++i) {
     if (binds[i].kind == Bind::Kind::tcp && binds[i].port == 0) continue;
     if (std::count(binds.begin(), binds.end(), binds[i]) > 1) {
-      return Error{"bind " + bind_text(binds[i]) + ": given twice"};
+      return Error{"bind " + bind_text(binds[i]) + ": appears twice"};
     }
   }
   return std::nullopt;
@@ -95,11 +95,11 @@ std::shared_ptr<Listener> take_unchanged(ListenerList& left, const Bind& bind) {
   return listener;
 }
 
-// 0.0.0.0:8000 cannot be had while our own 127.0.0.1:8000 serves on until the reload has succeeded.
+// 0.0.0.0:8000 cannot be bound while our own 127.0.0.1:8000 serves, and that serves until the reload has succeeded.
 std::string blame_own(const Bind& bind, const ListenerList& current) {
   for (const auto& one : current) {
     if (bind.kind == Bind::Kind::tcp && one->bind.kind == Bind::Kind::tcp && one->bind.port == bind.port) {
-      return " (this server's own " + one->address + " holds the port; a restart can change that)";
+      return " (this server's own " + one->address + " uses the port: restart narwhal to change it)";
     }
   }
   return {};
@@ -107,7 +107,7 @@ std::string blame_own(const Bind& bind, const ListenerList& current) {
 
 Opened open_for_reload(const Bind& bind, const ListenOptions& options, const ListenerList& current) {
   if (bind.kind == Bind::Kind::inherited && holds_descriptor(current, bind.fd)) {
-    return {nullptr, 0, "bind " + bind_text(bind) + ": the descriptor is this server's own"};
+    return {nullptr, 0, "bind " + bind_text(bind) + ": this descriptor belongs to the server itself"};
   }
   Opened opened = open_listener(bind, options);
   if (opened.code == EADDRINUSE) opened.reason += blame_own(bind, current);
@@ -146,7 +146,7 @@ Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& c
     }
     listeners.push_back(std::move(listener));
   }
-  // Only now, when nothing can fail any more. On a socket that listens already this changes the backlog alone.
+  // Only now, when nothing can fail any more. On a listening socket this only changes the backlog.
   for (const auto& listener : listeners) {
     if (listener->bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(next.backlog));
   }

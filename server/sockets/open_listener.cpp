@@ -35,7 +35,7 @@ struct LookedUp {
   std::string fault;
 };
 
-// A name with both kinds of address gets its IPv4 one, as under Gunicorn: one bind is one socket.
+// A name with both kinds of address gets its IPv4 address, as in Gunicorn: one bind is one socket.
 LookedUp look_up(const Bind& bind) {
   addrinfo hints{};
   hints.ai_family = bind.host.find(':') == std::string::npos ? AF_INET : AF_INET6;
@@ -46,7 +46,7 @@ LookedUp look_up(const Bind& bind) {
   addrinfo* found = nullptr;
   int result = ::getaddrinfo(host, port.c_str(), &hints, &found);
   if (result != 0 && hints.ai_family == AF_INET) {
-    hints.ai_family = AF_INET6;  // a name that has no other address
+    hints.ai_family = AF_INET6;  // a name without an IPv4 address
     result = ::getaddrinfo(host, port.c_str(), &hints, &found);
   }
   if (result != 0) return {nullptr, ::gai_strerror(result)};
@@ -60,11 +60,11 @@ Opened open_tcp(const Bind& bind, const ListenOptions& options) {
   const addrinfo& address = *found.addresses;
   Fd socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return refuse(attempt + ": socket");
-  // Without it a restart would wait for the last connections' TIME_WAIT to pass.
+  // Without it a restart would have to wait until the last connections leave TIME_WAIT.
   if (!set_on(socket.get(), SOL_SOCKET, SO_REUSEADDR)) return refuse(attempt + ": SO_REUSEADDR");
   if (options.reuse_port && !set_on(socket.get(), SOL_SOCKET, SO_REUSEPORT)) return refuse(attempt + ": SO_REUSEPORT");
   if (address.ai_family == AF_INET6) {
-    const int v6_only = options.v6_only ? 1 : 0;  // said either way: the system's default varies
+    const int v6_only = options.v6_only ? 1 : 0;  // set in both cases: the system's default varies
     if (::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) < 0) {
       return refuse(attempt + ": IPV6_V6ONLY");
     }
@@ -78,7 +78,7 @@ Opened open_tcp(const Bind& bind, const ListenOptions& options) {
 
 std::shared_ptr<Listener> removing_file(Listener listener, SocketFile file) {
   return {new Listener(std::move(listener)), [file = std::move(file)](Listener* last) {
-            remove_socket_file(file);  // before the socket closes, so that nobody finds a dead name
+            remove_socket_file(file);  // before the socket closes, so that the name never leads to a closed socket
             delete last;
           }};
 }
@@ -87,7 +87,8 @@ Opened open_unix(const Bind& bind, const ListenOptions& options) {
   const std::string attempt = "bind " + bind_text(bind);
   switch (look_at(bind.path)) {
     case PathState::in_use: return refuse(attempt, EADDRINUSE);
-    case PathState::not_a_socket: return {nullptr, 0, attempt + ": the file exists and is not a socket"};
+    case PathState::not_a_socket:
+      return {nullptr, 0, attempt + ": the file exists and is not a socket: remove it or use another path"};
     case PathState::stale:
       if (::unlink(bind.path.c_str()) < 0) return refuse(attempt + ": remove the stale socket");
       break;
@@ -115,7 +116,7 @@ bool prepare(int fd, const ListenOptions& options) {
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return false;
   if (::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return false;
   if (option_of(fd, SO_DOMAIN) != AF_UNIX) set_on(fd, IPPROTO_TCP, TCP_NODELAY);
-  // Whoever listens already chose the backlog with it.
+  // A socket that already listens has its backlog.
   return option_of(fd, SO_ACCEPTCONN) == 1 || ::listen(fd, static_cast<int>(options.backlog)) == 0;
 }
 

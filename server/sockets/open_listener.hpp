@@ -1,4 +1,4 @@
-// How one listening socket comes to be, for each kind of bind. listeners.hpp decides which.
+// Opens one listening socket, for each kind of bind. listeners.hpp decides which ones are needed.
 #pragma once
 
 #include <memory>
@@ -14,22 +14,22 @@ namespace narwhal::server {
 struct ListenOptions {
   unsigned backlog = 2048;
   bool reuse_port = false;
-  bool v6_only = true;  // an IPv6 address that shares its port with an IPv4 bind must leave IPv4 alone
+  bool v6_only = true;  // for an IPv6 address that shares its port with an IPv4 bind
   int umask = 0;        // of a Unix socket's file
-  Identity owner;       // of a Unix socket's file; absent parts: this process's
+  Identity owner;       // of a Unix socket's file; absent parts: those of this process
 };
 
 struct Opened {
   std::shared_ptr<Listener> listener;  // null: failed
-  int code = 0;                        // errno of the failure, 0 when it had none
+  int code = 0;                        // errno of the failure; 0 if it has none
   std::string reason;                  // "bind 127.0.0.1:80: Permission denied"
 };
 Opened open_listener(const Bind& bind, const ListenOptions& options);
 
-// A socket that somebody else opened: checked, then owned. A descriptor that does not fit is left as it was.
+// A socket that another process opened: checked, then owned. An unsuitable descriptor is left unchanged.
 Opened adopt_listener(int fd, const ListenOptions& options);
 
-// "http://127.0.0.1:8000", "http://[::1]:8000", "unix:/run/x.sock", as the socket itself tells.
+// "http://127.0.0.1:8000", "http://[::1]:8000", "unix:/run/x.sock", from the socket itself.
 std::string address_of(int socket);
 
 }  // namespace narwhal::server

@@ -19,7 +19,7 @@ bool fill(sockaddr_un& address, const std::string& path) {
   return true;
 }
 
-// umask() has no form for one call; the master has one thread, so nobody else creates a file in between.
+// umask() has no form for one call; the master has one thread, so no file is created in between.
 class UmaskForNow {
  public:
   explicit UmaskForNow(int mask) noexcept : former_(::umask(static_cast<mode_t>(mask))) {}
@@ -43,7 +43,7 @@ PathState look_at(const std::string& path) {
   if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
     return PathState::in_use;
   }
-  // Only a refusal proves that nobody is there: a full backlog says EAGAIN, another socket type EPROTOTYPE.
+  // Only a refusal proves that no process listens: a full backlog gives EAGAIN, another socket type EPROTOTYPE.
   return errno == ECONNREFUSED ? PathState::stale : PathState::in_use;
 }
 

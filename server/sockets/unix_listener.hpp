@@ -1,4 +1,4 @@
-// The file of a listening Unix socket: whether a server lives behind it, how it is made, when it is removed.
+// The file of a listening Unix socket: whether a server listens on it, how it is created, when it is removed.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +11,7 @@
 
 namespace narwhal::server {
 
-// The file as it was when it was bound: the inode tells ours from one that took its name since.
+// The file as it was when it was bound: the inode distinguishes it from a later file of the same name.
 struct SocketFile {
   std::string path;
   dev_t device = 0;
@@ -21,16 +21,16 @@ struct SocketFile {
 
 enum class PathState {
   free,
-  stale,   // a socket that nobody listens on any more
-  in_use,  // somebody answers, or might
+  stale,   // a socket that no process listens on any more
+  in_use,  // a process listens, or may listen
   not_a_socket,
 };
 PathState look_at(const std::string& path);
 
-// Binds `socket` to `path`, which must be free, with the mode that `umask` leaves.
+// Binds `socket` to `path`, which must be free, with the file mode that `umask` allows.
 Result<SocketFile> bind_unix(int socket, const std::string& path, int umask, const Identity& owner);
 
-// Does nothing in another process than the one that bound it, or when the name belongs to another file by now.
+// Does nothing in a process other than the one that bound it, or if the name belongs to another file now.
 void remove_socket_file(const SocketFile& file) noexcept;
 
 }  // namespace narwhal::server

@@ -42,7 +42,7 @@ std::string machine_name(std::uint16_t machine) {
   }
 }
 
-// Names of shared objects are file names: a longer one is damage.
+// Names of shared objects are file names: a longer one means a damaged file.
 constexpr std::size_t name_bytes_max = 4096;
 constexpr std::size_t needed_max = 1024;
 
@@ -75,14 +75,15 @@ std::optional<Error> check_identity(const Image& image) {
   const auto byte_order = image.at<unsigned char>(EI_DATA);
   const auto machine_bytes = image.at<std::array<unsigned char, 2>>(offsetof(Elf64_Ehdr, e_machine));
   if (!machine_bytes) return Error{"truncated: the file ends within its first header"};
-  // The one field both classes and both byte orders have at the same place, so that foreign files can be named.
+  // This field has the same place in both classes and both byte orders, so the machine of a foreign file can be named.
   const auto [first, second] = *machine_bytes;
   const auto machine =
       static_cast<std::uint16_t>(*byte_order == ELFDATA2MSB ? first << 8 | second : second << 8 | first);
   if (machine != own_machine) {
-    return Error{"built for " + machine_name(machine) + ", this machine is " + machine_name(own_machine)};
+    return Error{"built for " + machine_name(machine) + ", but this machine is " + machine_name(own_machine)};
   }
-  if (*image.at<unsigned char>(EI_CLASS) != ELFCLASS64) return Error{"a 32-bit file, this machine loads 64-bit ones"};
+  if (*image.at<unsigned char>(EI_CLASS) != ELFCLASS64)
+    return Error{"a 32-bit file, but this machine loads 64-bit files"};
   if (*byte_order != own_byte_order) return Error{"built for the other byte order of " + machine_name(machine)};
   return std::nullopt;
 }
@@ -117,19 +118,19 @@ Error truncated(std::uint64_t end, const Image& image) {
 }
 
 Result<Layout> read_layout(const Image& image, const Elf64_Ehdr& header) {
-  if (header.e_phentsize != sizeof(Elf64_Phdr)) return Error{"damaged: odd program headers"};
+  if (header.e_phentsize != sizeof(Elf64_Phdr)) return Error{"damaged: program headers of an unknown size"};
   Layout layout;
   for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
     const auto segment = image.at<Elf64_Phdr>(header.e_phoff + i * sizeof(Elf64_Phdr));
     if (!segment) return Error{"truncated: the file ends within its program headers"};
     if (segment->p_type != PT_LOAD && segment->p_type != PT_DYNAMIC) continue;
     const std::uint64_t end = segment->p_offset + segment->p_filesz;
-    if (end < segment->p_offset) return Error{"damaged: a segment without end"};
+    if (end < segment->p_offset) return Error{"damaged: the size of a segment overflows"};
     if (end > image.size()) return truncated(end, image);
     if (segment->p_type == PT_LOAD) layout.loads.push_back(*segment);
     if (segment->p_type == PT_DYNAMIC) layout.dynamic = *segment;
   }
-  // The section headers come last in the file. Nobody loads them, but a copy that lacks them is not finished.
+  // The section headers come last in the file. They are not loaded, but a copy without them is incomplete.
   const std::uint64_t sections_end = header.e_shoff + std::uint64_t{header.e_shnum} * header.e_shentsize;
   if (header.e_shoff != 0 && sections_end > header.e_shoff && sections_end > image.size()) {
     return truncated(sections_end, image);
@@ -138,7 +139,7 @@ Result<Layout> read_layout(const Image& image, const Elf64_Ehdr& header) {
   return layout;
 }
 
-// The entries of the dynamic section that matter here; addresses are file offsets already.
+// The entries of the dynamic section that are used here; addresses are converted to file offsets.
 struct Dynamic {
   std::string_view strings;
   std::uint64_t symbols = 0, hash = 0, gnu_hash = 0;  // 0: absent
@@ -161,7 +162,8 @@ std::optional<Error> take_entry(const Layout& layout, const Elf64_Dyn& entry, Dy
     case DT_RUNPATH: dynamic.runpath = entry.d_un.d_val; break;
     case DT_RPATH: dynamic.rpath = entry.d_un.d_val; break;
     case DT_NEEDED:
-      if (dynamic.needed.size() == needed_max) return Error{"damaged: too many needed libraries"};
+      if (dynamic.needed.size() == needed_max)
+        return Error{"damaged: more than " + std::to_string(needed_max) + " needed libraries"};
       dynamic.needed.push_back(entry.d_un.d_val);
       break;
     default: break;
@@ -207,7 +209,7 @@ std::uint32_t gnu_hash_of(std::string_view name) {
   return hash;
 }
 
-// Through the hash tables, as the loader itself looks: nothing else tells how many symbols there are.
+// Through the hash tables, as the loader does: nothing else says how many symbols there are.
 bool defines_by_gnu_hash(const Image& image, const Dynamic& dynamic, std::string_view name) {
   struct Head {
     std::uint32_t buckets, first_symbol, bloom_words, bloom_shift;

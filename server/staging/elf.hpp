@@ -1,6 +1,6 @@
-// What a shared object says about itself, read from its bytes: nothing is mapped, nothing is run.
-// Bounds   every offset, count and string is checked against the bytes at hand; damage is an Error in words.
-// Faults   "not an ELF file", "truncated: ...", "built for aarch64, this machine is x86-64", "damaged: ...", ...
+// What a shared object's headers say, read from its bytes: nothing is mapped, nothing is run.
+// Bounds   every offset, count and string is checked against the size; a damaged file is an Error with a message.
+// Faults   "not an ELF file", "truncated: ...", "built for aarch64, but this machine is x86-64", "damaged: ...", ...
 #pragma once
 
 #include <string>
@@ -18,11 +18,12 @@ struct SharedObject {
   std::string soname;                // empty: none
   std::vector<std::string> needed;   // DT_NEEDED, in order
   std::vector<std::string> runpath;  // DT_RUNPATH, for this object's own needs
-  std::vector<std::string> rpath;    // DT_RPATH, for its needs' needs as well; the loader ignores it beside a RUNPATH
-  bool is_plugin = false;            // defines plugin_symbol for others to find
+  std::vector<std::string>
+      rpath;               // DT_RPATH, also for the needs of what it needs; the loader ignores it if there is a RUNPATH
+  bool is_plugin = false;  // exports plugin_symbol
 };
 
-// A shared object that this machine can load, as far as its headers tell.
+// A shared object that this machine can load, according to its headers.
 Result<SharedObject> read_shared_object(std::string_view bytes);
 
 }  // namespace narwhal::server

@@ -15,7 +15,7 @@
 namespace narwhal::server {
 namespace {
 
-// Far above any plugin seen, far below what would hurt the master.
+// Far more than any known plugin needs, and far less than would harm the master.
 constexpr std::size_t files_max = 256;
 constexpr std::size_t bytes_max = std::size_t{1} << 30;
 
@@ -25,7 +25,7 @@ bool is_same_version(const struct stat& a, const struct stat& b) {
 }
 
 Result<std::string> read_bytes(int file, std::size_t size) {
-  std::string bytes(size + 1, '\0');  // one more than promised, to notice growth
+  std::string bytes(size + 1, '\0');  // one more than expected, to notice growth
   std::size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t got = ::read(file, bytes.data() + filled, bytes.size() - filled);
@@ -38,7 +38,7 @@ Result<std::string> read_bytes(int file, std::size_t size) {
   return bytes;
 }
 
-// Replaces both spellings of the loader's variable; nothing when there is none: such paths do not move with the file.
+// Replaces both spellings of the loader's variable; nullopt if the text has none: such paths do not move with the file.
 std::optional<std::string> expand_origin(std::string text, const std::string& origin) {
   bool any = false;
   for (const std::string_view variable : {"${ORIGIN}", "$ORIGIN"}) {
@@ -65,7 +65,7 @@ std::string parent(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// "/a/b/../c": /a/b must exist for the kernel to walk through it.
+// For "/a/b/../c", the folder /a/b must exist, because the kernel walks through it.
 std::vector<std::string> passed_folders(const std::string& path) {
   std::vector<std::string> passed;
   for (auto at = path.find("/.."); at != std::string::npos; at = path.find("/..", at + 1)) {
@@ -79,13 +79,13 @@ bool is_file(const std::string& path) {
   return ::stat(path.c_str(), &entry) == 0 && S_ISREG(entry.st_mode);
 }
 
-// One file on the list: where the loader finds it, and the RPATHs of those that need it.
+// One file on the list: where the loader finds it, and the RPATHs of the objects that need it.
 struct Wanted {
   std::string path;
   std::vector<std::string> inherited;
 };
 
-// Where the loader finds `name`, if that is by $ORIGIN.
+// Where the loader finds `name`, if it does so by $ORIGIN.
 std::optional<std::string> find_needed(const std::string& name, const std::string& origin,
                                        const std::vector<std::string>& folders) {
   if (name.find('/') != std::string::npos) {
@@ -99,7 +99,7 @@ std::optional<std::string> find_needed(const std::string& name, const std::strin
   return std::nullopt;
 }
 
-// What `object` needs, in the loader's order: a RUNPATH stands alone, else its RPATH and then its dependants'.
+// What `object` needs, in the loader's order: its RUNPATH alone if it has one, else its RPATH and then its dependants'.
 void add_needed(const SharedObject& object, const Wanted& found, std::deque<Wanted>& wanted) {
   const std::string origin = parent(normal(found.path));
   std::vector<std::string> folders = expand_all(object.runpath, origin);
@@ -117,7 +117,7 @@ void add_needed(const SharedObject& object, const Wanted& found, std::deque<Want
 }  // namespace
 
 Result<std::string> read_steady_file(const std::string& path) {
-  // O_NONBLOCK: a named pipe must not hang the master; a regular file ignores it.
+  // O_NONBLOCK: a named pipe must not block the master; it has no effect on a regular file.
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return errno_error("open");
   struct stat before {
@@ -125,12 +125,13 @@ Result<std::string> read_steady_file(const std::string& path) {
   if (::fstat(file.get(), &before) < 0) return errno_error("stat");
   if (!S_ISREG(before.st_mode)) return Error{"not a regular file"};
   const auto size = static_cast<std::size_t>(before.st_size);
-  if (size > bytes_max) return Error{"too large: " + std::to_string(size) + " bytes"};
+  if (size > bytes_max)
+    return Error{"too large: " + std::to_string(size) + " bytes; the limit is " + std::to_string(bytes_max)};
   auto bytes = read_bytes(file.get(), size);
   if (!bytes) return bytes;
   if (::fstat(file.get(), &after) < 0) return errno_error("stat");
   if (bytes->size() != size || !is_same_version(before, after)) {
-    return Error{"the file changed while it was read: is it still being copied?"};
+    return Error{"the file changed while it was being read: is it still being copied?"};
   }
   return bytes;
 }
@@ -148,7 +149,9 @@ Result<std::vector<PluginFile>> read_plugin_files(const std::string& path) {
       auto bytes = read_steady_file(next.path);
       if (!bytes) return Error{name + ": " + bytes.error()};
       total += bytes->size();
-      if (files.size() == files_max || total > bytes_max) return Error{name + ": too many libraries come along"};
+      if (files.size() == files_max || total > bytes_max)
+        return Error{name + ": with its libraries the plugin has more than " + std::to_string(files_max) +
+                     " files or " + std::to_string(bytes_max) + " bytes"};
       const auto object = read_shared_object(*bytes);
       if (!object) return Error{name + ": " + object.error()};
       if (files.empty() && !object->is_plugin) {
@@ -157,7 +160,7 @@ Result<std::vector<PluginFile>> read_plugin_files(const std::string& path) {
       files.push_back({name, *std::move(bytes), {}});
       add_needed(*object, next, wanted);
     }
-    // A second way to a known file may lead through other folders.
+    // A second path to a known file may lead through other folders.
     for (std::string& folder : passed_folders(next.path)) files[entry->second].passed.insert(std::move(folder));
   }
   return files;

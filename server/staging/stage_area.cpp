@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view folder_prefix = "narwhal-";
 constexpr std::size_t random_letters = 6;
-// Inside each area, made after the lock was taken: a folder without it is not ours to remove.
+// A file in each area, made after the lock was taken: a folder without it is not removed.
 constexpr std::string_view marker = ".narwhal-stage";
 
 void remove_tree(const std::string& folder) noexcept {
@@ -42,7 +42,7 @@ bool is_own_folder(int folder) {
   return ::fstat(folder, &entry) == 0 && entry.st_uid == ::geteuid();
 }
 
-// A folder whose owner was killed: ours by name, user and marker, and nobody holds its lock.
+// Removes a folder whose owner was killed: ours by name, user and marker, and its lock is free.
 void remove_if_abandoned(const fs::path& folder) {
   const auto lock = lock_folder(folder.string(), LOCK_EX | LOCK_NB);
   if (!lock || !is_own_folder(lock->get())) return;
@@ -63,19 +63,18 @@ void remove_abandoned(const std::string& place) {
 Result<std::string> make_folder(const std::string& place) {
   struct statvfs mounted {};
   if (::statvfs(place.c_str(), &mounted) < 0) return errno_error(place);
-  if ((mounted.f_flag & ST_NOEXEC) != 0)
-    return Error{place + ": mounted noexec, so no plugin can be loaded from there"};
+  if ((mounted.f_flag & ST_NOEXEC) != 0) return Error{place + ": mounted noexec, so plugins cannot be loaded from it"};
   std::string folder = place + "/" + std::string(folder_prefix) + std::string(random_letters, 'X');
   if (::mkdtemp(folder.data()) == nullptr) return errno_error(folder);
   return folder;
 }
 
 Result<Fd> prepare(const std::string& folder) {
-  auto lock = lock_folder(folder, LOCK_EX);  // another start may look at it right now: it is soon done
+  auto lock = lock_folder(folder, LOCK_EX);  // another start may be checking it right now, briefly
   if (!lock) return lock;
   const Fd marked(::openat(lock->get(), marker.data(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!marked) return errno_error("mark " + folder);
-  // mkdtemp() made it 0700: workers of another user have to pass.
+  // mkdtemp() made it 0700, but workers of another user must be able to enter.
   if (::fchmod(lock->get(), 0755) < 0) return errno_error("chmod " + folder);
   return lock;
 }
@@ -85,7 +84,7 @@ Result<Done> make_folders(const std::string& area, const std::string& below) {
     at = below.find('/', at + 1);
     const std::string folder = area + below.substr(0, at);
     if (::mkdir(folder.c_str(), 0755) < 0) {
-      if (errno != EEXIST) return errno_error("make folder " + folder);
+      if (errno != EEXIST) return errno_error("make directory " + folder);
     } else if (::chmod(folder.c_str(), 0755) < 0) {  // whatever our umask is
       return errno_error("chmod " + folder);
     }
@@ -133,13 +132,13 @@ Result<StageArea> StageArea::create_in(const std::vector<std::string>& places) {
     remove_abandoned(place);
     return StageArea(*folder, std::move(*lock));
   }
-  return Error{"stage_dir: no folder for private copies of plugins: " + joined(faults, "; ")};
+  return Error{"stage_dir: no usable directory for private copies of plugins: " + joined(faults, "; ")};
 }
 
-// A cleaner of /tmp may have taken the folder away from under us: the next reload makes it again.
+// A cleaner of /tmp may have removed the folder: the next reload makes it again.
 Result<Done> StageArea::restore() {
   if (::access(folder_.c_str(), F_OK) == 0) return Done{};
-  if (::mkdir(folder_.c_str(), 0700) < 0) return errno_error("make folder " + folder_ + " again");
+  if (::mkdir(folder_.c_str(), 0700) < 0) return errno_error("make directory " + folder_ + " again");
   auto lock = prepare(folder_);
   if (!lock) return Error{lock.error()};
   lock_ = *std::move(lock);
@@ -153,7 +152,7 @@ Result<std::string> StageArea::put(const std::string& digest, const std::string&
   if (auto restored = restore(); !restored) return Error{restored.error()};
   if (::access(copy.c_str(), F_OK) == 0) return copy;
   if (auto made = make_folders(folder_, below.substr(0, below.rfind('/'))); !made) return Error{made.error()};
-  // Renamed when complete, so that a full disk never leaves half a plugin under a name that counts as staged.
+  // Renamed when complete, so that a full disk never leaves an incomplete plugin under its final name.
   const std::string unfinished = copy + ".part";
   if (auto written = write_file(unfinished, bytes); !written) {
     ::unlink(unfinished.c_str());
@@ -187,7 +186,7 @@ std::vector<std::string> default_stage_places() {
   std::vector<std::string> places;
   struct stat entry {};
   const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
-  // A user's own is 0700 as a rule: workers of another user could not pass.
+  // A user's own is usually 0700: workers of another user could not enter it.
   const bool passable = runtime != nullptr && runtime[0] == '/' && ::stat(runtime, &entry) == 0 &&
                         ((entry.st_mode & S_IXOTH) != 0 || ::geteuid() != 0);
   if (passable) places.emplace_back(runtime);

@@ -1,8 +1,8 @@
-// StageArea: the folder where the running generations' private copies of plugins live.
-// Layout     <folder>/<digest>/<absolute path of the source>, files 0555, folders 0755: workers of another user read,
-//            nobody writes. A file is complete or absent.
+// StageArea: the folder for the running generations' private copies of plugins.
+// Layout     <folder>/<digest>/<absolute path of the source>, files 0555, folders 0755: workers of another user can
+//            read them, nobody can write. A file is complete or absent.
 // Ownership  the process that made the folder removes it; a forked child's copy of the object removes nothing.
-// Killed     a master that could not clean up leaves its folder behind; the next one that looks there removes it.
+// Killed     a killed master leaves its folder; the next start that uses the same place removes it.
 #pragma once
 
 #include <sys/types.h>
@@ -19,7 +19,7 @@ namespace narwhal::server {
 
 class StageArea {
  public:
-  // Below `stage_dir`; when that is empty, below the first of default_stage_places() that may hold programs.
+  // Below `stage_dir`; if that is empty, below the first of default_stage_places() from which programs may be run.
   static Result<StageArea> create(const std::string& stage_dir);
   // The first of `places` where a folder can be made and programs may be run from.
   static Result<StageArea> create_in(const std::vector<std::string>& places);
@@ -28,9 +28,9 @@ class StageArea {
   ~StageArea();
 
   const std::string& folder() const noexcept { return folder_; }
-  // The path of the copy of `source_path` (absolute, without "..") under `digest`; written unless it is there already.
+  // The path of the copy of `source_path` (absolute, without "..") under `digest`; written unless it exists already.
   Result<std::string> put(const std::string& digest, const std::string& source_path, std::string_view bytes);
-  // Makes a folder of the source's tree exist below `digest`, so that paths lead through it as they do there.
+  // Makes a folder of the source's tree below `digest`, so that the same paths work below it.
   Result<std::string> put_folder(const std::string& digest, const std::string& source_folder);
   // Removes every copy that is not among these.
   void keep_only(const std::vector<StagedPlugin>& in_use);
@@ -39,11 +39,11 @@ class StageArea {
   StageArea(std::string folder, Fd lock) noexcept;
   Result<Done> restore();
   std::string folder_;
-  Fd lock_;  // flock: tells a living owner from a killed one, and systemd-tmpfiles to keep its hands off
+  Fd lock_;  // flock: shows that the owner is alive, and keeps systemd-tmpfiles from cleaning the folder
   pid_t owner_;
 };
 
-// $XDG_RUNTIME_DIR if everyone may pass through it, /tmp, /dev/shm, /var/tmp.
+// $XDG_RUNTIME_DIR if every user may enter it, /tmp, /dev/shm, /var/tmp.
 std::vector<std::string> default_stage_places();
 
 }  // namespace narwhal::server

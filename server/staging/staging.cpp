@@ -29,8 +29,8 @@ std::string sha256(std::string_view bytes) {
   return text;
 }
 
-// Absolute, and without a symbolic link in its folder, while the file's own name stays: $ORIGIN counts from where the
-// plugin was found, not from where a link points.
+// Absolute, and without symbolic links in its folder. The file's own name is kept, because $ORIGIN is where the plugin
+// was found, not where a link points.
 Result<std::string> real_path(const std::string& source) {
   namespace fs = std::filesystem;
   std::error_code failure;
@@ -43,12 +43,12 @@ Result<std::string> real_path(const std::string& source) {
 
 std::string digest_of(const std::vector<PluginFile>& files) {
   if (files.size() == 1) return sha256(files[0].bytes);
-  std::string list;  // with the paths: the same libraries in other places are another tree
+  std::string list;  // with the paths: the same libraries at other places are another tree
   for (const PluginFile& file : files) list += sha256(file.bytes) + "  " + file.path + "\n";
   return sha256(list);
 }
 
-// The plugin's own copy comes last, so that it is there only when all it needs is.
+// The plugin's own copy is written last, so that it exists only when everything it needs does.
 Result<std::string> place(const std::vector<PluginFile>& files, const std::string& digest, StageArea& area) {
   for (std::size_t i = files.size(); i-- > 1;) {
     for (const std::string& folder : files[i].passed) {

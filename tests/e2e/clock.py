@@ -1,4 +1,4 @@
-"""Deadlines. Every wait in these tests is for an event and has one; NARWHAL_TEST_SCALE stretches them all,
+"""Deadlines. Every wait in these tests is for an event and has one; NARWHAL_TEST_SCALE multiplies them all,
 for sanitizer builds and slow machines."""
 import os
 import time

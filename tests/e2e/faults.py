@@ -1,4 +1,4 @@
-"""Makes allocations and system calls of one process fail (tests/support/faults.c), and looks at what clients then see."""
+"""Makes allocations and system calls of one process fail (tests/support/faults.c), and checks what clients then receive."""
 import errno
 import mmap
 import struct
@@ -17,14 +17,14 @@ FOR_EVER = 1 << 40
 
 
 class Faults:
-    """`environment` is for the server. One process has bad luck: the one that watch() names."""
+    """`environment` is for the server. Calls fail in one process: the one that watch() names."""
 
     def __init__(self, folder):
         if SANITIZED:
             pytest.skip("a sanitizer has its own malloc")
         path = folder / "faults"
         path.write_bytes(bytes(LAYOUT.size))
-        # Python's own allocator asks for memory too seldom to be seen.
+        # Python's own allocator asks for memory too rarely to be noticed.
         self.environment = {"LD_PRELOAD": str(LIBRARY), "NARWHAL_FAULTS": str(path), "PYTHONMALLOC": "malloc"}
         with open(path, "r+b") as file:
             self.page = mmap.mmap(file.fileno(), LAYOUT.size)
@@ -52,7 +52,7 @@ class Faults:
 
 
 def settle(server, slow, quick, rounds=100):
-    """What is made once is made now. libuv's table of descriptors grows with their number, and libuv aborts when it
+    """Makes everything that is only made once. libuv's table of descriptors grows with their number, and libuv aborts when it
     cannot; `slow` makes handlers change threads, and `quick` lets the server forget that."""
     crowd = [server.connect() for _ in range(80)]
     for wire in crowd:
@@ -63,7 +63,7 @@ def settle(server, slow, quick, rounds=100):
 
 
 def asking(server, request, count=1, **connection):
-    """A conversation on a connection of its own: [(status, body)] of its responses, "cut" when it ends before them."""
+    """A conversation on a new connection: [(status, body)] of its responses, "cut" if it ends before them."""
     method = request.split(b" ")[0].decode()
 
     def ask():
@@ -77,7 +77,7 @@ def asking(server, request, count=1, **connection):
 
 
 def hold_exchange(server):
-    """A connection with half a request, whose exchange is then not in the server's pool: the next one is a new one."""
+    """A connection with half a request. Its exchange is then not in the server's pool, so the next request gets a new one."""
     wire = server.connect()
     wire.send(request_bytes("/", method="POST", headers=[("Content-Length", "1"), ("Expect", "100-continue")]))
     assert wire.response(interim=True).status == 100

@@ -19,7 +19,7 @@ def _binary_exists():
 
 @pytest.fixture(autouse=True)
 def _bounded(request):
-    """No test runs for ever, whatever the server sends: marked soak, it has an hour, else two minutes."""
+    """Limits every test, whatever the server sends: a test marked soak to an hour, all others to two minutes."""
     def out_of_time(*_):
         raise TimeoutError("the test itself has run out of time")
     former = signal.signal(signal.SIGALRM, out_of_time)
@@ -31,7 +31,7 @@ def _bounded(request):
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts servers: serve("app.so", "-w", 2). Listens on a port of the kernel's choice unless told otherwise.
+    """Starts servers: serve("app.so", "-w", 2). Listens on a port that the kernel chooses, unless the flags say otherwise.
     At the end of the test each one must leave, with every process and its port, and its log must be clean."""
     with servers_in(tmp_path) as start:
         yield start
@@ -65,7 +65,7 @@ def servers_in(folder):
 
 
 def end(server):
-    """Ends a server by its pid; what was wrong with its end."""
+    """Ends a server by its pid; returns what was wrong with its end."""
     problems = []
     if server.process is None:
         return problems

@@ -1,4 +1,4 @@
-"""Clients that ask until told to stop, and remember everything: successes, failures with reasons, latencies, bodies."""
+"""Clients that send requests until stop(), and record everything: successes, failures with reasons, latencies, bodies."""
 import collections
 import threading
 import time
@@ -22,7 +22,7 @@ class Failure:
 class Load:
     """`clients` threads that send one request after another: on one connection each, or on a new one each time.
 
-    A connection that the server announced to close (Connection: close) is replaced; any other end, refusal, odd
+    A connection that the server announced to close (Connection: close) is replaced; any other end, refusal, unexpected
     status, truncation or silence is a failure, and no request is ever tried twice."""
 
     def __init__(self, address, clients=8, keep_alive=True, target="/", pause=0.002, timeout=20.0, accept=None,
@@ -63,7 +63,7 @@ class Load:
     def __exit__(self, *_):
         self.stop()
 
-    # ---- what was seen ----
+    # ---- results ----
     @property
     def answered(self):
         return sum(self.bodies.values())
@@ -152,7 +152,7 @@ def in_parallel(count, call, *args):
 
 
 class Background:
-    """One call on a thread of its own: result() waits for it and raises what it raised."""
+    """One call on a separate thread: result() waits for it and raises what it raised."""
 
     def __init__(self, call, *args, **named):
         self._outcome = None

@@ -1,4 +1,4 @@
-"""The words of the error log that tests wait for, in one place."""
+"""The texts of the error log that tests wait for, in one place."""
 import re
 
 LINE = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\] \[(\d+)\] "
@@ -8,5 +8,5 @@ READY = r"Generation (\d+) is ready"
 BOOTING = r"Booting worker with pid: (\d+)"
 EXITING = r"Worker exiting \(pid: (\d+)\)"
 SHUT_DOWN = r"Shutting down: Master"
-# What may never be in a log, whatever the test.
-POISON = re.compile(r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|Broken promise|terminate called")
+# What may never be in a log, in any test.
+POISON = re.compile(r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|Assertion failed|terminate called")

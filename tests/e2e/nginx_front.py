@@ -14,7 +14,7 @@ from server import ROOT
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
 
-# Everything in a folder of its own. nginx as root would give its workers to nobody, who may not enter it.
+# Everything is in a separate folder. nginx as root would run its workers as the user nobody, who may not enter it.
 MAIN = """
 daemon off;
 master_process off;
@@ -43,7 +43,7 @@ def shipped(name, replaced):
 
 
 def replacements(upstream):
-    """What becomes of conf/nginx/narwhal.conf in front of `upstream`."""
+    """The replacements in conf/nginx/narwhal.conf for `upstream`."""
     if upstream.startswith("unix:"):
         return {"    server 127.0.0.1:8000;": "",
                 "#server unix:/run/narwhal/narwhal.sock;": f"server {upstream};"}
@@ -53,7 +53,7 @@ def replacements(upstream):
 @pytest.fixture
 def nginx(tmp_path):
     """Starts nginx in front of `upstream`; returns the address it listens on: a Unix socket's path, or with `tcp` (host,
-    port). `tls`: what a listen directive and its server need beside the address. Another file of conf/nginx by its
+    port). `tls`: what a listen directive and its server need besides the address. Another file of conf/nginx by its
     `name`, with what is to be `replaced` in it."""
     folder = tmp_path / "nginx"
     folder.mkdir()

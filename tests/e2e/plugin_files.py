@@ -1,4 +1,4 @@
-"""Plugin files as deployments leave them behind: new versions, broken ones, written in place or renamed."""
+"""Plugin files as deployments write them: new versions, broken ones, written in place or renamed."""
 import os
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ def versioned(destination, version):
 
 
 def deploy(destination, version):
-    """The same by rename, as a careful deployment does."""
+    """The same by rename, as a careful deployment does it."""
     beside = Path(f"{destination}.new")
     versioned(beside, version)
     os.replace(beside, destination)
@@ -32,7 +32,7 @@ def truncated(destination, share=0.5):
 
 
 def other_architecture(destination):
-    """The ELF header says AArch64 from now on."""
+    """Changes the machine in the ELF header to AArch64."""
     data = bytearray(Path(destination).read_bytes())
     assert data[:4] == b"\x7fELF"
     data[18:20] = (183).to_bytes(2, "little")

@@ -1,4 +1,4 @@
-"""The real server as a test sees it: start it, wait for what it says, signal it, look into its processes, end it."""
+"""The real server for a test: start it, wait for its log lines, signal it, inspect its processes, end it."""
 import os
 import re
 import resource
@@ -20,7 +20,7 @@ BINARY = BUILD / "narwhal"
 
 
 def is_sanitized():
-    """Built with a sanitizer: right or wrong as ever, but its memory is not the server's."""
+    """True if built with a sanitizer: the behaviour is the same, but the memory use is not the server's."""
     data = BINARY.read_bytes() if BINARY.exists() else b""
     return b"__asan_init" in data or b"__tsan_init" in data
 
@@ -37,7 +37,7 @@ def test_plugin(name):
     return BUILD / "tests" / "plugins" / f"{name}.so"
 
 
-test_plugin.__test__ = False  # not a test, whatever pytest makes of its name
+test_plugin.__test__ = False  # not a test, in spite of its name
 
 
 class StartFailed(AssertionError):
@@ -45,7 +45,7 @@ class StartFailed(AssertionError):
 
 
 class Server:
-    """One master and what it forks. Made by the `serve` fixture, which also ends it and checks what is left."""
+    """One master and its processes. Made by the `serve` fixture, which also ends it and checks what is left."""
 
     def __init__(self, folder, args, env=None, config=None, pass_fds=(), preexec=None, binary=None):
         self.folder = Path(folder)
@@ -82,7 +82,7 @@ class Server:
         eventually(f"the line that it is ready in {self.log()!r}", ready_or_gone, timeout)
         match = re.search(log_lines.LISTENING, self.log())
         if not match or self.process.poll() is not None:
-            self.expected_exit = (self.process.returncode,)  # told here, once
+            self.expected_exit = (self.process.returncode,)  # reported here, once
             raise StartFailed(f"exit {self.process.returncode} before it was ready:\n{self.log()}")
         assert int(match[2]) == self.pid
         self.addresses = [parse_address(text) for text in re.split(r",\s*", match[1])]
@@ -134,7 +134,7 @@ class Server:
         return "\n".join(self.log().splitlines()[-lines:])
 
     def mark(self):
-        """A place in the log to look behind of later."""
+        """The current end of the log, to search after it later."""
         return len(self.log())
 
     def wait_for(self, pattern, timeout=10.0, after=0, count=1):
@@ -150,19 +150,19 @@ class Server:
             time.sleep(0.02)
 
     def lines(self, after=0):
-        """[(time, pid, level, text)] of the lines that have the log's shape."""
+        """[(time, pid, level, text)] of the lines that have the log's format."""
         return [match.groups() for line in self.log()[after:].splitlines() if (match := log_lines.LINE.fullmatch(line))]
 
     # ---- processes ----
     def processes(self):
-        """{pid: title} of everything in the master's session but the master."""
+        """{pid: title} of every process in the master's session except the master."""
         found = {pid: proc.title(pid) for pid in proc.session_members(self.pid) if pid != self.pid}
         self.seen_pids |= set(found)
         return found
 
     def workers(self, generation=None):
         """{slot: pid} of the workers alive, by their titles, of one generation or all ({(generation, slot): pid} then
-        has no use: a slot number is unique among live workers)."""
+        is not needed: a slot number is unique among live workers)."""
         found = {}
         for pid, title in self.processes().items():
             match = re.match(r"narwhal: worker (\d+) \[(.*)\] gen (\d+)", title)
@@ -183,18 +183,18 @@ class Server:
         return None
 
     def wait_workers(self, count, timeout=20.0, generation=None, without=()):
-        """Until exactly `count` workers live, none of them among the pids `without`; their pids."""
+        """Waits until exactly `count` workers live, none of them among the pids `without`; returns their pids."""
         def right():
             pids = set(self.workers(generation).values())
             return pids if len(pids) == count and not pids & set(without) else None
         return sorted(eventually(f"{count} workers; processes {self.processes()}", right, timeout))
 
-    # ---- talking to it ----
+    # ---- requests ----
     def connect(self, timeout=15.0, **named):
         return wire.Wire(self.address, timeout, **named)
 
     def wait_for_gone(self, wire, timeout=20.0):
-        """Until the kernel holds nothing any more of the server's end of a connection."""
+        """Waits until the server's end of a connection is gone from the kernel."""
         remote = wire.sock.getsockname()[1]
         eventually("the server's end of the connection gone",
                    lambda: not any(row[:2] == (self.port, remote) for row in proc.tcp_table()), timeout)
@@ -203,7 +203,7 @@ class Server:
         return wire.fetch(self.address, target, **parts)
 
     def wait_serving(self, target="/", timeout=20.0):
-        """Until one request is answered 200."""
+        """Waits until one request is answered 200."""
         response = self.get(target, timeout=timeout)
         assert response.status == 200, response
         return response
@@ -212,7 +212,7 @@ class Server:
         return Load(self.address, **named)
 
     def reload(self, timeout=20.0):
-        """HUP, and until the workers of a newer generation are the only ones."""
+        """Sends HUP and waits until the workers of a newer generation are the only ones."""
         before = self.generations()
         self.send(signal.SIGHUP)
         return eventually(f"only workers newer than {before}", lambda: self._newer_than(before), timeout)
@@ -223,7 +223,7 @@ class Server:
 
 
 def clean_environment():
-    """The environment without anything that the server would take for a setting."""
+    """The environment without any variable that the server would use as a setting."""
     dropped = ("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")
     kept = {key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("NARWHAL_")}
     kept["TZ"] = "UTC"
@@ -241,7 +241,7 @@ def parse_address(text):
 
 
 def run(*args, env=None, cwd=None, timeout=30.0, input=None, binary=None):
-    """Runs the binary to its end: for --version, --check-config, failing starts."""
+    """Runs the binary until it exits: for --version, --check-config, failing starts."""
     return subprocess.run([str(binary or BINARY), *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, errors="replace", env={**clean_environment(), **(env or {})}, cwd=cwd,
                           timeout=scaled(timeout))

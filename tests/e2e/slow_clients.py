@@ -1,4 +1,4 @@
-"""Thousands of clients that are as slow as they may be, held by one thread that costs next to nothing."""
+"""Thousands of clients that are as slow as the limits allow, driven by one thread that costs almost nothing."""
 import select
 import socket
 import threading
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from clock import scaled
 from wire import request_bytes
 
-LARGE = 400_000  # a response that no socket buffers hold for a reader as below
+LARGE = 400_000  # a response that does not fit into the socket buffers of a reader as below
 
-# What each kind says at first. Then heads and bodies go on by a byte, and readers take a little, every few seconds.
+# What each kind sends at first. Then, every few seconds, heads and bodies continue by one byte, and readers read a little.
 OPENINGS = {
     "head": b"GET /?size=1 HTTP/1.1\r\nHost: slow\r\nX-Slow: ",
     "body": request_bytes("/", method="POST", headers=[("Content-Length", "100000")]),
@@ -33,7 +33,7 @@ class Slow:
         self.pause = pause
         self.epoll = select.epoll()
         self.clients = {}     # by descriptor
-        self.turns = deque()  # (when, client), soonest first, for all pauses are alike
+        self.turns = deque()  # (when, client), soonest first, because all pauses are equal
         self.ended_after = {kind: [] for kind in kinds}  # seconds
         self.stopping = threading.Event()
         for number in range(count * len(kinds)):
@@ -58,7 +58,7 @@ class Slow:
     def _connect(self, address, kind):
         sock = socket.socket()
         sock.settimeout(scaled(30))
-        if kind == "reader":  # over loopback the server's kernel takes megabytes at once, over Ethernet it would not
+        if kind == "reader":  # over loopback the server's kernel accepts megabytes at once; over Ethernet it would not
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         sock.connect(address)
@@ -66,7 +66,7 @@ class Slow:
         client.sock.sendall(OPENINGS[kind])
         client.sock.setblocking(False)
         self.clients[client.sock.fileno()] = client
-        # Nothing but its end is news to a reader; the others expect no word before it.
+        # A reader only waits for the end; the others expect no data before it.
         self.epoll.register(client.sock, select.EPOLLRDHUP if kind == "reader" else select.EPOLLIN)
         self.turns.append((client.began + self.pause, client))
 

@@ -1,4 +1,4 @@
-"""The access log: Gunicorn's atoms, one line a request, and no way for a client to write a line of its own."""
+"""The access log: Gunicorn's atoms, one line per request, and no way for a client to forge a line."""
 import base64
 import re
 import signal
@@ -28,7 +28,7 @@ def logged(serve, tmp_path):
                 text = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
                 return text.split("\n")[:-1]
             eventually(f"{count} access lines", lambda: len(read()) >= count)
-            time.sleep(0.05)  # a line too many would come now
+            time.sleep(0.05)  # an unexpected line would arrive now
             assert len(read()) == count, read()
             return read()
         return server, lines
@@ -158,7 +158,7 @@ def test_tabs_and_high_bytes_stay_on_their_line(logged):
     assert "\t" not in line and len(line.split("|")) == 2
 
 
-def test_an_encoded_line_feed_in_the_path_is_no_line(logged):
+def test_an_encoded_line_feed_in_the_path_does_not_begin_a_line(logged):
     server, lines = logged("%(U)s %(r)s")
     server.get("/a%0Ab%0D%1b?c%0Ad")
     line, = lines(1)

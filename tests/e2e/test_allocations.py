@@ -1,4 +1,4 @@
-"""On the path of a kept-alive request nothing is allocated, once everything has been used once."""
+"""A kept-alive request allocates nothing, once everything has been used once."""
 import mmap
 import struct
 import subprocess

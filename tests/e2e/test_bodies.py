@@ -1,4 +1,4 @@
-"""Request bodies: in memory, spooled, chunked, large; and clients that break off at every stage."""
+"""Request bodies: in memory, spooled, chunked, large; and clients that disconnect at every stage."""
 import hashlib
 import json
 import os
@@ -113,7 +113,7 @@ def test_an_upload_of_64_mib_does_not_grow_the_worker(serve):
 
 
 def test_a_response_of_64_mib_to_a_slow_client_does_not_grow_the_worker(serve):
-    """Beyond what the plugin itself holds, which is all there when the head is."""
+    """Beyond the memory of the plugin itself, which is allocated when the head arrives."""
     server = serve(example("echo"), "-w", "1")
     worker, = server.wait_workers(1)
     server.wait_serving()
@@ -132,7 +132,7 @@ def test_a_response_of_64_mib_to_a_slow_client_does_not_grow_the_worker(serve):
     assert SANITIZED or peak - before < 8 * MIB
 
 
-# ---- clients that break off ----
+# ---- clients that disconnect ----
 STAGES = {
     "before a byte": b"",
     "inside the request line": b"GET / HT",
@@ -153,7 +153,7 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
     worker, = echo.wait_workers(1)
-    assert echo.get("/").status == 200  # what is opened once, at the first connection, is open by now
+    assert echo.get("/").status == 200  # descriptors that are opened once, at the first connection, are open now
     eventually("idle", lambda: proc.connection_count(worker) == 0)
     before = proc.descriptors(worker)
     for wait in (0, 0.05):
@@ -171,8 +171,8 @@ def test_a_client_that_breaks_off_leaves_nothing_behind(echo, stage, ending):
 
 @pytest.mark.parametrize("part", [STAGES[stage] for stage in STAGES if stage.startswith("inside")],
                          ids=[stage for stage in STAGES if stage.startswith("inside")])
-def test_a_client_that_half_closes_behind_a_request_in_hand_is_answered_and_let_go(echo, part):
-    """It may be done with sending, but what it never finished cannot come any more."""
+def test_a_client_that_half_closes_after_a_request_is_answered_and_disconnected(echo, part):
+    """It may have finished sending, but an incomplete request cannot be completed any more."""
     with echo.connect() as wire:
         wire.send(request_bytes("/?sleep=0.2&size=3") + part)
         wire.shut_down_writing()
@@ -183,7 +183,7 @@ def test_a_client_that_half_closes_behind_a_request_in_hand_is_answered_and_let_
 
 @pytest.mark.parametrize("how", ["", "&write=1", "&chunked=1"])
 def test_hundreds_that_break_off_in_a_large_response_do_not_stop_the_worker(echo, how):
-    """Closed while others were waiting to be read, some once took the others with them."""
+    """A bug once closed other connections that were waiting to be read."""
     def visitor(number):
         for visit in range(int(80 / SCALE)):
             wire = echo.connect(receive_buffer=8192)
@@ -195,7 +195,7 @@ def test_hundreds_that_break_off_in_a_large_response_do_not_stop_the_worker(echo
     assert in_parallel(8, visitor) == [200] * 8
 
 
-def test_broken_clients_among_good_ones_hurt_nobody(echo):
+def test_broken_clients_do_not_harm_good_ones(echo):
     with echo.load(clients=4) as load:
         for _ in range(10):
             for data in STAGES.values():

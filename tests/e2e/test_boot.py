@@ -1,4 +1,4 @@
-"""The first boot: exit codes that tell what is wrong, and back-off when workers die young later."""
+"""The first boot: exit codes that say what is wrong, and back-off when workers die early later."""
 import os
 import re
 import signal
@@ -16,7 +16,7 @@ def boot(*args, timeout=20):
     return run("-b", "127.0.0.1:0", "--boot-timeout", "2", *args, timeout=timeout)
 
 
-def test_an_app_that_is_not_there_exits_4(tmp_path):
+def test_a_missing_app_exits_4(tmp_path):
     done = boot(tmp_path / "gone.so")
     assert done.returncode == 4, done.stderr
     assert "gone.so" in done.stderr and "App failed to load" in done.stderr
@@ -30,7 +30,7 @@ def test_an_app_that_cannot_be_loaded_exits_4(plugin):
 
 
 @pytest.mark.parametrize("ruin", [truncated, other_architecture, not_elf])
-def test_a_file_that_is_no_plugin_exits_4(tmp_path, ruin):
+def test_a_file_that_is_not_a_plugin_exits_4(tmp_path, ruin):
     app = versioned(tmp_path / "app.so", "v1")
     ruin(app)
     done = boot(app)
@@ -72,7 +72,7 @@ def test_a_bad_config_exits_1(tmp_path):
     assert done.returncode == 1 and re.search(r"narwhal\.yaml:1:\d+", done.stderr)
 
 
-def test_nothing_stays_behind_a_failed_boot(serve, tmp_path):
+def test_nothing_remains_after_a_failed_boot(serve, tmp_path):
     pidfile = tmp_path / "narwhal.pid"
     server = serve(test_plugin("init_fails"), "-w", "3", "--pid", pidfile, wait=False)
     assert server.wait_exit() == 3
@@ -93,9 +93,9 @@ def test_a_plugin_that_starts_a_thread_while_it_is_loaded_serves_or_is_refused_w
         server.expected_exit = (3, 4)
 
 
-# ---- dying young, again and again ----
+# ---- workers that die early, again and again ----
 def test_workers_that_die_young_are_replaced_ever_more_slowly(serve):
-    """dies_later dies soon after it was ready."""
+    """The plugin dies_later dies soon after it was ready."""
     server = serve(test_plugin("dies_later"), "-w", "1", "--probation", "0")
     end = time.monotonic() + scaled(6)
     pids = set()

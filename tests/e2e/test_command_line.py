@@ -1,4 +1,4 @@
-"""What a person types and reads: --version, --help, --check-config, --print-config, and errors that help."""
+"""The command line: --version, --help, --check-config, --print-config, and errors that help."""
 import re
 import shutil
 
@@ -131,7 +131,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_in_the_file_is_told_with_line_and_column(tmp_path, name):
+def test_a_fault_in_the_file_is_reported_with_line_and_column(tmp_path, name):
     text, line, column, word = FAULTS[name]
     config = tmp_path / "shop.yaml"
     config.write_text(text)
@@ -142,7 +142,7 @@ def test_a_fault_in_the_file_is_told_with_line_and_column(tmp_path, name):
     assert word in done.stderr, done.stderr
 
 
-def test_all_faults_are_told_at_once(tmp_path):
+def test_all_faults_are_reported_at_once(tmp_path):
     config = tmp_path / "narwhal.yaml"
     config.write_text("workerz: 1\nthreads: no\ntimeout: 1\nbacklogg: 3\n")
     done = run("--check-config", "-c", config, example("echo"))
@@ -151,7 +151,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 @pytest.mark.parametrize("flag,near", [("--worker", "--workers"), ("--graceful-timout", "--graceful-timeout"),
                                        ("--acces-logfile", "--access-logfile")])
-def test_a_mistyped_flag_is_told_with_the_nearest(flag, near):
+def test_a_mistyped_flag_is_reported_with_the_nearest(flag, near):
     done = run(flag, "1", example("echo"))
     assert done.returncode == 2 and re.search(re.escape(flag) + r"\b(?!s)", done.stderr)
     assert re.search(f"did you mean.*{near}", done.stderr)
@@ -164,17 +164,17 @@ def test_a_bad_flag_value_exits_2(args):
     assert done.returncode == 2 and done.stderr.strip() and not done.stdout, done
 
 
-def test_a_config_file_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_config_file_is_an_error(tmp_path):
     done = run("-c", tmp_path / "gone.yaml", example("echo"))
     assert done.returncode == 1 and "gone.yaml" in done.stderr
 
 
-def test_an_installed_name_that_is_not_installed_is_told(tmp_path):
+def test_the_name_of_a_plugin_that_is_not_installed_is_reported(tmp_path):
     done = run("--check-config", "no-such-plugin", cwd=tmp_path)
     assert done.returncode == 1 and "no-such-plugin" in done.stderr
 
 
-# ---- running from anywhere ----
+# ---- running from any directory ----
 def test_relative_paths_count_from_the_start_folder_or_chdir(serve, tmp_path):
     shutil.copy(example("hello"), tmp_path / "mine.so")
     server = serve("mine.so", "-w", "1")  # servers start in tmp_path
@@ -185,7 +185,7 @@ def test_relative_paths_count_from_the_start_folder_or_chdir(serve, tmp_path):
 
 
 def test_raw_env_reaches_the_plugins(serve):
-    """init_fails boots only where this variable names a file that is not there."""
+    """The plugin init_fails boots only if this variable names a file that does not exist."""
     server = serve("-e", "OTHER=a b", "--env", "NARWHAL_TEST_INIT_FAILS_IF=/nonexistent", test_plugin("init_fails"))
     assert server.get("/").text == "ok"
     from_file = serve(test_plugin("init_fails"), config="raw_env: {NARWHAL_TEST_INIT_FAILS_IF: /nonexistent}\n")

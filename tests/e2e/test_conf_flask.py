@@ -20,7 +20,7 @@ pytestmark = [
 needs_flask = pytest.mark.skipif(importlib.util.find_spec("flask") is None,
                                  reason="the package python3-flask is not installed")
 SITE = ROOT / "examples/flask"
-NO_CACHE = {"PYTHONDONTWRITEBYTECODE": "1"}  # the project's folder stays as it is
+NO_CACHE = {"PYTHONDONTWRITEBYTECODE": "1"}  # the project's folder is not changed
 
 
 def command_of(path):
@@ -45,7 +45,7 @@ def test_the_flask_site_has_a_page_and_a_style(serve):
     style = server.get(re.search(r'href="(.*)"', page.text)[1])
     assert style.status == 200 and style.body == (SITE / "static/style.css").read_bytes()
     claimed = server.get("/", headers=[("X-Forwarded-For", "6.6.6.6")])
-    assert "You came from 127.0.0.1 over" in claimed.text, "without a proxy nobody may claim an address"
+    assert "You came from 127.0.0.1 over" in claimed.text, "without a proxy no client may claim an address"
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_reload_as_the_unit_does_it_serves_new_code_and_a_broken_deploy_does_n
     eventually("the new code serves", lambda: "Hello, everybody!" in server.get("/").text, 20)
 
 
-def test_what_nginx_tells_of_its_clients_is_the_same_in_both_files():
+def test_what_nginx_says_about_its_clients_is_the_same_in_both_files():
     told = [re.findall(r"^ *(proxy_set_header .*;|proxy_http_version .*;|proxy_read_timeout .*;)$",
                        (ROOT / "conf/nginx" / name).read_text(), re.MULTILINE) for name in ("narwhal.conf", "flask.conf")]
     assert told[0] == told[1] and len(told[0]) >= 9

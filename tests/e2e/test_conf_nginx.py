@@ -15,7 +15,7 @@ pytestmark = needs_nginx
 
 @pytest.fixture(params=["tcp", "unix"])
 def behind_nginx(request, serve, nginx, tmp_path):
-    """(the server, the address of the nginx before it), over TCP and over a Unix socket."""
+    """(the server, the address of the nginx in front of it), over TCP and over a Unix socket."""
     if request.param == "unix":
         bind = f"unix:{tmp_path}/n.sock"
         server = serve(example("echo"), bind=bind)
@@ -24,7 +24,7 @@ def behind_nginx(request, serve, nginx, tmp_path):
     return server, nginx(f"127.0.0.1:{server.port}")
 
 
-# What a client may say of itself; nothing of it may be believed.
+# What a client may claim about itself; none of it may be believed.
 CLAIMS = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"),
           ("Forwarded", "for=6.6.6.6;proto=https"), ("X-Forwarded-Ssl", "on"), ("SCRIPT_NAME", "/evil"),
           ("X_Real_IP", "6.6.6.6")]
@@ -44,7 +44,7 @@ def test_a_request_arrives_through_nginx_as_the_client_sent_it(behind_nginx):
     assert fields_of(response)["host"] == "shop.example:8443"
 
 
-def test_nginx_says_who_asks_and_what_a_client_claims_is_dropped(behind_nginx):
+def test_nginx_names_the_client_and_drops_what_the_client_claims(behind_nginx):
     _, front = behind_nginx
     response = wire.fetch(front, "/", host="shop.example", headers=CLAIMS)
     fields = fields_of(response)
@@ -87,7 +87,7 @@ def test_nginx_keeps_its_connection_to_the_server(behind_nginx):
         return sum(target.startswith("socket:") for target in proc.descriptors(worker).values())
 
     before = sockets()
-    for _ in range(10):  # each client connection is new, the one behind it stays
+    for _ in range(10):  # each client connection is new, but nginx keeps its connection to the server
         assert "connection" not in fields_of(wire.fetch(front, "/"))
     assert sockets() == before + 1
 

@@ -1,4 +1,4 @@
-"""conf/systemd and conf/upstart as shipped: the units load without a warning, and the times in them fit the defaults."""
+"""conf/systemd and conf/upstart as shipped: the units load without a warning, and their times match the defaults."""
 import re
 import shutil
 import subprocess
@@ -65,7 +65,7 @@ def test_the_commands_of_unit_and_job_name_flags_that_the_server_knows():
 
 
 def test_the_units_are_equally_locked_in():
-    """From `NoNewPrivileges` on, but for what a comment says."""
+    """From `NoNewPrivileges` on, except for comments."""
     locks = [re.findall(r"^(?!#).+$", (UNITS / unit).read_text().split("\nNoNewPrivileges=")[1], re.MULTILINE)
              for unit in SERVICES]
     assert locks[0] == locks[1] and len(locks[0]) > 10

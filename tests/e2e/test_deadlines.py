@@ -1,4 +1,4 @@
-"""A handler that is slow, stuck or crashing: its client learns it, the log says what it was, others see nothing."""
+"""A handler that is slow, stuck or crashing: its client gets an error, the log names the request, others notice nothing."""
 import json
 import re
 import signal
@@ -27,7 +27,7 @@ def holder(server, wire):
 
 
 # ---- past the deadline ----
-def test_a_request_past_timeout_gets_504_and_the_log_tells_what_it_was(serve):
+def test_a_request_past_timeout_gets_504_and_the_log_names_it(serve):
     server = serve(example("echo"), "-w", "2", "--threads", "4", "--timeout", "1", "--graceful-timeout", "10")
     before = server.wait_workers(2)
     with server.load(clients=6) as load:
@@ -44,7 +44,7 @@ def test_a_request_past_timeout_gets_504_and_the_log_tells_what_it_was(serve):
     assert (set(before) - {stuck}) <= set(replaced)
     line = server.wait_for(r"\[(ERROR|CRITICAL)\].*PUT /stuck\?sleep=30.*")[0]
     assert re.search(r"\d(\.\d+)? ?s", line), f"no age: {line}"
-    server.wait_for(r"echo\.so")  # the backtrace leads into the plugin
+    server.wait_for(r"echo\.so")  # the backtrace shows the plugin's frame
     server.wait_for(r"0x[0-9a-f]+|#\d+ ")
 
 
@@ -53,7 +53,7 @@ def test_other_requests_of_a_stuck_worker_finish(serve):
     server.wait_workers(1)
     stuck = Background(server.get, "/?sleep=60", timeout=40)
     time.sleep(2.0 * SCALE)
-    others = [Background(server.get, "/?sleep=2&size=4", timeout=40) for _ in range(3)]  # in hand when it gets stuck
+    others = [Background(server.get, "/?sleep=2&size=4", timeout=40) for _ in range(3)]  # in progress when the worker gets stuck
     assert stuck.result().status == 504
     assert [other.result().body for other in others] == [b"xxxx"] * 3
 
@@ -70,7 +70,7 @@ def test_with_one_thread_a_stuck_handler_gets_504_and_queued_requests_an_answer(
     assert server.get("/", timeout=30).status == 200
 
 
-# ---- waiting for the client is no offence of the handler ----
+# ---- waiting for the client does not count ----
 def test_a_handler_that_writes_to_a_slow_reader_is_not_past_its_deadline(serve):
     server = serve(example("echo"), "-w", "1", "--timeout", "1")
     before = server.wait_workers(1)
@@ -157,8 +157,8 @@ def test_connections_avoid_a_worker_whose_only_handler_is_busy(serve):
         with server.load(clients=50, keep_alive=False, pause=0.1) as load:
             load.wait_for_more(600)
         load.assert_clean(600)
-        assert max(load.latencies) < scaled(3), "somebody waited for the slow handler"
-        # Connections that stay, made while it is busy, land elsewhere too.
+        assert max(load.latencies) < scaled(3), "a request waited for the slow handler"
+        # Kept-alive connections that are made while it is busy go to other workers too.
         wires = [server.connect() for _ in range(30)]
         try:
             assert all(other.ask("/", ).elapsed < scaled(3) for other in wires)

@@ -124,7 +124,7 @@ def test_exc_late_looks_truncated(echo, how):
 
 
 def test_exc_late_looks_truncated_to_http_1_0_too(echo):
-    """Without a length the end of the connection is the end of the body: only a reset can tell."""
+    """Without a length the end of the connection is the end of the body: only a reset shows the difference."""
     with echo.connect() as wire:
         wire.send(request_bytes("/?exc=late&size=100000&chunked=1", version="1.0"))
         with pytest.raises(Truncated):

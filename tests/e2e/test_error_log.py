@@ -1,4 +1,4 @@
-"""The error log: Gunicorn's shape and words, at each moment of a server's life."""
+"""The error log: Gunicorn's format and texts, from start to stop."""
 import os
 import re
 import signal
@@ -62,7 +62,7 @@ def test_the_lines_of_a_stop(serve):
     assert re.search(log_lines.SHUT_DOWN, log.splitlines()[-1])
 
 
-def test_a_killed_worker_is_told_as_gunicorn_tells_it(serve):
+def test_a_killed_worker_is_logged_as_in_gunicorn(serve):
     server = serve(example("echo"), "-w", "2")
     victim = server.wait_workers(2)[0]
     os.kill(victim, signal.SIGKILL)
@@ -92,7 +92,7 @@ def test_the_log_may_be_a_file(serve, tmp_path):
     assert server.log() == ""
 
 
-def test_a_refused_request_is_told_with_its_peer_and_escaped(serve):
+def test_a_refused_request_is_logged_with_its_peer_and_escaped(serve):
     server = serve(example("echo"), "-w", "1", "--log-level", "debug")
     with server.connect() as wire:
         wire.send(b"GET /\x1b[2J HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -114,7 +114,7 @@ def test_usr1_reopens_both_logs_after_a_rotation(serve, tmp_path):
     server.send(signal.SIGUSR1)
     eventually("both again", lambda: error.exists() and access.exists())
 
-    def logged():  # each worker reopens for itself
+    def logged():  # each worker reopens its own
         server.get("/after")
         return access.read_text().count("/after") >= 4
     eventually("access lines in the new file", logged)

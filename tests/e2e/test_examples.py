@@ -1,4 +1,4 @@
-"""The examples that the documentation shows do what it says."""
+"""The examples in the documentation do what it says."""
 import re
 import signal
 import time
@@ -26,7 +26,7 @@ def test_hello(serve, name):
 
 
 def events(wire, count, timeout=15):
-    """Reads so many server-sent events; each as its text."""
+    """Reads this many server-sent events; returns their texts."""
     text = b""
     while text.count(b"\n\n") < count:
         text += wire.chunk(timeout)

@@ -1,4 +1,4 @@
-"""No memory, or a system call that fails, at any moment of a request: tests/e2e/faults.py says what has to hold."""
+"""No memory, or a system call that fails, at any moment of a request: tests/e2e/faults.py says what must hold."""
 import errno
 import re
 
@@ -28,7 +28,7 @@ REQUESTS = {
 
 @pytest.fixture
 def faulty(serve, tmp_path):
-    """Starts a server with one worker that can be given bad luck: (server, faults)."""
+    """Starts a server with one worker whose calls can be made to fail: (server, faults)."""
     def start(*args, slow="/?size=10&sleep=0.01"):
         faults = Faults(tmp_path)
         server = serve(*args, "-w", "1", env=faults.environment)
@@ -46,19 +46,19 @@ def test_an_allocation_that_fails_costs_one_answer_at_most(faulty, name, count):
 
 
 @pytest.mark.parametrize("query", ["write=1", "chunked=1"])
-def test_so_it_is_when_another_thread_has_the_loop(faulty, query):
+def test_an_allocation_that_fails_costs_one_answer_when_another_thread_has_the_loop(faulty, query):
     server, faults = faulty(example("echo"))
     ask = asking(server, request_bytes(f"/?size=100000&{query}&sleep=0.005"))
     sweep(server, faults, ask)
 
 
 @pytest.mark.parametrize("query", ["size=8000000", "size=8000000&write=1"])
-def test_so_it_is_when_the_client_is_slow(faulty, query):
+def test_an_allocation_that_fails_costs_one_answer_when_the_client_is_slow(faulty, query):
     server, faults = faulty(example("echo"))
     assert sweep(server, faults, asking(server, request_bytes(f"/?{query}"), **SMALL_BUFFER), most=15)
 
 
-def test_so_it_is_for_a_body_that_is_read_while_it_arrives(faulty):
+def test_an_allocation_that_fails_costs_one_answer_when_a_body_is_read_while_it_arrives(faulty):
     server, faults = faulty(BUILD / "examples" / "echo-stream.so")
     assert sweep(server, faults, asking(server, REQUESTS["body in a file"]))
 
@@ -73,15 +73,15 @@ def test_the_answers_before_and_after_one_that_fails_are_right(faulty):
 @pytest.mark.parametrize("target, count", [
     ("/", 1), ("/", FOR_EVER), ("/once", 1), ("/once", FOR_EVER), ("/?wait=5", 1), ("/?wait=5", FOR_EVER),
     ("/once?wait=5", 1), ("/?later=1", 1), ("/?later=1", FOR_EVER), ("/once?later=1", 1)])
-def test_what_a_careless_plugin_could_not_write_is_missed(faulty, target, count):
-    """It goes on and ends its answer as if nothing had happened. What it has lent comes back."""
+def test_what_a_careless_plugin_could_not_write_looks_missing(faulty, target, count):
+    """It continues and ends its answer as if nothing had happened. Memory that it has lent is returned."""
     server, faults = faulty(test_plugin("careless"), slow="/?wait=10")
     seen = sweep(server, faults, asking(server, request_bytes(target)), count=count, fresh=True)
     assert seen and set(map(str, seen)) <= {"cut", "[(500, b'Internal Server Error\\n')]"}
     eventually("all that was lent is back", lambda: server.get("/held").body == b"0")
 
 
-def test_a_failed_allocation_leaves_nothing_behind(faulty):
+def test_a_failed_allocation_leaks_nothing(faulty):
     server, faults = faulty(example("echo"))
     ask = asking(server, REQUESTS["chunked"])
     numbers = range(1, 15)

@@ -9,7 +9,7 @@ import proc
 from clock import eventually, scaled
 from server import example, run
 
-NOT_USED = r"\[WARNING\] .*not used here: (.*)$"
+NOT_USED = r"\[WARNING\] .*ignored, because narwhal does not use them: (.*)$"
 
 
 def test_settings_that_the_file_computes(serve, tmp_path):
@@ -38,13 +38,13 @@ def test_a_file_of_the_project_named_like_a_module_of_python_does_not_stop_the_r
     assert "workers: 3" in done.stdout, done.stderr
 
 
-def test_narwhal_yaml_goes_before_it(serve, tmp_path):
+def test_narwhal_yaml_takes_precedence_over_it(serve, tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("raise Exception('is not read')\n")
     server = serve(example("echo"), config="workers: 2\n")
     assert len(server.workers()) == 2
 
 
-def test_what_is_not_used_is_named_once(serve, tmp_path):
+def test_ignored_settings_are_named_once(serve, tmp_path):
     conf = tmp_path / "web.py"
     conf.write_text("import os\n"
                     "worker_class = 'gevent'\n"
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_ends_in_1(tmp_path, text, fault):
     assert ("Traceback" in done.stderr) == ("NameError" in fault)
 
 
-def test_a_reload_reads_it_anew_and_a_broken_one_is_refused(serve, tmp_path):
+def test_a_reload_reads_it_again_and_a_broken_one_is_refused(serve, tmp_path):
     conf = tmp_path / "web.py"
     conf.write_text("workers = 1\n")
     server = serve("-c", conf, example("echo"))
@@ -86,7 +86,7 @@ def test_a_reload_reads_it_anew_and_a_broken_one_is_refused(serve, tmp_path):
     before = server.worker_pids()
     conf.write_text("workers = 2\nraise RuntimeError('not today')\n")
     server.send(signal.SIGHUP)
-    server.wait_for(r"Reload failed at step 'config': \S*web\.py:2: RuntimeError: not today; generation 2 goes on serving")
+    server.wait_for(r"Reload failed at step 'config': \S*web\.py:2: RuntimeError: not today; generation 2 continues to serve")
     assert "Traceback" in server.log()
     assert server.worker_pids() == before
     server.wait_serving()
@@ -116,7 +116,7 @@ def test_a_file_that_hangs_is_given_up_after_boot_timeout(serve, tmp_path):
     server = serve("-c", conf, "--boot-timeout", "2", example("echo"))
     conf.write_text("import time\ntime.sleep(1000)\n")
     server.send(signal.SIGHUP)
-    server.wait_for(r"Reload failed at step 'config': \S*web\.py: was not read within boot_timeout")
+    server.wait_for(r"Reload failed at step 'config': \S*web\.py: reading it took longer than boot_timeout")
     eventually("no Python left", lambda: not [title for title in map(proc.title, proc.session_members(server.pid))
                                               if not title.startswith("narwhal: ")])
     server.wait_serving()
@@ -126,6 +126,6 @@ def test_check_config_and_print_config_read_it(tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("import os\n\nworkers = 1 + 2\nspew = True\n")
     done = run("--check-config", example("echo"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "narwhal: gunicorn.conf.py: not used here: spew\n"
+    assert done.stderr == "narwhal: gunicorn.conf.py: ignored, because narwhal does not use them: spew\n"
     done = run("--print-config", example("echo"), cwd=tmp_path)
     assert re.search(r"^workers: 3 +# gunicorn\.conf\.py:3$", done.stdout, re.MULTILINE), done.stdout

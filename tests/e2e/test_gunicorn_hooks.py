@@ -79,7 +79,7 @@ def test_hooks_run_in_gunicorns_order(hooked, said, flags, began):
         "post_request /a%20b /a b 200 OK 200 yes",
         "worker_exit False",
     ]
-    assert re.findall(r"not used here: (.*)", server.log()) == ["on_starting, when_ready"]
+    assert re.findall(r"ignored, because narwhal does not use them: (.*)", server.log()) == ["on_starting, when_ready"]
 
 
 def test_the_log_and_the_settings_are_within_reach(hooked):
@@ -172,7 +172,7 @@ def test_a_reload_runs_the_changed_hooks(hooked, said, tmp_path):
     assert [line for line in said() if line != "import"] == ["first", "second"]
     (tmp_path / "gunicorn.conf.py").write_text(SAY + "def post_fork(server, worker): raise KeyError('no')\n")
     server.send(signal.SIGHUP)
-    server.wait_for(r"Reload failed at step 'boot': .*hooks of .*KeyError: 'no'.*generation 2 goes on serving")
+    server.wait_for(r"Reload failed at step 'boot': .*hooks of .*KeyError: 'no'.*generation 2 continues to serve")
     server.wait_serving()
 
 
@@ -213,4 +213,4 @@ def test_hooks_of_a_module_and_of_other_modules(serve, said, tmp_path):
 def test_hooks_of_a_native_application_are_named(tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("def post_fork(server, worker): pass\n")
     done = run("--check-config", BUILD / "examples" / "echo.so", cwd=tmp_path)
-    assert done.stderr == "narwhal: gunicorn.conf.py: not used here: post_fork\n"
+    assert done.stderr == "narwhal: gunicorn.conf.py: ignored, because narwhal does not use them: post_fork\n"

@@ -1,4 +1,4 @@
-"""Bad days: no descriptors left, a full disk, a reader of the log that is gone, files cleaned away, drains in the
+"""Hardship: no descriptors left, a full disk, a reader of the log that is gone, files cleaned away, drains in the
 middle of uploads and downloads."""
 import json
 import os
@@ -65,7 +65,7 @@ def test_a_download_in_hand_outlives_a_drain(serve, drain, how):
 
 @DRAINS
 def test_a_pipeline_in_hand_is_answered_up_to_the_announced_end(serve, drain):
-    """What follows the answer that says close was never begun: the client may ask again elsewhere."""
+    """Requests after the answer with `Connection: close` were never begun: the client may repeat them elsewhere."""
     server = serve(example("echo"), "-w", "1", "--graceful-timeout", "30")
     with server.connect(timeout=30) as wire:
         wire.send(b"".join(request_bytes(f"/{number}?sleep=0.2") for number in range(10)))
@@ -80,7 +80,7 @@ def test_a_pipeline_in_hand_is_answered_up_to_the_announced_end(serve, drain):
         try:
             assert wire.rest() == b""
         except Truncated as end:
-            assert end.reset and end.got == 0  # the requests it never read turn FIN into RST
+            assert end.reset and end.got == 0  # unread requests turn FIN into RST
     drained(server, drain)
 
 
@@ -107,7 +107,7 @@ def test_with_no_descriptors_left_the_server_lives_and_comes_back(serve):
         wire.send(request_bytes("/"))
     server.wait_for(r"(?i)open files|descriptors")
     before = proc.cpu_seconds(worker)
-    time.sleep(1)  # the time in which a loop would spin
+    time.sleep(1)  # in this time a loop would spin
     assert proc.cpu_seconds(worker) - before < scaled(0.3)
     assert len(server.log().splitlines()) < 200, "one line for each of them"
     for wire in wires:
@@ -124,7 +124,7 @@ def status_or_none(server):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_under_the_logs_stops_nobody(serve, tmp_path):
+def test_a_full_disk_under_the_logs_does_not_stop_the_service(serve, tmp_path):
     path = tmp_path / "s.sock"
     server = serve(example("echo"), "-w", "2", "--error-logfile", "/dev/full", "--access-logfile", "/dev/full",
                    bind=f"unix:{path}", wait=False)
@@ -140,7 +140,7 @@ def test_a_full_disk_under_the_logs_stops_nobody(serve, tmp_path):
     assert server.stop(signal.SIGTERM) == 0
 
 
-def test_a_log_whose_reader_is_gone_stops_nobody(serve, tmp_path):
+def test_a_log_whose_reader_is_gone_does_not_stop_the_service(serve, tmp_path):
     """narwhal ... 2>&1 | head -1"""
     path = tmp_path / "s.sock"
     reading, writing = os.pipe()
@@ -166,7 +166,7 @@ def test_a_log_whose_reader_is_gone_stops_nobody(serve, tmp_path):
 
 # ---- files that go away ----
 def test_a_cleaner_of_tmp_does_not_take_the_service_down(serve, tmp_path):
-    """The staged copies are removed while they run: what lives serves on, deaths are survived, HUP repairs all."""
+    """The staged copies are removed while they run: live workers continue, deaths are survived, HUP restores the copies."""
     app, stage = versioned(tmp_path / "app.so", "v1"), tmp_path / "stage"
     stage.mkdir()
     server = serve(app, "-w", "2", "--stage-dir", stage)

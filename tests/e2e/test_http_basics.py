@@ -1,4 +1,4 @@
-"""Every ordinary client is served: HTTP/1.1 and 1.0, kept alive, pipelined, chunked, in any cut."""
+"""Every ordinary client is served: HTTP/1.1 and 1.0, kept alive, pipelined, chunked, cut anywhere."""
 import hashlib
 import json
 import re
@@ -95,7 +95,7 @@ def test_head_has_the_head_of_get_and_no_body(echo, target):
         get, head = wire.ask(target), wire.ask(target, method="HEAD")
         assert get.body == b"x" * 500 and head.status == 200
         assert head.header("Content-Length") in (get.header("Content-Length"), None)
-        assert wire.ask("/?size=1").body == b"x"  # nothing of a body came in between
+        assert wire.ask("/?size=1").body == b"x"  # no body arrived in between
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -173,7 +173,7 @@ def test_a_deep_pipeline_of_large_responses_does_not_jam(echo):
             assert len(wire.response().body) == 300000
 
 
-# ---- requests in any cut ----
+# ---- requests cut anywhere ----
 def test_a_request_byte_by_byte(echo):
     body = chunked(b"hello", b"world", extension=b";a=b")
     wires = request_bytes("/a?b=c", method="POST", headers=[("Transfer-Encoding", "chunked")], body=body)
@@ -189,7 +189,7 @@ def test_two_requests_in_every_cut(echo):
     with echo.connect() as wire:
         for cut in range(1, len(wires)):
             wire.send(wires[:cut])
-            time.sleep(0.001)  # only makes it likely that the cut is seen; the answers are right either way
+            time.sleep(0.001)  # only makes it likely that the cut has an effect; the answers are right in both cases
             wire.send(wires[cut:])
             first, second = json_of(wire.response()), json_of(wire.response())
             assert (first["path"], first["body"], second["path"], second["body"]) == ("/1", "hello", "/2", "")
@@ -203,7 +203,7 @@ def test_empty_lines_before_a_request_are_skipped(echo):
         assert json_of(wire.response())["path"] == "/y"
 
 
-# ---- what a request says ----
+# ---- the contents of a request ----
 def test_fields_arrive_in_order_with_their_names_and_values(echo):
     sent = [("X-B", "1"), ("x-a", "two  words"), ("X-B", "2"), ("X-Empty", ""), ("X-High", "caf\xe9")]
     answer = json_of(echo.get("/", headers=sent))
@@ -217,7 +217,7 @@ def test_white_space_around_a_value_is_not_part_of_it(echo):
         assert ["X-A", "one"] in json_of(wire.response())["headers"]
 
 
-def test_the_target_is_told_raw_and_in_parts(echo):
+def test_the_target_is_passed_raw_and_in_parts(echo):
     answer = json_of(echo.get("/a%20b/%2Fc;d?x=%26&y=?z"))
     assert answer["uri"] == "/a%20b/%2Fc;d?x=%26&y=?z"
     assert (answer["path"], answer["query"]) == ("/a%20b/%2Fc;d", "x=%26&y=?z")

@@ -1,5 +1,5 @@
 """A connection as a whole: pipelines of thousands, requests byte by byte, answers that are due before something bad,
-and what comes behind Upgrade and CONNECT."""
+and what follows Upgrade and CONNECT."""
 import json
 import threading
 
@@ -18,7 +18,7 @@ def echo(serve_module):
 
 def assert_nothing_more(wire):
     try:
-        assert wire.rest() == b"", "something came behind the last answer"
+        assert wire.rest() == b"", "something came after the last answer"
     except WireError as error:
         assert getattr(error, "reset", False), error
 
@@ -72,7 +72,7 @@ def test_trailers_of_a_request_never_become_its_fields(echo):
         assert path_of(wire.response()) == "/marker"
 
 
-# ---- what is due is never lost ----
+# ---- answers that are due are never lost ----
 BAD = {"nonsense": b"GARBAGE\r\n\r\n", "a bad field": b"GET / HTTP/1.1\r\nHost : t\r\n\r\n",
        "a large field": b"GET / HTTP/1.1\r\nX: " + b"x" * 9000,
        "a bad chunk": b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"}
@@ -83,7 +83,7 @@ DUE = {"slow": "/?size=70000&sleep=0.1", "streamed": "/?size=70000&chunked=1", "
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("due", DUE)
-def test_an_answer_that_is_due_is_whole_whatever_comes_behind_its_request(echo, due, bad):
+def test_an_answer_that_is_due_is_whole_whatever_follows_its_request(echo, due, bad):
     with echo.connect(timeout=40) as wire:
         wire.send(request_bytes(DUE[due]) + BAD[bad] + MARKER * 3)
         response = wire.response()
@@ -94,7 +94,7 @@ def test_an_answer_that_is_due_is_whole_whatever_comes_behind_its_request(echo, 
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_deferred_answer_that_is_due_is_whole_whatever_comes_behind_its_request(serve, bad):
+def test_a_deferred_answer_that_is_due_is_whole_whatever_follows_its_request(serve, bad):
     server = serve(example("clock"), "-w", "1")
     with server.connect() as wire:
         wire.send(request_bytes("/?n=4&ms=30") + BAD[bad] + MARKER)
@@ -104,7 +104,7 @@ def test_a_deferred_answer_that_is_due_is_whole_whatever_comes_behind_its_reques
         assert_nothing_more(wire)
 
 
-def test_a_half_closed_client_gets_its_answer_and_the_refusal_behind_it(echo):
+def test_a_half_closed_client_gets_its_answer_and_the_refusal_after_it(echo):
     with echo.connect() as wire:
         wire.send(request_bytes("/?size=3&sleep=0.2") + b"GARBAGE\r\n\r\n")
         wire.shut_down_writing()
@@ -114,7 +114,7 @@ def test_a_half_closed_client_gets_its_answer_and_the_refusal_behind_it(echo):
 
 
 def test_a_refusal_reaches_a_client_that_goes_on_sending(echo):
-    """The connection lingers: closed at once, its reset would overtake the answer."""
+    """The connection lingers: if it were closed at once, its reset would overtake the answer."""
     with echo.connect() as wire:
         wire.send(b"GARBAGE\r\n\r\n")
         for _ in range(50):
@@ -124,7 +124,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(echo):
 
 # ---- Upgrade and CONNECT ----
 @pytest.mark.parametrize("protocol", ["websocket", "h2c", "TLS/1.0", "a/1, b", "HTTP/2.0"])
-def test_behind_an_upgrade_that_nobody_takes_comes_the_next_request(echo, protocol):
+def test_after_an_upgrade_that_is_not_accepted_comes_the_next_request(echo, protocol):
     with echo.connect() as wire:
         wire.send(request_bytes("/one", headers=[("Connection", "Upgrade"), ("Upgrade", protocol)]) + MARKER)
         first = wire.response()
@@ -148,7 +148,7 @@ def test_an_application_cannot_switch_protocols(echo):
 
 @pytest.mark.parametrize("behind", [MARKER, b"\x16\x03\x01\x02\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_what_comes_behind_connect_is_never_a_request(echo, behind, version):
+def test_bytes_after_connect_are_never_a_request(echo, behind, version):
     with echo.connect() as wire:
         connect = request_bytes("t:443", method="CONNECT", version=version, host="t:443")
         wire.send(request_bytes("/first") + connect + behind)

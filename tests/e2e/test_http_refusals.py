@@ -1,4 +1,4 @@
-"""What is refused, with which status, and that nothing behind a refused request is ever served."""
+"""What is refused, with which status, and that nothing after a refused request is ever served."""
 import pytest
 
 from server import example
@@ -64,7 +64,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_refused_with_400_and_nothing_behind_it_is_served(echo, name):
+def test_refused_with_400_and_nothing_after_it_is_served(echo, name):
     assert refusal(echo, AMBIGUOUS[name] + SMUGGLED) == 400
 
 

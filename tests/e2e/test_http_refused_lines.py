@@ -1,4 +1,4 @@
-"""Whoever is refused is told why in a few plain words, and the access log has a line of it as of any other request."""
+"""A refusal says why in a few plain words, and the access log has a line for it as for any other request."""
 import re
 
 import pytest
@@ -74,7 +74,7 @@ def test_each_refusal_says_why_and_is_logged_once(logged, name):
     assert logged_request == request
     if request == "-":
         assert parts == "- -  -"
-    if status != 404:  # that is no mistake of the client's
+    if status != 404:  # which is not a mistake of the client
         told = r"\[WARNING\] Invalid request from ip=127\.0\.0\.1: " + re.escape(response.text[:-1])
         logged.wait_for(told, after=mark)
 
@@ -103,7 +103,7 @@ def test_a_refused_head_request_gets_no_body(logged, data):
     assert logged.new_line(before).split("|")[3] == "0"
 
 
-def test_a_silent_connection_is_no_request_and_leaves_no_line(logged):
+def test_a_silent_connection_is_not_a_request_and_leaves_no_line(logged):
     before = len(logged.lines())
     with logged.connect() as wire:
         assert wire.end() == "eof"  # after header_timeout
@@ -116,7 +116,7 @@ def test_a_silent_connection_is_no_request_and_leaves_no_line(logged):
 
 @pytest.mark.parametrize("body", [b"Content-Length: 9\r\n\r\nhello",
                                   b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"])
-def test_a_body_that_breaks_off_is_no_request(serve, tmp_path, body):
+def test_a_body_that_breaks_off_is_not_a_request(serve, tmp_path, body):
     path = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "1", "--access-logfile", path, "--access-logformat", "%(U)s")
     with server.connect() as wire:
@@ -129,7 +129,7 @@ def test_a_body_that_breaks_off_is_no_request(serve, tmp_path, body):
     assert path.read_text() == "/whole\n/last\n"
 
 
-def test_what_nobody_would_read_is_not_asked_for(logged):
+def test_a_body_that_no_handler_would_read_is_not_asked_for(logged):
     before = len(logged.lines())
     with logged.connect() as wire:
         wire.send(request_bytes("/elsewhere", method="POST",
@@ -140,8 +140,8 @@ def test_what_nobody_would_read_is_not_asked_for(logged):
     assert logged.new_line(before).split("|")[2] == "404"
 
 
-def test_a_body_refused_behind_the_answers_head_cuts_that_answer_and_is_logged(serve, tmp_path):
-    """A second head would be taken for more of the body."""
+def test_a_body_refused_after_the_answers_head_cuts_that_answer_and_is_logged(serve, tmp_path):
+    """A second head would look like more of the body."""
     path = tmp_path / "access.log"
     server = serve(example("echo-stream"), "-w", "1", "--access-logfile", path, "--access-logformat", "%(r)s %(s)s")
     with server.connect(receive_buffer=8192) as wire:

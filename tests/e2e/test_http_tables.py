@@ -1,6 +1,6 @@
-"""Every row of the wire tables, against the real server: behind nothing, behind a quick answer and behind a slow
+"""Every row of the wire tables, against the real server: after nothing, after a quick answer and after a slow
 streamed one, and always with one more request after it. That one is answered when the row is accepted and lets the
-connection live; when the row is refused, nothing behind it is ever taken for a request; and what was due before it
+connection live; when the row is refused, nothing after it is ever treated as a request; and what was due before it
 always arrives."""
 import json
 
@@ -43,7 +43,7 @@ def assert_refused(wire, status):
 
 def assert_nothing_more(wire):
     try:
-        assert wire.rest() == b"", "something behind it was taken for a request"
+        assert wire.rest() == b"", "something after it was treated as a request"
     except WireError as error:
         assert getattr(error, "reset", False), error
 
@@ -53,7 +53,7 @@ def assert_marker(wire):
 
 
 def head_and_body(row):
-    """The row's head alone, and a whole body for it: what the row brings of one, then what it lacks."""
+    """The row's head alone, and a whole body for it: the part that the row has, then the rest."""
     skipped = len(row.bytes) - len(row.bytes.lstrip(b"\r\n"))
     end = row.bytes.index(b"\r\n\r\n", skipped) + 4
     kind, _, size = row.says["framing"].partition("=")
@@ -80,7 +80,7 @@ def test_a_refused_head_is_the_last_thing_on_its_connection(echo, row):
 def test_an_accepted_head_means_to_the_application_what_the_table_says(echo, row):
     head, body = head_and_body(row)
     if body is None:
-        return  # a body that nobody can send
+        return  # a body that no client can send
     for wire in converse(echo, head + body):
         wire.speaks_1_0 = row.says["minor"] == "0"
         response = wire.response(row.says["method"])
@@ -90,7 +90,7 @@ def test_an_accepted_head_means_to_the_application_what_the_table_says(echo, row
             answer = json.loads(response.body)
             path, _, query = row.says["target"].partition("?")
             assert (answer["method"], answer["path"], answer["query"]) == (row.says["method"], path, query)
-            # What becomes of names with an underscore is a setting's business.
+            # A setting decides about names with an underscore.
             assert [tuple(field) for field in answer["headers"] if "_" not in field[0]] == \
                 [field for field in row.fields() if "_" not in field[0]]
             assert answer["body"].encode("latin-1") == (b"hello" if row.says["framing"] == "chunked" else body)
@@ -118,7 +118,7 @@ def test_an_accepted_chunked_body_is_the_applications(echo, row):
 
 
 @pytest.mark.parametrize("head", [b"", CHUNKED], ids=["heads", "chunks"])
-def test_what_never_becomes_whole_is_never_answered(echo, head):
+def test_a_request_that_is_never_complete_is_never_answered(echo, head):
     for row in CHUNKS if head else HEADS:
         if row.meaning != "more":
             continue

@@ -1,4 +1,4 @@
-"""Each kind of silence has a limit of its own, and a busy handler stops none of the clocks."""
+"""Each kind of silence has its own limit, and a busy handler stops none of the clocks."""
 import time
 
 import pytest
@@ -101,7 +101,7 @@ def test_a_client_that_takes_nothing_is_dropped(serve):
     server = serve(example("echo"), "-w", "1", "--write-timeout", "1", "--threads", "2")
     with server.connect(receive_buffer=8192) as wire:
         wire.send(request_bytes("/?size=50000000"))
-        time.sleep(scaled(1) + 2)  # the client's own silence: nothing is waited for
+        time.sleep(scaled(1) + 2)  # the client's own pause, not a wait for an event
         assert server.get("/").status == 200
         with pytest.raises(Truncated):
             wire.response(timeout=20)
@@ -128,18 +128,18 @@ def test_a_slow_reader_that_keeps_taking_is_served_whole(serve):
         assert len(wire.response().body) == 6000000
 
 
-def test_an_answer_without_length_is_not_taken_for_whole_when_its_client_is_dropped(serve):
+def test_an_answer_without_length_does_not_look_complete_when_its_client_is_dropped(serve):
     server = serve(example("echo"), "-w", "1", "--write-timeout", "1")
     with server.connect(receive_buffer=8192, timeout=30) as wire:
         wire.send(request_bytes("/?size=50000000&chunked=1", version="1.0"))
         server.wait_for_gone(wire)
-        with pytest.raises(Truncated) as end:  # only a reset tells: the end of the connection is the end of the body
+        with pytest.raises(Truncated) as end:  # only a reset shows it: the end of the connection is the end of the body
             wire.response()
         assert end.value.reset
 
 
 def test_an_answer_that_only_the_kernel_still_holds_is_not_held_for_a_client_that_takes_nothing(serve):
-    """It fits the socket's buffers: to the server it has been sent long ago."""
+    """It fits into the socket's buffers: for the server it has been sent long ago."""
     server = serve(example("echo"), "-w", "1", "--keep-alive", "1", "--write-timeout", "1")
     with server.connect(receive_buffer=8192, timeout=30) as wire:
         wire.send(request_bytes("/?size=300000"))
@@ -161,7 +161,7 @@ def test_an_answer_that_only_the_kernel_still_holds_is_taken_whole_by_a_slow_cli
         assert wire.end() == "eof"
 
 
-# ---- the loop goes on while the only handler is busy ----
+# ---- the loop continues while the only handler is busy ----
 @pytest.fixture
 def busy(serve):
     """One worker, one handler thread, and a handler that keeps it for 4 seconds."""
@@ -171,7 +171,7 @@ def busy(serve):
     assert idle.ask("/").status == 200
     long = Background(server.get, f"/?sleep={4 * SCALE}", timeout=30)
     server.idle, server.long = idle, long
-    time.sleep(0.3)  # lets the handler begin; were it not to, the tests below would pass in an easier way
+    time.sleep(0.3)  # lets the handler begin; if it did not, the tests below would be easier to pass
     yield server
     idle.close()
     assert long.result().status == 200

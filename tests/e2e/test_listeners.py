@@ -1,4 +1,4 @@
-"""Addresses: TCP, IPv6, Unix sockets, inherited descriptors, several at once, and systemd's."""
+"""Addresses: TCP, IPv6, Unix sockets, inherited descriptors, several at once, and those of systemd."""
 import fcntl
 import os
 import re
@@ -37,7 +37,7 @@ def test_a_stale_socket_file_is_replaced_and_a_live_one_is_not(serve, tmp_path):
     assert fetch(str(path)).status == 200
 
 
-def test_a_file_that_is_no_socket_is_never_removed(tmp_path):
+def test_a_file_that_is_not_a_socket_is_never_removed(tmp_path):
     path = tmp_path / "precious"
     path.write_text("data")
     assert run("-b", f"unix:{path}", example("echo")).returncode == 1
@@ -99,7 +99,7 @@ def activated(serve, sockets, *args, **named):
 
 
 def high(listener):
-    """The same socket at a number that activation does not overwrite."""
+    """The same socket with a number that activation does not overwrite."""
     number = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 20)
     listener.close()
     return socket.socket(fileno=number)
@@ -147,7 +147,7 @@ def test_reuse_port(serve):
 
 
 def test_the_plugins_processes_hold_no_more_than_they_need(serve, tmp_path):
-    """Listeners, logs and their own: nothing of the pytest process or of other workers leaks into a worker."""
+    """A worker has the listeners, the logs and its own descriptors; none of the pytest process or of other workers."""
     leaked = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(leaked, True)
     try:

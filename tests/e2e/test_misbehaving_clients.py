@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose, never read, or never stop: they end by their limits, and nobody else notices."""
+"""Clients that are slow on purpose, never read, or never stop: they end by their limits, and no other client notices."""
 import json
 import threading
 
@@ -13,7 +13,7 @@ from wire import request_bytes
 MIB = 1 << 20
 
 
-def test_slow_clients_of_every_kind_end_by_their_limits_and_stop_nobody(serve):
+def test_slow_clients_of_every_kind_end_by_their_limits_and_do_not_stop_others(serve):
     assert raise_descriptor_limit(1000)
     server = serve(example("echo"), "-w", "1", "--threads", "2", "--header-timeout", "2", "--body-timeout", "2",
                    "--write-timeout", "2")
@@ -30,7 +30,7 @@ def test_slow_clients_of_every_kind_end_by_their_limits_and_stop_nobody(serve):
 
 
 @pytest.mark.parametrize("target", ["/?size=10", "/?size=20000", "/?size=20000&write=1", "/?size=20000&chunked=1"])
-def test_a_pipeline_of_thousands_that_nobody_reads_costs_little_and_is_answered_in_the_end(serve, target):
+def test_a_pipeline_of_thousands_whose_client_does_not_read_costs_little_and_is_answered_in_the_end(serve, target):
     server = serve(example("echo"), "-w", "1", "--threads", "2")
     worker, = server.wait_workers(1)
     server.wait_serving()
@@ -50,14 +50,14 @@ def test_a_pipeline_of_thousands_that_nobody_reads_costs_little_and_is_answered_
 
 
 def idle(pid, ticks=2):
-    """True when a process has used no time to speak of for a moment."""
+    """True if a process has used almost no CPU time for a moment."""
     before = proc.cpu_seconds(pid)
     threading.Event().wait(0.3)
     return proc.cpu_seconds(pid) - before <= ticks / 100
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_who_sends_all_of_a_refused_body_before_reading_still_reads_the_refusal(serve, framing):
+def test_a_client_that_sends_all_of_a_refused_body_before_reading_still_reads_the_refusal(serve, framing):
     server = serve(example("echo"), "-w", "1", "--limit-request-body", "1000")
     body = b"a" * 600_000
     for _ in range(20):
@@ -72,14 +72,14 @@ def test_who_sends_all_of_a_refused_body_before_reading_still_reads_the_refusal(
             assert wire.end() == "eof"
 
 
-def test_who_never_stops_sending_a_refused_body_is_cut_off(serve):
+def test_a_client_that_never_stops_sending_a_refused_body_is_cut_off(serve):
     server = serve(example("echo"), "-w", "1", "--limit-request-body", "1000")
     worker, = server.wait_workers(1)
     with server.connect(timeout=30) as wire:
         wire.send(request_bytes("/", method="POST", headers=[("Content-Length", str(1 << 40))]))
         assert wire.response().status == 413
         with pytest.raises(OSError):
-            for _ in range(100):  # some is read for courtesy
+            for _ in range(100):  # the server reads some of it before it closes
                 wire.send(b"a" * MIB)
     eventually("no connection left", lambda: proc.connection_count(worker) == 0)
 
@@ -99,7 +99,7 @@ def test_an_answer_that_leaves_a_body_unread_says_whether_the_connection_ends(se
             if later:
                 wire.send(body)
             if response.closes:
-                assert wire.end() == "eof"  # not a reset, that might have overtaken the answer
+                assert wire.end() == "eof"  # not a reset, which could overtake the answer
             else:
                 assert wire.ask("/?size=3").body == b"xxx"
 

@@ -45,7 +45,7 @@ def test_connections_over_worker_connections_wait_and_are_served(serve):
     with server.connect(timeout=20) as waiting:
         waiting.send(request_bytes("/?size=3"))
         assert waiting.quiet_for(0.5)
-        assert held[1].ask("/").status == 200  # those inside are served as ever
+        assert held[1].ask("/").status == 200  # the connections that it has are served
         held[0].close()
         assert waiting.response().body == b"xxx"
     for wire in held:
@@ -57,7 +57,7 @@ def test_worker_connections_bounds_what_a_worker_holds(serve):
     workers = server.wait_workers(2)
     wires = [server.connect() for _ in range(40)]
     eventually("both full", lambda: [proc.connection_count(pid) for pid in workers] == [10, 10])
-    time.sleep(0.2)  # time in which a worker without a bound would take more
+    time.sleep(0.2)  # in this time a worker without a limit would accept more
     assert [proc.connection_count(pid) for pid in workers] == [10, 10]
     for wire in wires:
         wire.close()
@@ -80,7 +80,7 @@ def test_200_kept_connections_spread_over_4_workers(serve, way, record_property)
             wire.send(request_bytes("/"))
         for wire in wires if way == "at once" else ():
             assert wire.response().status == 200
-        # On a busy machine the workers have yet to see the end of the connections that asked whether they serve.
+        # On a busy machine the workers may not have seen the end of the connections of the start's check yet.
         eventually("only ours left", lambda: sum(proc.connection_count(pid) for pid in workers) == 200, 20)
         spread = sorted(proc.connection_count(pid) for pid in workers)
     finally:
@@ -94,7 +94,7 @@ def test_200_kept_connections_spread_over_4_workers(serve, way, record_property)
 
 def cost_of_each(worker, connect, count):
     """Bytes of user memory for each of `count` connections."""
-    connect(200)  # what is allocated once is allocated by now
+    connect(200)  # what is allocated once is allocated now
     before = proc.rollup(worker, "Private_Dirty")
     connect(count)
     return (proc.rollup(worker, "Private_Dirty") - before) / count

@@ -1,4 +1,4 @@
-"""What a plugin may do, and what the host does about plugins that do what they may not."""
+"""What a plugin may do, and what the host does about plugins that break the rules."""
 import collections
 import json
 import hashlib
@@ -18,7 +18,7 @@ from wire import Truncated, WireError, chunked, request_bytes
 NOISE = random.Random(5).randbytes(1 << 20)
 
 
-# ---- bodies that are read as they come ----
+# ---- bodies that are read as they arrive ----
 @pytest.fixture(scope="module")
 def streaming(serve_module):
     return serve_module(test_plugin("stream_in"), "-w", "1", "--threads", "4", "--body-timeout", "10")
@@ -52,7 +52,7 @@ def test_a_handler_sees_a_streamed_body_while_it_comes(streaming):
             wire.send(b"\1\1\1" + request_bytes("/", method="POST", body=b"\5"))
             assert numbers(wire.response())[::2] == [1, 5]
         except (WireError, OSError) as error:
-            assert not isinstance(error, Truncated) or error.got == 0  # closing instead is as good as draining
+            assert not isinstance(error, Truncated) or error.got == 0  # closing instead of draining is allowed
 
 
 def test_an_unread_rest_is_never_taken_for_a_request(streaming):
@@ -67,7 +67,7 @@ def test_an_unread_rest_is_never_taken_for_a_request(streaming):
 
 
 def test_a_slow_consumer_holds_the_client_back(streaming):
-    """Backpressure: while the handler reads slowly, an upload of 64 MiB does not pile up in the worker."""
+    """Backpressure: while the handler reads slowly, an upload of 64 MiB does not accumulate in the worker."""
     worker, = streaming.wait_workers(1)
     before = proc.status_field(worker, "RssAnon")
     with streaming.connect(timeout=3) as wire:
@@ -93,7 +93,7 @@ def test_many_slow_uploads_occupy_their_handlers_and_no_more(serve):
         assert numbers(server.get("/", method="POST", body=b"\7"))[::2] == [1, 7]
         data = b""
         try:
-            data = wire.rest(10)  # silence: 408 or an end, never a made-up body
+            data = wire.rest(10)  # silence: 408 or an end, never an invented body
         except Truncated:
             pass
         assert data == b"" or data[9:12] in (b"408", b"500"), data
@@ -155,7 +155,7 @@ def test_a_deferred_stream_is_cancelled_when_its_client_goes(serve):
     with server.connect() as wire:
         wire.send(request_bytes("/"))
         assert wire.head().status == 200
-        end = time.monotonic() + 2  # longer than timeout: a stream that has begun may go on
+        end = time.monotonic() + 2  # longer than timeout: a stream that has begun may continue
         while time.monotonic() < end:
             assert wire.chunk()
         assert server.get("/stats").text == "1 0 0 0"
@@ -208,7 +208,7 @@ def test_with_one_thread_it_stays_the_main_thread_when_handlers_are_slow(serve):
 
 @pytest.mark.parametrize("threads,most", [(1, 1), (3, 4)])
 def test_thread_init_runs_once_on_each_thread_that_may_handle(serve, threads, most):
-    """With several there is one more than run at once: whichever does not handle tends the loop."""
+    """With several there is one more thread than handlers may run at once: the spare one runs the loop."""
     server = serve(test_plugin("counts"), "-w", "1", "--threads", threads)
     assert threads <= numbers(server.get("/"))[3] <= most
 
@@ -272,7 +272,7 @@ def test_preload_and_reload_work_together(serve):
 def test_fork_hooks_run_around_each_fork_of_a_template_that_preloaded(serve):
     server = serve(test_plugin("forks_with_hooks"), "-w", "1", "--preload")
     assert numbers(server.get("/")) == [1, 0]
-    for forks in (2, 3):  # the one after the fork before this one has run, in the template
+    for forks in (2, 3):  # the hook after the fork before this one has run, in the template
         before = server.wait_workers(1)
         os.kill(before[0], signal.SIGKILL)
         server.wait_workers(1, without=before)
@@ -288,7 +288,7 @@ def test_a_thread_that_preload_leaves_is_an_error_without_fork_hooks():
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["worker_init", "preload"])
 @pytest.mark.parametrize("text,code,last", [("broken", 3, "Worker failed to boot."), ("no app", 4, "App failed to load.")])
-def test_the_exit_code_tells_what_cannot_be_set_up_from_what_has_no_app(tmp_path, preload, text, code, last):
+def test_the_exit_code_distinguishes_a_failed_set_up_from_a_missing_app(tmp_path, preload, text, code, last):
     app, config = tmp_path / "app", tmp_path / "narwhal.yaml"
     app.write_text(text)
     config.write_text(f"app: {test_plugin('watches')}\noptions: {{file: {app}}}\n")
@@ -297,7 +297,7 @@ def test_the_exit_code_tells_what_cannot_be_set_up_from_what_has_no_app(tmp_path
     assert f"Reason: {last}" in done.stderr and "the file" in done.stderr
 
 
-# ---- plugins that tread on the server's feet ----
+# ---- plugins that disturb the server ----
 def test_a_plugin_that_changes_signal_actions_can_still_be_stopped(serve):
     server = serve(test_plugin("changes_signals"), "-w", "2")
     workers = server.wait_workers(2)

@@ -1,4 +1,4 @@
-"""Users, pid files, titles: who runs as whom, and what others find on disk."""
+"""Users, pid files, titles: the user of each process, and what other users find on disk."""
 import os
 import re
 import signal
@@ -18,7 +18,7 @@ NOBODY = 65534
 
 @as_root
 def test_only_the_master_keeps_roots_rights(serve, tmp_path):
-    app = versioned(tmp_path / "app.so", "v1")  # in a folder that nobody may not enter
+    app = versioned(tmp_path / "app.so", "v1")  # in a folder that the user nobody may not enter
     assert stat.S_IMODE(tmp_path.stat().st_mode) & 0o007 == 0
     server = serve(app, "-w", "2", "--user", "nobody", "--group", "nogroup")
     workers = server.wait_workers(2)
@@ -47,10 +47,10 @@ def test_respawn_and_reload_keep_the_user(serve, tmp_path):
 
 
 @as_root
-def test_nobody_can_neither_read_nor_change_the_staged_copy(serve, tmp_path):
+def test_the_user_nobody_can_read_but_not_change_the_staged_copy(serve, tmp_path):
     app = versioned(tmp_path / "app.so", "v1")
     with tempfile.TemporaryDirectory() as stage:
-        os.chmod(stage, 0o755)  # the worker has to get there
+        os.chmod(stage, 0o755)  # the worker must be able to enter it
         server = serve(app, "--user", "nobody", "--stage-dir", stage)
         worker, = server.wait_workers(1)
         copies = {line.split(None, 5)[5].replace(" (deleted)", "") for line in proc.maps(worker) if stage in line}
@@ -86,7 +86,7 @@ def test_logs_that_only_root_may_open_are_written_by_all(serve, tmp_path, preloa
             server.send(signal.SIGUSR1)
             eventually("the new files", lambda: error.exists() and access.exists())
             eventually("its line in the new one", lambda: is_logged(f"/after{number}"))
-            os.kill(worker, signal.SIGABRT)  # it writes of its end by itself
+            os.kill(worker, signal.SIGABRT)  # it logs its end itself
             eventually("its last words", lambda: f"[{worker}] [CRITICAL] Worker died of SIGABRT" in error.read_text())
             server.wait_workers(1, without=[worker])
         eventually("a later worker's line", lambda: is_logged("/later"))
@@ -94,13 +94,13 @@ def test_logs_that_only_root_may_open_are_written_by_all(serve, tmp_path, preloa
         assert "Permission" not in "".join(log.read_text() for log in logs.glob("error.log*"))
 
 
-def test_a_log_that_cannot_be_reopened_is_told_once_and_the_former_goes_on(serve, tmp_path):
+def test_a_log_that_cannot_be_reopened_is_reported_once_and_the_former_is_used(serve, tmp_path):
     access = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "2", "--access-logfile", access)
     former = access.rename(tmp_path / "former.log")
     access.mkdir()
     server.send(signal.SIGUSR1)
-    server.wait_for(r"\[ERROR\] open log .*access.log: Is a directory; generation 1 goes on in the former one until the next USR1")
+    server.wait_for(r"\[ERROR\] open log .*access.log: Is a directory; generation 1 continues to use the previous file until the next USR1")
     server.get("/still")
     eventually("its line", lambda: "/still" in former.read_text())
     assert server.log().count("Is a directory") == 1
@@ -111,12 +111,12 @@ def test_an_access_log_that_cannot_be_opened_fails_the_boot(tmp_path):
     assert done.returncode == 1 and f"narwhal: open log {tmp_path}/missing/access.log: No such file" in done.stderr, done.stderr
 
 
-def test_an_unknown_user_is_told():
+def test_an_unknown_user_is_reported():
     done = run("--user", "no-such-user-here", example("echo"))
     assert done.returncode in (1, 2) and "no-such-user-here" in done.stderr
 
 
-def test_titles_tell_who_is_who(serve, tmp_path):
+def test_titles_name_each_process(serve, tmp_path):
     server = serve(example("echo"), "-w", "2")
     server.wait_workers(2)
     assert re.fullmatch(r"narwhal: master \[echo\]", proc.title(server.pid))
@@ -148,7 +148,7 @@ def test_a_pid_file_in_use_is_respected(serve, tmp_path):
 
 @pytest.mark.parametrize("content", ["999999999\n", "", "rubbish\n", "{alive}\n", "1\n"])
 def test_a_stale_pid_file_does_not_stop_a_start(serve, tmp_path, content):
-    """Also one whose pid was given to a stranger since: it does not hold the file's lock."""
+    """Also one whose pid another process has now: that process does not hold the file's lock."""
     path = tmp_path / "narwhal.pid"
     path.write_text(content.format(alive=os.getpid()))
     server = serve(example("echo"), "--pid", path)

@@ -1,4 +1,4 @@
-"""What a trusted proxy says in header fields: who asked, over which scheme; and names that hold an underscore."""
+"""What a trusted proxy says in header fields: the client and the scheme; and names that contain an underscore."""
 import json
 
 import pytest
@@ -37,14 +37,14 @@ def test_a_trusted_peer_names_its_client_and_its_scheme(trusting):
     assert answer["client"] == "203.0.113.9"
 
 
-def test_nobody_elses_word_is_believed(untrusting):
+def test_only_trusted_peers_are_believed(untrusting):
     answer = seen(ask(untrusting, ("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"),
                       ("X-Forwarded-Ssl", "off"), ("Forwarded", "for=7.7.7.7")))
     assert (answer["client"], answer["scheme"], answer["peer"]) == ("127.0.0.1", "http", "127.0.0.1")
-    assert ["X-Forwarded-For", "6.6.6.6"] in answer["headers"]  # the application may look at it all the same
+    assert ["X-Forwarded-For", "6.6.6.6"] in answer["headers"]  # the application may read it nevertheless
 
 
-def test_what_one_request_said_is_not_the_next_ones(trusting):
+def test_values_of_one_request_do_not_reach_the_next(trusting):
     with trusting.connect() as wire:
         for _ in range(3):
             named = seen(wire.ask("/", headers=[("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]))
@@ -60,7 +60,7 @@ def test_a_peer_on_a_unix_socket_is_trusted(serve, tmp_path):
     assert seen(ask(server))["client"] == ""
 
 
-def test_the_environment_says_who_is_trusted_as_under_gunicorn(serve):
+def test_the_environment_sets_the_trusted_peers_as_in_gunicorn(serve):
     server = serve(example("echo"), env={"FORWARDED_ALLOW_IPS": "10.0.0.1"})
     assert seen(ask(server, ("X-Forwarded-For", "203.0.113.9")))["client"] == "127.0.0.1"
 
@@ -71,7 +71,7 @@ def test_the_environment_says_who_is_trusted_as_under_gunicorn(serve):
     ([("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=6.6.6.6")], b"X-Forwarded-For and Forwarded disagree"),
     ([("Forwarded", 'for="')], b"malformed Forwarded"),
 ])
-def test_a_contradiction_is_refused_in_words(serve, tmp_path, fields, words):
+def test_a_contradiction_is_refused_with_a_message(serve, tmp_path, fields, words):
     log = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "1", "--access-logfile", log, "--access-logformat", "%(s)s %(r)s %(a)s")
     response = server.get("/x", headers=[*fields, ("User-Agent", "me")])
@@ -110,7 +110,7 @@ def test_what_a_trusted_proxy_may_send_is_kept(trusting, untrusting):
     assert not [name for name, _ in seen(ask(untrusting, *fields))["headers"] if "_" in name]
 
 
-def test_the_access_log_tells_client_from_peer(serve, tmp_path):
+def test_the_access_log_distinguishes_client_and_peer(serve, tmp_path):
     log = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "1", "--access-logfile", log,
                    "--access-logformat", "%(h)s %(c)s %({remote_addr}e)s %({client_addr}e)s %({request_scheme}e)s")

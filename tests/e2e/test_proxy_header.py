@@ -1,4 +1,4 @@
-"""PROXY headers, versions 1 and 2: what opens a connection and names its client; from bare sockets and from HAProxy."""
+"""PROXY headers, versions 1 and 2, which begin a connection and name its client; from bare sockets and from HAProxy."""
 import json
 import shutil
 import signal
@@ -69,7 +69,7 @@ def test_it_may_arrive_byte_by_byte(proxied, kind):
         assert peer(client.ask("/")) == (source or client.sock.getsockname()[:2])
 
 
-def test_whose_word_is_believed_is_asked_of_the_address_it_names(proxied):
+def test_the_address_that_it_names_decides_about_trust(proxied):
     claim = [("X-Forwarded-For", "6.6.6.6")]
     with proxied.connect() as client:
         client.send(V1)
@@ -94,14 +94,14 @@ def refused(server, data, **named):
     (SIGNATURE + b"\x21\x11\xff\xff", b"too long"),
     (b"PROXY UNKNOWN " + b"x" * 200, b"too long"),
 ])
-def test_what_is_no_header_is_refused_in_words(proxied, data, words):
+def test_an_invalid_header_is_refused_with_a_message(proxied, data, words):
     mark = proxied.mark()
     status, body = refused(proxied, data)
     assert status == 400 and words in body
     proxied.wait_for("Invalid request from ip=127.0.0.1: .*" + words.decode(), after=mark)
 
 
-def test_a_second_header_is_no_request(proxied):
+def test_a_second_header_is_not_a_request(proxied):
     with proxied.connect() as client:
         client.send(V1)
         assert client.ask("/").status == 200
@@ -128,7 +128,7 @@ def test_one_version_may_be_asked_for(serve):
         assert refused(server, bad)[0] == 400
 
 
-def test_who_is_not_allowed_to_send_one_is_served_without_and_refused_with(serve):
+def test_a_peer_that_may_not_send_one_is_served_without_and_refused_with(serve):
     server = serve(example("echo"), "-w", "1", "--proxy-protocol", "--proxy-allow-from", "10.0.0.1")
     assert peer(server.get("/"))[0] == "127.0.0.1"
     for header in (V1, v2("203.0.113.9", 4711)):
@@ -172,7 +172,7 @@ def test_a_request_that_moves_to_a_sibling_keeps_its_peer(serve, tmp_path, over)
     for client in clients:
         for _ in range(2):
             assert peer(client.ask("/")) == ("203.0.113.9", 4711)
-    assert time.monotonic() - began < scaled(2), "somebody waited for the busy handler"
+    assert time.monotonic() - began < scaled(2), "a request waited for the busy handler"
     assert peer(slow.response()) == ("203.0.113.9", 4711)
     for client in [*clients, slow]:
         client.close()
@@ -225,7 +225,7 @@ backend app
 
 
 @pytest.mark.parametrize("word", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"])
-def test_haproxy_says_who_asks(serve, haproxy, tmp_path, word):
+def test_haproxy_names_the_client(serve, haproxy, tmp_path, word):
     log = tmp_path / "access.log"
     server = serve(example("echo"), "-w", "2", "--proxy-protocol", "v1" if word == "send-proxy" else "v2",
                    "--access-logfile", log, "--access-logformat", "%(h)s %(c)s %(s)s")
@@ -245,7 +245,7 @@ def test_haproxys_health_checks_are_its_own(serve, haproxy, tmp_path):
     server = serve(example("echo"), "-w", "1", "--proxy-protocol", "--access-logfile", log,
                    "--access-logformat", "%(h)s %(U)s %(s)s")
     haproxy(server.port, "send-proxy-v2", "check", "check-send-proxy", "inter", "100ms", extra="option httpchk GET /health")
-    # Neither asks for keep-alive nor sends Host: HTTP/1.0.
+    # HTTP/1.0: it does not ask for keep-alive and does not send Host.
     eventually("three checks", lambda: log.exists() and log.read_text().count("127.0.0.1 /health 200\n") >= 3)
     assert "Invalid request" not in server.log()
 

@@ -1,4 +1,4 @@
-"""Python applications by the server's side: how they are named, where they are looked for, what their failing does."""
+"""Python applications for the server: how they are named, where they are searched, what their failures do."""
 import os
 import re
 import signal
@@ -70,7 +70,7 @@ def test_gunicorns_word_for_the_app_does_as_well(serve, write):
     assert serve(config="wsgi_app: one:app\n").get("/").text == "one"
 
 
-# ---- where it is looked for ----
+# ---- where it is searched ----
 def test_chdir_and_pythonpath_say_where(serve, write, tmp_path):
     write("site/app.py", "in chdir")
     assert serve("app:app", "--chdir", "site").get("/").text == "in chdir"
@@ -113,14 +113,14 @@ def test_a_server_without_the_wsgi_plugin_says_so(tmp_path):
     lonely.write_bytes(BINARY.read_bytes())
     lonely.chmod(0o755)
     done = run("hello:app", binary=lonely)
-    if "in none of" not in done.stderr:
+    if "the plugin that runs it, wsgi.so, is not " not in done.stderr:
         pytest.skip("another one is installed")
     assert done.returncode == 1
-    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, and the plugin that runs those, wsgi\.so, is "
-                        rf"in none of {re.escape(str(tmp_path))}/plugins, .*\n", done.stderr)
+    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, but the plugin that runs it, wsgi\.so, is "
+                        rf"not in {re.escape(str(tmp_path))}/plugins or .*\n", done.stderr)
 
 
-def test_a_name_that_is_neither_a_plugins_nor_a_modules_is_told_as_both(tmp_path):
+def test_a_name_that_is_neither_a_plugin_nor_a_module_is_reported_as_both(tmp_path):
     for args, code in ((("--check-config",), 1), (("-b", "127.0.0.1:0"), 3)):
         done = run(*args, "no_such_thing", cwd=tmp_path)
         assert done.returncode == code, done.stderr
@@ -143,12 +143,12 @@ BROKEN = [("import nowhere_at_all", 3, "No module named 'nowhere_at_all'"), ("de
 
 
 @pytest.mark.parametrize("app", ["./shop.py", "web/shop:app"])
-def test_a_path_in_the_place_of_a_module_is_told_how_modules_are_named(write, tmp_path, app):
+def test_a_path_in_place_of_a_module_is_an_error_that_says_how_modules_are_named(write, tmp_path, app):
     write("shop.py", "x")
     write("web/shop.py", "x")
     done = run("-b", "127.0.0.1:0", app, cwd=tmp_path)
     assert done.returncode == 4
-    assert "(a Python application is named by its module, as in web.shop:app)" in done.stderr
+    assert "(name a Python application by its module, as in web.shop:app)" in done.stderr
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["in the worker", "in the template"])
@@ -171,7 +171,7 @@ def test_at_a_reload_the_old_code_serves_on(serve, write, text, code, words, pre
     path.write_text(text + "\n")
     with server.load(clients=2) as load:
         server.send(signal.SIGHUP)
-        server.wait_for(rf"\[ERROR\] Reload failed at step '\w+': .*shop:app: .*{words}.*; generation 1 goes on serving")
+        server.wait_for(rf"\[ERROR\] Reload failed at step '\w+': .*shop:app: .*{words}.*; generation 1 continues to serve")
         load.wait_for_more(20)
     load.assert_clean()
     eventually("the old workers alone", lambda: server.worker_pids() == workers)
@@ -181,7 +181,7 @@ def test_at_a_reload_the_old_code_serves_on(serve, write, text, code, words, pre
 
 
 # ---- --reload ----
-def test_a_changed_module_reloads_and_one_that_was_broken_when_it_is_mended(serve, write, tmp_path):
+def test_a_changed_module_reloads_and_a_broken_one_when_it_is_fixed(serve, write, tmp_path):
     app = write("shop.py", "first")
     server = serve("shop:app", "--reload", "-w", "2")
     write("shop.py", "the second")
@@ -202,7 +202,7 @@ def test_a_changed_module_reloads_and_one_that_was_broken_when_it_is_mended(serv
 
 
 def test_two_saves_of_one_length_within_a_second_are_both_served(serve, write, tmp_path):
-    """Python would take the first one's bytecode for that of the second."""
+    """Python would use the first one's bytecode for the second."""
     path = write("shop.py", "first one")
     server = serve("shop:app", "--reload", env={"PYTHONDONTWRITEBYTECODE": ""})
     for number, text in enumerate(("second", "thirds")):
@@ -231,6 +231,6 @@ def test_a_module_that_is_imported_by_a_request_is_watched_from_then_on(serve, w
     server = serve("shop:app", "--reload", "--pythonpath", "lib", "-w", "1")
     folders = proc.inotify_watches(server.pid)
     assert server.get("/").text == "late"
-    eventually("lib is watched", lambda: proc.inotify_watches(server.pid) > folders)  # named behind the answer
+    eventually("lib is watched", lambda: proc.inotify_watches(server.pid) > folders)  # reported after the answer
     late.write_text("TEXT = 'later still'\n")
     wait_text(server, "later still")

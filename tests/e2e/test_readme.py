@@ -1,4 +1,4 @@
-"""The README's own words, typed as they stand there: its plugin, its compiler line, its reload."""
+"""The README's commands, typed as they are written there: its plugin, its compiler line, its reload."""
 import re
 import shlex
 import shutil

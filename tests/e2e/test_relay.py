@@ -1,4 +1,4 @@
-"""A request never waits for a busy worker while a sibling has a handler to spare: it moves, with its connection."""
+"""A request never waits for a busy worker while a sibling has a free handler: it moves, with its connection."""
 import json
 import signal
 import time
@@ -10,7 +10,7 @@ from load import Background
 from server import example
 from wire import chunked, request_bytes
 
-BUSY = 6  # seconds that one handler is busy; nobody else may wait for it
+BUSY = 6  # seconds that one handler is busy; no other request may wait for it
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def busy(serve):
     server.may_wait = False
     began = time.monotonic()
     yield server, wires
-    assert server.may_wait or time.monotonic() - began < scaled(BUSY - 2), "somebody waited for the busy handler"
+    assert server.may_wait or time.monotonic() - began < scaled(BUSY - 2), "a request waited for the busy handler"
     assert slow.response().status == 200
     for wire in [*wires, slow]:
         wire.close()
@@ -78,7 +78,7 @@ def test_what_cannot_move_waits_and_is_served(serve):
 
 
 def test_a_reload_meanwhile_loses_nothing(busy):
-    """What waits when the reload begins may have to wait on: siblings that leave take nothing more."""
+    """Requests that wait when the reload begins may have to wait longer: siblings that leave accept nothing more."""
     server, wires = busy
     server.may_wait = True
     asked = [Background(wire.ask, "/?size=2") for wire in wires]

@@ -1,4 +1,4 @@
-"""HUP is a transaction: the new generation serves whole, or the old one serves on as if nothing had happened."""
+"""HUP is a transaction: the new generation serves whole, or the old one continues as if nothing had happened."""
 import os
 import shutil
 import signal
@@ -40,14 +40,14 @@ def test_20_reloads_with_new_code_lose_no_request(serve, app, keep_alive):
     assert server.worker_pids() == server.wait_workers(2)
 
 
-def test_after_a_reload_nobody_gets_the_old_code(serve, app):
+def test_after_a_reload_no_client_gets_the_old_code(serve, app):
     server = serve(app, "-w", "2")
     server.wait_workers(2)
     with server.load(clients=4, keep_alive=False) as load:
         load.wait_for_body(b"v1")
         deploy(app, "v2")
         server.reload()
-        load.wait_for_more(8)  # what had been answered before, and is only now counted
+        load.wait_for_more(8)  # answered before, and counted only now
         seen = load.bodies[b"v1"]
         load.wait_for_more(100)
         assert load.bodies[b"v1"] == seen
@@ -67,14 +67,14 @@ def test_hups_that_come_while_one_is_served_are_joined(serve, app):
     assert server.get("/").text == "v29"
 
 
-def test_an_old_connection_is_told_to_close(serve, app):
+def test_an_old_connection_gets_connection_close(serve, app):
     server = serve(app, "-w", "1", "--graceful-timeout", "20")
     with server.connect() as wire:
         assert not wire.ask("/").closes
         deploy(app, "v2")
         mark = server.mark()
         server.send(signal.SIGHUP)
-        # A client that asks often meets the drain with a request: announced, never cut.
+        # A client that sends often has a request during the drain: its end is announced, never cut.
         while not (response := wire.ask("/")).closes:
             assert response.text == "v1"
         assert wire.end() == "eof"
@@ -197,7 +197,7 @@ def test_a_bind_that_is_taken_changes_nothing(serve, app):
             f"bind: ['127.0.0.1:0', '127.0.0.1:{port}']\nworkers: 2\n"), f"{port}.*(in use|Address)")
 
 
-def test_a_failed_reload_is_no_reason_to_exit(serve, app):
+def test_a_failed_reload_does_not_end_the_server(serve, app):
     server = serve(app, "-w", "1", *PATIENCE)
     server.wait_workers(1)
     becomes(app, "init_fails")
@@ -209,7 +209,7 @@ def test_a_failed_reload_is_no_reason_to_exit(serve, app):
 
 
 def test_one_failed_worker_of_many_discards_the_generation(serve, app):
-    """dies_later aside, a generation is whole or absent: workers that were ready leave with it."""
+    """A generation is whole or absent: if one worker fails, workers that were ready leave with it."""
     server = serve(app, "-w", "4", *PATIENCE)
     before = server.wait_workers(4)
     becomes(app, "init_crashes")
@@ -290,7 +290,7 @@ def test_a_reload_adds_and_drops_addresses_and_keeps_the_others(serve, app, tmp_
     assert server.port == port and not path.exists()
 
 
-def test_a_reload_reads_routes_and_options_anew(serve, app, tmp_path):
+def test_a_reload_reads_routes_and_options_again(serve, app, tmp_path):
     other = versioned(tmp_path / "other.so", "other")
     server = serve(config=f"routes:\n  - {{prefix: /, app: {app}}}\n")
     assert server.get("/x/").text == "v1"
@@ -316,7 +316,7 @@ def test_a_generation_that_crash_loops_in_probation_is_rolled_back(serve, app):
 def answers(server):
     try:
         return server.get("/", timeout=3).text
-    except Exception:  # while it crash-loops anything may happen
+    except Exception:  # while it crash-loops, requests may fail
         return None
 
 
@@ -331,12 +331,12 @@ def test_20_reloads_leave_the_master_as_it_was(serve, app):
         eventually("the old template gone", lambda: len(server.processes()) == settled, 20)
 
     settled, descriptors = len(server.processes()), len(proc.descriptors(server.pid))
-    for number in range(3):  # first times may allocate for good
+    for number in range(3):  # the first reload may allocate memory permanently
         reload_once(number)
     before = footprint(server.pid)
     for number in range(20):
         reload_once(number)
-    # The last old workers leave when their last connections do.
+    # The last old workers leave when their last connections close.
     eventually("no descriptor more than at the start", lambda: len(proc.descriptors(server.pid)) <= descriptors, 40)
     after = footprint(server.pid)
     assert after["threads"] == before["threads"] and (SANITIZED or after["threads"] == 1)
@@ -385,7 +385,7 @@ def test_a_reload_changes_time_limits(serve):
 
 
 def test_clients_that_pipeline_lose_nothing_unannounced(serve, app):
-    """Each sends four requests at a time. Those after an answer that announces the end were never begun."""
+    """Each sends four requests at a time. Requests after an answer that announces the end were never begun."""
     server = serve(app, "-w", "2", "--graceful-timeout", "20")
     server.wait_workers(2)
     stop = threading.Event()

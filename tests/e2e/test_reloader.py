@@ -1,4 +1,4 @@
-"""--reload: a file that the running code was made from has changed, and the new code serves. Not once more than that."""
+"""--reload: a file that the running code was made from has changed, and the new code serves, after exactly one reload."""
 import os
 import re
 import signal
@@ -61,13 +61,13 @@ def test_a_file_that_the_plugin_named_reloads_however_it_is_saved(watching, app,
     eventually("one generation", lambda: server.generations() == [3])
 
 
-def test_what_does_not_boot_leaves_the_old_code_and_is_tried_again_when_mended(watching, app):
+def test_code_that_does_not_boot_leaves_the_old_code_and_is_tried_again_when_fixed(watching, app):
     server = watching("-w", "2")
     workers = server.wait_workers(2)
     for save in (in_place, by_rename):
         mark = server.mark()
         save(app, "broken")
-        server.wait_for(r"\[ERROR\] Reload failed at step 'boot'.*the file is broken; generation \d+ goes on serving", after=mark)
+        server.wait_for(r"\[ERROR\] Reload failed at step 'boot'.*the file is broken; generation \d+ continues to serve", after=mark)
         assert server.get("/").text == "one"
         eventually("the old workers alone", lambda: server.worker_pids() == workers)
         in_place(app, "mended")
@@ -75,7 +75,7 @@ def test_what_does_not_boot_leaves_the_old_code_and_is_tried_again_when_mended(w
         mended = server.wait_workers(2, without=workers)
         in_place(app, "one")
         wait_text(server, "one")
-        workers = server.wait_workers(2, without=mended)  # those that leave may still answer
+        workers = server.wait_workers(2, without=mended)  # leaving workers may still answer
 
 
 def test_a_burst_of_changes_is_one_reload(watching, app):
@@ -84,7 +84,7 @@ def test_a_burst_of_changes_is_one_reload(watching, app):
         app.write_text(f"version {number}" * 10)
     app.write_text("the last")
     wait_text(server, "the last")
-    server.send(signal.SIGHUP)  # a later event than any that is still to come
+    server.send(signal.SIGHUP)  # a later event than any that may still arrive
     server.wait_for(r"Hang up: Master", count=2)
     assert len(re.findall("Reloading:", server.log())) == 1, server.log()
 
@@ -96,7 +96,7 @@ def test_what_was_not_named_does_not_reload(watching, app):
     app.read_text()
     os.rename(app, f"{app}.away")
     os.rename(f"{app}.away", app)
-    app.write_text("two")  # this one does: what came before it would have, too, by now
+    app.write_text("two")  # this one counts, so an earlier one would have counted by now
     wait_text(server, "two")
     eventually("one generation", lambda: server.generations() == [2])
 
@@ -164,4 +164,4 @@ def test_a_stop_ends_the_watch(watching, app):
 
 def test_an_unknown_engine_is_refused_by_name():
     done = run("--reload-engine", "watchman", "--check-config", test_plugin("answers"))
-    assert done.returncode == 2 and "'watchman' is not an engine: auto, poll or inotify" in done.stderr
+    assert done.returncode == 2 and "'watchman' is not a reload engine: use auto, poll or inotify" in done.stderr

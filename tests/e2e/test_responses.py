@@ -1,4 +1,4 @@
-"""What an application may answer, and what the wire carries of it: fields, framing, files, interim ones, trailers."""
+"""What an application may answer, and what is sent: fields, framing, files, interim answers, trailers."""
 import os
 import time
 
@@ -28,7 +28,7 @@ def _no_codes_left(request):
 
 
 def codes(server):
-    """What the host said to the plugin in the request before: [("start", 0), ...]."""
+    """The host's return values for the plugin in the previous request: [("start", 0), ...]."""
     text = server.get("/codes").text
     return [(word.split()[0], int(word.split()[1])) for word in text.split(", ")] if text else []
 
@@ -80,13 +80,13 @@ def test_426_says_what_to_upgrade_to(echo):
 
 # ---- how long it is ----
 FRAMED = [
-    # what the plugin said: how it arrives, its Content-Length, its body
+    # the plugin's arguments: the framing, Content-Length and body that arrive
     ("size=4&body=abcd", "length", "4", b"abcd"),
     ("size=0", "length", "0", b""),
     ("size=-1&body=abcd", "chunked", None, b"abcd"),
     ("size=-1", "chunked", None, b""),
-    ("size=-1&cl=4&body=abcd", "length", "4", b"abcd"),  # the field says what body_size leaves open
-    ("size=4&cl=9&body=abcd", "length", "4", b"abcd"),   # body_size goes before the field
+    ("size=-1&cl=4&body=abcd", "length", "4", b"abcd"),  # the field gives the length that body_size does not
+    ("size=4&cl=9&body=abcd", "length", "4", b"abcd"),   # body_size takes precedence over the field
     ("status=204&size=4&body=abcd", "none", None, b""),
     ("status=204&size=-1&cl=4&body=abcd", "none", None, b""),
     ("status=304&size=-1&body=abcd", "none", None, b""),
@@ -101,13 +101,13 @@ def test_a_response_is_framed_one_way(answers, said, framing, length, body):
     with answers.connect() as wire:
         response = wire.ask(f"/framed?{said}")
         assert (response.framing, response.header("Content-Length"), response.body) == (framing, length, body)
-        assert wire.ask("/codes").text.endswith("finish 0")  # the connection is where the response ends
+        assert wire.ask("/codes").text.endswith("finish 0")  # the next response begins where this one ends
 
 
 @pytest.mark.parametrize("said, length", [("size=4&body=abcd", "4"), ("size=-1&body=abcd", None), ("size=0", None),
                                           ("size=0&cl=70", "70"), ("size=-1&cl=70", "70"), ("size=4&cl=70", "4"),
                                           ("size=70", "70")])
-def test_head_is_told_the_length_that_get_would_get_or_none(answers, said, length):
+def test_head_gets_the_length_that_get_would_get_or_none(answers, said, length):
     with answers.connect() as wire:
         assert wire.ask(f"/framed?{said}", method="HEAD").header("Content-Length") == length
         assert wire.ask("/codes").text.endswith("finish 0")
@@ -129,7 +129,7 @@ def test_a_body_given_where_none_may_be_is_dropped(answers, status, length):
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "1e3", "0x10", "4,4", "99999999999999999999"])
-def test_a_length_that_is_no_number_is_refused(answers, length):
+def test_a_length_that_is_not_a_number_is_refused(answers, length):
     mark = answers.mark()
     assert answers.get(f"/framed?size=-1&cl={length}&body=abcd").status == 500
     assert codes(answers) == [("start", REFUSED)]
@@ -139,7 +139,7 @@ def test_a_length_that_is_no_number_is_refused(answers, length):
 def test_content_length_is_never_exceeded(answers):
     with answers.connect() as wire:
         wire.send(request_bytes("/framed?size=2&body=abcd"))
-        with pytest.raises(Truncated) as cut:  # "a" went out; "bcd" would have been too much, and was not taken at all
+        with pytest.raises(Truncated) as cut:  # "a" was sent; "bcd" would have been too much, and was refused as a whole
             wire.response()
         assert cut.value.partial is None or cut.value.partial.body in (b"", b"a")
     assert codes(answers) == [("start", OK), ("write", OK), ("write", STATE), ("finish", STATE)]
@@ -213,7 +213,7 @@ def test_a_slow_reader_gets_the_whole_file(answers, big_file):
     with answers.connect(timeout=40, receive_buffer=8192) as wire:
         wire.send(request_bytes(f"/file?file={big_file}&length=10240000"))
         response = wire.head()
-        time.sleep(0.2)  # the socket is full by now, most likely: the rest goes another way
+        time.sleep(0.2)  # the socket is probably full now: the rest takes another path
         assert response.header("Content-Length") == "10240000"
         got = bytearray(wire.buffer)
         while len(got) < 10_240_000:
@@ -241,7 +241,7 @@ def test_what_cannot_be_sent_is_an_error_and_no_silent_end(answers, big_file, wh
 def test_a_file_that_shrinks_while_it_is_sent_cuts_the_response_visibly(answers, tmp_path, version, size):
     path = tmp_path / "shrinks"
     path.touch()
-    os.truncate(path, 64_000_000)  # more than the kernel takes on the way
+    os.truncate(path, 64_000_000)  # more than the kernel buffers
     mark = answers.mark()
     with answers.connect(receive_buffer=8192) as wire:
         wire.send(request_bytes(f"/file?file={path}&length=64000000&shrink=1000{size}", version=version))
@@ -324,7 +324,7 @@ def test_after_an_interim_answer_a_failure_is_still_a_proper_500(answers):
 
 
 def test_an_interim_answer_does_not_stop_the_deadline(answers):
-    """A deferred answer that has begun may take as long as it likes; an interim one is no beginning."""
+    """A deferred answer that has begun may take any time; an interim answer does not count as its beginning."""
     with answers.connect() as wire:
         wire.send(request_bytes("/inform-later?silent=4000"))
         interim, response = interim_and_final(wire)
@@ -360,7 +360,7 @@ UNHEARD = [("/trailers", {}), ("/trailers", {"headers": [("TE", "deflate, x-trai
 
 
 @pytest.mark.parametrize("target, how", UNHEARD)
-def test_trailers_are_dropped_where_nobody_would_see_them(answers, target, how):
+def test_trailers_are_dropped_if_the_client_would_not_see_them(answers, target, how):
     with answers.connect() as wire:
         response = wire.ask(target, **how)
         assert response.trailers == [] and response.header("Trailer") is None
@@ -387,10 +387,10 @@ def test_te_may_name_more_than_trailers(echo, te):
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "Set-Cookie", "Authorization",
                                   "Trailer", "Content-Type", "Cache-Control", "Connection", "If-Match", "Location"])
-def test_a_field_that_means_nothing_behind_a_body_is_refused_there(echo, name):
+def test_a_field_that_means_nothing_after_a_body_is_refused_there(echo, name):
     with echo.connect() as wire:
         wire.send(request_bytes(f"/?size=2&trailer={name}:1", headers=TE))
-        with pytest.raises(Truncated):  # its head was out when the application failed for it
+        with pytest.raises(Truncated):  # its head had been sent when the application failed because of it
             wire.response()
 
 

@@ -1,4 +1,4 @@
-"""Several applications in one server: prefixes, options, and requests that nobody takes."""
+"""Several applications in one server: prefixes, options, and requests without a route."""
 import json
 
 import pytest
@@ -24,7 +24,7 @@ def test_the_longest_prefix_wins_whatever_the_order(serve, apps):
         assert server.get(target).text == app, target
 
 
-def test_what_nobody_takes_is_404(serve, apps):
+def test_a_request_without_a_route_is_404(serve, apps):
     server = serve(config=f"routes:\n  - {{prefix: /shop, app: {apps['one']}}}\n")
     with server.connect() as wire:
         assert wire.ask("/shop").text == "one"
@@ -66,7 +66,7 @@ def test_one_broken_route_of_several_stops_the_start(apps, tmp_path):
 
 
 # ---- options ----
-def test_an_option_nobody_knows_is_an_error_before_any_code_runs(apps, tmp_path):
+def test_an_unknown_option_is_an_error_before_any_code_runs(apps, tmp_path):
     config = tmp_path / "narwhal.yaml"
     config.write_text(f"routes:\n  - prefix: /\n    app: {apps['one']}\n    options:\n      greting: hi\n")
     done = run("--check-config", "-c", config)

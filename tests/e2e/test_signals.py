@@ -1,4 +1,4 @@
-"""TERM, INT, QUIT, TTIN, TTOU, and what becomes of requests in hand; deaths of worker, template and master."""
+"""TERM, INT, QUIT, TTIN, TTOU, and what happens to current requests; deaths of worker, template and master."""
 import os
 import re
 import signal
@@ -32,7 +32,7 @@ def test_term_waits_for_requests_in_hand(serve):
     server.wait_workers(2)
     requests = [Background(server.get, "/?sleep=1.5&size=7", timeout=20) for _ in range(6)]
     eventually("all six accepted", lambda: established(server.port) >= 6)
-    time.sleep(0.3)  # accepted is not yet parsed; a request that were lost here would fail the test, not pass it
+    time.sleep(0.3)  # accepted does not mean parsed yet; a request that is lost here fails the test
     server.send(signal.SIGTERM)
     for request in requests:
         response = request.result()
@@ -41,7 +41,7 @@ def test_term_waits_for_requests_in_hand(serve):
 
 
 def established(port):
-    """Connections to this port that the kernel has accepted, whoever holds them."""
+    """Connections to this port that the kernel has accepted, in any process."""
     return sum(local == port and state == "01" for local, _, state, _ in proc.tcp_table())
 
 
@@ -71,7 +71,7 @@ def test_term_under_load_never_cuts_a_kept_alive_connection(serve):
 
 
 def test_new_connections_are_refused_at_once_while_draining(serve):
-    """Not left in a queue that nobody will serve, to be reset when the last worker leaves."""
+    """Not left in a queue that no worker serves, to be reset when the last worker leaves."""
     server = serve(example("echo"), "-w", "2", "--graceful-timeout", "20")
     request = Background(server.get, "/?sleep=3&size=3", timeout=20)
     time.sleep(0.5)
@@ -265,7 +265,7 @@ def test_after_the_masters_death_all_leave_and_the_port_is_free(serve):
         server.wait_exit()
         eventually("all gone", lambda: not proc.session_members(server.pid), 5)
         eventually("the port free", lambda: port_is_free(server.address), 5)
-    # Connections may be refused from then on; what was accepted is finished or announced.
+    # Connections may be refused from then on; accepted ones are finished or announced.
     assert not [str(failure) for failure in load.failures if failure.reason.startswith("status ")]
 
 
@@ -321,11 +321,11 @@ def test_a_stopped_master_does_not_stop_the_service(serve):
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert server.get("/").status == 200
-    time.sleep(0.5)  # time in which a hasty master would kill workers for their silence
+    time.sleep(0.5)  # in this time a master that ignores its own pause would kill workers for their silence
     assert server.worker_pids() == before
 
 
-def test_a_worker_whose_loop_stands_still_is_replaced(serve):
+def test_a_worker_whose_loop_hangs_is_replaced(serve):
     server = serve(example("echo"), "-w", "2", "--heartbeat-timeout", "1")
     before = server.wait_workers(2)
     os.kill(before[0], signal.SIGSTOP)

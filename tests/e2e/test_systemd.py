@@ -114,13 +114,13 @@ def test_stopping(serve, notify, number):
 
 
 def test_workers_do_not_inherit_the_notify_socket(serve, notify):
-    """A worker that could say READY or MAINPID would be believed."""
+    """systemd would believe a worker that sends READY or MAINPID."""
     serve(example("echo"), env={"NOTIFY_SOCKET": notify.path})
     notify.wait("READY", "1")
     assert not [message for message in notify.messages if "MAINPID" in message]
 
 
-def test_a_notify_socket_that_is_not_there_costs_nothing(serve, tmp_path):
+def test_a_missing_notify_socket_is_harmless(serve, tmp_path):
     server = serve(example("echo"), env={"NOTIFY_SOCKET": str(tmp_path / "gone.sock")})
     assert server.get("/").status == 200
     assert server.stop(signal.SIGTERM) == 0

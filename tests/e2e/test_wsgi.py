@@ -1,5 +1,5 @@
 """Python applications as processes: how they are found and loaded, on which thread they run, how they end and reload.
-(What they may say over HTTP is tests/wsgi's, beside Gunicorn.)"""
+(tests/wsgi compares their HTTP with Gunicorn's.)"""
 import ast
 import re
 import signal
@@ -28,7 +28,7 @@ def write(folder, name, text):
 
 
 def app_text(expression, setup=""):
-    """A module whose app answers with an expression's text."""
+    """A module whose app answers with the text of an expression."""
     return f"""\
 import os, sys, threading, time, signal
 {textwrap.dedent(setup)}
@@ -40,7 +40,7 @@ def app(environ, start_response):
 
 @pytest.fixture
 def site(serve, tmp_path):
-    """site(expression, *flags): a server of an app that answers with it; more of it in `setup`."""
+    """site(expression, *flags): a server of an app that answers with it; `setup` is more of the app's code."""
     def start(expression, *flags, setup="", **named):
         write(tmp_path, "site_app.py", app_text(expression, setup))
         return serve("site_app:app", "--chdir", tmp_path, *flags, **named)
@@ -48,8 +48,8 @@ def site(serve, tmp_path):
 
 
 # ---- finding it ----
-# (Its name: test_python_apps.py, and tests/wsgi beside Gunicorn.)
-def test_the_working_directory_comes_first_but_for_pythonpath_the_last_of_it_foremost(serve, tmp_path):
+# (For its name see test_python_apps.py, and for Gunicorn tests/wsgi.)
+def test_the_working_directory_comes_after_pythonpath_whose_last_entry_is_first(serve, tmp_path):
     write(tmp_path, "here.py", "import json, colorsys\n" + app_text("(json.__file__, colorsys.__file__)"))
     write(tmp_path, "json.py", "")
     write(tmp_path, "more/colorsys.py", "")
@@ -75,7 +75,7 @@ def test_the_working_directory_comes_first_but_for_pythonpath_the_last_of_it_for
     ("site_app.py:app", "app = 1\n", 3, "did you mean 'site_app:app'"),
 ])
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
-def test_what_does_not_load_ends_the_first_boot_in_words(tmp_path, name, text, code, line, preload):
+def test_an_app_that_does_not_load_ends_the_first_boot_with_a_message(tmp_path, name, text, code, line, preload):
     if text is not None:
         write(tmp_path, "site_app.py", text)
     ended = run("-b", "127.0.0.1:0", "--chdir", tmp_path, *preload, name)
@@ -104,7 +104,7 @@ def test_with_one_thread_it_is_imported_and_called_on_the_main_thread(site):
         def on_alarm(*_): pass
         signal.signal(signal.SIGALRM, on_alarm)
         """)
-    slow = Background(server.get, "/")  # side by side, so that requests wait for each other
+    slow = Background(server.get, "/")  # at the same time, so that requests wait for each other
     assert server.get("/").body == slow.result().body == b"(True, True, (42,), True)"
 
 
@@ -211,7 +211,7 @@ def test_iteration_stops_and_close_runs_when_the_client_has_gone(stream):
     assert server.get("/parts").body == b"ab"
 
 
-def test_who_writes_to_a_client_that_has_gone_is_told_and_the_log_is_not(serve, tmp_path):
+def test_a_write_to_a_client_that_has_gone_raises_and_is_not_logged(serve, tmp_path):
     write(tmp_path, "writes.py", """
         told = []
         def app(environ, start_response):

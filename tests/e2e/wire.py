@@ -1,4 +1,4 @@
-"""An HTTP/1 client on a bare socket, which hides nothing: it parses exactly, tells truncation from completion,
+"""An HTTP/1 client on a bare socket, which hides nothing: it parses exactly, distinguishes truncation from completion,
 and lets a test send any bytes in any cut."""
 import re
 import socket
@@ -38,9 +38,9 @@ class Response:
     body: bytes = b""
     framing: str = "none"  # none, length, chunked or close
     chunks: list = field(default_factory=list)
-    trailers: list = field(default_factory=list)  # [(name, value)] behind the last chunk
+    trailers: list = field(default_factory=list)  # [(name, value)] after the last chunk
     elapsed: float = 0.0
-    to_1_0: bool = False  # the request was of HTTP/1.0, where keeping the connection is what has to be said
+    to_1_0: bool = False  # the request was HTTP/1.0, where keep-alive must be stated
 
     def all(self, name):
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -312,7 +312,7 @@ def deadline_left(deadline):
 
 
 def fetch(address, target="/", timeout=15.0, **parts):
-    """One request on a connection of its own."""
+    """One request on a new connection."""
     headers = list(parts.pop("headers", ())) + [("Connection", "close")]
     with Wire(address, timeout) as wire:
         return wire.ask(target, headers=headers, **parts)

@@ -1,10 +1,10 @@
-"""The corpus, continued: what is wrong inside a chunked body, and behind it."""
+"""The corpus, continued: what is wrong inside a chunked body, and after it."""
 from entries import CHUNKED, LAST, NEXT, SMUGGLED, chunk, entry, head
 
 SIZE = len(SMUGGLED)
 HEX = b"%x" % SIZE
 
-# Instead of the digits of a chunk's size; the chunk holds the smuggled request.
+# Instead of the digits of a chunk's size; the chunk contains the smuggled request.
 SIZES = {
     "0x": ("CVE-2022-24801", b"0x" + HEX),
     "plus": ("CVE-2022-24801", b"+" + HEX),
@@ -32,8 +32,8 @@ SIZES = {
     "a dot": ("own", HEX + b".0"),
     "full-width digits": ("own", "４".encode()),
 }
-HUGE = {"2^32 and the size", "all ones", "the sign bit"}  # numbers all the same, and the body goes on
-# Behind a chunk's size and before its CRLF. With a bare LF or CR in them, one reader ends the line where another reads on.
+HUGE = {"2^32 and the size", "all ones", "the sign bit"}  # valid numbers, so the body continues
+# Between a chunk's size and its CRLF. With a bare LF or CR in them, one reader ends the line where another reads on.
 EXTENSIONS = {
     "bare LF": ("CVE-2025-55315", b";a\nb"),
     "bare LF at once": ("CVE-2025-22871", b";\n"),

@@ -1,7 +1,7 @@
 """The corpus: Transfer-Encoding and Content-Length, alone, together, and in every disguise."""
 from entries import CHUNKED, LAST, MARK, NEXT, SMUGGLED, chunk, entry, get, head, length
 
-# What may be mistaken for, or is, "Transfer-Encoding: chunked": each must be refused, at the latest beside a length.
+# What may be mistaken for, or is, "Transfer-Encoding: chunked": each must be refused, at least together with a length.
 CODINGS = {
     "plain": ("CVE-2005-2088", CHUNKED),
     "lower case": ("own", b"transfer-encoding: chunked"),
@@ -68,7 +68,7 @@ CODINGS = {
     "equals sign": ("own", b"Transfer-Encoding=chunked"),
     "nominated by Connection": ("own", b"Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked"),
 }
-# Names that are other names to a strict server: beside them the length alone counts.
+# For a strict server these are other names: only the length counts.
 OTHER_NAMES = {
     "an underscore": ("own", b"Transfer_Encoding: chunked"),
     "a letter more": ("own", b"XTransfer-Encoding: chunked"),
@@ -80,7 +80,7 @@ OTHER_NAMES = {
     "Proxy-Transfer-Encoding": ("own", b"Proxy-Transfer-Encoding: chunked"),
     "in a value": ("own", b"X: y, Transfer-Encoding: chunked"),
 }
-# Only spelt in another way, and right: without a length they are chunked and nothing else.
+# Only spelt differently, and valid: without a length they mean chunked.
 RIGHT_CODINGS = {"plain", "lower case", "upper case value", "mixed case", "no space after the colon",
                  "tab after the colon", "trailing space", "trailing tab", "nominated by Connection", "a name of 270 bytes before it"}
 

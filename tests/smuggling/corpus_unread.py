@@ -1,4 +1,4 @@
-"""The corpus, continued: an application that answers without having read the body. What is left of it is no request."""
+"""The corpus, continued: an application that answers without having read the body. The rest of it is not a request."""
 from entries import CHUNKED, LAST, MARK, NEXT, SMUGGLED, chunk, entry, head, length
 
 MAIN = b"/main-" + MARK
@@ -8,7 +8,7 @@ def unread():
     """Each main request is answered; whether the connection then lives on, for /next, is the server's choice."""
     def post(*fields, query=b"?noread=1", method=b"POST"):
         return head(*fields, line=method + b" " + MAIN + query + b" HTTP/1.1")
-    large = SMUGGLED * 2000  # more than any buffer on the way, and more than a server drains for courtesy
+    large = SMUGGLED * 2000  # more than any buffer on the path, and more than a server drains before it closes
     for name, query in {"": b"?noread=1", ", half read": b"?readn=9", ", 204": b"?noread=1&status=204&size=0"}.items():
         yield entry(f"unread{name}", "Kettle 2022", post(length(SMUGGLED), query=query) + SMUGGLED + NEXT, "main next")
         yield entry(f"unread, later{name}", "Kettle 2022",

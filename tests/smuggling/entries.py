@@ -1,4 +1,4 @@
-"""Requests that two servers may read differently: the bytes, where the trick is known from, and what a strict server's
+"""Requests that two servers may read differently: the bytes, the source of the trick, and what a strict server's
 application sees of them when it is asked directly.
 
 Targets say what a request is: /main-... is the request itself, /smuggled-... stands where one reading finds a request and
@@ -18,7 +18,7 @@ class Entry:
     source: str      # a CVE's number, a paper, or "own"
     pieces: tuple    # of bytes; the client waits a moment between them
     seen: tuple = ()  # kinds of requests the application sees, in order; none: refused
-    unfinished: bool = False  # there is nothing to refuse yet when its client ends
+    unfinished: bool = False  # incomplete when its client ends, so there is nothing to refuse yet
 
     def numbered(self, number):
         return [piece.replace(MARK, b"%06d" % number) for piece in self.pieces]

@@ -36,7 +36,7 @@ def can_connect(port):
 
 
 class Front:
-    """One running proxy. Its log has a line for each request, told apart by `passed`, the status, the request line."""
+    """One running proxy. Its log has a line for each request, distinguished by `passed`, the status, the request line."""
     program = ""
     package = ""
     passed = ""  # how the log marks a request that went to the server

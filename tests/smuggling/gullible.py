@@ -1,4 +1,4 @@
-"""An application server that believes a GET has no body, as some do (CL.0): what the trial must find out."""
+"""An application server that assumes a GET has no body, as some do (CL.0): the trial must detect it."""
 import json
 import re
 import socketserver
@@ -6,7 +6,7 @@ import threading
 
 
 class Gullible:
-    """Stands where the real server stands: a port, and what its application has answered."""
+    """Takes the place of the real server: a port, and what its application has answered."""
 
     def __init__(self):
         self.marks = []

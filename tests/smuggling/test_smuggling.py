@@ -1,4 +1,4 @@
-"""The corpus, sent to the server itself and through real reverse proxies: the application sees no request that was not
+"""The corpus, sent to the server directly and through real reverse proxies: the application sees no request that was not
 sent as one, and no other client of the same proxy notices anything."""
 import contextlib
 import json
@@ -31,7 +31,7 @@ class App:
         for line in self.log_path.read_text("latin-1").splitlines():
             if line.startswith(("200 ", "204 ")):
                 found = KINDS.findall(line)
-                assert len(found) == 1, f"the application saw a request that nobody sent: {line}"
+                assert len(found) == 1, f"the application saw a request that no client sent: {line}"
                 marks += found
         return marks
 
@@ -78,7 +78,7 @@ def test_a_server_asked_directly_sees_what_a_strict_one_sees(app):
 
 
 @pytest.mark.parametrize("plugin", ["echo", "echo-stream"])
-def test_a_body_that_the_application_leaves_unread_is_no_request(serve, tmp_path, plugin):
+def test_a_body_that_the_application_leaves_unread_is_not_a_request(serve, tmp_path, plugin):
     app, problems = App(serve, tmp_path, plugin), []
     for entry, kinds, statuses in asked_directly(app, UNREAD):
         refused = "bad" in entry.name and not kinds  # the application had not begun
@@ -87,7 +87,7 @@ def test_a_body_that_the_application_leaves_unread_is_no_request(serve, tmp_path
     assert not problems, "\n".join(problems)
 
 
-# ---- behind a front ----
+# ---- behind a proxy ----
 FRONT_KINDS = pytest.mark.parametrize("kind", FRONTS, ids=lambda kind: kind.program)
 
 
@@ -105,7 +105,7 @@ def front_of(kind, app, folder, lenient=False):
 
 
 def innocent(address, number):
-    """What an honest client of the front gets that is not its own answer; None when all is well."""
+    """What an honest client of the proxy receives that is not its own answer; None if there is nothing."""
     own = f"{number:06}"
     try:
         response = fetch(address, f"/innocent-{own}", headers=[("X-Innocent", own)])
@@ -120,13 +120,13 @@ def innocent(address, number):
 
 
 def problems_behind(front, app, entries, patience=5):
-    """Sends every entry through the front, honest clients after each; what went wrong, in words."""
+    """Sends every entry through the proxy, honest clients after each; returns messages about what went wrong."""
     address, problems = ("127.0.0.1", front.port), []
     for number, entry in enumerate(entries):
         answer = send(address, entry, number)
         if others := {mark for mark in re.findall(rb"-(\d{6})", answer) if int(mark) != number}:
             problems.append(f"{entry.name} ({entry.source}): told about the requests {others}")
-        for _ in range(2):  # the first may get what is left in the server's connection, the second what is left then
+        for _ in range(2):  # the first may receive what is left in the server's connection, the second the rest
             if problem := innocent(address, number):
                 problems.append(f"{entry.name} ({entry.source}): the next client {problem}")
 
@@ -143,7 +143,7 @@ def problems_behind(front, app, entries, patience=5):
 
 @FRONT_KINDS
 @pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
-def test_behind_a_front_nothing_is_seen_that_the_front_did_not_send(app, tmp_path, kind, lenient):
+def test_behind_a_proxy_nothing_is_seen_that_the_proxy_did_not_send(app, tmp_path, kind, lenient):
     with front_of(kind, app, tmp_path, lenient) as front:
         problems = problems_behind(front, app, ENTRIES)
     assert not problems, "\n".join(problems)
@@ -151,7 +151,7 @@ def test_behind_a_front_nothing_is_seen_that_the_front_did_not_send(app, tmp_pat
 
 @FRONT_KINDS
 @pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
-def test_behind_a_front_a_body_that_is_left_unread_is_no_request(serve, tmp_path, kind, lenient):
+def test_behind_a_proxy_a_body_that_is_left_unread_is_not_a_request(serve, tmp_path, kind, lenient):
     app = App(serve, tmp_path, "echo-stream")
     with front_of(kind, app, tmp_path, lenient) as front:
         problems = problems_behind(front, app, UNREAD)
@@ -159,8 +159,8 @@ def test_behind_a_front_a_body_that_is_left_unread_is_no_request(serve, tmp_path
 
 
 @FRONT_KINDS
-def test_the_fronts_of_the_trial_keep_their_connections(app, tmp_path, kind):
-    """Else the trial would find nothing, whatever the server did."""
+def test_the_proxies_of_the_trial_keep_their_connections(app, tmp_path, kind):
+    """Without kept connections the trial would find nothing."""
     worker, = app.server.wait_workers(1)
     with front_of(kind, app, tmp_path) as front:
         kept = []

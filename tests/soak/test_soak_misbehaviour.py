@@ -174,7 +174,7 @@ def test_100000_connections_reset_at_random_points_leave_nothing(serve, tmp_path
         eventually("no connection left", lambda: proc.connection_count(worker) == 0, 30)
         return len(proc.descriptors(worker)), proc.thread_count(worker), proc.status_field(worker, "RssAnon")
 
-    storm(20_000, 1)  # what is allocated once is allocated by now
+    storm(20_000, 1)  # what is allocated once is allocated now
     before = settled()
     began = time.monotonic()
     with server.load(clients=2, pause=0.02, timeout=30) as load:

@@ -1,4 +1,4 @@
-// Supervised: a master with toy workers in a process of its own, and what a test may do to it.
+// Supervised: a master with toy workers in a separate process, and what a test may do to it.
 #pragma once
 
 #include <dirent.h>
@@ -20,7 +20,7 @@
 
 namespace narwhal::toy {
 
-// Looks every few milliseconds until it is true; false: the deadline passed.
+// Checks every few milliseconds until it is true; false if the deadline passed.
 inline bool eventually(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(15)) {
   const auto end = std::chrono::steady_clock::now() + deadline;
   while (std::chrono::steady_clock::now() < end) {
@@ -97,7 +97,7 @@ class Supervised {
     const std::string all = log();
     return std::stoi(all.substr(all.rfind(mark) + mark.size()));
   }
-  // The body of the answer; empty when there was none.
+  // The body of the answer; empty if there was none.
   std::string get(const std::string& path = "/") const {
     const Fd client = connect();
     if (!client) return "";

@@ -1,7 +1,7 @@
 // A template and workers without plugins: they speak the master's protocol (core/records.hpp), answer HTTP in one
 // line, and fail in every way a test asks for through the first route's options.
 //   load:  ok, fail, crash, exit, hang      what the template does instead of loading
-//   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first word), shy (ready only in generation 1)
+//   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first report), shy (ready only in generation 1)
 //   serve: ok, crash                        crash: dies 50 ms after the order to accept
 //   answer: what GET / answers
 // Paths: /pid /generation /code /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
@@ -44,7 +44,7 @@ inline std::string code_of(const std::string& path) {
 }
 
 [[noreturn]] inline void hang() {
-  ::alarm(120);  // a test that fails may leave it without a master
+  ::alarm(120);  // a failing test may leave it without a master
   while (true) ::pause();
 }
 
@@ -107,7 +107,7 @@ class Worker {
   }
 
   void answer(int connection) {
-    if (connection < 0) return;  // a sibling was quicker
+    if (connection < 0) return;  // a sibling accepted it first
     const Fd owned(connection);
     char head[2048];
     const ssize_t size = ::read(connection, head, sizeof head);

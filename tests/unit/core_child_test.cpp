@@ -67,7 +67,7 @@ TEST_CASE("child: an exception in it ends it and never reaches the parent's fram
   CHECK(describe_exit(status) == "was sent SIGABRT");
 }
 
-TEST_CASE("child: merged SIGCHLDs lose nobody when reaping goes on until nothing is left") {
+TEST_CASE("child: merged SIGCHLDs lose no child if reaping continues until nothing is left") {
   auto pipe = or_throw(SignalPipe::open({SIGCHLD}));
   constexpr int count = 5;
   std::vector<Child> children;
@@ -76,7 +76,7 @@ TEST_CASE("child: merged SIGCHLDs lose nobody when reaping goes on until nothing
   std::size_t reaped = 0;
   while (reaped < children.size()) {
     pollfd wait{pipe.descriptor(), POLLIN, 0};
-    const int woken = ::poll(&wait, 1, 5000);  // interrupted by the very signal, as often as not
+    const int woken = ::poll(&wait, 1, 5000);  // often interrupted by this very signal
     REQUIRE((woken == 1 || (woken < 0 && errno == EINTR)));
     pipe.arrived();
     while (const auto ended = reap_any()) {
@@ -90,7 +90,7 @@ TEST_CASE("child: merged SIGCHLDs lose nobody when reaping goes on until nothing
   CHECK_FALSE(reap_any());
 }
 
-TEST_CASE("child: losing a pid is our bug and aborts") {
+TEST_CASE("child: losing a pid is a bug and aborts") {
   const int status = status_of([] {
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);

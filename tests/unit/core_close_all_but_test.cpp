@@ -15,7 +15,7 @@ bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
 }  // namespace
 
-TEST_CASE("close_all_but: a child keeps what its seat names and standard streams, nothing else") {
+TEST_CASE("close_all_but: a child keeps the descriptors of its seat and the standard streams, nothing else") {
   const int code = exit_code_of([] {
     for (const int fd : {20, 21, 22, 23, 500}) {
       if (::dup2(2, fd) != fd) return 1;

@@ -63,7 +63,7 @@ TEST_CASE("ip ranges: an address is in those ranges whose first bits it shares")
       {"::ffff:192.0.2.1", "192.0.2.1", true},
       {"::ffff:192.0.2.0/120", "192.0.3.1", false},
       {"", "127.0.0.1", false},
-      // no addresses at all
+      // not addresses
       {"*", "", false},
       {"*", "unknown", false},
       {"*", "127.0.0.1:80", false},
@@ -76,28 +76,29 @@ TEST_CASE("ip ranges: an address is in those ranges whose first bits it shares")
   }
 }
 
-TEST_CASE("ip ranges: what is malformed is named") {
-  CHECK(fault_of("127.0.0.1,10.0.0.256") == "'10.0.0.256' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("localhost") == "'localhost' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("127.0.0.1,") == "'' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of(",") == "'' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("127.0.0.1 10.0.0.1") == "'127.0.0.1 10.0.0.1' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("010.0.0.1") == "'010.0.0.1' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("fe80::1%eth0") == "'fe80::1%eth0' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("*/8") == "'*/8' is no IP address or range such as 10.0.0.0/8");
-  CHECK(fault_of("10.0.0.0/33") == "'10.0.0.0/33': what follows the slash is not 0 to 32");
-  CHECK(fault_of("10.0.0.0/") == "'10.0.0.0/': what follows the slash is not 0 to 32");
-  CHECK(fault_of("10.0.0.0/08") == "'10.0.0.0/08': what follows the slash is not 0 to 32");
-  CHECK(fault_of("10.0.0.0/+8") == "'10.0.0.0/+8': what follows the slash is not 0 to 32");
-  CHECK(fault_of("10.0.0.0/8/8") == "'10.0.0.0/8/8': what follows the slash is not 0 to 32");
-  CHECK(fault_of("10.0.0.0/99999999999") == "'10.0.0.0/99999999999': what follows the slash is not 0 to 32");
-  CHECK(fault_of("2001:db8::/129") == "'2001:db8::/129': what follows the slash is not 0 to 128");
-  CHECK(fault_of("10.1.2.3/8") == "'10.1.2.3/8' has bits behind its prefix: did you mean '10.0.0.0/8'?");
-  CHECK(fault_of("2001:db8::1/64") == "'2001:db8::1/64' has bits behind its prefix: did you mean '2001:db8::/64'?");
-  CHECK(fault_of(std::string_view("127.0.0.1\0", 10)).find("is no IP address") != std::string::npos);
+TEST_CASE("ip ranges: a malformed item is named") {
+  CHECK(fault_of("127.0.0.1,10.0.0.256") == "'10.0.0.256' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("localhost") == "'localhost' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("127.0.0.1,") == "'' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of(",") == "'' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("127.0.0.1 10.0.0.1") == "'127.0.0.1 10.0.0.1' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("010.0.0.1") == "'010.0.0.1' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("fe80::1%eth0") == "'fe80::1%eth0' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("*/8") == "'*/8' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(fault_of("10.0.0.0/33") == "'10.0.0.0/33': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("10.0.0.0/") == "'10.0.0.0/': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("10.0.0.0/08") == "'10.0.0.0/08': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("10.0.0.0/+8") == "'10.0.0.0/+8': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("10.0.0.0/8/8") == "'10.0.0.0/8/8': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("10.0.0.0/99999999999") ==
+        "'10.0.0.0/99999999999': the prefix length after the slash must be 0 to 32");
+  CHECK(fault_of("2001:db8::/129") == "'2001:db8::/129': the prefix length after the slash must be 0 to 128");
+  CHECK(fault_of("10.1.2.3/8") == "'10.1.2.3/8' has bits after its prefix: did you mean '10.0.0.0/8'?");
+  CHECK(fault_of("2001:db8::1/64") == "'2001:db8::1/64' has bits after its prefix: did you mean '2001:db8::/64'?");
+  CHECK(fault_of(std::string_view("127.0.0.1\0", 10)).find("is not an IP address") != std::string::npos);
 }
 
-TEST_CASE("ip ranges: their texts make the same ranges again") {
+TEST_CASE("ip ranges: their texts are read back as the same ranges") {
   const std::vector<std::string> texts{"127.0.0.1", "::1", "10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "*"};
   IpRanges ranges;
   for (const std::string& text : texts) REQUIRE(ranges.add(text));

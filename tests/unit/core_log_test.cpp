@@ -22,7 +22,7 @@ using namespace narwhal;
 
 namespace {
 
-// A log in a folder of its own; at its end the log is stderr at level info again.
+// A log in its own folder; its destructor sets the log to stderr at level info again.
 class LogFile {
  public:
   explicit LogFile(LogLevel level = LogLevel::debug) { REQUIRE(log::open(path(), level)); }
@@ -49,7 +49,7 @@ std::string text_of(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("log: a line has Gunicorn's shape") {
+TEST_CASE("log: a line has Gunicorn's format") {
   const LogFile file;
   log::info("Listening at: {} ({})", "http://127.0.0.1:8000", 7);
   const auto lines = file.lines();
@@ -64,15 +64,15 @@ TEST_CASE("log: a line has Gunicorn's shape") {
 TEST_CASE("log: the zone is the local one, without a colon") {
   const LogFile file;
   CHECK(status_of([] {
-          ::setenv("TZ", "XYZ+03:30", 1);  // POSIX counts west
+          ::setenv("TZ", "XYZ+03:30", 1);  // POSIX counts hours west of Greenwich
           ::tzset();
-          std::thread([] { log::info("x"); }).join();  // a thread that has not looked at the clock this second
+          std::thread([] { log::info("x"); }).join();  // a thread that has not read the clock in this second
           return 0;
         }) == 0);
   CHECK(file.lines().at(0).find(" -0330] [") != std::string::npos);
 }
 
-TEST_CASE("log: levels have Gunicorn's names, and those below the chosen one are left out") {
+TEST_CASE("log: levels have Gunicorn's names, and those below the chosen one are not logged") {
   const LogFile file(LogLevel::warning);
   log::debug("a");
   log::info("b");
@@ -100,13 +100,13 @@ TEST_CASE("log: a text that looks like a format is printed as it is") {
   CHECK(text_of(file.lines().at(0)) == "{} {0} %v");
 }
 
-TEST_CASE("log: a line longer than 32 KiB is cut, and says so") {
+TEST_CASE("log: a line longer than 32 KiB is cut and marked") {
   const LogFile file;
   log::info("{}", std::string(40000, 'x'));
   CHECK(text_of(file.lines().at(0)) == std::string(32768, 'x') + " [cut]");
 }
 
-TEST_CASE("log: a text of several lines follows its line as it is, and alone has no head") {
+TEST_CASE("log: a text of several lines follows its line unchanged, and has no head without one") {
   const LogFile file;
   log::write(LogLevel::error, "it \nfailed", "Traceback:\n  \"a.py\", line 1\n\n");
   log::write(LogLevel::debug, "", "printed\n");
@@ -162,7 +162,7 @@ TEST_CASE("log: threads write whole lines") {
   }));
 }
 
-TEST_CASE("log: it goes on in a forked child, under the child's pid") {
+TEST_CASE("log: it continues in a forked child, with the child's pid") {
   const LogFile file;
   log::info("before");
   CHECK(status_of([] {
@@ -191,7 +191,7 @@ TEST_CASE("log: reopen follows a rename, under the same descriptor") {
   CHECK(text_of(file.lines().at(0)) == "new");
 }
 
-TEST_CASE("log: a target that cannot be opened is an error in words, and the former target stays") {
+TEST_CASE("log: a target that cannot be opened is an error with a message, and the former target stays") {
   const LogFile file;
   const auto opened = log::open("/nonexistent/folder/error.log", LogLevel::info);
   REQUIRE_FALSE(opened);
@@ -209,7 +209,7 @@ TEST_CASE("log: changing the target closes the former one") {
   CHECK(::fcntl(former, F_GETFD) == -1);
 }
 
-TEST_CASE("check: a broken promise is logged with its place, and aborts") {
+TEST_CASE("check: a failed assertion is logged with its place, and aborts") {
   const LogFile file;
   const int status = status_of([] {
     NARWHAL_CHECK(1 + 1 == 3);
@@ -219,6 +219,6 @@ TEST_CASE("check: a broken promise is logged with its place, and aborts") {
   CHECK(WTERMSIG(status) == SIGABRT);
   const auto lines = file.lines();
   REQUIRE(lines.size() == 1);
-  CHECK(lines[0].find("[CRITICAL] Broken promise: 1 + 1 == 3 (") != std::string::npos);
+  CHECK(lines[0].find("[CRITICAL] Assertion failed: 1 + 1 == 3 (") != std::string::npos);
   CHECK(lines[0].find("core_log_test.cpp:") != std::string::npos);
 }

@@ -42,15 +42,15 @@ TEST_CASE("privileges: a number without an entry is a user too") {
   CHECK(*stranger == of(3999999, 3999998));
 }
 
-TEST_CASE("privileges: what is no user and no group is an error in words") {
-  CHECK(resolve_identity("no-such-user", "").error() == "user no-such-user: no such entry in this system");
-  CHECK(resolve_identity("", "no-such-group").error() == "group no-such-group: no such entry in this system");
+TEST_CASE("privileges: a text that is neither a user nor a group is an error with a message") {
+  CHECK(resolve_identity("no-such-user", "").error() == "user no-such-user: not found on this system");
+  CHECK(resolve_identity("", "no-such-group").error() == "group no-such-group: not found on this system");
   CHECK_FALSE(resolve_identity("-1", ""));
-  CHECK_FALSE(resolve_identity("4294967295", ""));  // -1 to the kernel: leave it as it is
+  CHECK_FALSE(resolve_identity("4294967295", ""));  // -1 for the kernel: do not change
   CHECK_FALSE(resolve_identity("", "4294967295"));
 }
 
-TEST_CASE("privileges: staying who one is needs no right") {
+TEST_CASE("privileges: keeping one's own user and group needs no rights") {
   CHECK(drop_privileges({}, Supplementary::drop));
   const int code = exit_code_of([] {
     if (is_root() && ::setuid(3999999) != 0) return 1;
@@ -59,7 +59,7 @@ TEST_CASE("privileges: staying who one is needs no right") {
   CHECK(code == 0);
 }
 
-TEST_CASE("privileges: becoming another without the right is an error, not a pretence") {
+TEST_CASE("privileges: becoming another user without the right is an error") {
   const int code = exit_code_of([] {
     if (is_root() && (::setgid(3999999) != 0 || ::setuid(3999999) != 0)) return 1;
     const auto user = drop_privileges(of(3999998, {}), Supplementary::drop);
@@ -70,7 +70,7 @@ TEST_CASE("privileges: becoming another without the right is an error, not a pre
   CHECK(code == 0);
 }
 
-TEST_CASE("privileges: root's are gone for good, its groups too") {
+TEST_CASE("privileges: root's rights are gone permanently, its groups too") {
   if (!is_root()) return;  // nothing to give up
   const int code = exit_code_of([] {
     const std::vector<gid_t> many = {0, 4, 27};

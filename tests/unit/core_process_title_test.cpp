@@ -25,7 +25,7 @@ std::string read_all(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Where the kernel put this process's argv: what main() was given.
+// Where the kernel placed this process's argv, as main() received it.
 std::vector<char*> original_arguments() {
   std::string stat = read_all("/proc/self/stat");
   std::istringstream fields(stat.substr(stat.rfind(')') + 2));
@@ -45,7 +45,7 @@ std::string shown() {
   return memory.c_str();
 }
 
-// In a child, whose memory may be written over; `body` gets argv as it was kept.
+// In a child, because its memory is overwritten; `body` gets the moved argv.
 int exit_code_of_titled(const std::function<int(char**)>& body) {
   return exit_code_of([&body] {
     std::vector<char*> arguments = original_arguments();
@@ -55,7 +55,7 @@ int exit_code_of_titled(const std::function<int(char**)>& body) {
 
 }  // namespace
 
-TEST_CASE("process title: ps shows it, short or long, and never more than there is room for") {
+TEST_CASE("process title: ps shows it, short or long, cut to the space that there is") {
   const int code = exit_code_of_titled([](char**) {
     set_process_title(std::string(1 << 20, 'y'));
     const std::string cut = shown();
@@ -97,7 +97,7 @@ TEST_CASE("process title: arguments, environment and the program's name survive 
   CHECK(code == 0);
 }
 
-TEST_CASE("process title: a child's title is its own") {
+TEST_CASE("process title: a child has its own title") {
   const int code = exit_code_of_titled([](char**) {
     set_process_title("parent");
     Child child = or_throw(fork_child([] {

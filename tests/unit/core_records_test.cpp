@@ -21,7 +21,7 @@ std::string text_of(const Received& received) { return received.record.text; }
 
 }  // namespace
 
-TEST_CASE("seat: a record arrives whole, with the sender's pid by the kernel's word") {
+TEST_CASE("seat: a record arrives whole, with the sender's pid as the kernel reports it") {
   Pair ends = pair();
   CHECK(receive_record(ends.master.get()).status == Received::Status::nothing_yet);
   REQUIRE(send_record(ends.child.get(), make_record(Report::step, 3, 7, "load ./app.so", 5)));
@@ -36,7 +36,7 @@ TEST_CASE("seat: a record arrives whole, with the sender's pid by the kernel's w
   CHECK(receive_record(ends.master.get()).status == Received::Status::nothing_yet);
 }
 
-TEST_CASE("seat: the pid is the writer's own, not that of whoever made the pair") {
+TEST_CASE("seat: the pid is the writer's, not that of the process that made the pair") {
   Pair ends = pair();
   const int socket = ends.child.get();
   Child child =
@@ -49,7 +49,7 @@ TEST_CASE("seat: the pid is the writer's own, not that of whoever made the pair"
   CHECK(receive_record(ends.master.get()).pid == pid);
 }
 
-TEST_CASE("seat: an order brings a descriptor along, close-on-exec") {
+TEST_CASE("seat: an order carries a descriptor, close-on-exec") {
   Pair ends = pair();
   int pipe_ends[2];
   REQUIRE(::pipe(pipe_ends) == 0);
@@ -66,12 +66,12 @@ TEST_CASE("seat: an order brings a descriptor along, close-on-exec") {
   CHECK(::read(read_end.get(), &byte, 1) == 1);
 }
 
-TEST_CASE("seat: a text that is too long is cut and still ends") {
+TEST_CASE("seat: a text that is too long is cut and still terminated") {
   const Record record = make_record(Report::failed, 0, 0, std::string(2000, 'x'));
   CHECK(std::strlen(record.text) == sizeof record.text - 1);
 }
 
-TEST_CASE("seat: odd records are gossip and do not hide the ones behind them") {
+TEST_CASE("seat: invalid records are skipped and do not hide the ones after them") {
   Pair ends = pair();
   const std::string too_long(sizeof(Record) + 40, 'y');
   REQUIRE(::send(ends.child.get(), "short", 5, 0) == 5);
@@ -83,7 +83,7 @@ TEST_CASE("seat: odd records are gossip and do not hide the ones behind them") {
   CHECK(received.record.slot == 9);
 }
 
-TEST_CASE("seat: a text without an end is given one") {
+TEST_CASE("seat: a text without a terminator gets one") {
   Pair ends = pair();
   Record record = make_record(Report::step, 0, 0);
   std::memset(record.text, 'z', sizeof record.text);
@@ -91,7 +91,7 @@ TEST_CASE("seat: a text without an end is given one") {
   CHECK(text_of(receive_record(ends.master.get())).size() == sizeof record.text - 1);
 }
 
-TEST_CASE("seat: a flood of odd records ends the call, not the records") {
+TEST_CASE("seat: a flood of invalid records ends the call, but loses no records") {
   Pair ends = pair();
   for (int i = 0; i < 40; ++i) REQUIRE(::send(ends.child.get(), "odd", 3, 0) == 3);
   REQUIRE(send_record(ends.child.get(), make_record(Report::ready, 0, 0)));
@@ -99,7 +99,7 @@ TEST_CASE("seat: a flood of odd records ends the call, not the records") {
   CHECK(receive_record(ends.master.get()).status == Received::Status::record);
 }
 
-TEST_CASE("seat: the other end's death is seen after its last words, even when it left ours unread") {
+TEST_CASE("seat: the other end's death is noticed after its last records, even if it did not read ours") {
   Pair ends = pair();
   REQUIRE(send_record(ends.master.get(), make_record(Order::drain, 0, 0)));  // never read
   REQUIRE(send_record(ends.child.get(), make_record(Report::failed, 0, 0, "init of ./app.so failed", 3)));
@@ -110,13 +110,13 @@ TEST_CASE("seat: the other end's death is seen after its last words, even when i
   CHECK(receive_record(ends.master.get()).status == Received::Status::gone);
 }
 
-TEST_CASE("seat: writing to a dead or deaf child is an error, not a signal and not a wait") {
+TEST_CASE("seat: writing to a child that is dead or does not read is an error, not a signal and not a wait") {
   Pair ends = pair();
   SUBCASE("dead") {
     ends.child = Fd();
     CHECK_FALSE(send_record(ends.master.get(), make_record(Order::quit, 0, 0)));
   }
-  SUBCASE("deaf") {
+  SUBCASE("does not read") {
     int sent = 0;
     while (sent < 100000 && send_record(ends.master.get(), make_record(Order::quit, 0, 0))) ++sent;
     CHECK(sent > 0);
@@ -124,7 +124,7 @@ TEST_CASE("seat: writing to a dead or deaf child is an error, not a signal and n
   }
 }
 
-TEST_CASE("seat: descriptors that a child sends unasked are closed, and none is leaked") {
+TEST_CASE("seat: unexpected descriptors from a child are closed, and none is leaked") {
   Pair ends = pair();
   const int before = ::dup(0);
   ::close(before);
@@ -134,5 +134,5 @@ TEST_CASE("seat: descriptors that a child sends unasked are closed, and none is 
     CHECK(receive_record(ends.master.get()).fd);
   }
   const Fd after(::dup(0));
-  CHECK(after.get() == before + 1);  // `extra` alone is still open
+  CHECK(after.get() == before + 1);  // only `extra` is still open
 }

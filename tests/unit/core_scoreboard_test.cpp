@@ -29,20 +29,20 @@ long shared_kib() {
 
 }  // namespace
 
-TEST_CASE("scoreboard: a fresh slot is all zeros and says nothing") {
+TEST_CASE("scoreboard: a new slot is all zeros and has no text") {
   const Scoreboard scores = board();
   CHECK(scores.slot(0).pid == 0);
   CHECK(scores.slot(Scoreboard::slots_max - 1).state == WorkerState::empty);
   CHECK(scores.running_text(5, second) == "");
 }
 
-TEST_CASE("scoreboard: it costs memory only where it is touched, and clear gives it back") {
+TEST_CASE("scoreboard: it uses memory only where it is touched, and clear() frees it") {
   Scoreboard scores = board();
   const long before = shared_kib();
   for (std::size_t i = 0; i < 20; ++i) scores.slot(i).running[200].begin("GET", "/", 0, second);
   const long used = shared_kib();
   for (std::size_t i = 0; i < 20; ++i) scores.clear(i);
-  if (before >= 0) {  // the kernel tells
+  if (before >= 0) {  // the kernel reports it
     CHECK(used - before < 20 * 12);
     CHECK(shared_kib() <= before + 4);
   }
@@ -83,7 +83,7 @@ TEST_CASE("scoreboard: control bytes are escaped") {
   CHECK(scores.running_text(0, second) == "GET /\\x1b[2J\\n (route #0, 0.0 s)");
 }
 
-TEST_CASE("scoreboard: nonsense sizes, times and torn records are shown bounded and harm nobody") {
+TEST_CASE("scoreboard: invalid sizes, times and inconsistent records are shown bounded and are harmless") {
   Scoreboard scores = board();
   Running& record = scores.slot(Scoreboard::slots_max - 1).running[WorkerSlot::threads_max - 1];
   record.begin("GET", "/", 65535, Instant(99s));
@@ -98,7 +98,7 @@ TEST_CASE("scoreboard: nonsense sizes, times and torn records are shown bounded 
   CHECK(scores.running_text(Scoreboard::slots_max - 1, second) == "");
 }
 
-TEST_CASE("scoreboard: of many requests the oldest are shown and the others counted") {
+TEST_CASE("scoreboard: of many requests the oldest are shown and the rest counted") {
   Scoreboard scores = board();
   for (int i = 0; i < 30; ++i) {
     scores.slot(1).running[i].begin("GET", "/" + std::to_string(i), 0, Instant(std::chrono::nanoseconds(i + 1)));

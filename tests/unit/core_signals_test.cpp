@@ -16,7 +16,7 @@ bool readable(const SignalPipe& pipe) {
 
 }  // namespace
 
-TEST_CASE("signals: the pipe wakes a poll and tells each signal once") {
+TEST_CASE("signals: the pipe wakes a poll and returns each signal once") {
   auto pipe = or_throw(SignalPipe::open({SIGUSR1, SIGHUP}));
   CHECK_FALSE(readable(pipe));
   ::raise(SIGUSR1);
@@ -28,7 +28,7 @@ TEST_CASE("signals: the pipe wakes a poll and tells each signal once") {
   CHECK(pipe.arrived().empty());
 }
 
-TEST_CASE("signals: more of them than the pipe holds block nobody") {
+TEST_CASE("signals: more of them than fit into the pipe do not block") {
   auto pipe = or_throw(SignalPipe::open({SIGUSR1}));
   for (int i = 0; i < 70000; ++i) ::raise(SIGUSR1);
   CHECK(pipe.arrived() == std::vector<int>{SIGUSR1});
@@ -42,7 +42,7 @@ TEST_CASE("signals: the handler leaves errno alone") {
   CHECK(errno == E2BIG);
 }
 
-TEST_CASE("signals: the end of the pipe restores what was before") {
+TEST_CASE("signals: the pipe's destructor restores the former actions") {
   struct sigaction ignore {
   }, former{}, now{};
   ignore.sa_handler = SIG_IGN;
@@ -58,7 +58,7 @@ TEST_CASE("signals: the end of the pipe restores what was before") {
   ::sigaction(SIGUSR2, &former, nullptr);
 }
 
-TEST_CASE("signals: one that cannot be handled is an error in words, and the others are put back") {
+TEST_CASE("signals: one that cannot be handled is an error with a message, and the others are restored") {
   const auto pipe = SignalPipe::open({SIGUSR1, SIGKILL});
   REQUIRE_FALSE(pipe);
   CHECK(pipe.error() == "handle SIGKILL: Invalid argument");

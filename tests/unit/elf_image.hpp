@@ -1,4 +1,4 @@
-// A small shared object, written by hand for tests: only what the loader and server/staging/elf.cpp look at.
+// A small shared object, built for tests: only the parts that the loader and server/staging/elf.cpp read.
 #pragma once
 
 #include <elf.h>
@@ -41,7 +41,7 @@ inline std::string hash_table(const std::vector<std::string>& defined, std::uint
   const auto count = static_cast<std::uint32_t>(defined.size());
   if (kind == HashTable::gnu) {
     for (const std::uint32_t word : {1u, first_defined, 1u, 0u}) append(table, word);
-    append(table, ~std::uint64_t{0});  // the bloom filter lets everything through
+    append(table, ~std::uint64_t{0});  // the bloom filter accepts everything
     append(table, count > 0 ? first_defined : 0u);
     for (std::uint32_t i = 0; i < count; ++i) append(table, (gnu_hash(defined[i]) & ~1u) | (i + 1 == count ? 1u : 0u));
   }

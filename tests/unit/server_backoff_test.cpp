@@ -13,7 +13,7 @@ TEST_CASE("backoff: doubles from 100 ms and stays at 30 s") {
   for (int i = 0; i < 100; ++i) CHECK(backoff.failed(0) == Backoff::longest);
 }
 
-TEST_CASE("backoff: the dice take away a quarter at most, and something") {
+TEST_CASE("backoff: the dice shorten it, by a quarter at most") {
   for (const std::uint32_t dice : {1u, 500u, 1023u, 4294967295u}) {
     Backoff backoff;
     const auto delay = backoff.failed(dice);

@@ -1,4 +1,4 @@
-// What is written about the settings holds: conf/narwhal.yaml and both manual pages against the one table.
+// The documents about the settings are right: conf/narwhal.yaml and both manual pages are compared with the table.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -34,7 +34,7 @@ std::string source(const std::string& name) {
   return text.str();
 }
 
-// The file as it is with every '#' taken off that stands before a key or a list.
+// The file without each '#' before a key or a list.
 std::string uncommented(const std::string& yaml) {
   std::istringstream lines(yaml);
   std::string result;
@@ -54,7 +54,7 @@ std::string entry(const std::string& page, const std::string& start) {
   return page.substr(begin, next - begin);
 }
 
-// "Default: 30." for numbers and words; values that need markup are told in their own way.
+// "Default: 30." for numbers and words; values that need markup are written differently.
 std::string default_words(const Setting& setting) {
   const std::vector<std::string> texts = value_texts(setting, Config{});
   const bool plain =
@@ -65,13 +65,13 @@ std::string default_words(const Setting& setting) {
 
 }  // namespace
 
-TEST_CASE("conf/narwhal.yaml: as it stands it changes nothing") {
+TEST_CASE("conf/narwhal.yaml: unedited, it changes nothing") {
   Result<Config> config = parse_config(source("conf/narwhal.yaml"), "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
   CHECK(*config == Config{});
 }
 
-TEST_CASE("conf/narwhal.yaml: uncommented, it holds every setting with its default") {
+TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its default") {
   const std::string yaml = uncommented(source("conf/narwhal.yaml"));
   Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
@@ -85,8 +85,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it holds every setting with its defau
   }
 }
 
-TEST_CASE("settings: there is one for every field of Config but what is found out by the way") {
-  // Does not compile when a field comes or goes: then the table needs a line more or less.
+TEST_CASE("settings: every field of Config has one, except those that are computed") {
+  // Does not compile if a field is added or removed: then the table needs one line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
                sources, workers, threads, worker_connections, queue_size, backlog, reuse_port, user, group, initgroups,
                umask, chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
@@ -134,7 +134,7 @@ TEST_CASE("narwhal.yaml(5): has every key with its default, and the bounds of nu
   for (const char* key : {"app", "options", "routes"}) CHECK_FALSE(entry(page, std::string("\n.It Ic ") + key).empty());
 }
 
-TEST_CASE("manual pages: mandoc finds nothing to warn of") {
+TEST_CASE("manual pages: mandoc reports no warnings") {
   if (std::system("command -v mandoc >/dev/null 2>&1") != 0) {
     MESSAGE("mandoc is not installed: skipped");
     return;

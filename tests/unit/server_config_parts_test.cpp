@@ -1,4 +1,4 @@
-// The small parts that reading settings is made of.
+// The small parts of reading settings.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -18,7 +18,7 @@
 using namespace narwhal;
 using namespace narwhal::server;
 
-TEST_CASE("bind: every spelling that is read is printed so that it is read as the same") {
+TEST_CASE("bind: every spelling is printed in a form that is read back as the same") {
   for (const char* text :
        {"127.0.0.1:8000", "localhost", "localhost:80", ":80", "[::1]:80", "[::]", "[fe80::1%eth0]:1", "unix:/run/x",
         "unix:///run/x", "unix:x.sock", "fd://3", "tcp://h:1", "http://h:1/", "my-host_1.example.org:65535", "h:0"}) {
@@ -33,7 +33,7 @@ TEST_CASE("bind: every spelling that is read is printed so that it is read as th
   CHECK(parse_bind("unix:///run/x")->path == "/run/x");
 }
 
-TEST_CASE("bind: what is wrong is told in words that help") {
+TEST_CASE("bind: a mistake is reported with a message that helps") {
   const auto fault = [](const char* text) {
     Result<Bind> bind = parse_bind(text);
     INFO(text);
@@ -42,10 +42,10 @@ TEST_CASE("bind: what is wrong is told in words that help") {
   };
   CHECK(fault("") == "is empty");
   CHECK(fault("http://") == "is empty");
-  CHECK(fault("8000") == "a port alone is written :8000");
+  CHECK(fault("8000") == "a port without a host is written :8000");
   CHECK(fault("::1:8000") == "an IPv6 address needs brackets: [::1]:8000");
-  CHECK(fault("[::1:8000") == "'[' without ']'");
-  CHECK(fault("[::1]8000") == "after ']' comes :PORT, not '8000'");
+  CHECK(fault("[::1:8000") == "']' is missing after '['");
+  CHECK(fault("[::1]8000") == "only :PORT may follow ']', not '8000'");
   CHECK(fault("[127.0.0.1]:1") == "'127.0.0.1' is not an IPv6 address");
   CHECK(fault("h:65536") == "port '65536' is not a number from 0 to 65535");
   CHECK(fault("h:") == "port '' is not a number from 0 to 65535");
@@ -53,17 +53,17 @@ TEST_CASE("bind: what is wrong is told in words that help") {
   CHECK(fault("*:80") == "every interface is written 0.0.0.0:PORT, [::]:PORT or :PORT");
   CHECK(fault("a b:80") == "'a b' is not a host name or address");
   CHECK(fault("-:80") == "'-' is not a host name or address");
-  CHECK(fault("unix:") == "unix: needs a path");
-  CHECK(fault("unix:@x") == "abstract Unix sockets are not in this version");
-  CHECK(fault("fd://x") == "fd://x needs the number of an open descriptor");
-  CHECK(fault("fd://-1") == "fd://-1 needs the number of an open descriptor");
+  CHECK(fault("unix:") == "unix: needs a path, as in unix:/run/app.sock");
+  CHECK(fault("unix:@x") == "abstract Unix sockets are not supported");
+  CHECK(fault("fd://x") == "fd://x needs the number of an open descriptor, as in fd://3");
+  CHECK(fault("fd://-1") == "fd://-1 needs the number of an open descriptor, as in fd://3");
   for (const char* wire : {"fastcgi", "scgi", "uwsgi", "https"}) {
     CHECK(fault((std::string(wire) + "://h:1").c_str()) ==
-          "the wire '" + std::string(wire) + "' is not in this version of narwhal");
+          "the protocol '" + std::string(wire) + "' is not supported by this version of narwhal");
   }
 }
 
-TEST_CASE("nearest name: one slip is forgiven, another word is not") {
+TEST_CASE("nearest name: one typing error is allowed, another word is not") {
   const std::vector<std::string_view> known{"workers", "threads", "bind", "umask"};
   CHECK(nearest_name("worker", known) == "workers");
   CHECK(nearest_name("wrokers", known) == "workers");
@@ -75,27 +75,27 @@ TEST_CASE("nearest name: one slip is forgiven, another word is not") {
   CHECK(nearest_name(std::string(10'000, 'w'), known) == "");
 }
 
-TEST_CASE("unknown names: every flag and key of Gunicorn that is not ours is known by name") {
+TEST_CASE("unknown names: every flag and key of Gunicorn that narwhal does not have is known by name") {
   CHECK(unknown_flag_text("--max-requests") ==
-        "'--max-requests' is Gunicorn's; this version of narwhal does not have it yet");
-  CHECK(unknown_flag_text("-D") == "'-D' is Gunicorn's; this version of narwhal does not have it yet");
+        "'--max-requests' is a setting of Gunicorn that this version of narwhal does not have yet");
+  CHECK(unknown_flag_text("-D") == "'-D' is a setting of Gunicorn that this version of narwhal does not have yet");
   CHECK(unknown_flag_text("--limit-request-feilds") ==
         "unknown flag '--limit-request-feilds': did you mean '--limit-request-fields'?");
   CHECK(unknown_flag_text("--pidfile") == "unknown flag '--pidfile': the flag is '--pid'");
   CHECK(unknown_flag_text("-z") == "unknown flag '-z'");
   CHECK(unknown_key_text("post_fork") ==
-        "'post_fork' is Gunicorn's; narwhal does not have it: hooks are functions, which a gunicorn.conf.py or a "
-        "plugin may have");
+        "'post_fork' is a setting of Gunicorn that narwhal does not have: hooks are functions; write them in a "
+        "gunicorn.conf.py or in a plugin");
 }
 
-TEST_CASE("unknown names: no setting of ours is called absent") {
+TEST_CASE("unknown names: none of our settings is reported as absent") {
   for (const Setting& setting : settings()) {
     CHECK(unknown_key_text(setting.name).find("is Gunicorn's") == std::string::npos);
     CHECK(unknown_flag_text(long_flag(setting)).find("is Gunicorn's") == std::string::npos);
   }
 }
 
-TEST_CASE("settings: what a value prints as is read back as the same value") {
+TEST_CASE("settings: a printed value is read back as the same value") {
   const Config defaults;
   for (const Setting& setting : settings()) {
     INFO(std::string(setting.name));
@@ -106,7 +106,7 @@ TEST_CASE("settings: what a value prints as is read back as the same value") {
   }
 }
 
-TEST_CASE("shell words: quotes and backslashes keep together what white space would part") {
+TEST_CASE("shell words: quotes and backslashes keep together what white space would split") {
   const auto words = [](std::string_view line) {
     Result<std::vector<std::string>> result = split_shell_words(line);
     REQUIRE(result);
@@ -122,7 +122,7 @@ TEST_CASE("shell words: quotes and backslashes keep together what white space wo
   for (const char* open : {"'a", "\"a", "a\\", "\"a\\\""}) CHECK_FALSE(split_shell_words(open));
 }
 
-TEST_CASE("UTF-8: overlong forms, surrogates, cut characters and NUL are no text") {
+TEST_CASE("UTF-8: overlong forms, surrogates, cut characters and NUL are not text") {
   for (const char* text : {"", "a\n\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xb3", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
     CHECK_FALSE(find_not_text(text));
   }
@@ -165,7 +165,7 @@ TEST_CASE("paths: one rule for all, and names stay names") {
     CHECK(config.chdir == "/srv/app");
     CHECK(config.routes[0].app == "/srv/app/a.so");
   }
-  SUBCASE("a socket's path has a bound") {
+  SUBCASE("a socket's path has a limit") {
     config.bind[0].path = std::string(120, 'x');
     const std::vector<std::string> faults = make_paths_absolute("/", config);
     REQUIRE(faults.size() == 1);

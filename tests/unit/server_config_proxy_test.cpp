@@ -1,4 +1,4 @@
-// The settings for what stands in front: lists of addresses and names, pairs, and a flag whose value may be left out.
+// The settings for proxies: lists of addresses and names, pairs, and a flag whose value is optional.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -49,7 +49,7 @@ TEST_CASE("proxy settings: addresses come as one text, as a list, or both") {
   CHECK(good("proxy_allow_ips: 10.0.0.1").proxy_allow_ips == IpRanges("10.0.0.1"));
   CHECK(good("proxy_allow_ips: 10.0.0.1").forwarded_allow_ips == IpRanges("127.0.0.1,::1"));
   CHECK(fault("forwarded_allow_ips: [10.0.0.1, gateway]") ==
-        "n.yaml:1:33: forwarded_allow_ips: 'gateway' is no IP address or range such as 10.0.0.0/8");
+        "n.yaml:1:33: forwarded_allow_ips: 'gateway' is not an IP address or a range such as 10.0.0.0/8");
   CHECK(command({"a.so", "--forwarded-allow-ips", "10.0.0.1", "--forwarded-allow-ips=10.0.0.2,10.0.0.3"})
             .forwarded_allow_ips == IpRanges("10.0.0.1,10.0.0.2,10.0.0.3"));
   CHECK(command({"a.so", "--proxy-allow-from=*"}).proxy_allow_ips == IpRanges("*"));
@@ -67,7 +67,7 @@ TEST_CASE("proxy settings: FORWARDED_ALLOW_IPS is a default, as in Gunicorn") {
   environment.variables["FORWARDED_ALLOW_IPS"] = "here";
   loaded = load({"a.so"}, environment);
   REQUIRE_FALSE(loaded);
-  CHECK(loaded.error() == "FORWARDED_ALLOW_IPS: 'here' is no IP address or range such as 10.0.0.0/8");
+  CHECK(loaded.error() == "FORWARDED_ALLOW_IPS: 'here' is not an IP address or a range such as 10.0.0.0/8");
 }
 
 TEST_CASE("proxy settings: fields that mean https are pairs, in a list or a map") {
@@ -79,8 +79,8 @@ TEST_CASE("proxy settings: fields that mean https are pairs, in a list or a map"
         Options{{"X-Scheme", "https"}});
   for (const char* wrong : {"X-Scheme", "'=https'", "X-Scheme=", "'X Scheme=https'", "'X:=1'"}) {
     CAPTURE(wrong);
-    CHECK(fault("secure_scheme_headers: " + std::string(wrong)).find("is not the NAME=VALUE of a header field") !=
-          std::string::npos);
+    CHECK(fault("secure_scheme_headers: " + std::string(wrong))
+              .find("is not NAME=VALUE, with the name of a header field") != std::string::npos);
   }
 }
 
@@ -95,23 +95,23 @@ TEST_CASE("proxy settings: names of fields come as one text or as a list") {
   CHECK(fault("forwarder_headers: 'a b'") == "n.yaml:1:20: forwarder_headers: 'a b' is not the name of a header field");
 }
 
-TEST_CASE("proxy settings: words are told from one another, and a wrong one is told") {
+TEST_CASE("proxy settings: each word has its meaning, and a wrong one is reported") {
   CHECK(good("header_map: Refuse").header_map == HeaderMap::refuse);
   CHECK(good("header_map: dangerous").header_map == HeaderMap::dangerous);
   CHECK(fault("header_map: dorp") ==
-        "n.yaml:1:13: header_map: 'dorp' is not a way to treat them: did you mean 'drop'?");
+        "n.yaml:1:13: header_map: 'dorp' is not a way to treat such headers: did you mean 'drop'?");
   CHECK(fault("header_map: keep") ==
-        "n.yaml:1:13: header_map: 'keep' is not a way to treat them: drop, refuse or dangerous");
+        "n.yaml:1:13: header_map: 'keep' is not a way to treat such headers: use drop, refuse or dangerous");
   CHECK(good("proxy_protocol: v1").proxy_protocol == ProxyProtocol::v1);
   CHECK(good("proxy_protocol: V2").proxy_protocol == ProxyProtocol::v2);
   CHECK(good("proxy_protocol: auto").proxy_protocol == ProxyProtocol::either);
   CHECK(good("proxy_protocol: off").proxy_protocol == ProxyProtocol::off);
   CHECK(good("proxy_protocol: true").proxy_protocol == ProxyProtocol::either);
   CHECK(good("proxy_protocol: false").proxy_protocol == ProxyProtocol::off);
-  CHECK(fault("proxy_protocol: v3").find("'v3' is not a mode") != std::string::npos);
+  CHECK(fault("proxy_protocol: v3").find("'v3' is not a PROXY protocol mode") != std::string::npos);
 }
 
-TEST_CASE("proxy settings: --proxy-protocol alone means auto, and leaves the APP behind it an APP") {
+TEST_CASE("proxy settings: --proxy-protocol alone means auto, and does not take the APP after it as its value") {
   for (const std::vector<const char*>& words :
        std::vector<std::vector<const char*>>{{"a.so", "--proxy-protocol"},
                                              {"--proxy-protocol", "a.so"},

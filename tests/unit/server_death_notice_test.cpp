@@ -13,7 +13,7 @@ int killed(int signo) { return signo; }
 
 }  // namespace
 
-TEST_CASE("death notice: Gunicorn's words") {
+TEST_CASE("death notice: the texts are Gunicorn's") {
   CHECK(death_notice(7, exited(3), Killer::unknown).text == "Worker (pid:7) exited with code 3.");
   CHECK(death_notice(7, killed(SIGKILL), Killer::unknown).text ==
         "Worker (pid:7) was sent SIGKILL! Perhaps out of memory?");
@@ -21,13 +21,13 @@ TEST_CASE("death notice: Gunicorn's words") {
   CHECK(death_notice(7, killed(SIGSEGV), Killer::unknown).text == "Worker (pid:7) was sent SIGSEGV!");
 }
 
-TEST_CASE("death notice: memory is not blamed for the master's own kill") {
+TEST_CASE("death notice: a kill by the master is not blamed on memory") {
   const DeathNotice notice = death_notice(7, killed(SIGKILL), Killer::master);
   CHECK(notice.text == "Worker (pid:7) was sent SIGKILL by the master.");
   CHECK(notice.level == LogLevel::warning);
 }
 
-TEST_CASE("death notice: what an operator sends and what a worker does by itself is no crash") {
+TEST_CASE("death notice: an operator's signal and a worker's own exit are not crashes") {
   CHECK_FALSE(death_notice(7, exited(0), Killer::unknown).crash);
   for (const int signo : {SIGTERM, SIGINT, SIGQUIT}) CHECK_FALSE(death_notice(7, killed(signo), Killer::unknown).crash);
   CHECK(death_notice(7, exited(1), Killer::unknown).crash);

@@ -54,7 +54,7 @@ TEST_CASE("elf: what a shared object needs and where it looks is read as written
   CHECK(object->is_plugin);
 }
 
-TEST_CASE("elf: a plugin is known by the symbol it defines, with either hash table") {
+TEST_CASE("elf: a plugin is recognised by the symbol it defines, with either hash table") {
   for (const HashTable hash : {HashTable::gnu, HashTable::sysv}) {
     CAPTURE(static_cast<int>(hash));
     ElfImage image;
@@ -74,7 +74,7 @@ TEST_CASE("elf: a plugin is known by the symbol it defines, with either hash tab
   CHECK_FALSE(read(image.build())->is_plugin);
 }
 
-TEST_CASE("elf: a file that is something else is called by its name") {
+TEST_CASE("elf: the message names the kind of another file") {
   CHECK(fault_of("") == "the file is empty");
   CHECK(fault_of("#!/bin/sh\n") == "not an ELF file");
   CHECK(fault_of("\x7f") == "not an ELF file");
@@ -89,15 +89,15 @@ TEST_CASE("elf: a file that is something else is called by its name") {
 
 #if defined(__x86_64__)
 TEST_CASE("elf: another machine's file names both machines") {
-  CHECK(fault_of(with_field(18, EM_AARCH64)) == "built for aarch64, this machine is x86-64");
-  CHECK(fault_of(with_field(18, EM_386)) == "built for i386, this machine is x86-64");
-  CHECK(fault_of(with_field(18, 4711)) == "built for machine number 4711, this machine is x86-64");
+  CHECK(fault_of(with_field(18, EM_AARCH64)) == "built for aarch64, but this machine is x86-64");
+  CHECK(fault_of(with_field(18, EM_386)) == "built for i386, but this machine is x86-64");
+  CHECK(fault_of(with_field(18, 4711)) == "built for machine number 4711, but this machine is x86-64");
   std::string x32 = ElfImage().build();
   x32[EI_CLASS] = ELFCLASS32;
-  CHECK(fault_of(x32) == "a 32-bit file, this machine loads 64-bit ones");
+  CHECK(fault_of(x32) == "a 32-bit file, but this machine loads 64-bit files");
   std::string big_endian = with_field(18, EM_S390 << 8);
   big_endian[EI_DATA] = ELFDATA2MSB;
-  CHECK(fault_of(big_endian) == "built for s390x, this machine is x86-64");
+  CHECK(fault_of(big_endian) == "built for s390x, but this machine is x86-64");
 }
 #endif
 
@@ -131,7 +131,7 @@ TEST_CASE("elf: the C library we run on is read, and every cut of it is refused"
   }
 }
 
-TEST_CASE("elf: damage of any byte is at worst an error") {
+TEST_CASE("elf: damage to any byte is at worst an error") {
   ElfImage image;
   image.needed = {"a", "b"};
   image.runpath = "$ORIGIN";
@@ -155,7 +155,7 @@ TEST_CASE("elf: damage of any byte is at worst an error") {
   }
 }
 
-TEST_CASE("elf: a name outside the strings is damage") {
+TEST_CASE("elf: a name outside the strings is an error") {
   ElfImage image;
   image.needed = {"libshop.so"};
   std::string bytes = image.build();

@@ -1,4 +1,4 @@
-// FileWatch: what counts as a change, and when it is told. The kernel is real; the clock is the test's.
+// FileWatch: what counts as a change, and when it is reported. The kernel is real; the clock is the test's.
 #include "server/file_watch.hpp"
 
 #include <doctest/doctest.h>
@@ -27,7 +27,7 @@ struct Watched {
     look();
   }
 
-  // What is told when nothing more happens.
+  // What is reported if nothing more happens.
   Paths look() {
     watch.hear(now);
     now += std::max(FileWatch::quiet_for, FileWatch::poll_every) + 1ns;
@@ -38,7 +38,7 @@ struct Watched {
   Instant now{1ns};
 };
 
-// Another time of change than any before, however fast the test is.
+// A time of change different from all before, however fast the test is.
 void age(const std::string& path) {
   static std::int64_t seconds = 1'000'000'000;
   const timespec times[2] = {{++seconds, 0}, {seconds, 0}};
@@ -70,7 +70,7 @@ TEST_CASE("file watch: a file written in place, touched or replaced by rename ha
   }
 }
 
-TEST_CASE("file watch: what is only read, made executable or deleted has not changed, nor has its neighbour") {
+TEST_CASE("file watch: a file that is only read, made executable or deleted has not changed, nor have other files") {
   const Folder folder;
   const std::string app = folder.write("app.py", "1");
   Watched files;
@@ -86,7 +86,7 @@ TEST_CASE("file watch: what is only read, made executable or deleted has not cha
   CHECK(files.look() == Paths{app});
 }
 
-TEST_CASE("file watch: a burst is told once, when it has been quiet for a moment, or after a second at the latest") {
+TEST_CASE("file watch: a burst is reported once, after a short quiet time, or after a second at the latest") {
   const Folder folder;
   const std::string a = folder.write("a.py", "1"), b = folder.write("b.py", "1");
   Watched files;
@@ -117,7 +117,7 @@ TEST_CASE("file watch: a burst is told once, when it has been quiet for a moment
   CHECK(files.now - began >= FileWatch::burst_max);
 }
 
-TEST_CASE("file watch: a change beside its being named is seen without any sign from the kernel") {
+TEST_CASE("file watch: a change at the moment when the file is added is noticed without an event from the kernel") {
   const Folder folder;
   const std::string app = folder.write("app.py", "1");
   Watched files;
@@ -127,7 +127,7 @@ TEST_CASE("file watch: a change beside its being named is seen without any sign 
   CHECK(files.watch.changed(files.now) == Paths{app});  // hear() was not called
 }
 
-TEST_CASE("file watch: a file being written is left alone until it is closed") {
+TEST_CASE("file watch: a file that is being written has not changed until it is closed") {
   const Folder folder;
   Watched files;
   files.watch.add(folder.path("app.so"), 1, files.now);
@@ -138,7 +138,7 @@ TEST_CASE("file watch: a file being written is left alone until it is closed") {
   CHECK(files.watch.next_deadline() == never);
 }
 
-TEST_CASE("file watch: through a link, the file it leads to counts, and where it leads") {
+TEST_CASE("file watch: for a link, its target's content counts, and which file the target is") {
   const Folder folder;
   folder.write("one/app.py", "1");
   folder.write("two/app.py", "1");
@@ -153,7 +153,7 @@ TEST_CASE("file watch: through a link, the file it leads to counts, and where it
   CHECK(files.look() == Paths{link});
 }
 
-TEST_CASE("file watch: a folder that goes and comes back is watched again") {
+TEST_CASE("file watch: a folder that is removed and made again is watched again") {
   const Folder folder;
   const std::string app = folder.write("pkg/app.py", "1");
   Watched files;
@@ -172,7 +172,7 @@ TEST_CASE("file watch: a folder that goes and comes back is watched again") {
   CHECK(files.look() == Paths{app});
 }
 
-TEST_CASE("file watch: what only former generations were made of counts no more") {
+TEST_CASE("file watch: files of former generations alone are not watched any more") {
   const Folder folder;
   const std::string a = folder.write("a.py", "1"), b = folder.write("b.py", "1"), c = folder.write("c.txt", "1");
   Watched files;
@@ -190,7 +190,7 @@ TEST_CASE("file watch: what only former generations were made of counts no more"
   CHECK(files.watch.next_deadline() == never);
 }
 
-TEST_CASE("file watch: a file that comes to fit a pattern is a change") {
+TEST_CASE("file watch: a new file that matches a pattern is a change") {
   const Folder folder;
   folder.write("templates/a.html", "1");
   Watched files;

@@ -1,4 +1,4 @@
-// A gunicorn.conf.py's values, with Gunicorn's types, become our settings; what is not ours is named.
+// The values of a gunicorn.conf.py, with Gunicorn's types, become our settings; settings that we do not have are named.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -36,7 +36,7 @@ std::string bind_text(const std::string& rows) {
 
 }  // namespace
 
-TEST_CASE("gunicorn file: numbers are numbers, or texts of them") {
+TEST_CASE("gunicorn file: numbers are numbers, or strings of digits") {
   CHECK(good(R"(["workers", 3, "int", "9"])").workers == 9);
   CHECK(good(R"(["workers", 3, "str", " 9\n"])").workers == 9);
   CHECK(good(R"(["threads", 3, "bool", "true"])").threads == 1);
@@ -49,17 +49,18 @@ TEST_CASE("gunicorn file: numbers are numbers, or texts of them") {
         std::vector<std::string>{"g.py:7: timeout: is of type list, not a number"});
 }
 
-TEST_CASE("gunicorn file: bind is a text or a list") {
+TEST_CASE("gunicorn file: bind is a string or a list") {
   CHECK(bind_text(R"(["bind", 1, "str", "0.0.0.0:80"])") == "0.0.0.0:80 ");
   CHECK(bind_text(R"(["bind", 1, "list", [["str", ":81"], ["str", "unix:/run/x"]]])") == ":81 unix:/run/x ");
-  CHECK(faults(R"(["bind", 1, "list", []])") == std::vector<std::string>{"g.py:1: bind: names no address"});
+  CHECK(faults(R"(["bind", 1, "list", []])") ==
+        std::vector<std::string>{"g.py:1: bind: is empty: give at least one address"});
   CHECK(faults(R"(["bind", 1, "int", "8000"])") ==
-        std::vector<std::string>{"g.py:1: bind: is of type int, not a text or a list"});
+        std::vector<std::string>{"g.py:1: bind: is of type int, not a string or a list"});
   CHECK(faults(R"(["bind", 0, "list", [["int", "8000"]]])") ==
-        std::vector<std::string>{"g.py: bind: is of type int, not a text, which each value in it must be"});
+        std::vector<std::string>{"g.py: bind: contains a value of type int, but each must be a string"});
 }
 
-TEST_CASE("gunicorn file: a umask is a number, which Python has read already; only a text may be octal") {
+TEST_CASE("gunicorn file: a umask is a number, which Python has read already; only a string may be octal") {
   CHECK(good(R"(["umask", 1, "int", "18"])").umask == 022);
   CHECK(good(R"(["umask", 1, "str", "0o22"])").umask == 022);
   CHECK(good(R"(["umask", 1, "str", "022"])").umask == 022);
@@ -69,7 +70,7 @@ TEST_CASE("gunicorn file: a umask is a number, which Python has read already; on
         std::vector<std::string>{"g.py:1: umask: is of type dict, not a number"});
 }
 
-TEST_CASE("gunicorn file: switches are True or False, texts are texts, users may be numbers") {
+TEST_CASE("gunicorn file: switches are True or False, texts are strings, users may be numbers") {
   CHECK(good(R"(["preload_app", 1, "bool", "true"])").preload_app);
   CHECK(good(R"(["preload_app", 1, "str", "True"])").preload_app);
   CHECK(faults(R"(["preload_app", 1, "int", "1"])") ==
@@ -77,7 +78,7 @@ TEST_CASE("gunicorn file: switches are True or False, texts are texts, users may
   CHECK(good(R"(["accesslog", 1, "str", "-"])").accesslog == "-");
   CHECK(good(R"(["accesslog", 1, "None", ""])").accesslog.empty());
   CHECK(faults(R"(["accesslog", 1, "bool", "false"])") ==
-        std::vector<std::string>{"g.py:1: accesslog: is of type bool, not a text"});
+        std::vector<std::string>{"g.py:1: accesslog: is of type bool, not a string"});
   CHECK(good(R"(["user", 1, "int", "33"])").user == "33");
   CHECK(good(R"(["user", 1, "str", "www-data"])").user == "www-data");
   CHECK(good(R"(["loglevel", 1, "str", "DEBUG"])").loglevel == LogLevel::debug);
@@ -85,7 +86,7 @@ TEST_CASE("gunicorn file: switches are True or False, texts are texts, users may
   CHECK(good(R"(["proxy_protocol", 1, "str", "v2"])").proxy_protocol == ProxyProtocol::v2);
 }
 
-TEST_CASE("gunicorn file: pairs are a dict or a list, and who is trusted may be nobody") {
+TEST_CASE("gunicorn file: pairs are a dict or a list, and the list of trusted peers may be empty") {
   const Options headers{{"X-Forwarded-Proto", "https"}, {"X-TLS", "on"}};
   CHECK(good(R"(["secure_scheme_headers", 1, "dict", [["X-Forwarded-Proto", "str", "https"], ["X-TLS", "str", "on"]]])")
             .secure_scheme_headers == headers);
@@ -108,7 +109,7 @@ TEST_CASE("gunicorn file: the app is named by wsgi_app") {
   CHECK(faults(R"(["wsgi_app", 4, "callable", ""])").size() == 1);
 }
 
-TEST_CASE("gunicorn file: what is Gunicorn's and not ours is named, where it would change something") {
+TEST_CASE("gunicorn file: a setting of Gunicorn that we do not have is named if it would change something") {
   const auto not_used = [](const std::string& rows) { return read(rows).not_used; };
   using Names = std::vector<std::string>;
   CHECK(not_used(R"(["worker_class", 1, "str", "gevent"], ["on_starting", 2, "callable", ""])") ==
@@ -124,10 +125,10 @@ TEST_CASE("gunicorn file: what is Gunicorn's and not ours is named, where it wou
   CHECK(faults(R"(["worker_class", 1, "str", "gevent"])").empty());
 }
 
-TEST_CASE("gunicorn file: what would be served in the clear is an error, not a note") {
+TEST_CASE("gunicorn file: a setting without which TLS would be off is an error, not a warning") {
   CHECK(faults(R"(["certfile", 5, "str", "/etc/cert.pem"])") ==
         std::vector<std::string>{
-            "g.py:5: certfile: TLS is not in this version of narwhal: leave it to a proxy in front"});
+            "g.py:5: certfile: this version of narwhal does not support TLS: use a proxy in front of it for TLS"});
   CHECK(faults(R"(["certfile", 5, "None", ""], ["cert_reqs", 6, "int", "0"])").empty());
 }
 
@@ -138,10 +139,10 @@ TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {
   CHECK(read(R"(["post_fork", 1, "None", ""])").hooks.empty());
   CHECK(read(R"(["when_ready", 1, "callable", ""])").hooks.empty());
   CHECK(read(R"(["when_ready", 1, "callable", ""])").not_used == std::vector<std::string>{"when_ready"});
-  CHECK(faults(R"(["post_fork", 3, "int", "1"])") == std::vector<std::string>{"g.py:3: post_fork: is no function"});
+  CHECK(faults(R"(["post_fork", 3, "int", "1"])") == std::vector<std::string>{"g.py:3: post_fork: is not a function"});
 }
 
-TEST_CASE("gunicorn file: a helper that happens to have the name of a setting of ours alone is the file's own") {
+TEST_CASE("gunicorn file: a helper with the name of a setting that only narwhal has belongs to the file") {
   CHECK(good(R"(["queue_size", 1, "callable", ""])").queue_size == Config{}.queue_size);
   CHECK(good(R"(["queue_size", 1, "int", "7"])").queue_size == 7);
   CHECK(good(R"(["request_buffering", 1, "callable", ""])").request_buffering);
@@ -150,13 +151,13 @@ TEST_CASE("gunicorn file: a helper that happens to have the name of a setting of
         std::vector<std::string>{"g.py:1: keepalive: is a function or class, not a number"});
 }
 
-TEST_CASE("gunicorn file: Python's fault is one line with its place") {
+TEST_CASE("gunicorn file: an error in Python is one line with its place") {
   const GunicornFile file =
       read_gunicorn_answer(R"({"file": "/srv/g.py", "fault": [3, "NameError: name 'x' is not defined"]})", "g.py");
   CHECK(file.layer.faults == std::vector<std::string>{"g.py:3: NameError: name 'x' is not defined"});
 }
 
-TEST_CASE("gunicorn file: an answer that is none is a fault") {
+TEST_CASE("gunicorn file: an invalid answer is a fault") {
   for (const char* answer : {"{\"file\": ", "]", "\xff"}) {
     CAPTURE(answer);
     CHECK(read_gunicorn_answer(answer, "g.py").layer.faults.size() == 1);

@@ -101,7 +101,7 @@ mode_t mode_of(const std::string& path) {
   return entry.st_mode & 07777;
 }
 
-// The log, as text, while it lives.
+// The log as text, for the lifetime of this object.
 class Logged {
  public:
   Logged() { REQUIRE(log::open(folder_.path("log"), LogLevel::info)); }
@@ -122,7 +122,7 @@ class Logged {
 
 }  // namespace
 
-TEST_CASE("listeners: a TCP one accepts, does not block, closes on exec and is named as the log shows it") {
+TEST_CASE("listeners: a TCP listener accepts, does not block, closes on exec and has the name that the log shows") {
   const auto listeners = listen_at_start(with({tcp()}), once);
   REQUIRE(listeners);
   const Listener& listener = *listeners->at(0);
@@ -136,7 +136,7 @@ TEST_CASE("listeners: a TCP one accepts, does not block, closes on exec and is n
   CHECK(option_of(listener, SOL_SOCKET, SO_REUSEPORT) == 0);
 }
 
-TEST_CASE("listeners: reuse_port lets a second server have the port") {
+TEST_CASE("listeners: reuse_port lets a second server use the port") {
   Config config = with({tcp()});
   config.reuse_port = true;
   const auto first = listen_at_start(config, once);
@@ -145,7 +145,7 @@ TEST_CASE("listeners: reuse_port lets a second server have the port") {
   CHECK(listen_at_start(config, once));
 }
 
-TEST_CASE("listeners: [::] takes IPv4 clients too, unless a bind beside it wants them") {
+TEST_CASE("listeners: [::] takes IPv4 clients too, unless another bind uses the port for IPv4") {
   const auto alone = listen_at_start(with({tcp(0, "::")}), once);
   if (!alone) return;  // a machine without IPv6
   const std::uint16_t port = port_of(*alone->at(0));
@@ -162,7 +162,7 @@ TEST_CASE("listeners: [::] takes IPv4 clients too, unless a bind beside it wants
   CHECK(option_of(*both->at(0), IPPROTO_IPV6, IPV6_V6ONLY) == 1);
 }
 
-TEST_CASE("listeners: an address in use is tried again in Gunicorn's words, then given up") {
+TEST_CASE("listeners: an address in use is tried again with Gunicorn's messages, then given up") {
   const auto holder = listen_at_start(with({tcp()}), once);
   REQUIRE(holder);
   const std::uint16_t port = port_of(*holder->at(0));
@@ -185,7 +185,7 @@ TEST_CASE("listeners: the predecessor's port is taken over when it leaves within
   REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
   const Fd read_end(pipe_ends[0]);
   Fd write_end(pipe_ends[1]);
-  Child predecessor = or_throw(fork_child([&] {  // holds the port until the log shows the first refusal
+  Child predecessor = or_throw(fork_child([&] {  // keeps the port until the log shows the first refusal
     write_end = Fd();
     char byte;
     static_cast<void>(!::read(read_end.get(), &byte, 1));
@@ -200,7 +200,7 @@ TEST_CASE("listeners: the predecessor's port is taken over when it leaves within
   CHECK(logged.count("Connection in use") >= 1);
 }
 
-TEST_CASE("listeners: what no second try can mend is tried once") {
+TEST_CASE("listeners: an error that another try cannot fix is tried once") {
   const Logged logged;
   CHECK(fault_of(with({tcp(1, "192.0.2.1")})) == "Can't connect to ('192.0.2.1', 1)");
   CHECK(logged.count("Invalid address: ('192.0.2.1', 1)") == 1);
@@ -211,13 +211,13 @@ TEST_CASE("listeners: what no second try can mend is tried once") {
 
 TEST_CASE("listeners: the same bind twice is a mistake, two free ports are not") {
   const Folder folder;
-  CHECK(fault_of(with({tcp(8000), tcp(8000)})) == "bind 127.0.0.1:8000: given twice");
+  CHECK(fault_of(with({tcp(8000), tcp(8000)})) == "bind 127.0.0.1:8000: appears twice");
   const auto two = listen_at_start(with({tcp(), tcp()}), once);
   REQUIRE(two);
   CHECK(port_of(*two->at(0)) != port_of(*two->at(1)));
 }
 
-TEST_CASE("listeners: a reload keeps the sockets of unchanged binds and opens the new ones alone") {
+TEST_CASE("listeners: a reload keeps the sockets of unchanged binds and opens only the new ones") {
   const Folder folder;
   const std::string path = folder.path("a.sock");
   const auto first = listen_at_start(with({tcp(), unix_at(path), tcp()}), once);
@@ -250,19 +250,19 @@ TEST_CASE("listeners: a reload that fails changes nothing, and says which bind a
   CHECK(connects_to_port(port_of(*running->at(0))));
 }
 
-TEST_CASE("listeners: a bind that collides with one that goes is told so") {
+TEST_CASE("listeners: a bind that collides with one of the old generation is reported as such") {
   auto running = listen_at_start(with({tcp()}), once);
   REQUIRE(running);
   const std::uint16_t port = port_of(*running->at(0));
-  running->at(0)->bind.port = port;  // as if it had been asked for
+  running->at(0)->bind.port = port;  // as if it had been configured
   const auto next = listen_for_reload(with({tcp(port, "0.0.0.0")}), *running);
   REQUIRE_FALSE(next);
   CHECK(next.error() == "bind 0.0.0.0:" + std::to_string(port) +
                             ": Address already in use (this server's own http://127.0.0.1:" + std::to_string(port) +
-                            " holds the port; a restart can change that)");
+                            " uses the port: restart narwhal to change it)");
 }
 
-TEST_CASE("unix listener: the umask makes the mode, and is put back") {
+TEST_CASE("unix listener: the umask sets the mode, and is restored") {
   const Folder folder;
   Config config = with({unix_at(folder.path("a.sock"))});
   config.umask = 0117;
@@ -274,7 +274,7 @@ TEST_CASE("unix listener: the umask makes the mode, and is put back") {
   CHECK(listeners->at(0)->address == "unix:" + folder.path("a.sock"));
 }
 
-TEST_CASE("unix listener: its file goes with the last generation that names it") {
+TEST_CASE("unix listener: its file is removed with the last generation that uses it") {
   const Folder folder;
   const std::string path = folder.path("a.sock");
   auto first = listen_at_start(with({unix_at(path)}), once);
@@ -287,7 +287,7 @@ TEST_CASE("unix listener: its file goes with the last generation that names it")
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE("unix listener: a forked child leaves the file, and so does an owner whose name was taken over") {
+TEST_CASE("unix listener: a forked child does not remove the file, nor does an owner whose name was taken over") {
   const Folder folder;
   const std::string path = folder.path("a.sock");
   auto listeners = listen_at_start(with({unix_at(path)}), once);
@@ -337,7 +337,7 @@ TEST_CASE("unix listener: another kind of file is never removed") {
   CHECK(look_at(folder.path("d.sock")) == PathState::in_use);
 }
 
-TEST_CASE("unix listener: a path that is too long is an error in words") {
+TEST_CASE("unix listener: a path that is too long is an error with a message") {
   const Logged logged;
   const std::string path = "/tmp/" + std::string(120, 'x');
   CHECK(fault_of(with({unix_at(path)})) == "Can't connect to " + path);
@@ -345,7 +345,7 @@ TEST_CASE("unix listener: a path that is too long is an error in words") {
 }
 
 TEST_CASE("unix listener: the file belongs to the workers' user") {
-  if (::geteuid() != 0) return;  // only root gives files away
+  if (::geteuid() != 0) return;  // only root may change a file's owner
   const Folder folder;
   Config config = with({unix_at(folder.path("a.sock"))});
   config.user = "65534";
@@ -386,17 +386,17 @@ TEST_CASE("listeners: fd://N refuses what is not a listening socket, and leaves 
   CHECK(logged.count(": Bad file descriptor") == 1);
 }
 
-TEST_CASE("listeners: a reload does not take the server's own socket for an inherited one") {
+TEST_CASE("listeners: a reload does not treat the server's own socket as an inherited one") {
   const auto running = listen_at_start(with({tcp()}), once);
   REQUIRE(running);
   const int own = running->at(0)->fd.get();
   const auto next = listen_for_reload(with({inherited(own)}), *running);
   REQUIRE_FALSE(next);
-  CHECK(next.error() == "bind fd://" + std::to_string(own) + ": the descriptor is this server's own");
+  CHECK(next.error() == "bind fd://" + std::to_string(own) + ": this descriptor belongs to the server itself");
   CHECK(connects_to_port(port_of(*running->at(0))));
 }
 
-TEST_CASE("socket activation: systemd's sockets take the place of bind, over reloads too") {
+TEST_CASE("socket activation: systemd's sockets replace bind, also after reloads") {
   const Folder folder;
   const int code = exit_code_of([&folder] {
     const Fd tcp_socket = [] {
@@ -419,12 +419,12 @@ TEST_CASE("socket activation: systemd's sockets take the place of bind, over rel
     if (!next || *next != *listeners) return 8;
     listeners->clear();
     next->clear();
-    return std::filesystem::exists(folder.path("s.sock")) ? 0 : 9;  // systemd's to remove
+    return std::filesystem::exists(folder.path("s.sock")) ? 0 : 9;  // systemd removes it
   });
   CHECK(code == 0);
 }
 
-TEST_CASE("socket activation: what is meant for another process, or is no number, is not taken") {
+TEST_CASE("socket activation: sockets for another process, and invalid numbers, are not used") {
   for (const auto& [pid, count] : {std::pair{std::string("1"), "1"},
                                    {std::to_string(::getpid()), "x"},
                                    {std::to_string(::getpid()), "-1"},

@@ -4,7 +4,7 @@
 using narwhal::toy::eventually;
 using narwhal::toy::Supervised;
 
-TEST_CASE("master: it says what it does in Gunicorn's words, serves, and stops on TERM") {
+TEST_CASE("master: it logs what it does in Gunicorn's words, serves, and stops on TERM") {
   Supervised server("workers 2\nanswer hello");
   server.wait_for("Generation 1 is ready (2 workers");
   CHECK(server.get() == "hello");
@@ -45,7 +45,7 @@ TEST_CASE("master: at the first boot, a worker that does not boot ends the serve
       {"fail", "[ERROR] boot the toy: it does not feel like it"},
       {"crash", "was sent SIGSEGV, its last step: init of the toy"},
       {"exit", "exited with code 9, its last step: init of the toy"},
-      {"mute", "worker ended before its first word"},
+      {"mute", "worker ended before its first report"},
       {"fail-app", "[ERROR] boot the toy: no such app"}};
   for (const auto& [boot, reason] : cases) {
     CAPTURE(boot);
@@ -56,7 +56,7 @@ TEST_CASE("master: at the first boot, a worker that does not boot ends the serve
   }
 }
 
-TEST_CASE("master: what hangs at boot is killed after boot_timeout, with its last step in the log") {
+TEST_CASE("master: a process that hangs at boot is killed after boot_timeout, with its last step in the log") {
   Supervised loads("workers 1\nload hang\nboot_timeout 1");
   CHECK(loads.exit_code() == 4);
   CHECK(loads.logged("not loaded after 1 s (boot_timeout), its last step: load the toy") == 1);
@@ -93,7 +93,7 @@ TEST_CASE("master: a killed worker is replaced, and the log says what it was run
   CHECK(server.get() == "hello");
 }
 
-TEST_CASE("master: a worker that leaves by itself is replaced without a word") {
+TEST_CASE("master: a worker that exits by itself is replaced without a message") {
   Supervised server("workers 1\nanswer hello");
   server.wait_for("Generation 1 is ready");
   server.get("/exit");
@@ -102,12 +102,12 @@ TEST_CASE("master: a worker that leaves by itself is replaced without a word") {
   CHECK(server.logged("[ERROR]") == 0);
 }
 
-TEST_CASE("master: a killed template comes back, its workers never noticed") {
+TEST_CASE("master: a killed template is forked again, and its workers do not notice") {
   Supervised server("workers 2\nanswer hello");
   server.wait_for("Generation 1 is ready");
   const pid_t former = server.children().front();
   REQUIRE(::kill(former, SIGKILL) == 0);
-  server.wait_for("Template of generation 1 is gone: template (pid:" + std::to_string(former) + ") was sent SIGKILL");
+  server.wait_for("Template of generation 1 ended: template (pid:" + std::to_string(former) + ") was sent SIGKILL");
   CHECK(server.get() == "hello");
   server.get("/exit");
   server.wait_for("Booting worker with pid: ", 3);
@@ -117,9 +117,9 @@ TEST_CASE("master: a killed template comes back, its workers never noticed") {
 
 TEST_CASE("master: workers that die again and again are started with back-off, not in a hot loop") {
   Supervised server("workers 2\nserve crash\nprobation 0");
-  server.wait_for("a worker died young (4 in a row)");
+  server.wait_for("a worker died early (4 in a row)");
   std::this_thread::sleep_for(std::chrono::seconds(2));
-  // 0.1 + 0.2 + 0.4 + ... seconds lie between them: a hot loop would have started hundreds.
+  // There are 0.1 + 0.2 + 0.4 + ... seconds between them: a hot loop would have started hundreds.
   CHECK(server.logged("Booting worker") < 14);
   server.send(SIGTERM);
   CHECK(server.exit_code() == 0);
@@ -140,7 +140,7 @@ TEST_CASE("master: TTIN and TTOU change the number of workers, never below one")
   CHECK(server.logged("[ERROR]") == 0);
 }
 
-TEST_CASE("master: a loop that stands still is aborted and replaced") {
+TEST_CASE("master: a worker whose loop hangs is aborted and replaced") {
   Supervised server("workers 1\nheartbeat_timeout 1\nanswer hello");
   server.wait_for("Generation 1 is ready");
   const pid_t victim = std::stoi(server.get("/pid"));
@@ -152,7 +152,7 @@ TEST_CASE("master: a loop that stands still is aborted and replaced") {
   CHECK(server.get() == "hello");
 }
 
-TEST_CASE("master: a stuck worker is relieved when its replacement serves, and killed when it does not leave") {
+TEST_CASE("master: a stuck worker is retired when its replacement serves, and killed when it does not leave") {
   Supervised server("workers 1\ndrain never\ngraceful_timeout 1\nanswer hello");
   server.wait_for("Generation 1 is ready");
   const std::string stuck = server.get("/pid");
@@ -177,7 +177,7 @@ TEST_CASE("master: TERM waits for graceful_timeout, a second signal does not") {
   CHECK(impatient.logged("Quick shutdown requested") == 1);
 }
 
-TEST_CASE("master: killed, it takes everything with it") {
+TEST_CASE("master: if it is killed, all its processes end") {
   Supervised server("workers 2\nanswer hello");
   server.wait_for("Generation 1 is ready");
   REQUIRE(eventually([&] { return server.children().size() == 3; }));
@@ -188,11 +188,11 @@ TEST_CASE("master: killed, it takes everything with it") {
   CHECK(eventually([&] { return !server.connect(); }, std::chrono::seconds(5)));
 }
 
-TEST_CASE("master: orphans of strangers are reaped and mistaken for nobody") {
+TEST_CASE("master: orphans of other processes are reaped and not mistaken for its own") {
   Supervised server("workers 1\nanswer hello");
   server.wait_for("Generation 1 is ready");
   server.get("/orphan");
-  server.wait_for("which is nobody's");
+  server.wait_for("which is neither a template nor a worker");
   CHECK(server.get() == "hello");
   CHECK(server.children().size() == 2);
   CHECK(server.logged("[ERROR]") == 0);

@@ -16,7 +16,7 @@ using namespace narwhal::server;
 
 namespace {
 
-// The service manager's end: a datagram socket under a path or, with "@" in front, an abstract name.
+// The service manager's end: a datagram socket with a path or, with "@" in front, an abstract name.
 class Manager {
  public:
   explicit Manager(const std::string& name) : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -39,7 +39,7 @@ class Manager {
 
 }  // namespace
 
-TEST_CASE("notify: each event is one datagram in systemd's words") {
+TEST_CASE("notify: each event is one datagram of systemd's protocol") {
   const Folder folder;
   const Manager manager(folder.path("notify"));
   const Notifier notifier(folder.path("notify"));
@@ -56,14 +56,14 @@ TEST_CASE("notify: each event is one datagram in systemd's words") {
   CHECK(manager.heard() == "nothing");
 }
 
-TEST_CASE("notify: an abstract socket is reached by its exact name") {
+TEST_CASE("notify: an abstract socket is addressed by its exact name") {
   const std::string name = "@narwhal-test-" + std::to_string(::getpid());
   const Manager manager(name);
   CHECK(Notifier(name).ready("x"));
   CHECK(manager.heard() == "READY=1\nSTATUS=x\n");
 }
 
-TEST_CASE("notify: a status cannot smuggle in another assignment") {
+TEST_CASE("notify: a status cannot add another assignment") {
   const Folder folder;
   const Manager manager(folder.path("notify"));
   CHECK(Notifier(folder.path("notify")).status("broken\nREADY=1"));
@@ -78,13 +78,13 @@ TEST_CASE("notify: without a service manager nothing happens and nothing fails")
   CHECK(notifier.stopping("x"));
 }
 
-TEST_CASE("notify: the environment names the socket once, for us alone") {
+TEST_CASE("notify: the environment names the socket once, only for the server") {
   ::setenv("NOTIFY_SOCKET", "/run/somewhere/notify", 1);
   CHECK(Notifier::from_environment().socket_name() == "/run/somewhere/notify");
   CHECK(::getenv("NOTIFY_SOCKET") == nullptr);
 }
 
-TEST_CASE("notify: a manager that is gone, deaf or misnamed is an error in words, at once") {
+TEST_CASE("notify: a manager that is gone, does not read or has a wrong name is an error with a message, at once") {
   const Folder folder;
   const std::string path = folder.path("notify");
   const auto gone = Notifier(path).ready("x");

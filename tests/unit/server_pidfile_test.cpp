@@ -22,7 +22,7 @@ namespace {
 
 std::string own_text() { return std::to_string(::getpid()) + "\n"; }
 
-// Lets as many pass as were let in, across processes.
+// A semaphore across processes.
 class Gate {
  public:
   Gate() {
@@ -50,7 +50,7 @@ std::size_t files_in(const Folder& folder) {
 
 }  // namespace
 
-TEST_CASE("pidfile: it holds the pid, for all to read, and goes with its owner") {
+TEST_CASE("pidfile: it contains the pid, readable by all, and is removed with its owner") {
   const Folder folder;
   const std::string path = folder.path("narwhal.pid");
   {
@@ -65,7 +65,7 @@ TEST_CASE("pidfile: it holds the pid, for all to read, and goes with its owner")
   CHECK(files_in(folder) == 0);
 }
 
-TEST_CASE("pidfile: a living owner is a conflict in Gunicorn's words, and keeps its file") {
+TEST_CASE("pidfile: a living owner is a conflict with Gunicorn's message, and keeps its file") {
   const Folder folder;
   const std::string path = folder.path("narwhal.pid");
   const auto first = Pidfile::create(path);
@@ -78,7 +78,7 @@ TEST_CASE("pidfile: a living owner is a conflict in Gunicorn's words, and keeps 
   CHECK(files_in(folder) == 1);
 }
 
-TEST_CASE("pidfile: a number that nobody locks never blocks a start, whoever has that pid now") {
+TEST_CASE("pidfile: a file that is not locked never blocks a start, whatever process has that pid now") {
   const Folder folder;
   for (const char* text : {"1\n", "999999\n", "", "garbage", "-5"}) {
     CAPTURE(text);
@@ -89,7 +89,7 @@ TEST_CASE("pidfile: a number that nobody locks never blocks a start, whoever has
   }
 }
 
-TEST_CASE("pidfile: what a killed owner left does not block the next start") {
+TEST_CASE("pidfile: the file of a killed owner does not block the next start") {
   const Folder folder;
   const std::string path = folder.path("narwhal.pid");
   CHECK(exit_code_of([&path] {
@@ -111,7 +111,7 @@ TEST_CASE("pidfile: a forked child removes nothing") {
   CHECK(read_all(path) == own_text());
 }
 
-TEST_CASE("pidfile: a file that took the name meanwhile is left alone") {
+TEST_CASE("pidfile: a file that took the name meanwhile is not removed") {
   const Folder folder;
   const std::string path = folder.path("narwhal.pid");
   {
@@ -135,7 +135,7 @@ TEST_CASE("pidfile: of many starts at once exactly one wins") {
     for (int i = 0; i < count; ++i) {
       starts.push_back(or_throw(fork_child([&] {
         start.pass();
-        auto* const pidfile = new Result<Pidfile>(Pidfile::create(path));  // the winner's lock stays
+        auto* const pidfile = new Result<Pidfile>(Pidfile::create(path));  // the winner keeps its lock
         tried.open(1);
         leave.pass();
         return *pidfile ? 1 : 0;
@@ -155,7 +155,7 @@ TEST_CASE("pidfile: of many starts at once exactly one wins") {
   }
 }
 
-TEST_CASE("pidfile: a folder that is not there is an error in words") {
+TEST_CASE("pidfile: a missing folder is an error with a message") {
   const Folder folder;
   const auto pidfile = Pidfile::create(folder.path("none/narwhal.pid"));
   REQUIRE_FALSE(pidfile);

@@ -1,4 +1,4 @@
-// Python applications: what their plugin is told, and what they are called.
+// Python applications: the options of their plugin, and their name.
 #include "server/config/python_app.hpp"
 
 #include <doctest/doctest.h>
@@ -8,7 +8,7 @@
 using namespace narwhal;
 using namespace narwhal::server;
 
-TEST_CASE("python app: its plugin is told the app, and what the settings say of Python") {
+TEST_CASE("python app: its plugin gets the app, and the settings for Python") {
   Config config;
   const Route bare{"", "web:app", {}, "/lib/wsgi.so"};
   CHECK(python_options(config, bare) == Options{{"app", "web:app"}});
@@ -20,7 +20,7 @@ TEST_CASE("python app: its plugin is told the app, and what the settings say of 
       Options{{"app", "web:app"}, {"venv", "/srv/venv"}, {"pythonpath", "/a,/b"}, {"hooks", "/srv/gunicorn.conf.py"}});
 }
 
-TEST_CASE("python app: that bodies are not buffered is told only where it is so, and a route may say otherwise") {
+TEST_CASE("python app: its plugin gets request_buffering only if it is off, and a route may override it") {
   Config config;
   config.request_buffering = false;
   CHECK(python_options(config, {"", "web:app", {}, "/lib/wsgi.so"}) ==
@@ -30,7 +30,7 @@ TEST_CASE("python app: that bodies are not buffered is told only where it is so,
         Options{{"app", "web:app"}, {"request_buffering", "true"}});
 }
 
-TEST_CASE("python app: the level of the log is told where it is another than usual") {
+TEST_CASE("python app: its plugin gets the log level only if it is not the default") {
   Config config;
   for (const auto& [level, name] : {std::pair{LogLevel::debug, "debug"},
                                     {LogLevel::warning, "warning"},
@@ -42,7 +42,7 @@ TEST_CASE("python app: the level of the log is told where it is another than usu
   }
 }
 
-TEST_CASE("python app: a route's own options win over the settings, and are all told") {
+TEST_CASE("python app: a route's own options win over the settings, and its plugin gets all of them") {
   Config config;
   config.venv = "/srv/venv";
   config.pythonpath = {"/a"};
@@ -51,7 +51,7 @@ TEST_CASE("python app: a route's own options win over the settings, and are all 
         Options{{"app", "web:app"}, {"pythonpath", "/a"}, {"venv", "/other"}, {"colour", "red"}});
 }
 
-TEST_CASE("python app: process titles have it as it is written, and a plugin without its folder and ending") {
+TEST_CASE("python app: process titles show it as it is written, and a plugin without its folder and suffix") {
   const auto title = [](const Route& route) {
     Config config;
     config.routes = {route};

@@ -1,4 +1,4 @@
-// A gunicorn.conf.py read by a real Python: what it computes arrives, and what goes wrong has its place and an end.
+// A gunicorn.conf.py read by a real Python: computed values arrive, errors have their place, and a hang ends.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -29,7 +29,7 @@ struct Start : StartFolder {
 
 }  // namespace
 
-TEST_CASE("python config: what the file computes counts, and the place it was computed at is known") {
+TEST_CASE("python config: computed values count, and the line that computed them is known") {
   Start start;
   start.environment.variables["HOW_MANY"] = "2";
   start.write("gunicorn.conf.py",
@@ -51,7 +51,7 @@ TEST_CASE("python config: what the file computes counts, and the place it was co
   CHECK(loaded.config.hooks_file.empty());
 }
 
-TEST_CASE("python config: a narwhal.yaml beside it goes before, the command line above both") {
+TEST_CASE("python config: a narwhal.yaml next to it takes precedence, and the command line over both") {
   Start start;
   start.write("gunicorn.conf.py", "workers = 3\nthreads = 4\n");
   CHECK(start.good({"-w", "2", "./a.so"}).config.workers == 2);
@@ -74,7 +74,7 @@ TEST_CASE("python config: it is named by its path, by file: and by python:") {
   CHECK(loaded.config.hooks_file == "python:settings.web");
 }
 
-TEST_CASE("python config: what is not used is named in one line") {
+TEST_CASE("python config: ignored settings are named in one line") {
   const Start start;
   start.write("gunicorn.conf.py",
               "import logging as unrelated\n"
@@ -84,14 +84,17 @@ TEST_CASE("python config: what is not used is named in one line") {
               "def when_ready(server): pass\n"
               "def post_fork(server, worker): pass\n");
   const LoadedConfig loaded = start.good({"web:app"});
-  CHECK(loaded.notice == "gunicorn.conf.py: not used here: worker_class, on_starting, when_ready");
+  CHECK(loaded.notice ==
+        "gunicorn.conf.py: ignored, because narwhal does not use them: worker_class, on_starting, when_ready");
   CHECK(loaded.config.hooks_file == start.path("gunicorn.conf.py"));
   const LoadedConfig native = start.good({"./a.so"});
-  CHECK(native.notice == "gunicorn.conf.py: not used here: worker_class, on_starting, when_ready, post_fork");
+  CHECK(
+      native.notice ==
+      "gunicorn.conf.py: ignored, because narwhal does not use them: worker_class, on_starting, when_ready, post_fork");
   CHECK(native.config.hooks_file.empty());
 }
 
-TEST_CASE("python config: each way to fail is one line with its place") {
+TEST_CASE("python config: each kind of failure is one line with its place") {
   const Start start;
   CHECK(start.refused("a = 1\nworkers = nope\n") == "bad.py:2: NameError: name 'nope' is not defined");
   CHECK(start.refused("a = 1\ndef f(:\n") == "bad.py:2: SyntaxError: invalid syntax");
@@ -104,12 +107,12 @@ TEST_CASE("python config: each way to fail is one line with its place") {
   CHECK(start.refused("proc_name = 'x' * 2000000\n") == "bad.py: its settings are larger than 1 MiB");
 }
 
-TEST_CASE("python config: a file that hangs is given up, with all its threads") {
+TEST_CASE("python config: a file that hangs is ended, with all its threads") {
   const Start start;
   start.write("bad.py", "import time\ntime.sleep(1000)\n");
   const LoadResult loaded = start.load({"-c", "bad.py", "--boot-timeout", "1", "./a.so"});
   REQUIRE_FALSE(loaded);
-  CHECK(loaded.error() == "bad.py: was not read within boot_timeout");
+  CHECK(loaded.error() == "bad.py: reading it took longer than boot_timeout");
   start.write("good.py",
               "import threading, time\n"
               "threading.Thread(target=time.sleep, args=(1000,)).start()\n"

@@ -19,7 +19,7 @@ struct Cell {
   Step expected;
 };
 
-// Every cell that changes something. All others leave a worker as it is.
+// Every cell that changes something. All others do not change the worker's state.
 constexpr Cell cells[] = {
     {Life::spawning, Event::hello, {Life::booting, Action::none}},
     {Life::spawning, Event::retire, {Life::quitting, Action::quit}},
@@ -72,7 +72,7 @@ TEST_CASE("slot policy: each cell of the table") {
   }
 }
 
-TEST_CASE("slot policy: from any life, a stop that is followed by lateness ends in a kill or is over already") {
+TEST_CASE("slot policy: from any state, a stop that exceeds its time ends in a kill or is finished already") {
   for (const Life life : all_lives) {
     CAPTURE(life_name(life));
     const Life stopped = step(life, Event::quit).next;
@@ -81,11 +81,11 @@ TEST_CASE("slot policy: from any life, a stop that is followed by lateness ends 
   }
 }
 
-TEST_CASE("slot policy: every life that waits for the worker's own doing has a time limit, but for serving") {
+TEST_CASE("slot policy: every state that waits for the worker has a time limit, except serving") {
   for (const Life life : {Life::spawning, Life::booting, Life::draining, Life::quitting, Life::aborting, Life::lost}) {
     CAPTURE(life_name(life));
     CHECK(limit_of(life) != Limit::none);
-    // One that hangs at boot may say where first.
+    // One that hangs at boot may first log where.
     const Step late = step(life, Event::late);
     CHECK((late.action == Action::kill || step(late.next, Event::late).action == Action::kill));
   }

@@ -86,7 +86,7 @@ TEST_CASE("staging: a plugin's digest is what sha256sum prints") {
   CHECK(stage_plugin(source, area)->digest == digest);
 }
 
-TEST_CASE("staging: what is written over the source afterwards does not reach the copy") {
+TEST_CASE("staging: writing over the source afterwards does not change the copy") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   const std::string source = sources.write("app.so", plugin("first"));
@@ -136,10 +136,10 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   CHECK(fault_of(sources.path() + "/.", area).find("not a regular file") != std::string::npos);
   REQUIRE(::mkfifo(sources.path("pipe.so").c_str(), 0600) == 0);
   CHECK(fault_of(sources.path("pipe.so"), area).ends_with("not a regular file"));
-  CHECK(entries_in(area.folder()) == 1);  // the marker alone
+  CHECK(entries_in(area.folder()) == 1);  // only the marker
 }
 
-TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, to the same places") {
+TEST_CASE("staging: libraries that are found by $ORIGIN are copied too, and those that they need, to the same places") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   ElfImage app;
@@ -147,7 +147,7 @@ TEST_CASE("staging: libraries that are found by $ORIGIN come along, theirs too, 
   app.runpath = "/nonexistent:$ORIGIN/../lib:${ORIGIN}";
   ElfImage shop;
   shop.defined = {"shop"};
-  shop.needed = {"libdeep.so", "libshop.so"};  // a circle is no trouble
+  shop.needed = {"libdeep.so", "libshop.so"};  // a cycle is allowed
   shop.runpath = "$ORIGIN/deep";
   const std::string source = sources.write("srv/app/app.so", app.build());
   sources.write("srv/lib/libshop.so", shop.build());
@@ -183,13 +183,13 @@ TEST_CASE("staging: folders that a path only passes through exist in the copy's 
   CHECK(read_all(fs::path(staged->copy).parent_path().string() + "/bin/../lib/libshop.so") == library());
 }
 
-TEST_CASE("staging: an RPATH serves the needs of the needed, a RUNPATH does not") {
+TEST_CASE("staging: an RPATH also applies to the needs of the needed libraries, a RUNPATH does not") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   ElfImage app, shop;
   app.needed = {"libshop.so"};
   shop.defined = {};
-  shop.needed = {"libdeep.so"};  // and no path of its own
+  shop.needed = {"libdeep.so"};  // without its own path
   sources.write("lib/libshop.so", shop.build());
   sources.write("lib/libdeep.so", library());
   const auto stages_deep = [&] {
@@ -204,7 +204,7 @@ TEST_CASE("staging: an RPATH serves the needs of the needed, a RUNPATH does not"
   CHECK_FALSE(stages_deep());
 }
 
-TEST_CASE("staging: $ORIGIN counts from the folder a plugin was found in, not from where a link points") {
+TEST_CASE("staging: $ORIGIN is the folder where a plugin was found, not where a link points") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   ElfImage app;
@@ -231,7 +231,7 @@ TEST_CASE("staging: a broken library is an error that names it") {
   CHECK(fault_of(source, area) == "stage " + source + ": " + sources.path("libshop.so") + ": not an ELF file");
 }
 
-TEST_CASE("staging: a plugin that brings more than it may is refused") {
+TEST_CASE("staging: a plugin with too many libraries is refused") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
   ElfImage app;
@@ -240,21 +240,22 @@ TEST_CASE("staging: a plugin that brings more than it may is refused") {
     app.needed.push_back("lib" + std::to_string(i) + ".so");
     sources.write(app.needed.back(), library());
   }
-  CHECK(fault_of(sources.write("app.so", app.build()), area).ends_with("too many libraries come along"));
+  CHECK(fault_of(sources.write("app.so", app.build()), area)
+            .ends_with("with its libraries the plugin has more than 256 files or 1073741824 bytes"));
 }
 
-TEST_CASE("staging: a file that changes while it is read is an error, not a plugin") {
+TEST_CASE("staging: a file that changes while it is being read is an error, not a plugin") {
   const Folder sources;
   const std::string path = sources.write("app.so", std::string(64 << 20, 'x'));
   Child writer = or_throw(fork_child([&path] {
     while (true) std::ofstream(path, std::ios::app) << 'y' << std::flush;
     return 0;
   }));
-  // Each read takes milliseconds, each append microseconds: that 200 reads meet none is a bug.
+  // Each read takes milliseconds, each append microseconds: if 200 reads notice none, that is a bug.
   bool noticed = false;
   for (int i = 0; i < 200 && !noticed; ++i) {
     const auto bytes = read_steady_file(path);
-    noticed = !bytes && bytes.error() == "the file changed while it was read: is it still being copied?";
+    noticed = !bytes && bytes.error() == "the file changed while it was being read: is it still being copied?";
   }
   CHECK(noticed);
   CHECK(writer.send(SIGKILL));
@@ -262,7 +263,7 @@ TEST_CASE("staging: a file that changes while it is read is an error, not a plug
   writer.reaped();
 }
 
-TEST_CASE("stage area: it keeps what is in use and its end removes all") {
+TEST_CASE("stage area: it keeps the copies in use, and its destructor removes all") {
   const Folder sources, stage;
   std::string folder;
   {
@@ -283,7 +284,7 @@ TEST_CASE("stage area: it keeps what is in use and its end removes all") {
   CHECK(entries_in(stage.path()) == 0);
 }
 
-TEST_CASE("stage area: a forked child's copy of the owner removes nothing") {
+TEST_CASE("stage area: a forked child's copy of the object removes nothing") {
   const Folder stage;
   auto area = std::make_unique<StageArea>(area_in(stage));
   CHECK(exit_code_of([&area] {
@@ -293,7 +294,7 @@ TEST_CASE("stage area: a forked child's copy of the owner removes nothing") {
   CHECK(fs::exists(area->folder()));
 }
 
-TEST_CASE("stage area: what a killed master left is removed by the next one, what lives or is a stranger's stays") {
+TEST_CASE("stage area: the folder of a killed master is removed by the next one, folders in use or of others stay") {
   const Folder stage;
   CHECK(exit_code_of([&stage] {
           auto* const area = new StageArea(area_in(stage));
@@ -308,7 +309,7 @@ TEST_CASE("stage area: what a killed master left is removed by the next one, wha
   CHECK(entries_in(stage.path()) == 3);
 }
 
-TEST_CASE("stage area: a place that cannot be used gives way to the next, and none at all is an error in words") {
+TEST_CASE("stage area: a place that cannot be used is skipped, and no usable place is an error with a message") {
   const Folder stage;
   const std::string absent = stage.path("absent");
   const auto area = StageArea::create_in({absent, stage.path()});
@@ -316,7 +317,7 @@ TEST_CASE("stage area: a place that cannot be used gives way to the next, and no
   CHECK(area->folder().starts_with(stage.path()));
   const auto none = StageArea::create_in({absent, "/proc"});
   REQUIRE_FALSE(none);
-  CHECK(none.error().find("stage_dir: no folder for private copies of plugins: " + absent +
+  CHECK(none.error().find("stage_dir: no usable directory for private copies of plugins: " + absent +
                           ": No such file or directory; /proc") == 0);
 }
 

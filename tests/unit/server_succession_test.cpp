@@ -9,7 +9,7 @@ using narwhal::toy::Supervised;
 
 namespace {
 
-// Only generation `number` is left, with `workers` workers.
+// True if only generation `number` is left, with `workers` workers.
 bool settles(const Supervised& server, const std::string& number, std::size_t workers) {
   server.wait_for("Generation " + number + " is ready");
   return eventually([&] { return server.children().size() == workers + 1 && server.get("/generation") == number; });
@@ -27,7 +27,7 @@ std::string text_of(const Footprint& footprint) {
 
 Footprint footprint(const Supervised& server) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  const std::size_t mappings = 0;  // the sanitizer's own come and go
+  const std::size_t mappings = 0;  // the sanitizer's own mappings change
 #else
   const std::size_t mappings = server.count("maps");
 #endif
@@ -36,7 +36,7 @@ Footprint footprint(const Supervised& server) {
 
 }  // namespace
 
-TEST_CASE("succession: HUP brings new settings and new code, and the old generation leaves") {
+TEST_CASE("succession: HUP applies new settings and new code, and the old generation leaves") {
   Supervised server("workers 2\nanswer one");
   server.wait_for("Generation 1 is ready");
   CHECK(server.get() == "one");
@@ -53,7 +53,7 @@ TEST_CASE("succession: HUP brings new settings and new code, and the old generat
   CHECK(server.logged("[ERROR]") == 0);
 }
 
-TEST_CASE("succession: a worker that comes back runs the code of its generation, whatever lies on the disk") {
+TEST_CASE("succession: a replaced worker runs the code of its generation, whatever is on the disk") {
   Supervised server("workers 1");
   server.wait_for("Generation 1 is ready");
   server.write_app("second");
@@ -62,7 +62,7 @@ TEST_CASE("succession: a worker that comes back runs the code of its generation,
   CHECK(server.get("/code") == "first");
 }
 
-TEST_CASE("succession: whatever fails, the old generation serves on and one line says why") {
+TEST_CASE("succession: whatever fails, the old generation continues to serve, and one line says why") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"load fail", "'load': load the toy: wrong colour"},
       {"load crash", "was sent SIGSEGV"},
@@ -72,7 +72,7 @@ TEST_CASE("succession: whatever fails, the old generation serves on and one line
       {"boot crash", "was sent SIGSEGV"},
       {"boot exit", "exited with code 9, its last step: init of the toy"},
       {"boot hang", "'boot': not ready after 1 s (boot_timeout), its last step: init of the toy"},
-      {"boot mute", "'boot': worker ended before its first word"},
+      {"boot mute", "'boot': worker ended before its first report"},
       {"app /nowhere/app.so", "'stage': /nowhere/app.so: "},
       {"app /etc/passwd", "'stage': /etc/passwd: "},
       {"unix /proc/none.sock", "'bind': bind unix:/proc/none.sock"},
@@ -90,7 +90,7 @@ TEST_CASE("succession: whatever fails, the old generation serves on and one line
     server.send(SIGHUP);
     server.wait_for("Reload failed at step '", ++errors);
     CHECK(server.logged(reason) >= 1);
-    CHECK(server.logged("; generation 1 goes on serving") == errors);
+    CHECK(server.logged("; generation 1 continues to serve") == errors);
     CHECK(server.logged("[ERROR]") == errors);
     CHECK(server.get() == "one");
     CHECK(eventually([&] { return server.children() == children; }));
@@ -111,7 +111,7 @@ TEST_CASE("succession: no new worker accepts before the last one is ready") {
   for (int i = 0; i < 20; ++i) CHECK(server.get() == "one");
 }
 
-TEST_CASE("succession: 20 reloads leave the master as it was") {
+TEST_CASE("succession: 20 reloads leave nothing behind in the master") {
   Supervised server("workers 2\nanswer one\nprobation 0");
   server.wait_for("Generation 1 is ready");
   const auto reload = [&](int number) {
@@ -121,7 +121,7 @@ TEST_CASE("succession: 20 reloads leave the master as it was") {
     CHECK(server.get("/code") == "code " + std::to_string(number));
   };
   for (int number = 2; number <= 4; ++number) reload(number);
-  // The last worker's socket is closed a moment after its process is gone: five looks alike, and nothing is under way.
+  // The last worker's socket is closed a moment after its process is gone: wait for five equal readings.
   Footprint before = footprint(server);
   for (int alike = 0; alike < 5; std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
     const Footprint now = footprint(server);
@@ -137,7 +137,7 @@ TEST_CASE("succession: 20 reloads leave the master as it was") {
                       [](const auto& entry) { return entry.path().extension() == ".so"; }) == 1);
 }
 
-TEST_CASE("succession: reloads that come while one runs are one reload, of the last settings") {
+TEST_CASE("succession: reloads that arrive while one runs are one reload, with the last settings") {
   Supervised server("workers 1\nanswer one");
   server.wait_for("Generation 1 is ready");
   for (int i = 0; i < 20; ++i) {
@@ -169,13 +169,13 @@ TEST_CASE("succession: a generation that crash-loops on probation is rolled back
   server.write_app("second");
   server.configure("workers 2\nanswer two\nserve crash");
   server.send(SIGHUP);
-  server.wait_for(" workers died young): rolling back to generation 1");
+  server.wait_for(" workers died early): rolling back to generation 1");
   server.wait_for("Generation 3 is ready (2 workers, ");
-  CHECK(server.logged("a repetition of generation 1: retiring generation 2") == 1);
+  CHECK(server.logged("a copy of generation 1: retiring generation 2") == 1);
   CHECK(eventually([&] { return server.children().size() == 3; }));
   CHECK(server.get() == "one");
   CHECK(server.get("/code") == "first");
-  // No ping-pong: what was rolled back to has nothing to go back to.
+  // The restored generation has no predecessor, so there is no second rollback.
   for (int i = 0; i < 4; ++i) {
     server.get("/crash");
     server.wait_for("was running: GET /crash", static_cast<std::size_t>(i) + 1);
@@ -184,7 +184,7 @@ TEST_CASE("succession: a generation that crash-loops on probation is rolled back
   CHECK(server.logged("rolling back") == 1);
 }
 
-TEST_CASE("succession: workers that are killed soon after a reload are no crash loop") {
+TEST_CASE("succession: workers that are killed soon after a reload are not a crash loop") {
   Supervised server("workers 4\nanswer one");
   server.wait_for("Generation 1 is ready");
   server.configure("workers 4\nanswer two");
@@ -198,9 +198,9 @@ TEST_CASE("succession: workers that are killed soon after a reload are no crash 
   CHECK(server.logged("rolling back") == 0);
 }
 
-TEST_CASE("succession: a crash loop without a predecessor is met with back-off alone") {
+TEST_CASE("succession: a crash loop without a predecessor only causes back-off") {
   Supervised server("workers 2\nserve crash");
-  server.wait_for("a worker died young (4 in a row)");
+  server.wait_for("a worker died early (4 in a row)");
   CHECK(server.logged("rolling back") == 0);
 }
 
@@ -211,10 +211,10 @@ TEST_CASE("succession: HUP takes the configured number of workers again") {
   CHECK(eventually([&] { return server.children().size() == 3; }));
   server.send(SIGHUP);
   CHECK(settles(server, "2", 1));
-  CHECK(server.logged("Number of workers: 1 again, as configured") == 1);
+  CHECK(server.logged("Number of workers: back to 1, as configured") == 1);
 }
 
-TEST_CASE("succession: addresses come and go with a reload, a dropped Unix socket takes its file along") {
+TEST_CASE("succession: a reload adds and removes addresses, and removes the file of a dropped Unix socket") {
   Supervised server("workers 1\nanswer one");
   REQUIRE(settles(server, "1", 1));
   const std::size_t before = server.count("fd");
@@ -243,7 +243,7 @@ TEST_CASE("succession: an old generation that does not leave is killed after gra
   CHECK(settles(server, "2", 1));
 }
 
-TEST_CASE("succession: generations that drain are bounded; the reload beyond waits and then runs") {
+TEST_CASE("succession: the number of draining generations is limited; the next reload waits and then runs") {
   Supervised server("workers 1\ndrain never\ngraceful_timeout 3\nprobation 0");
   server.wait_for("Generation 1 is ready");
   for (std::size_t number = 2; number <= 9; ++number) {
@@ -251,11 +251,11 @@ TEST_CASE("succession: generations that drain are bounded; the reload beyond wai
     server.wait_for("Generation " + std::to_string(number) + " is ready");
   }
   server.send(SIGHUP);
-  server.wait_for("Reload waits: 8 generations are still draining");
+  server.wait_for("Reload is waiting: 8 generations are still draining");
   server.wait_for("Generation 10 is ready");
 }
 
-TEST_CASE("succession: the pid file is there while the master is, and follows the settings") {
+TEST_CASE("succession: the pid file exists as long as the master, and follows the settings") {
   Supervised server("workers 1");
   server.wait_for("Generation 1 is ready");
   const std::string pidfile = server.path("pid");

@@ -225,6 +225,6 @@ def test_a_new_release_under_the_symbolic_link_is_served_after_hup(serve, tmp_pa
 
 def test_gunicorns_variable_is_reported_as_not_read(serve):
     server = serve("habits:app", "--chdir", APPS, env={"GUNICORN_CMD_ARGS": "-w 3"})
-    assert server.log().count("[WARNING] GUNICORN_CMD_ARGS is not read: its name here is NARWHAL_CMD_ARGS") == 1
+    assert server.log().count("[WARNING] GUNICORN_CMD_ARGS is ignored: use NARWHAL_CMD_ARGS instead") == 1
     server.reload()
     assert server.log().count("GUNICORN_CMD_ARGS") == 1

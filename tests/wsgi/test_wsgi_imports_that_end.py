@@ -52,7 +52,7 @@ def test_at_a_reload_the_old_ones_go_on(serve, tmp_path, end, preload):
     server.send(signal.SIGHUP)
     eventually("the failure", lambda: "Reload failed at step" in server.log())
     line, = [line for line in server.log().splitlines() if "Reload failed" in line]
-    assert "ends_app:app" in line and line.endswith("generation 1 goes on serving")
+    assert "ends_app:app" in line and line.endswith("generation 1 continues to serve")
     assert server.get("/").body == b"served"
     site(tmp_path, "")
     server.reload()
