@@ -6,7 +6,7 @@ namespace narwhal::server {
 namespace {
 
 // The server continues to serve whether or not the service manager receives this.
-void tolerate(const Result<Done>& sent) {
+void log_failure(const Result<Done>& sent) {
   if (!sent) log::debug("{}", sent.error());
 }
 
@@ -14,29 +14,29 @@ void tolerate(const Result<Done>& sent) {
 
 void Announcer::ready(const Succession& succession) {
   failure_.clear();
-  said_ = status_text(succession);
-  tolerate(notifier_.ready(said_));
+  last_status_ = status_text(succession);
+  log_failure(notifier_.ready(last_status_));
 }
 
-void Announcer::reloading(Instant now) { tolerate(notifier_.reloading(now, said_ = "Reloading")); }
+void Announcer::reloading(Instant now) { log_failure(notifier_.reloading(now, last_status_ = "Reloading")); }
 
 void Announcer::reload_failed(const std::string& why, const Succession& succession) {
   failure_ = why;
-  said_ = status_text(succession);
-  tolerate(notifier_.ready(said_));
+  last_status_ = status_text(succession);
+  log_failure(notifier_.ready(last_status_));
 }
 
 void Announcer::stopping() {
   stopping_ = true;
-  tolerate(notifier_.stopping("Stopping"));
+  log_failure(notifier_.stopping("Stopping"));
 }
 
-void Announcer::look_at(const Succession& succession) {
+void Announcer::update(const Succession& succession) {
   if (stopping_ || succession.in_transaction() || succession.serving() == nullptr) return;
   std::string text = status_text(succession);
-  if (text == said_) return;
-  said_ = std::move(text);
-  tolerate(notifier_.status(said_));
+  if (text == last_status_) return;
+  last_status_ = std::move(text);
+  log_failure(notifier_.status(last_status_));
 }
 
 std::string Announcer::status_text(const Succession& succession) const {

@@ -19,14 +19,14 @@ class Announcer {
   void reload_failed(const std::string& why, const Succession& succession);
   void stopping();
   // Called in each turn of the loop: sends the status if it has changed.
-  void look_at(const Succession& succession);
+  void update(const Succession& succession);
 
  private:
   std::string status_text(const Succession& succession) const;
 
   Notifier notifier_;
   std::string failure_;  // of the last reload; part of the status until a reload succeeds
-  std::string said_;
+  std::string last_status_;
   bool stopping_ = false;
 };
 

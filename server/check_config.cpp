@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds look_every{20};
 constexpr char passed = '+', failed = '-';  // the child's verdict; the reason follows `failed`
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
-  auto checked = enter_surroundings(plan, EndsWithMaster::yes);
+  auto checked = enter_child_environment(plan, EndsWithMaster::yes);
   if (checked) checked = check_plugins(*plan.generation);
   const std::string verdict = checked ? std::string(1, passed) : failed + checked.error().substr(0, reason_bytes_max);
   return write_all(answer, verdict) ? 0 : 2;
@@ -70,7 +70,7 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   auto area = StageArea::create(config.stage_dir);
   if (!area) return Error{area.error()};
   Prepared prepared = prepare_check(config, *area);
-  if (const auto* refusal = std::get_if<Refusal>(&prepared)) return Error{refusal->reason};
+  if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return Error{failed_step->reason};
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
   const Fd answer(ends[0]);

@@ -24,7 +24,7 @@ Result<Done> enter_directory(const Config& config) {
 
 }  // namespace
 
-Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end) {
+Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   const Config& config = plan.config();
   disregard_group_signals();
   disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it

@@ -11,6 +11,6 @@ enum class EndsWithMaster { no, yes };
 
 // Called once in a new child: ignores what a terminal sends to the whole group, then sets directory, environment, user
 // and group. The error names the step that failed.
-Result<Done> enter_surroundings(const Plan& plan, EndsWithMaster end);
+Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end);
 
 }  // namespace narwhal::server

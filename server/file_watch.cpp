@@ -26,7 +26,7 @@ void FileWatch::begin(ReloadEngine engine, Instant now) {
   on_ = true;
   engine_ = engine;
   open_inotify();
-  sign(now);  // changes until now were not watched
+  note_event(now);  // changes until now were not watched
 }
 
 void FileWatch::end() { *this = FileWatch(); }
@@ -42,14 +42,14 @@ void FileWatch::add(const std::string& path, std::uint64_t number, Instant now) 
   if (!on_) return;
   const std::size_t files_before = files_.size();
   enter(path, number);
-  if (files_.size() > files_before) sign(now);  // a change between its stamp and its watch would go unnoticed
+  if (files_.size() > files_before) note_event(now);  // a change between its stamp and its watch would go unnoticed
 }
 
 void FileWatch::add_pattern(const std::string& pattern, std::uint64_t number, Instant now) {
   if (!on_) return;
   patterns_[pattern] = number;
   expand(pattern, number, nullptr);
-  sign(now);
+  note_event(now);
 }
 
 void FileWatch::enter(const std::string& path, std::uint64_t number) {
@@ -86,7 +86,7 @@ void FileWatch::open_inotify() {
   names_.clear();
   open_folders_.clear();
   watches_.clear();
-  lost_.clear();
+  missing_folders_.clear();
   inotify_ = Fd();
   if (engine_ == ReloadEngine::poll) return;
   inotify_ = Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -117,25 +117,25 @@ void FileWatch::watch_folder(const std::string& folder) {
       ::inotify_add_watch(inotify_.get(), folder.c_str(), signs | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
   if (watch >= 0) {
     watches_.emplace(folder, watch);
-    lost_.erase(folder);
+    missing_folders_.erase(folder);
   } else if (errno == ENOSPC || errno == ENOMEM) {
     give_up_inotify(errno_error("watch " + folder).message + " (fs.inotify.max_user_watches)");
   } else {
-    lost_.insert(folder);
+    missing_folders_.insert(folder);
   }
 }
 
-void FileWatch::lose_folder(int watch) {
+void FileWatch::folder_is_gone(int watch) {
   for (auto entry = watches_.begin(); entry != watches_.end();) {
     const bool is_lost = entry->second == watch;
-    if (is_lost) lost_.insert(entry->first);
+    if (is_lost) missing_folders_.insert(entry->first);
     entry = is_lost ? watches_.erase(entry) : std::next(entry);
   }
 }
 
 Instant FileWatch::next_deadline() const { return on_ ? due_ : never; }
 
-void FileWatch::hear(Instant now) {
+void FileWatch::read_events(Instant now) {
   alignas(inotify_event) char bytes[16 * 1024];
   while (inotify_) {
     const ssize_t size = ::read(inotify_.get(), bytes, sizeof bytes);
@@ -150,16 +150,16 @@ void FileWatch::hear(Instant now) {
 }
 
 void FileWatch::read_event(const inotify_event& event, const char* name, Instant now) {
-  if ((event.mask & IN_Q_OVERFLOW) != 0) return sign(now);
+  if ((event.mask & IN_Q_OVERFLOW) != 0) return note_event(now);
   const auto known =
       std::find_if(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch.second == event.wd; });
   if (known == watches_.end()) return;
   if ((event.mask & ends) != 0) {
-    lose_folder(event.wd);
+    folder_is_gone(event.wd);
     ::inotify_rm_watch(inotify_.get(), event.wd);  // a folder that was moved would still be watched
-    return sign(now);
+    return note_event(now);
   }
-  if (may_have_changed(event, known->first, name)) sign(now);
+  if (may_have_changed(event, known->first, name)) note_event(now);
 }
 
 bool FileWatch::may_have_changed(const inotify_event& event, const std::string& folder, const std::string& name) const {
@@ -171,7 +171,7 @@ bool FileWatch::may_have_changed(const inotify_event& event, const std::string& 
   return is_there && (!S_ISREG(entry.st_mode) || entry.st_nlink > 1);
 }
 
-void FileWatch::sign(Instant now) {
+void FileWatch::note_event(Instant now) {
   if (burst_began_ == unset) burst_began_ = now;
   due_ = std::min(now + quiet_for, burst_began_ + burst_max);
 }
@@ -180,7 +180,7 @@ std::vector<std::string> FileWatch::changed(Instant now) {
   std::vector<std::string> paths;
   if (!on_ || now < due_) return paths;
   burst_began_ = unset;
-  for (const std::string& folder : std::exchange(lost_, {})) watch_folder(folder);
+  for (const std::string& folder : std::exchange(missing_folders_, {})) watch_folder(folder);
   for (auto& [path, file] : files_) {
     const Stamp stamp = stamp_of(path);
     if (stamp == Stamp{} || stamp == file.stamp) continue;
@@ -188,7 +188,7 @@ std::vector<std::string> FileWatch::changed(Instant now) {
     paths.push_back(path);
   }
   for (const auto& [pattern, number] : patterns_) expand(pattern, number, &paths);
-  due_ = !inotify_ || !lost_.empty() ? now + poll_every : never;
+  due_ = !inotify_ || !missing_folders_.empty() ? now + poll_every : never;
   return paths;
 }
 

@@ -42,7 +42,7 @@ class FileWatch {
   // For the turn of the master's loop: what poll() must watch (-1: nothing) and until when, then what has changed.
   int descriptor() const { return inotify_.get(); }
   Instant next_deadline() const;
-  void hear(Instant now);
+  void read_events(Instant now);
   std::vector<std::string> changed(Instant now);
 
  private:
@@ -61,9 +61,9 @@ class FileWatch {
   void give_up_inotify(const std::string& reason);
   void watch_around(const std::string& path);
   void watch_folder(const std::string& folder);
-  void lose_folder(int watch);
+  void folder_is_gone(int watch);
   void read_event(const inotify_event& event, const char* name, Instant now);
-  void sign(Instant now);
+  void note_event(Instant now);
   bool may_have_changed(const inotify_event& event, const std::string& folder, const std::string& name) const;
   void enter(const std::string& path, std::uint64_t number);
   void expand(const std::string& pattern, std::uint64_t number, std::vector<std::string>* added);
@@ -76,7 +76,7 @@ class FileWatch {
   std::set<std::string> names_;                    // of the files, and of the targets of links
   std::set<std::string> open_folders_;             // folders of patterns: every name in them counts
   std::map<std::string, int> watches_;             // inotify's number by folder
-  std::set<std::string> lost_;                     // folders that do not exist now
+  std::set<std::string> missing_folders_;          // folders that do not exist now
   Instant burst_began_ = unset;                    // unset: no event yet
   Instant due_ = never;
 };

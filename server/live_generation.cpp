@@ -20,7 +20,7 @@ constexpr std::ptrdiff_t spawning_max = 8;
 constexpr std::chrono::milliseconds spawn_retry{10};
 constexpr std::chrono::seconds heartbeat_check{1};
 
-std::uint32_t dice() {
+std::uint32_t random_number() {
   static std::minstd_rand generator(static_cast<std::uint32_t>(narwhal::now().time_since_epoch().count()));
   return static_cast<std::uint32_t>(generator());
 }
@@ -54,18 +54,18 @@ Instant LiveGeneration::next_deadline(Instant now) const {
   return watch_heartbeats && phase_ != Phase::booting ? std::min(next, Instant(now + heartbeat_check)) : next;
 }
 
-void LiveGeneration::hear(std::span<const int> readable, Instant now) {
+void LiveGeneration::read_reports(std::span<const int> readable, Instant now) {
   const auto has_records = [&](int socket) {
     return socket >= 0 && std::binary_search(readable.begin(), readable.end(), socket);
   };
-  if (has_records(template_.socket())) hear_template(now);
+  if (has_records(template_.socket())) read_template_reports(now);
   for (WorkerProcess& worker : workers_) {
-    if (has_records(worker.socket())) worker.hear(now);
+    if (has_records(worker.socket())) worker.read_reports(now);
   }
 }
 
-void LiveGeneration::hear_template(Instant now) {
-  for (const auto& [slot, reason] : template_.hear(now)) {
+void LiveGeneration::read_template_reports(Instant now) {
+  for (const auto& [slot, reason] : template_.read_reports(now)) {
     for (WorkerProcess& worker : workers_) {
       if (worker.slot() == slot) worker.never_forked(reason, now);
     }
@@ -74,13 +74,13 @@ void LiveGeneration::hear_template(Instant now) {
 
 bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
   if (pid == template_.pid()) {
-    hear_template(now);
+    read_template_reports(now);
     template_.reaped(status, now);
     template_ended(now);
     return true;
   }
   for (WorkerProcess& worker : workers_) {
-    if (worker.pid() == 0) worker.hear(now);  // its hello may be the one that makes the pid known
+    if (worker.pid() == 0) worker.read_reports(now);  // its hello may be the one that makes the pid known
     if (worker.pid() != pid || worker.gone()) continue;
     worker.reaped(status, now);
     return true;
@@ -93,7 +93,7 @@ void LiveGeneration::template_ended(Instant now) {
   if (phase_ == Phase::booting) return fail_boot("load", template_.reason(), template_.boot_exit_code());
   const bool young = now - template_.started() < Backoff::long_life;
   if (!young) template_backoff_.recovered();
-  const auto delay = young ? template_backoff_.failed(dice()) : std::chrono::nanoseconds::zero();
+  const auto delay = young ? template_backoff_.failed(random_number()) : std::chrono::nanoseconds::zero();
   template_due_ = now + delay;
   log::error("Template of generation {} ended: {}. Its workers continue to serve; it is forked again in {:.1f} s",
              number(), template_.reason(), seconds_of(delay));
@@ -102,26 +102,26 @@ void LiveGeneration::template_ended(Instant now) {
 void LiveGeneration::restart_template(Instant now) {
   template_due_ = never;
   if (const auto started = template_.start(now); !started) {
-    template_due_ = now + template_backoff_.failed(dice());
+    template_due_ = now + template_backoff_.failed(random_number());
     log::error("Template of generation {}: {}", number(), started.error());
   }
 }
 
 void LiveGeneration::settle(Instant now) {
-  pass_on_watched(now);
+  add_watched_files(now);
   check_time(now);
   for (WorkerProcess& worker : workers_) {
-    if (phase_ == Phase::serving && worker.life() == Life::ready) worker.happen(Event::admit, now);
-    if (worker.gone()) bury(worker, now);
+    if (phase_ == Phase::serving && worker.life() == Life::ready) worker.apply(Event::admit, now);
+    if (worker.gone()) remove_ended(worker, now);
   }
   workers_.remove_if([](const WorkerProcess& worker) { return worker.gone(); });
   if (phase_ == Phase::leaving || failure_) return;
-  relieve_stuck(now);
+  replace_stuck(now);
   adjust_places(now);
   fill_vacancies(now);
 }
 
-void LiveGeneration::pass_on_watched(Instant now) {
+void LiveGeneration::add_watched_files(Instant now) {
   const auto add = [&](const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
       if (path.starts_with('/') && plan_.config().reload) site_.file_watch.add(path, number(), now);
@@ -144,8 +144,8 @@ void LiveGeneration::check_time(Instant now) {
   }
 }
 
-void LiveGeneration::bury(WorkerProcess& worker, Instant now) {
-  announce_death(worker, now);
+void LiveGeneration::remove_ended(WorkerProcess& worker, Instant now) {
+  log_death(worker, now);
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
   if (!worker.holds_place()) return;
@@ -154,7 +154,7 @@ void LiveGeneration::bury(WorkerProcess& worker, Instant now) {
   replace(worker, status && death_notice(worker.pid(), *status, Killer::unknown).crash, now);
 }
 
-void LiveGeneration::announce_death(const WorkerProcess& worker, Instant now) const {
+void LiveGeneration::log_death(const WorkerProcess& worker, Instant now) const {
   // For a generation that never served, the transaction writes the one line that says why.
   const bool quiet = phase_ == Phase::booting || discarded_;
   const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
@@ -179,7 +179,7 @@ void LiveGeneration::replace(const WorkerProcess& dead, bool crash, Instant now)
     return;
   }
   if (recovered_since_last_failure(now)) worker_backoff_.recovered();
-  const auto delay = worker_backoff_.failed(dice());
+  const auto delay = worker_backoff_.failed(random_number());
   last_failure_ = now;
   if (crash) ++young_crashes_;
   if (crash && dead.spawned() > admitted_) ++repeated_crashes_;
@@ -195,12 +195,12 @@ bool LiveGeneration::recovered_since_last_failure(Instant now) const {
 }
 
 // A stuck worker serves until another worker serves in its place.
-void LiveGeneration::relieve_stuck(Instant now) {
+void LiveGeneration::replace_stuck(Instant now) {
   const auto serving = static_cast<std::size_t>(std::count_if(
       workers_.begin(), workers_.end(), [](const WorkerProcess& worker) { return worker.life() == Life::serving; }));
   if (serving < target_) return;
   for (WorkerProcess& worker : workers_) {
-    if (worker.life() == Life::stuck) worker.happen(Event::retire, now);
+    if (worker.life() == Life::stuck) worker.apply(Event::retire, now);
   }
 }
 
@@ -211,7 +211,7 @@ void LiveGeneration::adjust_places(Instant now) {
   if (phase_ != Phase::serving) return;
   for (WorkerProcess& worker : workers_) {  // the oldest leaves, as in Gunicorn
     if (places_held() <= target_) return;
-    if (worker.holds_place()) worker.happen(Event::retire, now);
+    if (worker.holds_place()) worker.apply(Event::retire, now);
   }
 }
 
@@ -250,7 +250,7 @@ Instant LiveGeneration::cannot_spawn(const std::string& reason, Instant now) {
     fail_boot("boot", "new worker: " + reason, exit_boot_failed);
     return now;
   }
-  const auto delay = worker_backoff_.failed(dice());
+  const auto delay = worker_backoff_.failed(random_number());
   log::error("Generation {}: new worker: {}; trying again in {:.1f} s", number(), reason, seconds_of(delay));
   return now + delay;
 }
@@ -264,7 +264,7 @@ bool LiveGeneration::ready() const {
 void LiveGeneration::admit(Instant now) {
   phase_ = Phase::serving;
   admitted_ = now;
-  tell_all(Event::admit, now);
+  apply_to_all(Event::admit, now);
 }
 
 void LiveGeneration::retire(Instant now, Successor successor) {
@@ -281,38 +281,38 @@ void LiveGeneration::retire(Instant now, Successor successor) {
 void LiveGeneration::quit(Instant now) {
   discarded_ = discarded_ || phase_ == Phase::booting;
   retire(now, Successor::present);
-  tell_all(Event::quit, now);
+  apply_to_all(Event::quit, now);
 }
 
 void LiveGeneration::kill(Instant now) {
   quit(now);
   template_.kill();
-  tell_all(Event::late, now);
+  apply_to_all(Event::late, now);
 }
 
 void LiveGeneration::reopen_logs() {
-  hand_log(Order::error_log, plan_.config().errorlog);
-  hand_log(Order::access_log, plan_.config().accesslog);
+  send_log(Order::error_log, plan_.config().errorlog);
+  send_log(Order::access_log, plan_.config().accesslog);
 }
 
-void LiveGeneration::hand_log(Order which, const std::string& target) {
+void LiveGeneration::send_log(Order which, const std::string& target) {
   if (target.empty() || target == "-") return;
   const auto file = log::open_file(target);
   if (!file)
     return log::error("{}; generation {} continues to use the previous file until the next USR1", file.error(),
                       number());
-  bool all = template_.hand_log(which, *file);
-  for (const WorkerProcess& worker : workers_) all = worker.hand_log(which, *file) && all;
+  bool all = template_.send_log(which, *file);
+  for (const WorkerProcess& worker : workers_) all = worker.send_log(which, *file) && all;
   if (!all)
     log::error("Not every process of generation {} has opened the new log {}: send USR1 again", number(), target);
 }
 
-void LiveGeneration::forgive_silence(Instant now) {
-  for (WorkerProcess& worker : workers_) worker.forgive_silence(now);
+void LiveGeneration::restart_heartbeat_clock(Instant now) {
+  for (WorkerProcess& worker : workers_) worker.restart_heartbeat_clock(now);
 }
 
-void LiveGeneration::tell_all(Event event, Instant now) {
-  for (WorkerProcess& worker : workers_) worker.happen(event, now);
+void LiveGeneration::apply_to_all(Event event, Instant now) {
+  for (WorkerProcess& worker : workers_) worker.apply(event, now);
 }
 
 void LiveGeneration::fail_boot(std::string step, std::string reason, int exit_code) {

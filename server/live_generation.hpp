@@ -43,7 +43,7 @@ class LiveGeneration {
   Instant next_deadline(Instant now) const;
 
   // The turn of the master's loop, in this order. `readable` is sorted.
-  void hear(std::span<const int> readable, Instant now);
+  void read_reports(std::span<const int> readable, Instant now);
   bool reaped(pid_t pid, int status, Instant now);  // false: not a process of this generation
   void settle(Instant now);                         // time limits, dead workers, admissions, new workers
 
@@ -59,7 +59,7 @@ class LiveGeneration {
   // Opens log files again, with the master's rights, and hands them to template and workers.
   void reopen_logs();
   void set_target(unsigned workers) { target_ = workers; }
-  void forgive_silence(Instant now);
+  void restart_heartbeat_clock(Instant now);
 
   const Plan& plan() const { return plan_; }
   std::uint64_t number() const { return plan_.number(); }
@@ -74,16 +74,16 @@ class LiveGeneration {
  private:
   using State = TemplateProcess::State;
 
-  void hear_template(Instant now);
+  void read_template_reports(Instant now);
   void template_ended(Instant now);
   void restart_template(Instant now);
-  void pass_on_watched(Instant now);
+  void add_watched_files(Instant now);
   void check_time(Instant now);
-  void bury(WorkerProcess& worker, Instant now);
-  void announce_death(const WorkerProcess& worker, Instant now) const;
+  void remove_ended(WorkerProcess& worker, Instant now);
+  void log_death(const WorkerProcess& worker, Instant now) const;
   void replace(const WorkerProcess& dead, bool crash, Instant now);
   bool recovered_since_last_failure(Instant now) const;
-  void relieve_stuck(Instant now);
+  void replace_stuck(Instant now);
   void adjust_places(Instant now);
   void fill_vacancies(Instant now);
   bool may_spawn() const;
@@ -91,8 +91,8 @@ class LiveGeneration {
   Instant spawn(Instant now);
   Instant cannot_spawn(const std::string& reason, Instant now);
   void fail_boot(std::string step, std::string reason, int exit_code);
-  void tell_all(Event event, Instant now);
-  void hand_log(Order which, const std::string& target);
+  void apply_to_all(Event event, Instant now);
+  void send_log(Order which, const std::string& target);
   std::size_t places_held() const;
 
   Plan plan_;

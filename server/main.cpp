@@ -41,7 +41,7 @@ int print(const std::string& text) {
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
-int complain(const server::LoadResult& refused) {
+int print_faults(const server::LoadResult& refused) {
   for (const std::string& fault : refused.faults) std::fprintf(stderr, "narwhal: %s\n", fault.c_str());
   return refused.exit_code;
 }
@@ -69,7 +69,7 @@ int main(int argc, char** argv) try {
   argv = narwhal::keep_title_space(argc, argv);
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
   const server::LoadResult loaded = server::load_config(argc, argv, environment);
-  if (!loaded) return complain(loaded);
+  if (!loaded) return print_faults(loaded);
   switch (loaded->mode) {
     case server::Mode::help: return print(loaded->text);
     case server::Mode::version: return print(loaded->text + worker::library_versions());

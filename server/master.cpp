@@ -62,7 +62,7 @@ Master::Master(Config config, Parts parts)
 int Master::supervise() {
   start();
   while (!succession_.gone()) turn();
-  return farewell();
+  return shut_down();
 }
 
 void Master::start() {
@@ -84,16 +84,16 @@ void Master::start() {
 void Master::turn() {
   wait();
   // Reports before deaths: a child's last report explains why it died.
-  for (LiveGeneration* generation : succession_.all()) generation->hear(readable_, now_);
+  for (LiveGeneration* generation : succession_.all()) generation->read_reports(readable_, now_);
   serve_signals();
-  look_at_files();
+  check_watched_files();
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
-  announcer_.look_at(succession_);
+  announcer_.update(succession_);
 }
 
-void Master::look_at_files() {
-  site_.file_watch.hear(now_);
+void Master::check_watched_files() {
+  site_.file_watch.read_events(now_);
   const std::vector<std::string> changed = site_.file_watch.changed(now_);
   if (changed.empty()) return;
   const std::string others = changed.size() == 1 ? "" : fmt::format(" and {} more", changed.size() - 1);
@@ -118,7 +118,7 @@ void Master::wait() {
   std::sort(readable_.begin(), readable_.end());
   if (now_ > std::max(before, deadline == never ? now_ : deadline) + overslept) {
     log::debug("The master did not run for a while: its workers get another heartbeat_timeout");
-    for (LiveGeneration* generation : succession_.all()) generation->forgive_silence(now_);
+    for (LiveGeneration* generation : succession_.all()) generation->restart_heartbeat_clock(now_);
   }
 }
 
@@ -175,7 +175,7 @@ void Master::reopen_logs() {
   for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
 }
 
-int Master::farewell() {
+int Master::shut_down() {
   // The end of the signal pipe restores the default actions: an INT after a TERM must not kill this exiting process.
   sigset_t all;
   ::sigfillset(&all);
@@ -206,7 +206,7 @@ void Master::took_over(const Config& config, const Config* former) {
     if (const auto moved = move_pidfile(config.pidfile); !moved) log::error("{}", moved.error());
   }
   if (addresses() != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(), ::getpid());
-  say_what_needs_restart(config);
+  log_settings_that_need_restart(config);
 }
 
 Result<Done> Master::move_pidfile(const std::string& path) {
@@ -221,7 +221,7 @@ Result<Done> Master::move_pidfile(const std::string& path) {
   return Done{};
 }
 
-void Master::say_what_needs_restart(const Config& config) const {
+void Master::log_settings_that_need_restart(const Config& config) const {
   const std::string keys = joined(needs_restart(start_config_, config), ", ");
   if (!keys.empty()) log::warning("Reload: restart narwhal to apply the new value of {}", keys);
 }

@@ -17,7 +17,7 @@
 
 namespace narwhal::server {
 
-class Master : private Succession::Witness {
+class Master : private Succession::Observer {
  public:
   // The parts that main connects.
   struct Parts {
@@ -37,7 +37,7 @@ class Master : private Succession::Witness {
 
   void start();
   void turn();
-  void look_at_files();
+  void check_watched_files();
   void wait();
   void serve_signals();
   void on_signal(int signo);
@@ -46,13 +46,13 @@ class Master : private Succession::Witness {
   void stop(Stop how);
   void reap();
   void reopen_logs();
-  int farewell();
+  int shut_down();
 
   void reloading(Instant now) override;
   void reload_failed(const std::string& why) override;
   void took_over(const Config& config, const Config* former) override;
 
-  void say_what_needs_restart(const Config& config) const;
+  void log_settings_that_need_restart(const Config& config) const;
   Result<Done> move_pidfile(const std::string& path);
   std::string addresses() const;
 

@@ -31,15 +31,15 @@ Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
 }
 
 Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners, StageArea& area) {
-  if (!listeners) return Refusal{"bind", listeners.error()};
+  if (!listeners) return FailedStep{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
-  if (!identity) return Refusal{"config", identity.error()};
+  if (!identity) return FailedStep{"config", identity.error()};
   auto generation = std::make_shared<Generation>();
   generation->number = number;
   generation->config = config;
   for (Route& route : generation->config.routes) {
     auto staged = stage_route(route, area);
-    if (!staged) return Refusal{"stage", without_prefix(staged.error(), "stage ")};
+    if (!staged) return FailedStep{"stage", without_prefix(staged.error(), "stage ")};
     generation->plugins.push_back(*std::move(staged));
     if (!route.plugin.empty()) route.options = python_options(config, route);
   }
@@ -60,7 +60,7 @@ Prepared prepare_next(const Config& config, std::uint64_t number, const Listener
 
 Prepared prepare_again(const Plan& earlier, std::uint64_t number, const ListenerList& running) {
   auto listeners = listen_for_reload(earlier.config(), running);
-  if (!listeners) return Refusal{"bind", listeners.error()};
+  if (!listeners) return FailedStep{"bind", listeners.error()};
   auto generation = std::make_shared<Generation>(*earlier.generation);
   generation->number = number;
   return Plan{std::move(generation), *std::move(listeners), earlier.identity};

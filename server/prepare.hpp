@@ -23,11 +23,11 @@ struct ReadConfig {
 };
 
 // Why a transaction was given up.
-struct Refusal {
+struct FailedStep {
   std::string step;    // "config", "bind", "stage", "load", "boot"
   std::string reason;  // one line
 };
-using Prepared = std::variant<Plan, Refusal>;
+using Prepared = std::variant<Plan, FailedStep>;
 
 // Without listeners: for --check-config.
 Prepared prepare_check(const Config& config, StageArea& area);

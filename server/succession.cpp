@@ -18,11 +18,11 @@ const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 void Succession::begin(const Config& config, Instant now) {
   Prepared prepared = prepare_first(config, site_.stage_area);
   last_number_ = 1;
-  const auto* refusal = std::get_if<Refusal>(&prepared);
-  if (refusal == nullptr) return begin_next(std::move(prepared), now);
-  if (refusal->step != "stage") throw StartupError(refusal->reason);
-  log::error("{}", refusal->reason);
-  first_boot_failure_ = LiveGeneration::BootFailure{refusal->step, refusal->reason, exit_app_failed};
+  const auto* failed_step = std::get_if<FailedStep>(&prepared);
+  if (failed_step == nullptr) return begin_next(std::move(prepared), now);
+  if (failed_step->step != "stage") throw StartupError(failed_step->reason);
+  log::error("{}", failed_step->reason);
+  first_boot_failure_ = LiveGeneration::BootFailure{failed_step->step, failed_step->reason, exit_app_failed};
 }
 
 void Succession::change_target(int by) {
@@ -34,7 +34,7 @@ void Succession::change_target(int by) {
 
 void Succession::settle(Instant now) {
   for (LiveGeneration* generation : all_) generation->settle(now);
-  if (reading_) hear_reading(now);
+  if (reading_) read_config_answer(now);
   if (next_ && next_->failure()) {
     next_failed(now);
   } else if (next_ && next_->ready()) {
@@ -57,7 +57,7 @@ bool Succession::may_begin_reload() {
 void Succession::begin_reload(Instant now) {
   reload_requested_ = logged_that_reload_waits_ = false;
   rolling_back_to_ = 0;
-  witness_.reloading(now);
+  observer_.reloading(now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
   if (!request) return begin_configured(read_config_.read(std::nullopt), now);
   auto reading = PythonConfigReading::start(*request);
@@ -65,8 +65,8 @@ void Succession::begin_reload(Instant now) {
   reading_.emplace(*std::move(reading));
 }
 
-void Succession::hear_reading(Instant now) {
-  if (!reading_->hear() && now < reading_->deadline()) return;
+void Succession::read_config_answer(Instant now) {
+  if (!reading_->read_answer() && now < reading_->deadline()) return;
   const Result<std::string> answer = reading_->finish(now);
   reading_.reset();
   begin_configured(read_config_.read(answer), now);
@@ -86,12 +86,12 @@ void Succession::begin_rollback(Instant now) {
              current_->young_crashes(), previous_->number());
   const Plan earlier = *std::exchange(previous_, std::nullopt);
   rolling_back_to_ = earlier.number();
-  witness_.reloading(now);
+  observer_.reloading(now);
   begin_next(prepare_again(earlier, ++last_number_, current_->plan().listeners), now);
 }
 
 void Succession::begin_next(Prepared prepared, Instant now) {
-  if (const auto* refusal = std::get_if<Refusal>(&prepared)) return give_up(*refusal);
+  if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return give_up(*failed_step);
   watch_sources(std::get<Plan>(prepared), now);
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
   list_all();
@@ -136,14 +136,14 @@ void Succession::next_failed(Instant now) {
   first_boot_failure_ = failure;
 }
 
-void Succession::give_up(const Refusal& refusal) {
+void Succession::give_up(const FailedStep& failed_step) {
   const std::string attempt = rolling_back_to_ == 0 ? "Reload" : "Rollback";
-  const std::string why = attempt + " failed at step '" + refusal.step + "': " + refusal.reason + "; generation " +
-                          std::to_string(current_->number()) + " continues to serve";
+  const std::string why = attempt + " failed at step '" + failed_step.step + "': " + failed_step.reason +
+                          "; generation " + std::to_string(current_->number()) + " continues to serve";
   rolling_back_to_ = 0;
   remove_unused_copies();
   log::error("{}", why);
-  witness_.reload_failed(why);
+  observer_.reload_failed(why);
 }
 
 void Succession::take_over(Instant now) {
@@ -156,11 +156,11 @@ void Succession::take_over(Instant now) {
   const Config config = current_->plan().config();
   if (former == nullptr) {
     log::info("{}", now_ready);
-    return witness_.took_over(config, nullptr);
+    return observer_.took_over(config, nullptr);
   }
   const std::string repeats = rolling_back_to_ == 0 ? "" : fmt::format(", a copy of generation {}", rolling_back_to_);
   log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
-  witness_.took_over(config, &former->plan().config());
+  observer_.took_over(config, &former->plan().config());
   previous_.reset();
   // A generation that a rollback restored is not on probation: the one it replaced must not return.
   if (rolling_back_to_ == 0 && config.probation.count() > 0) {

@@ -23,7 +23,7 @@ class Succession {
   static constexpr std::size_t draining_max = 8;  // with this many, the next reload waits for one of them
 
   // Receives the events of a reload; the master passes them on to the log's target, the process title and systemd.
-  class Witness {
+  class Observer {
    public:
     virtual void reloading(Instant now) = 0;
     virtual void reload_failed(const std::string& why) = 0;
@@ -31,12 +31,12 @@ class Succession {
     virtual void took_over(const Config& config, const Config* former) = 0;
 
    protected:
-    ~Witness() = default;
+    ~Observer() = default;
   };
 
-  // `site` and `witness` outlive it.
-  Succession(Site& site, ReadConfig read_config, Witness& witness)
-      : site_(site), read_config_(std::move(read_config)), witness_(witness) {}
+  // `site` and `observer` outlive it.
+  Succession(Site& site, ReadConfig read_config, Observer& observer)
+      : site_(site), read_config_(std::move(read_config)), observer_(observer) {}
 
   // The first generation. Throws StartupError when its settings cannot be served at all.
   void begin(const Config& config, Instant now);
@@ -64,14 +64,14 @@ class Succession {
 
  private:
   void begin_reload(Instant now);
-  void hear_reading(Instant now);
+  void read_config_answer(Instant now);
   void begin_configured(const Result<Config>& config, Instant now);
   void begin_rollback(Instant now);
   void begin_next(Prepared prepared, Instant now);
   void watch_sources(const Plan& plan, Instant now);
   void watch_only(const LiveGeneration& generation, Instant now);
   void next_failed(Instant now);
-  void give_up(const Refusal& refusal);
+  void give_up(const FailedStep& failed_step);
   void take_over(Instant now);
   void end_probation_if_due(Instant now);
   bool crash_loops(Instant now) const;
@@ -82,7 +82,7 @@ class Succession {
 
   Site& site_;
   ReadConfig read_config_;
-  Witness& witness_;
+  Observer& observer_;
   std::optional<PythonConfigReading> reading_;  // the first step of a reload, while it lasts
   std::unique_ptr<LiveGeneration> current_, next_;
   std::vector<std::unique_ptr<LiveGeneration>> leaving_;

@@ -70,10 +70,10 @@ Result<Fd> TemplateProcess::open_logs() const {
 
 Result<Done> TemplateProcess::enter_child() const {
   set_process_title("narwhal: template [" + app_title(plan_.config()) + "] gen " + std::to_string(plan_.number()));
-  return enter_surroundings(plan_, EndsWithMaster::yes);
+  return enter_child_environment(plan_, EndsWithMaster::yes);
 }
 
-std::vector<TemplateProcess::ForkFailure> TemplateProcess::hear(Instant now) {
+std::vector<TemplateProcess::ForkFailure> TemplateProcess::read_reports(Instant now) {
   std::vector<ForkFailure> failures;
   for (int i = 0; i < records_a_turn && socket_; ++i) {
     const Received received = receive_record(socket_.get());
@@ -116,7 +116,7 @@ bool TemplateProcess::spawn(std::uint32_t slot, int worker_end) {
   return bool(send_record(socket_.get(), make_record(Order::spawn, slot, plan_.number()), worker_end));
 }
 
-bool TemplateProcess::hand_log(Order which, const Fd& file) {
+bool TemplateProcess::send_log(Order which, const Fd& file) {
   if (!socket_ || state_ == State::leaving) return true;  // it forks no more
   return bool(send_record(socket_.get(), make_record(which, 0, plan_.number()), file.get()));
 }
@@ -146,7 +146,8 @@ void TemplateProcess::reaped(int status, Instant now) {
   end_ = "template (pid:" + std::to_string(pid()) + ") " + describe_exit(status);
   child_->reaped();
   child_.reset();
-  static_cast<void>(hear(now));  // its last reports; after the reset, because another process may have its pid now
+  static_cast<void>(
+      read_reports(now));  // its last reports; after the reset, because another process may have its pid now
   socket_ = Fd();
   state_ = State::absent;
   deadline_ = never;

@@ -34,11 +34,11 @@ class TemplateProcess {
 
   Result<Done> start(Instant now);
   // Reads its reports so far; returns the forks that failed.
-  std::vector<ForkFailure> hear(Instant now);
+  std::vector<ForkFailure> read_reports(Instant now);
   // False if its queue is full: try again a little later.
   bool spawn(std::uint32_t slot, int worker_end);
   // Workers that are forked from now on have this log. False as above.
-  bool hand_log(Order which, const Fd& file);
+  bool send_log(Order which, const Fd& file);
   void leave(Instant now);
   void kill();
   void check_time(Instant now);

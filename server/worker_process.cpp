@@ -21,28 +21,28 @@ WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& ge
   deadline_ = deadline_for(limit_of(life_), now);
 }
 
-void WorkerProcess::hear(Instant now) {
+void WorkerProcess::read_reports(Instant now) {
   for (int i = 0; i < records_a_turn && socket_; ++i) {
     const Received received = receive_record(socket_.get());
     switch (received.status) {
       case Received::Status::nothing_yet: return;
-      case Received::Status::record: take(received, now); break;
+      case Received::Status::record: handle_record(received, now); break;
       case Received::Status::gone:
         socket_ = Fd();
         // Before hello the pid is unknown: its zombie is reaped like any other orphan.
-        happen(pid_ == 0 ? Event::exited : Event::closed, now);
+        apply(pid_ == 0 ? Event::exited : Event::closed, now);
         return;
     }
   }
 }
 
-void WorkerProcess::take(const Received& received, Instant now) {
+void WorkerProcess::handle_record(const Received& received, Instant now) {
   switch (static_cast<Report>(received.record.kind)) {
     case Report::hello:
       if (pid_ != 0 || received.pid <= 0) return;
       pid_ = received.pid;
       log::info("Booting worker with pid: {}", pid_);
-      return happen(Event::hello, now);
+      return apply(Event::hello, now);
     case Report::step:
       if (is_booting(life_)) last_step_ = received.record.text;
       return;
@@ -52,14 +52,14 @@ void WorkerProcess::take(const Received& received, Instant now) {
       failure_code_ = received.record.code;
       return;
     case Report::watch: watched_.emplace_back(received.record.text); return;
-    case Report::ready: return happen(Event::ready, now);
-    case Report::stuck: return happen(Event::stuck, now);
+    case Report::ready: return apply(Event::ready, now);
+    case Report::stuck: return apply(Event::stuck, now);
     case Report::loaded:
     case Report::fork_failed: return;  // reports of the template only
   }
 }
 
-void WorkerProcess::happen(Event event, Instant now) {
+void WorkerProcess::apply(Event event, Instant now) {
   const Step next = step(life_, event);
   if (event == Event::late && is_booting(life_)) {
     late_ = "not ready after " + std::to_string(generation_.config.boot_timeout.count()) + " s (boot_timeout)";
@@ -75,7 +75,7 @@ void WorkerProcess::happen(Event event, Instant now) {
 
 void WorkerProcess::retire(Instant now, Successor successor) {
   successor_ = successor;
-  happen(Event::retire, now);
+  apply(Event::retire, now);
 }
 
 void WorkerProcess::enter(Life life, Instant now) {
@@ -108,7 +108,7 @@ void WorkerProcess::order(Order kind) {
   if (!sent) log::debug("Worker (pid:{}): {}", pid_, sent.error());
 }
 
-bool WorkerProcess::hand_log(Order which, const Fd& file) const {
+bool WorkerProcess::send_log(Order which, const Fd& file) const {
   return !socket_ || bool(send_record(socket_.get(), make_record(which, slot_, generation_.number), file.get()));
 }
 
@@ -119,23 +119,23 @@ void WorkerProcess::signal(int signo) {
 
 void WorkerProcess::reaped(int status, Instant now) {
   // Its last reports are still in the socket: why it failed, or even its hello.
-  hear(now);
+  read_reports(now);
   exit_status_ = status;
   socket_ = Fd();
-  happen(Event::exited, now);
+  apply(Event::exited, now);
 }
 
 void WorkerProcess::never_forked(const std::string& reason, Instant now) {
   if (pid_ != 0) return;
   failure_ = "fork: " + reason;
   socket_ = Fd();
-  happen(Event::exited, now);
+  apply(Event::exited, now);
 }
 
 void WorkerProcess::check_time(Instant now) {
   if (now >= deadline_) {
     deadline_ = never;
-    happen(Event::late, now);
+    apply(Event::late, now);
   }
 }
 
@@ -148,7 +148,7 @@ void WorkerProcess::check_heartbeat(Instant beat, Instant now) {
   }
   if (now < deadline_after(beat_seen_, generation_.config.heartbeat_timeout)) return;
   if (step(life_, Event::silent).action == Action::abort) log::critical("WORKER TIMEOUT (pid:{})", pid_);
-  happen(Event::silent, now);
+  apply(Event::silent, now);
 }
 
 std::string WorkerProcess::reason() const {

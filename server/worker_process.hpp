@@ -31,8 +31,8 @@ class WorkerProcess {
   WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now);
 
   // Reads its reports so far.
-  void hear(Instant now);
-  void happen(Event event, Instant now);
+  void read_reports(Instant now);
+  void apply(Event event, Instant now);
   void retire(Instant now, Successor successor);
   // waitpid() returned its pid.
   void reaped(int status, Instant now);
@@ -42,7 +42,7 @@ class WorkerProcess {
   void check_time(Instant now);
   void check_heartbeat(Instant beat, Instant now);
   // The master itself did not run for a while: silence until now proves nothing.
-  void forgive_silence(Instant now) { beat_seen_ = now; }
+  void restart_heartbeat_clock(Instant now) { beat_seen_ = now; }
 
   std::uint32_t slot() const { return slot_; }
   int socket() const { return socket_.get(); }
@@ -58,7 +58,7 @@ class WorkerProcess {
     return has_served() ? now - serving_since_ : std::chrono::nanoseconds::zero();
   }
   // `file` is its log from now on. False if its queue is full.
-  bool hand_log(Order which, const Fd& file) const;
+  bool send_log(Order which, const Fd& file) const;
   bool killed_by_master() const { return killed_by_master_; }
   std::optional<int> exit_status() const { return exit_status_; }
   // Files that its plugins have reported since the last call.
@@ -69,7 +69,7 @@ class WorkerProcess {
   int boot_exit_code() const;
 
  private:
-  void take(const Received& received, Instant now);
+  void handle_record(const Received& received, Instant now);
   void enter(Life life, Instant now);
   void carry_out(Action action);
   void order(Order kind);

@@ -107,7 +107,7 @@ Result<PythonConfigReading> PythonConfigReading::start(const PythonConfigRequest
 
 PythonConfigReading::~PythonConfigReading() { end(); }
 
-bool PythonConfigReading::hear() {
+bool PythonConfigReading::read_answer() {
   char bytes[16 * 1024];
   while (text_.size() <= answer_bytes_max) {
     const ssize_t size = ::read(answer_.get(), bytes, sizeof bytes);
@@ -155,7 +155,7 @@ Result<std::string> read_python_config(const PythonConfigRequest& request) {
     const auto left = now >= deadline ? 0ms : std::chrono::floor<std::chrono::milliseconds>(deadline - now) + 1ms;
     pollfd watched{reading->descriptor(), POLLIN, 0};
     if (left > 0ms) ::poll(&watched, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, 1min).count()));
-    if (reading->hear() || narwhal::now() >= deadline) return reading->finish(narwhal::now());
+    if (reading->read_answer() || narwhal::now() >= deadline) return reading->finish(narwhal::now());
   }
 }
 

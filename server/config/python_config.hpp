@@ -42,7 +42,7 @@ class PythonConfigReading {
 
   int descriptor() const { return answer_.get(); }  // readable when hear() has something to read
   // Reads what has arrived, without waiting; true once no more will come.
-  bool hear();
+  bool read_answer();
   Instant deadline() const { return deadline_; }
   // Ends the process if necessary. Returns the answer, as gunicorn_conf_reader.hpp describes it; the error names the
   // file.

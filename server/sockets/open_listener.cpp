@@ -85,7 +85,7 @@ std::shared_ptr<Listener> removing_file(Listener listener, SocketFile file) {
 
 Opened open_unix(const Bind& bind, const ListenOptions& options) {
   const std::string attempt = "bind " + bind_text(bind);
-  switch (look_at(bind.path)) {
+  switch (state_of_path(bind.path)) {
     case PathState::in_use: return refuse(attempt, EADDRINUSE);
     case PathState::not_a_socket:
       return {nullptr, 0, attempt + ": the file exists and is not a socket: remove it or use another path"};

@@ -33,7 +33,7 @@ class UmaskForNow {
 
 }  // namespace
 
-PathState look_at(const std::string& path) {
+PathState state_of_path(const std::string& path) {
   struct stat entry {};
   if (::lstat(path.c_str(), &entry) < 0) return PathState::free;
   if (!S_ISSOCK(entry.st_mode)) return PathState::not_a_socket;

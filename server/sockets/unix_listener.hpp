@@ -25,7 +25,7 @@ enum class PathState {
   in_use,  // a process listens, or may listen
   not_a_socket,
 };
-PathState look_at(const std::string& path);
+PathState state_of_path(const std::string& path);
 
 // Binds `socket` to `path`, which must be free, with the file mode that `umask` allows.
 Result<SocketFile> bind_unix(int socket, const std::string& path, int umask, const Identity& owner);

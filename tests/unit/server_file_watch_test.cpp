@@ -29,7 +29,7 @@ struct Watched {
 
   // What is reported if nothing more happens.
   Paths look() {
-    watch.hear(now);
+    watch.read_events(now);
     now += std::max(FileWatch::quiet_for, FileWatch::poll_every) + 1ns;
     return watch.changed(now);
   }
@@ -94,7 +94,7 @@ TEST_CASE("file watch: a burst is reported once, after a short quiet time, or af
   files.watch.add(b, 1, files.now);
   const auto save = [&](const std::string& path) {
     age(path);
-    files.watch.hear(files.now);
+    files.watch.read_events(files.now);
   };
   CHECK(files.look().empty());
   CHECK(files.watch.next_deadline() == never);
@@ -124,7 +124,7 @@ TEST_CASE("file watch: a change at the moment when the file is added is noticed 
   files.watch.add(app, 1, files.now);
   age(app);
   files.now += FileWatch::quiet_for;
-  CHECK(files.watch.changed(files.now) == Paths{app});  // hear() was not called
+  CHECK(files.watch.changed(files.now) == Paths{app});  // read_events() was not called
 }
 
 TEST_CASE("file watch: a file that is being written has not changed until it is closed") {
@@ -134,7 +134,7 @@ TEST_CASE("file watch: a file that is being written has not changed until it is 
   CHECK(files.look().empty());
   const Fd file(::open(folder.path("app.so").c_str(), O_WRONLY | O_CREAT, 0600));
   REQUIRE(::write(file.get(), "half", 4) == 4);
-  files.watch.hear(files.now);
+  files.watch.read_events(files.now);
   CHECK(files.watch.next_deadline() == never);
 }
 

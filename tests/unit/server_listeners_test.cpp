@@ -84,7 +84,7 @@ bool connects_to_port(std::uint16_t port) {
   return ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-bool connects_to_path(const std::string& path) { return look_at(path) == PathState::in_use; }
+bool connects_to_path(const std::string& path) { return state_of_path(path) == PathState::in_use; }
 
 Fd bound_unix(const std::string& path, int type = SOCK_STREAM) {
   Fd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
@@ -308,7 +308,7 @@ TEST_CASE("unix listener: a stale file is replaced, a living server's never") {
   const Folder folder;
   const std::string path = folder.path("a.sock");
   bound_unix(path);  // closed at once: the file stays, as after kill -9
-  CHECK(look_at(path) == PathState::stale);
+  CHECK(state_of_path(path) == PathState::stale);
   const auto listeners = listen_at_start(with({unix_at(path)}), once);
   REQUIRE(listeners);
   const Logged logged;
@@ -322,7 +322,7 @@ TEST_CASE("unix listener: a server with a full backlog is alive") {
   const std::string path = folder.path("a.sock");
   const Fd full = bound_unix(path);
   REQUIRE(::listen(full.get(), 0) == 0);
-  for (int i = 0; i < 3; ++i) CHECK(look_at(path) == PathState::in_use);
+  for (int i = 0; i < 3; ++i) CHECK(state_of_path(path) == PathState::in_use);
   CHECK(std::filesystem::exists(path));
 }
 
@@ -334,7 +334,7 @@ TEST_CASE("unix listener: another kind of file is never removed") {
   CHECK(logged.count(": the file exists and is not a socket") == 1);
   CHECK(read_all(folder.path("a.sock")) == "precious");
   const Fd datagram = bound_unix(folder.path("d.sock"), SOCK_DGRAM);
-  CHECK(look_at(folder.path("d.sock")) == PathState::in_use);
+  CHECK(state_of_path(folder.path("d.sock")) == PathState::in_use);
 }
 
 TEST_CASE("unix listener: a path that is too long is an error with a message") {
