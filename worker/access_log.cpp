@@ -177,7 +177,8 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
     case 'p': fmt::format_to(out, "<{}>", ::getpid()); return;
     case 'i': return add_escaped(head.field(piece.text));
     case 'o':
-      return add_escaped(answered.own ? response_field(exchange.response_head(), piece.text) : std::string_view());
+      return add_escaped(answered.own ? response_field(exchange.response.bytes().head(), piece.text)
+                                      : std::string_view());
     default: break;
   }
   // {name}e: a variable. It may have to be made, which needs the exchange's arena.

@@ -96,17 +96,17 @@ void Connection::pass_on(Exchange& exchange, Push push) {
   // Losing the connection ends the exchange too: behind each send it may be somebody else's.
   std::vector<Segment>& segments = loop_.segments();
   if (exchange.simple()) {
-    if (exchange.segments().empty()) {
-      if (exchange.out != nullptr && !append_out(exchange)) return;
+    if (exchange.response.bytes().segments().empty()) {
+      if (exchange.response.bytes().has_buffer() && !append_out(exchange)) return;
       return end_exchange(exchange);
     }
-    segments.swap(exchange.segments());
+    segments.swap(exchange.response.bytes().segments());
     exchange.ended = true;
-    if (exchange.out != nullptr && !append_out(exchange)) return discard_all(segments);
+    if (exchange.response.bytes().has_buffer() && !append_out(exchange)) return discard_all(segments);
   } else {
-    const Exchange::Taken taken = exchange.take_handover(segments);
+    const Handover::Taken taken = exchange.take_handover(segments);
     exchange.ended = taken.ended || exchange.ended;
-    answering_ = taken.begun;
+    answering_ = taken.has_head;
   }
   if (!segments.empty() && out_ != nullptr && push != Push::hold && !send_out(true)) return discard_all(segments);
   send_segments(segments, push);
@@ -137,7 +137,7 @@ void Connection::discard_all(std::vector<Segment>& segments) noexcept {
 // False: the connection was lost.
 bool Connection::append_out(Exchange& exchange) {
   const auto drop = [this](Buffer* buffer) { loop_.buffers().drop(buffer); };
-  std::unique_ptr<Buffer, decltype(drop)> answer(std::exchange(exchange.out, nullptr), drop);
+  std::unique_ptr<Buffer, decltype(drop)> answer(exchange.response.bytes().take_buffer(), drop);
   if (out_ != nullptr && out_->room() < answer->size() && !send_out(true)) return false;
   if (out_ == nullptr) {
     out_ = answer.release();
@@ -149,9 +149,9 @@ bool Connection::append_out(Exchange& exchange) {
 }
 
 void Connection::end_exchange(Exchange& exchange) {
-  loop_.record_answer(exchange, {.status = exchange.status(), .body_bytes = exchange.body_sent()});
+  loop_.record_answer(exchange, {.status = exchange.response.status(), .body_bytes = exchange.response.body_sent()});
   const bool body_unread = state_ == State::body;
-  const bool cut = exchange.truncated();
+  const bool cut = exchange.response.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
   exchange_ = nullptr;
   answering_ = false;

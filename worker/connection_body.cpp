@@ -14,7 +14,7 @@ bool Connection::begin_body() {
   Exchange& exchange = *exchange_;
   const protocol::Head& head = exchange.head;
   if (exchange.mount == nullptr) {
-    exchange.refusal = 404;
+    exchange.host_status = 404;
     // A small body is read and dropped; for a larger one that nobody wants, or one that waits for our leave, the
     // connection ends with the answer.
     const bool small = head.framing == protocol::Framing::length && !head.expect_continue &&
@@ -49,7 +49,7 @@ bool Connection::begin_body() {
     if (state_ != State::body) return false;
   }
   if (exchange.mount != nullptr && exchange.mount->streams_body()) {
-    exchange.expect_body();
+    exchange.inbox.expect();
     loop_.dispatcher().make_ready(exchange);
   } else {
     contained_ = !chunked && body_left_ <= in_->capacity - in_->begin;
@@ -120,7 +120,7 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
       last = body_left_ == 0;
     }
     if (streams) {
-      if (!piece.empty()) exchange.feed_body(piece);
+      if (!piece.empty()) exchange.inbox.feed(piece);
     } else if (Result<Done> kept = exchange.body.append(piece, config.body_buffer_size, config.tmp_upload_dir); !kept) {
       log::error("{} {}: {}", exchange.head.method.view(), exchange.head.target.view(), kept.error());
       refuse(503, "no room for the request's body");
@@ -131,7 +131,7 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
       return false;
     }
   }
-  if (streams && exchange.body_full()) {
+  if (streams && exchange.inbox.stop_when_full(loop_.config().body_buffer_size)) {
     pause_reading();  // the silence is ours, not the client's
     Wheel::clear(*this);
   }
@@ -139,7 +139,8 @@ bool Connection::take_body_bytes(std::string_view bytes, std::size_t& consumed) 
 }
 
 void Connection::resume_body() noexcept {
-  if (state_ != State::body || exchange_ == nullptr || reading_ || exchange_->body_full()) return;
+  if (state_ != State::body || exchange_ == nullptr || reading_) return;
+  if (exchange_->inbox.stop_when_full(loop_.config().body_buffer_size)) return;
   due_in(loop_.config().body_timeout);
   resume_reading();
 }
@@ -170,7 +171,7 @@ void Connection::body_complete() {
   resume_reading();
   if (exchange_->mount != nullptr && exchange_->mount->streams_body() &&
       exchange_->head.framing != protocol::Framing::none) {
-    exchange_->end_body();  // its handler is at it already
+    exchange_->inbox.end();  // its handler is at it already
   } else {
     loop_.dispatcher().make_ready(*exchange_);
   }

@@ -31,7 +31,7 @@ void Connection::flush() {
 
 // Bytes of the answer in the making have left: its writer may go on.
 void Connection::account(const Segment& segment, std::uint64_t bytes) {
-  if (segment.counted && exchange_ != nullptr) exchange_->sent(bytes);
+  if (segment.counted && exchange_ != nullptr) exchange_->handover.sent(bytes);
 }
 
 void Connection::sent_now(std::size_t bytes) {
@@ -79,7 +79,7 @@ void Connection::send_segments(std::vector<Segment>& segments, Push push) {
       std::memcpy(out_->tail(), segment.data, segment.size);
       out_->end += static_cast<std::uint32_t>(segment.size);
     }
-    if (exchange_ != nullptr) exchange_->sent(bytes);
+    if (exchange_ != nullptr) exchange_->handover.sent(bytes);
     discard_all(segments);
     loop_.dispatcher().hold_answer(*this);
     return;

@@ -35,7 +35,7 @@ void Deadlines::check_deferred(Instant now, std::chrono::nanoseconds limit) {
   for (const auto& exchange : loop_.exchanges()) {
     // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
     if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
-        !exchange->connection->answering() && exchange->handler_called + limit <= now) {
+        !exchange->connection->answering() && exchange->times.called + limit <= now) {
       pass(*exchange, now);
     }
   }
@@ -45,7 +45,7 @@ void Deadlines::pass(Exchange& exchange, Instant now) {
   exchange.timed_out = true;
   loop_.counters().request_timed_out();
   log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
-                exchange.head.target.view(), exchange.mount->source, seconds_of(now - exchange.handler_called));
+                exchange.head.target.view(), exchange.mount->source, seconds_of(now - exchange.times.called));
   if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
 }
 

@@ -33,12 +33,12 @@ void Dispatcher::wake() noexcept { loop_.posts().wake(); }
 
 void Dispatcher::make_ready(Exchange& exchange) {
   const Crew& crew = loop_.crew();
-  if (exchange.refusal == 0 && crew.waiting() + ready_count_ >= loop_.config().queue_size + crew.free_handlers() &&
+  if (exchange.host_status == 0 && crew.waiting() + ready_count_ >= loop_.config().queue_size + crew.free_handlers() &&
       !exchange.mount->is_inline()) {
     loop_.counters().request_overloaded();
-    exchange.refusal = 503;
+    exchange.host_status = 503;
   }
-  if (exchange.out == nullptr) exchange.out = loop_.buffers().take();
+  if (!exchange.response.bytes().has_buffer()) exchange.response.bytes().give_buffer(loop_.buffers().take());
   exchange.queued = true;
   ready_.add(exchange);
   ++ready_count_;
@@ -62,12 +62,12 @@ Exchange* Dispatcher::next_ready() {
   while (Exchange* const exchange = take_ready()) {
     if (exchange->gone()) {
       loop_.exchanges().give_back(*exchange);
-    } else if (exchange->refusal != 0) {
-      exchange->answer_refusal();
+    } else if (exchange->host_status != 0) {
+      exchange->response.respond_for_host();
       exchange->connection->take_answer(*exchange, Push::now);
     } else {
       exchange->handled = true;
-      exchange->handler_called = loop_.turn_time();
+      exchange->times.called = loop_.turn_time();
       return exchange;
     }
   }
@@ -109,12 +109,12 @@ void Dispatcher::relieve() {
 
 int Dispatcher::handle(Task& task, unsigned member, Place place) noexcept {
   Exchange& exchange = exchange_of(task);
-  if (place.has_waited) exchange.handler_called = narwhal::now();
+  if (place.has_waited) exchange.times.called = narwhal::now();
   if (exchange.gone()) return NARWHAL_OK;  // while it waited for a handler
   exchange.fill_request();
   loop_.deadlines().enter(member, exchange);
   const int result = exchange.run(member);
-  if (!place.with_baton) exchange.handler_returned = narwhal::now();
+  if (!place.with_baton) exchange.times.returned = narwhal::now();
   loop_.deadlines().leave(member);
   return result;
 }
@@ -125,8 +125,8 @@ void Dispatcher::completed(Task& task, int result) {
   note_duration(exchange, now);
   exchange.returned = true;
   if (exchange.timed_out) loop_.deadlines().stuck_returned();
-  if (result == NARWHAL_DEFERRED && !exchange.finished_in_handler()) return defer(exchange);
-  exchange.end_for_handler(result);
+  if (result == NARWHAL_DEFERRED && !exchange.ended_in_handler) return defer(exchange);
+  exchange.response.end_for_handler(result);
   if (exchange.connection != nullptr) {
     exchange.connection->take_answer(exchange, Push::soon);
   } else {
@@ -139,8 +139,8 @@ void Dispatcher::completed(Task& task, int result) {
 // processor.
 void Dispatcher::note_duration(Exchange& exchange, Instant now) {
   Mount& mount = *exchange.mount;
-  const Instant end = exchange.handler_returned != unset ? exchange.handler_returned : now;
-  const auto took = std::min(exchange.longest_stretch(end), Mount::slow_cut);
+  const Instant end = exchange.times.returned != unset ? exchange.times.returned : now;
+  const auto took = std::min(exchange.times.longest_stretch(end), Mount::slow_cut);
   mount.usual += (took - mount.usual) / 16;
   held_answers_.handler_returned(mount.usual);
 }

@@ -23,7 +23,7 @@ void ExchangePool::give_back(Exchange& exchange) noexcept {
   exchange.retired = true;
   if (exchange.posted.load(std::memory_order_acquire)) return;
   if (exchange.in != nullptr) buffers_.drop(std::exchange(exchange.in, nullptr));
-  if (exchange.out != nullptr) buffers_.drop(std::exchange(exchange.out, nullptr));
+  if (exchange.response.bytes().has_buffer()) buffers_.drop(exchange.response.bytes().take_buffer());
   exchange.reset();
   exchange.next = std::exchange(spare_, &exchange);
 }

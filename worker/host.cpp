@@ -4,6 +4,7 @@
 
 #include "core/log.hpp"
 #include "worker/exchange.hpp"
+#include "worker/read_body.hpp"
 #include "worker/watched_files.hpp"
 
 #ifndef NARWHAL_VERSION
@@ -16,7 +17,7 @@ namespace {
 
 // Out of memory is the one thing that can throw below: the plugin hears that it failed.
 template <class Call>
-auto guarded(Call&& call) noexcept -> decltype(call()) try {
+auto no_throw(Call&& call) noexcept -> decltype(call()) try {
   return call();
 } catch (const std::exception& error) {
   log::error("while serving a plugin: {}", error.what());
@@ -37,13 +38,13 @@ narwhal_bytes variable(narwhal_exchange* handle, narwhal_bytes name) noexcept {
 }
 
 int body(narwhal_exchange* handle, narwhal_bytes* out) noexcept {
-  return guarded([&] { return exchange_of(handle).whole_body(*out); });
+  return no_throw([&] { return whole_body(exchange_of(handle), *out); });
 }
 
 int body_fd(narwhal_exchange* handle) noexcept { return exchange_of(handle).body.fd(); }
 
 int64_t read_body(narwhal_exchange* handle, char* buffer, size_t size) noexcept {
-  return guarded([&]() -> int64_t { return exchange_of(handle).read_body(buffer, size); });
+  return no_throw([&]() -> int64_t { return worker::read_body(exchange_of(handle), buffer, size); });
 }
 
 void* alloc(narwhal_exchange* handle, size_t size) noexcept { return exchange_of(handle).arena.allocate(size); }
@@ -52,47 +53,49 @@ void* user(const narwhal_exchange* handle) noexcept { return exchange_of(handle)
 int gone(const narwhal_exchange* handle) noexcept { return exchange_of(handle).gone() ? 1 : 0; }
 
 int respond(narwhal_exchange* handle, const narwhal_response* response) noexcept {
-  return guarded([&] { return exchange_of(handle).respond(*response); });
+  return no_throw([&] { return exchange_of(handle).response.respond(*response); });
 }
 
 int start(narwhal_exchange* handle, const narwhal_response* response) noexcept {
-  return guarded([&] { return exchange_of(handle).start(*response); });
+  return no_throw([&] { return exchange_of(handle).response.start(*response); });
+}
+
+ResponseWriter::WhenFull when_full(std::uint32_t flags) noexcept {
+  return (flags & NARWHAL_NOWAIT) != 0 ? ResponseWriter::WhenFull::fail : ResponseWriter::WhenFull::wait;
 }
 
 int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcept {
-  return guarded([&] { return exchange_of(handle).write(view(bytes), (flags & NARWHAL_NOWAIT) == 0); });
+  return no_throw([&] { return exchange_of(handle).response.write(view(bytes), when_full(flags)); });
 }
 
 int write_lent(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags, void (*release)(void*),
                void* release_arg) noexcept {
-  return guarded([&] {
-    return exchange_of(handle).write(view(bytes), (flags & NARWHAL_NOWAIT) == 0, Loan(release, release_arg));
+  return no_throw([&] {
+    return exchange_of(handle).response.write(view(bytes), when_full(flags), LentBytes(release, release_arg));
   });
 }
 
 int send_file(narwhal_exchange* handle, int fd, int64_t offset, int64_t length) noexcept {
-  return guarded([&] { return exchange_of(handle).send_file(fd, offset, length); });
+  return no_throw([&] { return exchange_of(handle).response.send_file(fd, offset, length); });
 }
 
 int finish(narwhal_exchange* handle) noexcept {
-  return guarded([&] { return exchange_of(handle).finish(); });
+  return no_throw([&] { return exchange_of(handle).response.finish(); });
 }
 
 int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcept {
-  return guarded([&] { return exchange_of(handle).fail(status, view(reason)); });
+  return no_throw([&] { return exchange_of(handle).response.fail(status, view(reason)); });
 }
 
 int inform(narwhal_exchange* handle, int32_t status, const narwhal_field* fields, uint32_t count) noexcept {
-  return guarded([&] { return exchange_of(handle).inform(status, fields, count); });
+  return no_throw([&] { return exchange_of(handle).response.inform(status, fields, count); });
 }
 
 int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t count) noexcept {
-  return guarded([&] { return exchange_of(handle).trailers(fields, count); });
+  return no_throw([&] { return exchange_of(handle).response.trailers(fields, count); });
 }
 
-void flush(narwhal_exchange* handle) noexcept {
-  guarded([&] { return exchange_of(handle).flush(), NARWHAL_OK; });
-}
+void flush(narwhal_exchange* handle) noexcept { exchange_of(handle).response.flush(); }
 
 LogLevel known_level(int32_t level) noexcept {
   return static_cast<LogLevel>(std::clamp(level, NARWHAL_LOG_DEBUG, NARWHAL_LOG_CRITICAL));
@@ -107,7 +110,7 @@ void write_log_text(int32_t level, narwhal_bytes line, narwhal_bytes text) noexc
 }
 
 int watch(narwhal_bytes path) noexcept {
-  return guarded([&] { return watch_file(view(path)); });
+  return no_throw([&] { return watch_file(view(path)); });
 }
 
 const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet

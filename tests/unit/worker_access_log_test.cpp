@@ -56,7 +56,8 @@ class Answered_exchange {
     REQUIRE(exchange_.run(0) == NARWHAL_OK);
   }
   ~Answered_exchange() {
-    if (exchange_.out != nullptr) idle_loop().buffers().drop(std::exchange(exchange_.out, nullptr));
+    ResponseBytes& bytes = exchange_.response.bytes();
+    if (bytes.has_buffer()) idle_loop().buffers().drop(bytes.take_buffer());
     exchange_.reset();
   }
   Exchange& exchange() { return exchange_; }
@@ -96,7 +97,7 @@ std::string lines(const std::string& format, Exchange& exchange, Answered answer
 std::string line(const std::string& format, const std::string& request, std::chrono::nanoseconds took = 0ns) {
   Answered_exchange answered(request);
   Exchange& exchange = answered.exchange();
-  return lines(format, exchange, {exchange.status(), exchange.body_sent()}, took);
+  return lines(format, exchange, {exchange.response.status(), exchange.response.body_sent()}, took);
 }
 
 std::string get(const std::string& target, const std::string& fields = "") {

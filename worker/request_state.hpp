@@ -1,0 +1,49 @@
+// RequestState: what an exchange knows of its request and of how far it has come. All of it is that request's alone:
+// Exchange::reset() assigns a fresh one, so that nothing of it can reach the next client.
+// Threads  whoever holds the baton, except where it says otherwise.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/clock.hpp"
+#include "worker/buffers.hpp"
+#include "worker/pace.hpp"
+#include "worker/peer.hpp"
+
+namespace narwhal::worker {
+
+class Connection;
+struct Mount;
+
+struct RequestState {
+  // ---- filled by the connection; the handler's thread reads it ----
+  Buffer* in = nullptr;               // where the head lies; one reference
+  const char* request_end = nullptr;  // after the request's last byte in `in`, where all of it lies there
+  Connection* connection = nullptr;   // null: the client is gone, or was answered by the host
+  Mount* mount = nullptr;             // null: answered by the host alone
+  Instant started = unset;            // head complete
+  std::uint16_t host_status = 0;      // not 0: the host answers with this status, no handler sees it
+  Peer peer;
+  std::string_view client;         // as the proxies in front name it; empty: the peer is the client
+  std::uint64_t body_arrived = 0;  // bytes since its head, and whether they come quickly enough
+  Pace body_pace;
+
+  // ---- how far it has come ----
+  bool returned = false;  // handle() has returned
+  bool deferred = false;
+  bool ended = false;      // the loop has seen the whole response
+  bool timed_out = false;  // the host answered in the handler's place
+  bool queued = false;     // in the list of those ready
+  bool handled = false;    // given to the crew
+  bool retired = false;    // nobody needs it; it goes back when it is in no queue
+  bool gathered = false;   // parts of its response wait for more
+
+  // ---- the answering thread's, until the response has ended ----
+  bool keep_alive = true;
+  bool handed_over = false;       // some of the response went to the loop before its end
+  bool ended_in_handler = false;  // on the thread of its handler, which has still to return
+  void* user = nullptr;           // the plugin's
+};
+
+}  // namespace narwhal::worker

@@ -1,0 +1,253 @@
+// A response as a whole: its head, and what is said with one call.
+#include "worker/response_writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/log.hpp"
+#include "protocol/http1_trailers.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+using Length = protocol::ResponseHead::Length;
+
+const narwhal_field plain_text = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+
+narwhal_response plain_response(int status, std::string_view body) noexcept {
+  narwhal_response response{};
+  response.struct_size = sizeof response;
+  response.status = status;
+  response.fields = &plain_text;
+  response.field_count = 1;
+  response.body = {body.data(), body.size()};
+  return response;
+}
+
+// A status, name or value of the application's that may not go on the wire: its author has to find it.
+int reject(const protocol::Head& request, const protocol::Fault& fault) {
+  constexpr std::size_t name_bytes_max = 100;
+  const std::string_view name = fault.field != nullptr ? fault.field->name.view() : std::string_view();
+  log::error("{} {}: refused in an answer: {}{}{}{}", request.method.view(), request.target.view(), fault.text,
+             fault.field != nullptr ? ": '" : "", name.substr(0, name_bytes_max), fault.field != nullptr ? "'" : "");
+  return NARWHAL_REFUSED;
+}
+
+bool takes_trailers(const protocol::Head& request) noexcept {
+  return protocol::takes_trailers(request.fields.data(), request.fields.size());
+}
+
+struct Framing {
+  Length length = Length::known;
+  std::uint64_t content_length = 0;
+};
+
+// How the client learns where the body ends, for a response that does not simply have a body of a known length. Nothing:
+// Content-Length is not a number.
+std::optional<Framing> choose_framing(const protocol::Head& request, const narwhal_response& response,
+                                      std::int64_t body_size, bool bodyless) {
+  if (response.status == 204) return Framing{Length::absent};
+  if (response.status == 205) return Framing{};  // RFC 9110 15.3.6
+  // In a 304 and to HEAD, Content-Length is what GET would have got (RFC 9110 8.6): an empty body does not say.
+  if (response.status == 304 || (bodyless && body_size == 0)) body_size = -1;
+  if (body_size < 0) body_size = protocol::content_length_of(fields_of(response.fields), response.field_count);
+  if (body_size == protocol::content_length_bad) return std::nullopt;
+  if (body_size >= 0) return Framing{Length::known, static_cast<std::uint64_t>(body_size)};
+  if (bodyless) return Framing{Length::absent};
+  return Framing{request.minor == 1 ? Length::chunked : Length::until_close};
+}
+
+}  // namespace
+
+Handover::Reached ResponseWriter::reached() const noexcept {
+  switch (state_.stage) {
+    case Stage::none: return Handover::Reached::interim;
+    case Stage::started: return Handover::Reached::head;
+    case Stage::finished: return Handover::Reached::end;
+  }
+  return Handover::Reached::end;
+}
+
+// Checks and writes the head; body_size < 0: not known.
+int ResponseWriter::begin(const narwhal_response& response, std::int64_t body_size) {
+  if (state_.stage != Stage::none) return NARWHAL_STATE;
+  const protocol::Head& request = exchange_.head;
+  const int status = response.status;
+  const Field* const fields = fields_of(response.fields);
+  const std::uint32_t count = response.field_count;
+  if (const protocol::Fault fault = protocol::check_response(status, fields, count)) return reject(request, fault);
+
+  protocol::ResponseHead head;
+  if (NARWHAL_HAS(&response, narwhal_response, reason) && response.reason.size != 0) {
+    head.reason = {response.reason.data, response.reason.size};
+    if (const protocol::Fault fault = protocol::check_reason(head.reason)) return reject(request, fault);
+  }
+  head.status = status;
+  head.fields = fields;
+  head.field_count = count;
+  head.minor = request.minor;
+  head.date = exchange_.loop().date();
+  head.server = exchange_.loop().config().server_header;
+  state_.bodyless = request.is_head || status == 204 || status == 205 || status == 304;
+  if (body_size >= 0 && !state_.bodyless) [[likely]] {
+    state_.framing = Length::known;
+    state_.left = static_cast<std::uint64_t>(body_size);
+  } else if (const auto framing = choose_framing(request, response, body_size, state_.bodyless)) {
+    state_.framing = framing->length;
+    state_.left = framing->content_length;
+  } else {
+    return reject(request, {"Content-Length is no number, or two"});
+  }
+  head.content_length = state_.left;
+  head.length = state_.framing;
+  head.trailers = head.length == Length::chunked && takes_trailers(request);
+  if (head.length == Length::until_close || exchange_.loop().retiring()) exchange_.keep_alive = false;
+  head.keep_alive = exchange_.keep_alive;
+
+  char* const out = bytes_.begin_head(protocol::response_head_bound(head));
+  bytes_.end_head(protocol::encode_response_head(head, out));
+  state_.status = status;
+  state_.stage = Stage::started;
+  return NARWHAL_OK;
+}
+
+// Its own bytes, not those in the buffer: the final response still goes there.
+int ResponseWriter::inform(int status, const narwhal_field* fields, std::uint32_t count) {
+  if (exchange_.gone()) return NARWHAL_GONE;
+  if (state_.stage != Stage::none) return NARWHAL_STATE;
+  if (const protocol::Fault fault = protocol::check_interim(status, fields_of(fields), count))
+    return reject(exchange_.head, fault);
+  if (exchange_.head.minor == 0) return NARWHAL_OK;  // RFC 9110 15.2: it would take this for the response
+  if (!exchange_.handover.has_room()) return NARWHAL_AGAIN;
+  protocol::ResponseHead interim;
+  interim.status = status;
+  interim.fields = fields_of(fields);
+  interim.field_count = count;
+  interim.length = Length::absent;
+  OwnedMemory memory(protocol::response_head_bound(interim));
+  const std::size_t size = protocol::encode_response_head(interim, memory.data());
+  bytes_.append_segment(std::move(memory).segment(size));
+  exchange_.hand_over(Push::now, reached());
+  return NARWHAL_OK;
+}
+
+int ResponseWriter::trailers(const narwhal_field* fields, std::uint32_t count) {
+  if (exchange_.gone()) return NARWHAL_GONE;
+  if (state_.stage != Stage::started) return NARWHAL_STATE;
+  if (const protocol::Fault fault = protocol::check_trailers(fields_of(fields), count))
+    return reject(exchange_.head, fault);
+  if (state_.framing != Length::chunked || !takes_trailers(exchange_.head)) return NARWHAL_OK;
+  const std::size_t before = trailers_.size();
+  trailers_.resize(before + protocol::trailers_bound(fields_of(fields), count));
+  trailers_.resize(before + protocol::encode_trailers(fields_of(fields), count, trailers_.data() + before));
+  return NARWHAL_OK;
+}
+
+int ResponseWriter::respond(const narwhal_response& response) {
+  const bool lends = NARWHAL_HAS(&response, narwhal_response, release_arg);
+  LentBytes lent(lends ? response.release : nullptr, lends ? response.release_arg : nullptr);
+  // Nobody will read the rest of a streamed body, so the connection ends after the response: RFC 9112 9.6 wants the
+  // client to know.
+  const Mount* const mount = exchange_.mount;
+  if (mount != nullptr && mount->streams_body() && !exchange_.inbox.ended()) exchange_.keep_alive = false;
+  try {
+    return respond_with(response, lent);
+  } catch (const std::bad_alloc&) {
+    return respond_without_memory();
+  }
+}
+
+int ResponseWriter::respond_with(const narwhal_response& response, LentBytes& lent) {
+  const std::string_view body(response.body.data, response.body.size);
+  const int result = exchange_.gone() ? NARWHAL_GONE : begin(response, static_cast<std::int64_t>(body.size()));
+  if (result == NARWHAL_OK) {
+    state_.left = 0;
+    if (!state_.bodyless) {
+      state_.body_sent = body.size();
+      if (body.size() <= bytes_.room() && body.size() <= BufferPool::usual_capacity) {
+        bytes_.append(body);
+      } else {
+        bytes_.append_segment(lent ? lent.segment(body) : copy_of(body));
+      }
+    }
+    state_.stage = Stage::finished;
+  }
+  if (result == NARWHAL_OK || result == NARWHAL_GONE) exchange_.end_response();
+  return result;
+}
+
+// Nothing of the response has left: another takes its place, which fits where its head was to be. When there is not even
+// room for that, the client sees the connection end.
+int ResponseWriter::respond_without_memory() noexcept {
+  log::error("{} {}: out of memory: there is no room for the response", exchange_.head.method.view(),
+             exchange_.head.target.view());
+  bytes_.discard();
+  state_.stage = Stage::none;
+  state_.body_sent = 0;
+  try {
+    LentBytes nothing;
+    respond_with(plain_response(500, "Internal Server Error\n"), nothing);
+  } catch (const std::bad_alloc&) {
+    state_.status = 500;
+    state_.cut = true;
+    state_.stage = Stage::finished;
+    exchange_.end_response();
+  }
+  return NARWHAL_ERROR;
+}
+
+int ResponseWriter::fail(int status, std::string_view reason) {
+  if (exchange_.gone()) {
+    exchange_.end_response();
+    return NARWHAL_GONE;
+  }
+  if (state_.stage == Stage::finished) return NARWHAL_STATE;
+  log::error("{} {}: {}", exchange_.head.method.view(), exchange_.head.target.view(), reason);
+  if (state_.stage == Stage::started) {
+    state_.stage = Stage::finished;
+    state_.cut = true;
+    exchange_.end_response();
+    return NARWHAL_OK;
+  }
+  if (status < 400 || status > 599) status = 500;
+  char text[64];
+  const std::string_view phrase = protocol::reason_phrase(status).substr(0, sizeof text - 1);
+  *std::copy(phrase.begin(), phrase.end(), text) = '\n';
+  return respond(plain_response(status, {text, phrase.size() + 1}));
+}
+
+void ResponseWriter::end_for_handler(int result) noexcept {
+  if (exchange_.ended_in_handler || state_.stage == Stage::finished || exchange_.gone()) return;
+  const Exchange::AsHandler as_handler(exchange_);
+  if (state_.stage == Stage::none) {
+    fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
+  } else if (result != NARWHAL_OK) {
+    fail(500, "the handler failed after the head was sent: the response is cut off");
+  } else {
+    finish();
+  }
+}
+
+void ResponseWriter::respond_for_host() noexcept {
+  const int status = exchange_.host_status;
+  const std::string_view text = status == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
+  const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
+  narwhal_response response = plain_response(status, text);
+  response.fields = fields;
+  response.field_count = status == 503 ? 2 : 1;
+  const Exchange::AsHandler as_handler(exchange_);
+  respond(response);
+  exchange_.returned = true;
+}
+
+void ResponseWriter::reset() noexcept {
+  state_ = {};
+  bytes_.reset();
+  trailers_.clear();
+}
+
+}  // namespace narwhal::worker
