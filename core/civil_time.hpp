@@ -1,4 +1,4 @@
-// CivilTime: a time as the calendar and the clock on the wall show it, in UTC. gmtime_r() is not safe in a signal handler.
+// CivilTime: a date and a time of day in UTC. Not by gmtime_r(), which is not safe in a signal handler.
 // Units    seconds since 1970-01-01 00:00:00. Years 1970 to 9999: other times become the nearest of these.
 // Threads  any, and signal handlers.
 #pragma once
@@ -10,11 +10,11 @@ namespace narwhal {
 struct CivilTime {
   unsigned year, month, day;      // month and day from 1
   unsigned weekday;               // 0: Sunday
-  unsigned hour, minute, second;  // a leap second is not there
+  unsigned hour, minute, second;  // without leap seconds
 };
 
-// After Howard Hinnant's "chrono-compatible low-level date algorithms": years begin in March, so that the leap day is the
-// last day of its year.
+// After Howard Hinnant's "chrono-compatible low-level date algorithms": years begin in March, so that the leap day is
+// the last day of its year.
 constexpr CivilTime civil_time(std::int64_t unix_seconds) noexcept {
   constexpr std::int64_t last = 253402300799;  // 9999-12-31 23:59:59
   const auto seconds = static_cast<std::uint64_t>(unix_seconds < 0 ? 0 : unix_seconds > last ? last : unix_seconds);

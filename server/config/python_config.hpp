@@ -40,7 +40,7 @@ class PythonConfigReading {
   PythonConfigReading& operator=(PythonConfigReading&&) = delete;
   ~PythonConfigReading();
 
-  int descriptor() const { return answer_.get(); }  // readable when hear() has something to read
+  int descriptor() const { return answer_.get(); }  // readable when read_answer() has something to read
   // Reads what has arrived, without waiting; true once no more will come.
   bool read_answer();
   Instant deadline() const { return deadline_; }

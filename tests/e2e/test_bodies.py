@@ -145,7 +145,7 @@ STAGES = {
     "while the handler runs": request_bytes("/?sleep=0.3"),
     "while a written response is leaving": request_bytes("/?size=20000000&write=1"),
     "while a large response is leaving": request_bytes("/?size=20000000"),
-    "with more requests behind": request_bytes("/?sleep=0.1") * 5,
+    "with more requests after it": request_bytes("/?sleep=0.1") * 5,
 }
 
 

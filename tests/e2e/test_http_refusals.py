@@ -54,7 +54,7 @@ AMBIGUOUS = {
     "nonsense": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and more of it\r\n\r\n",
     "asterisk outside OPTIONS": b"GET * HTTP/1.1\r\nHost: t\r\n\r\n",
     "a relative target": b"GET a HTTP/1.1\r\nHost: t\r\n\r\n",
-    "a chunk size that is no number":
+    "a chunk size that is not a number":
         b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n",
     "a chunk that is too long":
         b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",

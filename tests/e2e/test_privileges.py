@@ -12,7 +12,7 @@ from clock import eventually
 from plugin_files import deploy, versioned
 from server import example, run
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its user")
 NOBODY = 65534
 
 

@@ -70,12 +70,12 @@ def test_code_that_does_not_boot_leaves_the_old_code_and_is_tried_again_when_fix
         server.wait_for(r"\[ERROR\] Reload failed at step 'boot'.*the file is broken; generation \d+ continues to serve", after=mark)
         assert server.get("/").text == "one"
         eventually("the old workers alone", lambda: server.worker_pids() == workers)
-        in_place(app, "mended")
-        wait_text(server, "mended")
-        mended = server.wait_workers(2, without=workers)
+        in_place(app, "fixed")
+        wait_text(server, "fixed")
+        fixed = server.wait_workers(2, without=workers)
         in_place(app, "one")
         wait_text(server, "one")
-        workers = server.wait_workers(2, without=mended)  # leaving workers may still answer
+        workers = server.wait_workers(2, without=fixed)  # leaving workers may still answer
 
 
 def test_a_burst_of_changes_is_one_reload(watching, app):

@@ -319,7 +319,7 @@ def test_preload_imports_once_for_all_workers(site, tmp_path):
     assert (tmp_path / "imports").read_text() == "x"
 
 
-@pytest.mark.skipif(THREAD_SANITIZED, reason="ThreadSanitizer takes what is left behind for threads of the worker")
+@pytest.mark.skipif(THREAD_SANITIZED, reason="ThreadSanitizer reports the threads that the preload left")
 def test_a_preloaded_module_may_leave_threads_behind(site):
     server = site("threading.active_count()", "--preload",
                   setup="threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n")

@@ -254,7 +254,7 @@ class Wire:
                 raise WireError("chunk data not followed by CRLF")
         response.trailers = self._fields(deadline, "trailer", response)
         if response.trailers and not self.takes_trailers:
-            raise WireError("trailers, which nobody asked for")
+            raise WireError("trailers without a request for them")
 
     def chunk(self, timeout=None):
         """The next chunk's data of a chunked response whose head was read by head(); b'' for the last."""

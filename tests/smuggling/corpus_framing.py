@@ -16,15 +16,15 @@ CODINGS = {
     "trailing tab": ("own", b"Transfer-Encoding: chunked\t"),
     "vertical tab before the value": ("CVE-2019-18277", b"Transfer-Encoding: \x0bchunked"),
     "vertical tab without space": ("CVE-2019-18277", b"Transfer-Encoding:\x0bchunked"),
-    "vertical tab behind the value": ("CVE-2019-16789", b"Transfer-Encoding: chunked\x0b"),
+    "vertical tab after the value": ("CVE-2019-16789", b"Transfer-Encoding: chunked\x0b"),
     "form feed": ("CVE-2019-16789", b"Transfer-Encoding: \x0cchunked"),
     "file separator": ("CVE-2024-6827", b"Transfer-Encoding: \x1cchunked\x1f"),
     "next line as space": ("gunicorn issue 3364", b"Transfer-Encoding: \x85chunked\xa0"),
     "hard space before the colon": ("gunicorn issue 3091", b"Transfer-Encoding\xa0: chunked"),
     "next line before the colon": ("gunicorn issue 3091", b"Transfer-Encoding\x85: chunked"),
     "NUL before the value": ("own", b"Transfer-Encoding: \0chunked"),
-    "NUL behind the value": ("own", b"Transfer-Encoding: chunked\0"),
-    "NUL behind the name": ("own", b"Transfer-Encoding\0: chunked"),
+    "NUL after the value": ("own", b"Transfer-Encoding: chunked\0"),
+    "NUL after the name": ("own", b"Transfer-Encoding\0: chunked"),
     "a byte over 127 in the value": ("own", b"Transfer-Encoding: chunked\xff"),
     "double quoted": ("own", b'Transfer-Encoding: "chunked"'),
     "single quoted": ("own", b"Transfer-Encoding: 'chunked'"),
@@ -49,7 +49,7 @@ CODINGS = {
     "two fields alike": ("own", b"Transfer-Encoding: chunked\r\nTransfer-encoding: chunked"),
     "folded": ("CVE-2022-32215", b"Transfer-Encoding:\r\n chunked"),
     "folded with a tab": ("CVE-2022-32215", b"Transfer-Encoding:\r\n\tchunked"),
-    "folded behind chunked": ("CVE-2022-32213", b"Transfer-Encoding: chunked\r\n , identity"),
+    "folded after chunked": ("CVE-2022-32213", b"Transfer-Encoding: chunked\r\n , identity"),
     "folded into another field": ("own", b"X: y\r\n Transfer-Encoding: chunked"),
     "folded empty line": ("own", b"Transfer-Encoding: \r\n \r\n chunked"),
     "name folded": ("Kettle 2019", b"Transfer-Encoding\r\n : chunked"),
@@ -58,9 +58,9 @@ CODINGS = {
     "bare LF before it": ("CVE-2021-37147", b"X: y\nTransfer-Encoding: chunked"),
     "bare CR before it": ("CVE-2023-30589", b"X: y\rTransfer-Encoding: chunked"),
     "bare CR in an empty value": ("CVE-2023-30589", b"X: \rxTransfer-Encoding: chunked"),
-    "bare LF behind it": ("CVE-2019-16785", b"Transfer-Encoding: chunked\nX: y"),
-    "bare CR behind it": ("own", b"Transfer-Encoding: chunked\rX: y"),
-    "CR CR LF behind it": ("own", b"Transfer-Encoding: chunked\r\r\nX: y"),
+    "bare LF after it": ("CVE-2019-16785", b"Transfer-Encoding: chunked\nX: y"),
+    "bare CR after it": ("own", b"Transfer-Encoding: chunked\rX: y"),
+    "CR CR LF after it": ("own", b"Transfer-Encoding: chunked\r\r\nX: y"),
     "an empty name before it": ("CVE-2023-25725", b": y\r\nTransfer-Encoding: chunked"),
     "a line without colon before it": ("CVE-2019-20444", b"X\r\nTransfer-Encoding: chunked"),
     "a name of 270 bytes before it": ("CVE-2021-40346", b"Content-Length0" + b"a" * 255 + b":\r\nTransfer-Encoding: chunked"),
@@ -86,17 +86,17 @@ RIGHT_CODINGS = {"plain", "lower case", "upper case value", "mixed case", "no sp
 
 
 def codings():
-    behind = LAST + SMUGGLED
+    rest = LAST + SMUGGLED
     inside = chunk(SMUGGLED)
     for name, (source, field) in CODINGS.items():
-        yield entry(f"CL.TE, {name}", source, head(length(behind), field) + behind)
+        yield entry(f"CL.TE, {name}", source, head(length(rest), field) + rest)
         yield entry(f"TE.CL, {name}", source, head(field, b"Content-Length: 4") + inside + LAST)
         if name not in RIGHT_CODINGS:
             yield entry(f"TE.0, {name}", source, head(field) + inside + LAST)
     for name in sorted(RIGHT_CODINGS):
         yield entry(f"chunked, {name}", "own", head(CODINGS[name][1]) + inside + LAST + NEXT, "main next")
     for name, (source, field) in OTHER_NAMES.items():
-        yield entry(f"not Transfer-Encoding: {name}", source, head(length(behind), field) + behind + NEXT, "main next")
+        yield entry(f"not Transfer-Encoding: {name}", source, head(length(rest), field) + rest + NEXT, "main next")
 
 
 # ---- Content-Length alone ----
@@ -111,13 +111,13 @@ LENGTHS = {
     "a space inside": ("CVE-2018-7159", b"Content-Length: %d %d" % divmod(SIZE, 10)),
     "a dot": ("own", b"Content-Length: %d.0" % SIZE),
     "an exponent": ("own", b"Content-Length: %de0" % SIZE),
-    "letters behind": ("own", b"Content-Length: %dabc" % SIZE),
+    "letters after it": ("own", b"Content-Length: %dabc" % SIZE),
     "letters before": ("own", b"Content-Length: abc%d" % SIZE),
     "quoted": ("CVE-2021-32565", b'Content-Length: "%d"' % SIZE),
     "vertical tab": ("CVE-2019-16789", b"Content-Length: \x0b%d" % SIZE),
-    "form feed behind": ("own", b"Content-Length: %d\x0c" % SIZE),
-    "hard space behind": ("own", b"Content-Length: %d\xa0" % SIZE),
-    "NUL behind": ("own", b"Content-Length: %d\0" % SIZE),
+    "form feed after it": ("own", b"Content-Length: %d\x0c" % SIZE),
+    "hard space after it": ("own", b"Content-Length: %d\xa0" % SIZE),
+    "NUL after it": ("own", b"Content-Length: %d\0" % SIZE),
     "digits of another script": ("CVE-2023-47627", b"Content-Length: \xd9\xa4"),
     "superscript digit": ("own", b"Content-Length: \xb2"),
     "empty": ("CVE-2023-40225", b"Content-Length:"),
@@ -140,12 +140,12 @@ LENGTHS = {
     "tab before the colon": ("CVE-2019-16276", b"Content-Length\t: %d" % SIZE),
     "hard space before the colon": ("gunicorn issue 3091", b"Content-Length\xa0: %d" % SIZE),
     "leading space": ("CVE-2024-27982", b" Content-Length: %d" % SIZE),
-    "leading space behind a field": ("own", b"X: y\r\n Content-Length: %d" % SIZE),
+    "leading space after a field": ("own", b"X: y\r\n Content-Length: %d" % SIZE),
     "folded": ("CVE-2025-32094", b"Content-Length:\r\n %d" % SIZE),
-    "folded behind 0": ("own", b"Content-Length: 0\r\n %d" % SIZE),
+    "folded after 0": ("own", b"Content-Length: 0\r\n %d" % SIZE),
     "bare CR before it": ("CVE-2025-23167", b"X: y\rContent-Length: %d" % SIZE),
     "bare LF before it": ("CVE-2019-16785", b"X: y\nContent-Length: %d" % SIZE),
-    "bare LF behind it": ("own", b"Content-Length: %d\nX: y" % SIZE),
+    "bare LF after it": ("own", b"Content-Length: %d\nX: y" % SIZE),
     "NUL in the name": ("own", b"Content\0-Length: %d" % SIZE),
     "a space in the name": ("own", b"Content Length: %d" % SIZE),
     "a space for the dash, folded": ("own", b"Content-\r\n Length: %d" % SIZE),
@@ -165,7 +165,7 @@ def lengths():
         "zeros before": b"Content-Length: 000%d" % SIZE, "tabs around": b"Content-Length:\t%d\t" % SIZE,
         "no space": b"Content-Length:%d" % SIZE, "lower case": b"content-length: %d" % SIZE,
         "nominated by Connection": b"Connection: Content-Length\r\nContent-Length: %d" % SIZE,
-        "behind one with an underscore": b"Content_Length: 0\r\nContent-Length: %d" % SIZE,
+        "after one with an underscore": b"Content_Length: 0\r\nContent-Length: %d" % SIZE,
         "before one with an underscore": b"Content-Length: %d\r\nContent_Length: 0" % SIZE,
     }.items():
         yield entry(f"CL, right, {name}", "own", head(field) + SMUGGLED + NEXT, "main next")

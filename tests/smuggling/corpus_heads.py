@@ -13,12 +13,12 @@ REQUEST_LINES = {
     "a form feed": ("CVE-2016-8743", b"GET\x0c" + MAIN + b" HTTP/1.1"),
     "a bare CR for a space": ("CVE-2016-8743", b"GET\r" + MAIN + b" HTTP/1.1"),
     "a bare CR before the version": ("own", b"GET " + MAIN + b" \rHTTP/1.1"),
-    "a space behind": ("own", b"GET " + MAIN + b" HTTP/1.1 "),
-    "a bare CR behind": ("own", b"GET " + MAIN + b" HTTP/1.1\r"),
+    "a space after it": ("own", b"GET " + MAIN + b" HTTP/1.1 "),
+    "a bare CR after it": ("own", b"GET " + MAIN + b" HTTP/1.1\r"),
     "a space before": ("own", b" GET " + MAIN + b" HTTP/1.1"),
     "a tab before": ("own", b"\tGET " + MAIN + b" HTTP/1.1"),
     "no version": ("CVE-2017-7656", b"GET " + MAIN),
-    "no version, a space behind": ("CVE-2017-7656", b"GET " + MAIN + b" "),
+    "no version, a space after it": ("CVE-2017-7656", b"GET " + MAIN + b" "),
     "HTTP/0.9": ("CVE-2017-7656", b"GET " + MAIN + b" HTTP/0.9"),
     "HTTP/1.2": ("own", b"GET " + MAIN + b" HTTP/1.2"),
     "HTTP/1.10": ("own", b"GET " + MAIN + b" HTTP/1.10"),
@@ -72,7 +72,7 @@ HOSTS = {
     "a port of letters": ("own", b"Host: t:evil"),
     "two ports": ("own", b"Host: t:80:80"),
     "half an IPv6 address": ("own", b"Host: [::1"),
-    "bytes behind an IPv6 address": ("own", b"Host: [::1]evil"),
+    "bytes after an IPv6 address": ("own", b"Host: [::1]evil"),
     "NUL": ("own", b"Host: t\0evil"),
     "a quote": ("own", b'Host: "t"'),
     "a byte over 127": ("own", b"Host: t\xff"),
@@ -174,8 +174,8 @@ def connections():
                         "Expect": b"Connection: Expect", "X-Forwarded-For": b"Connection: X-Forwarded-For, close-not",
                         "nothing": b"Connection: ,,"}.items():
         yield entry(f"Connection nominates {name}", "CVE-2022-31813", head(field, length(body)) + body + NEXT, "main next")
-    yield entry("Connection: close, and a request behind", "own", get(b"Connection: close") + SMUGGLED, "main")
-    yield entry("Connection: close, tab behind", "own", get(b"Connection: close\t") + SMUGGLED, "main")
+    yield entry("Connection: close, and a request after it", "own", get(b"Connection: close") + SMUGGLED, "main")
+    yield entry("Connection: close, tab after it", "own", get(b"Connection: close\t") + SMUGGLED, "main")
     yield entry("Connection: close in a second field", "own",
                 get(b"Connection: keep-alive", b"Connection: close") + SMUGGLED, "main")
 

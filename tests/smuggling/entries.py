@@ -2,7 +2,7 @@
 application sees of them when it is asked directly.
 
 Targets say what a request is: /main-... is the request itself, /smuggled-... stands where one reading finds a request and
-another finds a body, or bytes behind something that has to be refused; /next-... is an honest request behind the first.
+another finds a body, or bytes after something that must be refused; /next-... is an honest request after the first.
 """
 from dataclasses import dataclass
 

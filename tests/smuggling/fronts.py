@@ -1,5 +1,5 @@
 """The reverse proxies of the trial, each as its own process on a free port of loopback, with connections to the server
-that are kept and shared by its clients: that is where a smuggled request hurts somebody.
+that are kept and shared by its clients: that is where a smuggled request harms another client.
 
 A front says in its log which requests it has passed on; forwarded() reads that. Its lenient form lets through what its
 users can make it let through.

@@ -116,7 +116,7 @@ def innocent(address, number):
         return f"met {type(error).__name__}: {error}"
     headers = [value for name, value in answer["headers"] if name.lower() == "x-innocent"]
     right = (answer["method"], answer["uri"], answer["body_len"], headers) == ("GET", f"/innocent-{own}", 0, [own])
-    return None if right else f"got somebody else's answer: {answer}"
+    return None if right else f"got the answer of another client: {answer}"
 
 
 def problems_behind(front, app, entries, patience=5):
@@ -125,7 +125,7 @@ def problems_behind(front, app, entries, patience=5):
     for number, entry in enumerate(entries):
         answer = send(address, entry, number)
         if others := {mark for mark in re.findall(rb"-(\d{6})", answer) if int(mark) != number}:
-            problems.append(f"{entry.name} ({entry.source}): told about the requests {others}")
+            problems.append(f"{entry.name} ({entry.source}): its client received answers to the requests {others}")
         for _ in range(2):  # the first may receive what is left in the server's connection, the second the rest
             if problem := innocent(address, number):
                 problems.append(f"{entry.name} ({entry.source}): the next client {problem}")

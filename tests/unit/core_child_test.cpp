@@ -16,7 +16,7 @@ using namespace narwhal;
 
 namespace {
 
-// A child that is meant to die by a signal should not leave a core file behind.
+// A child that is meant to die by a signal must not write a core file.
 int die_of(int signo) {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
