@@ -155,7 +155,7 @@ bool Acceptor::take_relayed() try {
     if (!taken) break;
     any = true;
     Connection* const connection = connection_for(taken->peer);
-    if (connection != nullptr && connection->open(taken->socket.release())) {
+    if (connection != nullptr && connection->open(taken->socket.release(), Connection::Begins::with_request)) {
       connection->continue_with(taken->bytes);
     } else {
       loop_.buffers().drop(taken->bytes);
@@ -217,8 +217,8 @@ bool Acceptor::accept_one(std::size_t index) {
     ::close(fd);
     return true;
   }
-  if (loop_.proxy_policy().reads_proxy_headers()) connection->expect_proxy_header();
-  connection->open(fd);
+  const bool has_proxy_header = loop_.proxy_policy().reads_proxy_headers();
+  connection->open(fd, has_proxy_header ? Connection::Begins::with_proxy_header : Connection::Begins::with_request);
   return true;
 }
 

@@ -1,79 +1,77 @@
 #include "worker/connection.hpp"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/log.hpp"
+#include "core/time_limit.hpp"
 #include "worker/loop.hpp"
 #include "worker/raw_io.hpp"
 
 namespace narwhal::worker {
 
 namespace {
-constexpr std::uint64_t lingered_bytes_max = 1024 * 1024;
 
-protocol::HeadLimits limits_of(const Config& config) {
-  return {config.limit_request_line, config.limit_request_fields, config.limit_request_field_size};
+constexpr std::size_t lingered_bytes_max = 1024 * 1024;
+constexpr std::chrono::seconds linger_limit{2};  // for the client to read the last answer
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// Whatever has happened to the socket, reading it will show.
+void on_readable(uv_stream_t* stream, ssize_t, const uv_buf_t*) noexcept {
+  static_cast<Loop*>(stream->loop->data)->dispatcher().add_readable(*static_cast<Connection*>(stream->data));
 }
+
 }  // namespace
 
-bool Connection::open(int fd) {
-  fd_ = fd;
-  int status;
-  if (peer_.family == Peer::Family::local) {
-    status = uv_pipe_init(loop_.uv(), &handle_.pipe, 0);
-    if (status == 0) status = uv_pipe_open(&handle_.pipe, fd);
-  } else {
-    status = uv_tcp_init(loop_.uv(), &handle_.tcp);
-    if (status == 0) status = uv_tcp_open(&handle_.tcp, fd);
-  }
-  handle_.handle.data = this;
-  if (status != 0) {
+// ---- its life ----
+
+bool Connection::open(int fd, Begins begins) {
+  if (begins == Begins::with_proxy_header) reader_.expect_proxy_header();
+  if (const int status = socket_.open(loop_.uv(), peer_.family, fd, this); status != 0) {
     log::error("take a connection into the loop: {}", uv_strerror(status));
-    ::close(fd);
     close();
     return false;
   }
-  due_in(loop_.config().header_timeout);
-  // The request is often there already, and the client often has but one: it is read before the kernel is asked to
-  // watch the socket, so that a connection for one request costs one registration less.
-  reading_ = true;
+  set_time_limit(loop_.config().header_timeout);
+  socket_.expect_reading();
   loop_.dispatcher().add_unwatched(*this);
   loop_.dispatcher().add_readable(*this);
   return true;
 }
 
 void Connection::watch() {
-  if (reading_ && state_ != State::closing) uv_read_start(&handle_.stream, on_alloc, on_readable);
+  if (state_ != State::closing) socket_.watch(on_readable);
 }
 
 void Connection::continue_with(Buffer* bytes) noexcept {
-  in_ = bytes;
-  due_in(loop_.config().header_timeout);
-  guarded([&] {
-    process();
-    if (out_ != nullptr && !holds_answer && state_ != State::closing) flush();
+  reader_.adopt(bytes);
+  set_time_limit(loop_.config().header_timeout);
+  contain([this] {
+    read_request();
+    if (sender_.holds() && !holds_answer && state_ != State::closing) flush();
   });
 }
 
 bool Connection::give_to_sibling(const Relay& relay) {
   Exchange& exchange = *exchange_;
-  // What cannot be said in bytes that were read stays: a spooled body, an answer still on its way.
-  const bool whole = state_ == State::handling && (exchange.head.framing == protocol::Framing::none || contained_);
-  if (!whole || sending_ != nullptr || out_ != nullptr || end_seen_) return false;
+  // What is not whole in bytes that were read stays: a spooled body, an answer that is still leaving.
+  const bool whole = state_ == State::handling && reader_.contains(exchange);
+  if (!whole || sender_.waiting() || sender_.holds() || end_seen_) return false;
   const char* begin = exchange.head.method.data;
   const std::string_view request(begin, static_cast<std::size_t>(exchange.request_end - begin));
-  const std::string_view rest = in_ != nullptr ? in_->view() : std::string_view();
-  if (!relay.give(fd_, peer_, request, rest)) return false;
+  if (!relay.give(socket_.fd(), peer_, request, reader_.unread())) return false;
   exchange_ = nullptr;
   loop_.exchanges().give_back(exchange);
   close();
   return true;
+}
+
+void Connection::retire(std::chrono::milliseconds grace) {
+  retired_ = true;
+  // Half a head gets no longer than silence does: its client can try again elsewhere.
+  if (state_ == State::head && !sender_.waiting()) loop_.wheel().set(*this, loop_.now() + grace);
 }
 
 void Connection::close() {
@@ -83,14 +81,11 @@ void Connection::close() {
     Exchange& exchange = *std::exchange(exchange_, nullptr);
     loop_.dispatcher().abandon(exchange);
   }
-  if (in_ != nullptr) loop_.buffers().drop(std::exchange(in_, nullptr));
-  if (out_ != nullptr) loop_.buffers().drop(std::exchange(out_, nullptr));
+  reader_.clear();
+  sender_.close();
   Wheel::remove(*this);
-  uv_close(&handle_.handle, [](uv_handle_t* handle) {
+  socket_.close([](uv_handle_t* handle) {
     auto* self = static_cast<Connection*>(handle->data);
-    if (self->sending_ != nullptr) {
-      for (Segment& segment : self->sending_->queue) discard(segment);
-    }
     self->loop_.connections().free(self);
   });
   loop_.connections().removed();
@@ -98,79 +93,32 @@ void Connection::close() {
 
 // ---- time ----
 
-void Connection::due_in(seconds limit) {
-  if (limit.count() == 0) {
-    Wheel::clear(*this);
-  } else {
-    loop_.wheel().set(*this, loop_.now() + limit);
-  }
-}
-
-void Connection::wait_for_request() {
-  untaken_ = 0;
-  if (retired_) {
-    loop_.wheel().set(*this, loop_.now() + Loop::retired_grace);
-  } else {
-    due_in(loop_.config().keepalive);
-  }
-}
-
-void Connection::retire(std::chrono::milliseconds grace) {
-  retired_ = true;
-  // Half a head gets no longer than silence does: whoever sends it can try again elsewhere.
-  if (state_ == State::head && sending_ == nullptr) loop_.wheel().set(*this, loop_.now() + grace);
+void Connection::set_time_limit(std::chrono::seconds limit) {
+  loop_.wheel().set(*this, deadline_after(loop_.now(), limit));
 }
 
 void Connection::expired() noexcept {
-  guarded([this] { look_at_time(); });
+  contain([this] { check_time_limit(); });
 }
 
-void Connection::look_at_time() {
-  if (sending_ != nullptr) {
-    if (const std::uint64_t by_now = delivered(); std::exchange(sending_->delivered_at_last_look, by_now) == by_now) {
-      return lose("write_timeout");
-    }
-    if (takes_too_slowly()) return;
-    return due_in(loop_.config().write_timeout);  // slow, but not silent
-  }
+void Connection::check_time_limit() {
+  if (sender_.waiting()) return sender_.check_progress();
   switch (state_) {
     case State::head:
-      if (in_ == nullptr) return close_when_taken();
-      return refuse(408, "the request's head took too long");
-    case State::body: return refuse(408, "the request's body stopped coming");
+      if (!reader_.holds_buffer()) return close_when_taken();
+      return refuse({408, "the request's head took too long"});
+    case State::body: return refuse({408, "the request's body stopped coming"});
     case State::lingering: return close_when_taken();
     case State::handling:
     case State::closing: return;
   }
 }
 
-// The client is gone, or as good as gone.
-void Connection::lose(const char* why) {
-  if (log::enabled(LogLevel::debug)) log::debug("Closing connection: {}", why);
-  // What was sent of an answer must not look like the whole of it; nor shall the kernel hold it for who takes nothing.
-  if (sending_ != nullptr || answering_) return reset();
-  close();
-}
-
-// A call on its socket has failed: with a client that has left that is every day's, and otherwise the server's trouble.
-void Connection::lose_to(int reason) {
-  if (reason == ENOMEM || reason == ENOBUFS) {
-    log::error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
-  }
-  lose(std::strerror(reason));
-}
-
-void Connection::out_of_memory() noexcept {
-  log::error("the connection of {} is dropped: out of memory", peer_.log_name());
-  discard_all(loop_.segments());
-  if (state_ != State::closing) reset();
-}
-
-// Nothing is left to do, but the kernel may hold some of the last answer: whoever still takes it gets the rest, and
-// whoever does not shall not keep it there.
+// Nothing is left to do, but the kernel may hold some of the last answer: a client that still takes it gets the rest, and
+// one that does not shall not keep it there.
 void Connection::close_when_taken() {
-  const std::size_t left = kernel_holds();
-  const seconds patience = loop_.config().write_timeout;
+  const std::size_t left = socket_.unacknowledged();
+  const std::chrono::seconds patience = loop_.config().write_timeout;
   if (left == 0 || retired_ || patience.count() == 0) return close();
   const std::size_t before = std::exchange(untaken_, left);
   const std::size_t due = loop_.config().min_rate * static_cast<std::size_t>(patience.count());
@@ -178,208 +126,193 @@ void Connection::close_when_taken() {
     log::debug("Closing connection: the client does not take the answer");
     return reset();
   }
-  due_in(patience);
+  set_time_limit(patience);
+}
+
+// ---- the end ----
+
+// The last answer has been sent: the connection ends so that the client gets it.
+void Connection::shut_down() {
+  if (cut_) return reset();
+  if (!unread_ || end_seen_) return close();
+  // Closing with unread bytes would send a reset that can overtake the answer (RFC 9112 9.6).
+  socket_.shut_down_sending();
+  state_ = State::lingering;
+  lingered_ = 0;
+  untaken_ = 0;
+  reader_.clear();
+  set_time_limit(linger_limit);
+  resume_reading();
+}
+
+void Connection::reset() {
+  socket_.reset_on_close();
+  close();
+}
+
+// The client is gone, or counts as gone.
+void Connection::abort(const char* why) {
+  if (log::enabled(LogLevel::debug)) log::debug("Closing connection: {}", why);
+  // What was sent of an answer must not look like the whole of it, nor shall the kernel keep it for a client that takes
+  // nothing.
+  if (sender_.waiting() || answering_) return reset();
+  close();
+}
+
+// A call on its socket has failed: with a client that has left that happens every day, otherwise it is the server's trouble.
+void Connection::abort_for(int reason) {
+  if (reason == ENOMEM || reason == ENOBUFS) {
+    log::error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
+  }
+  abort(std::strerror(reason));
+}
+
+void Connection::abort_without_memory() noexcept {
+  log::error("the connection of {} is dropped: out of memory", peer_.log_name());
+  discard_all(loop_.segments());
+  if (state_ != State::closing) reset();
 }
 
 // ---- reading ----
 
-void Connection::pause_reading() {
-  if (!std::exchange(reading_, false)) return;
-  uv_read_stop(&handle_.stream);
-}
-
 void Connection::resume_reading() {
-  if (reading_ || end_seen_ || state_ == State::closing) return;
-  if (state_ == State::handling && in_ != nullptr && in_->room() == 0) return;  // next_request() comes back to it
-  reading_ = true;
-  uv_read_start(&handle_.stream, on_alloc, on_readable);
-}
-
-// libuv is asked for readiness alone: a null buffer means "not now", and on_readable() hears of it. Reading happens when
-// the request's turn has come, so that its bytes, its exchange and its answer are in the nearest cache together: with
-// 64 connections that is a tenth of the whole cost.
-void Connection::on_alloc(uv_handle_t*, size_t, uv_buf_t* out) noexcept { *out = uv_buf_init(nullptr, 0); }
-
-void Connection::on_readable(uv_stream_t* stream, ssize_t status, const uv_buf_t*) noexcept {
-  auto* self = static_cast<Connection*>(stream->data);
-  if (status == UV_ENOBUFS) return self->loop_.dispatcher().add_readable(*self);
-  if (status < 0) self->lose(uv_err_name(static_cast<int>(status)));
+  if (socket_.reading() || end_seen_ || state_ == State::closing) return;
+  if (state_ == State::handling && reader_.full()) return;  // next_request() comes back to it
+  socket_.start_reading(on_readable);
 }
 
 void Connection::read_now() noexcept {
   constexpr int reads_max = 4;  // of a body that keeps coming, before others get their turn
   bool filled = true;
   if (state_ == State::closing) return;
-  guarded([&] {
-    for (int count = 0; filled && reading_ && state_ != State::closing && count < reads_max; ++count)
+  contain([&] {
+    for (int count = 0; filled && socket_.reading() && state_ != State::closing && count < reads_max; ++count)
       filled = read_once();
   });
 }
 
 // True when the room for it was filled: there may be more.
 bool Connection::read_once() {
-  char* into = loop_.scratch();
-  std::size_t room = Loop::scratch_bytes;
-  if (state_ != State::lingering && (state_ != State::body || in_ != nullptr)) {
-    if (in_ == nullptr) in_ = loop_.buffers().take();
-    into = in_->tail();
-    room = in_->room();
-  }
-  const ssize_t count = raw_read(fd_, into, room);
+  const RequestReader::Room room =
+      state_ == State::lingering ? RequestReader::Room{loop_.scratch(), Loop::scratch_bytes} : reader_.room();
+  const ssize_t count = raw_read(socket_.fd(), room.bytes, room.size);
   if (count > 0) {
-    got_bytes(static_cast<std::size_t>(count));
-    return static_cast<std::size_t>(count) == room;
+    take_bytes(static_cast<std::size_t>(count));
+    return static_cast<std::size_t>(count) == room.size;
   }
   const int reason = errno;
-  if (in_ != nullptr && in_->size() == 0) loop_.buffers().drop(std::exchange(in_, nullptr));
+  reader_.release_if_empty();
   if (count == 0) {
-    pause_reading();
-    got_end();
+    socket_.stop_reading();
+    take_end();
   } else if (reason != EAGAIN && reason != EINTR) {
-    lose_to(reason);
+    abort_for(reason);
   }
   return false;
 }
 
-void Connection::got_bytes(std::size_t count) {
-  loop_.counters().bytes_received(count);
-  take_bytes(count);
-  // Nothing reads a full buffer on: reading goes on when the requests in it have been answered.
-  if (state_ != State::closing && in_ != nullptr && in_->room() == 0) pause_reading();
-}
-
 void Connection::take_bytes(std::size_t count) {
-  if (state_ == State::lingering) {
-    body_left_ += count;
-    if (body_left_ > lingered_bytes_max) close();
-    return;
-  }
-  if (state_ == State::body && !body_moves(count)) return;
-  if (state_ == State::body && in_ == nullptr) {
-    std::size_t consumed = 0;
-    const std::string_view bytes(loop_.scratch(), count);
-    if (take_body_bytes(bytes, consumed)) {
-      if (reading_) due_in(loop_.config().body_timeout);
-      return;
+  loop_.counters().bytes_received(count);
+  switch (state_) {
+    case State::head: {
+      const bool is_first = reader_.empty();
+      reader_.took(count);
+      if (sender_.waiting()) break;  // the answer before this request is still leaving
+      if (is_first) set_time_limit(loop_.config().header_timeout);
+      read_request();
+      if (sender_.holds() && !holds_answer && state_ != State::closing) flush();
+      break;
     }
-    if (state_ != State::handling || consumed == count) return;
-    in_ = loop_.buffers().take();  // the next request has begun behind the body
-    const std::string_view rest = bytes.substr(consumed);
-    if (rest.size() > in_->room()) {
-      loop_.buffers().drop(std::exchange(in_, nullptr));
-      in_ = BufferPool::make(rest.size());
-    }
-    std::memcpy(in_->tail(), rest.data(), rest.size());
-    in_->end += static_cast<std::uint32_t>(rest.size());
-    return;
+    case State::body: act_on(reader_.take_body(*exchange_, count)); break;
+    case State::handling: reader_.took(count); break;
+    case State::lingering: lingered_ += count; return lingered_ > lingered_bytes_max ? close() : void();
+    case State::closing: return;
   }
-  const bool first = in_->size() == 0;
-  in_->end += static_cast<std::uint32_t>(count);
-  if (state_ == State::head) {
-    if (sending_ != nullptr) return;  // the answer before this one is still leaving
-    if (first) due_in(loop_.config().header_timeout);
-    process();
-    if (out_ != nullptr && !holds_answer && state_ != State::closing) flush();
-  } else if (state_ == State::body) {
-    process_body();
-  }
+  // A full buffer is read on when the requests in it have been answered.
+  if (state_ != State::closing && reader_.full()) socket_.stop_reading();
 }
 
-void Connection::got_end() {
+void Connection::take_end() {
   end_seen_ = true;
   switch (state_) {
     case State::lingering: return close();
-    case State::body: return lose("the client left in the middle of a body");
+    case State::body: return abort("the client left in the middle of a body");
     case State::head:
-      if (sending_ == nullptr) return close();
+      if (!sender_.waiting()) return close();
       close_after_ = true;  // a half-closed client still reads
       return;
     case State::handling:
-      // A plain handler's answer is due at any moment: whoever half-closed gets it. A deferred one may wait for
-      // ever, and cannot know that nobody does any more.
-      if (exchange_ != nullptr && exchange_->deferred && !exchange_->answer_ended()) lose("the client left");
+      // A plain handler's answer is due at any moment, and a half-closed client gets it. A deferred one may wait for ever,
+      // and cannot know that its client has left.
+      if (exchange_ != nullptr && exchange_->deferred && !exchange_->answer_ended()) abort("the client left");
       return;
     case State::closing: return;
   }
 }
 
-// Takes as many requests off the buffer as can be begun now.
-void Connection::process() {
-  if (proxy_header_due_ && !take_proxy_header()) [[unlikely]]
-    return;
-  while (state_ == State::head && in_ != nullptr && in_->size() != 0) {
-    if (!process_head()) break;
-  }
-  if (in_ != nullptr && in_->size() == 0 && state_ != State::body) loop_.buffers().drop(std::exchange(in_, nullptr));
-}
-
-bool Connection::take_proxy_header() {
-  const ProxyPolicy::ProxyHeader header = loop_.proxy_policy().take_proxy_header(in_->view(), peer_);
-  if (header.status == protocol::Status::need_more) {
-    fit_buffer();
-    return false;
-  }
-  proxy_header_due_ = false;
-  if (header.status == protocol::Status::refused) {
-    refuse(header.refusal.http_status, header.refusal.fault);
-    return false;
-  }
-  in_->begin += static_cast<std::uint32_t>(header.consumed);
-  return true;
-}
-
-// Part of a head may wait for the rest for as long as header_timeout: it gets a buffer of its size, so that a thousand
-// slow clients hold a megabyte, not sixteen; a full one gets a larger one.
-void Connection::fit_buffer() {
-  constexpr std::size_t smallest = 512;
-  const std::size_t size = in_->size();
-  const bool full = in_->room() == 0;
-  if (!full && in_->capacity <= std::max(2 * size, smallest)) return;
-  const std::size_t capacity = full ? std::max<std::size_t>(2 * size, BufferPool::usual_capacity) : size + smallest;
-  if (!full && capacity >= in_->capacity) return;
-  Buffer* fitting = BufferPool::make(capacity);
-  std::memcpy(fitting->bytes(), in_->bytes() + in_->begin, size);
-  fitting->end = static_cast<std::uint32_t>(size);
-  loop_.buffers().drop(std::exchange(in_, fitting));
-}
-
-bool Connection::process_head() {
-  Exchange& exchange = loop_.exchanges().take(*this);
-  exchange_ = &exchange;
-  const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
-  if (fed.status == protocol::Status::need_more) {
-    scanned_ = static_cast<std::uint32_t>(fed.scanned);
-    exchange_ = nullptr;
-    loop_.exchanges().give_back(exchange);
-    fit_buffer();
-    return false;
-  }
-  if (fed.status == protocol::Status::refused) {
-    exchange_ = nullptr;
-    loop_.exchanges().give_back(exchange);
-    refuse(fed.http_status, fed.fault);
-    return false;
-  }
-  scanned_ = 0;
-  in_->begin += static_cast<std::uint32_t>(fed.consumed);
-  ++in_->references;
-  exchange.in = in_;
-  // No body at all, and a body of no bytes: the same thing to everybody above.
-  if (exchange.head.content_length == 0 && exchange.head.framing == protocol::Framing::length) {
-    exchange.head.framing = protocol::Framing::none;
-  }
-  exchange.peer = peer_;
-  exchange.started = loop_.turn_time();
-  exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
-  exchange.mount = loop_.mounts().route(exchange.head.path);
-  Wheel::clear(*this);
-  if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
-    if (const protocol::Refusal refusal = loop_.proxy_policy().apply(exchange.head, peer_, exchange.client)) {
-      refuse(refusal.http_status, refusal.fault);
-      return false;
+// Begins the next request, if enough of it is there.
+void Connection::read_request() {
+  if (const auto step = reader_.take_proxy_header(peer_); step.status != RequestReader::Status::complete) [[unlikely]]
+    return act_on(step);
+  if (state_ == State::head && !reader_.empty()) {
+    Exchange& exchange = loop_.exchanges().take(*this);
+    exchange_ = &exchange;
+    const RequestReader::Step step = reader_.take_head(exchange, peer_);
+    if (exchange.in == nullptr) {
+      exchange_ = nullptr;
+      loop_.exchanges().give_back(exchange);
+    } else {
+      exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
     }
+    act_on(step);
   }
-  return begin_body();
+  if (state_ != State::body) reader_.release_if_empty();
+}
+
+void Connection::act_on(const RequestReader::Step& step) {
+  switch (step.status) {
+    case RequestReader::Status::need_head: return;
+    case RequestReader::Status::need_body: state_ = State::body; return set_time_limit(loop_.config().body_timeout);
+    case RequestReader::Status::body_full:
+      state_ = State::body;
+      socket_.stop_reading();
+      return Wheel::clear(*this);  // the silence is ours, not the client's
+    case RequestReader::Status::expects_continue:
+      state_ = State::body;
+      if (sender_.append(go_on)) flush();
+      if (state_ == State::body) act_on(reader_.continue_body(*exchange_));
+      return;
+    case RequestReader::Status::complete:
+      state_ = State::handling;
+      Wheel::clear(*this);
+      return resume_reading();
+    case RequestReader::Status::refused: return refuse(step.refusal);
+  }
+}
+
+void Connection::resume_body() noexcept {
+  if (state_ != State::body || exchange_ == nullptr || socket_.reading() ||
+      exchange_->inbox.stop_when_full(loop_.config().body_buffer_size))
+    return;
+  set_time_limit(loop_.config().body_timeout);
+  resume_reading();
+}
+
+std::size_t Connection::read_body_into(char* buffer, std::size_t size) noexcept {
+  if (state_ != State::body || !socket_.reading()) return 0;
+  const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(size, reader_.bypass_max()));
+  if (most == 0) return 0;
+  const ssize_t count = raw_read(socket_.fd(), buffer, most);
+  if (count <= 0) return 0;
+  const auto got = static_cast<std::size_t>(count);
+  loop_.counters().bytes_received(got);
+  bool is_taken = false;
+  contain([&] {
+    const RequestReader::Step step = reader_.bypassed(*exchange_, got);
+    is_taken = step.status != RequestReader::Status::refused;
+    act_on(step);
+  });
+  return is_taken ? got : 0;
 }
 
 }  // namespace narwhal::worker

@@ -112,7 +112,7 @@ void Exchange::hand_over(Push push, Handover::Reached reached) noexcept {
   if (put == Handover::Put::to_post) return loop.posts().post_marked(*this);
   if (!direct) return;
   const bool overdue = loop.overdue(times.called, now);
-  if (connection != nullptr) connection->take_part(*this, push);
+  if (connection != nullptr) connection->take_answer(*this, push);
   loop.crew().release();
   // A handler that writes and writes is never seen at one thing for long enough to lose the loop.
   if (overdue && !mount->is_inline()) loop.crew().tend_in_passing();

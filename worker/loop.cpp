@@ -38,6 +38,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
   the_loop = this;
   if (const int status = uv_loop_init(&uv_); status != 0)
     throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
+  uv_.data = this;
   posts_.open(&uv_);
   dispatcher_.open();
   uv_timer_init(&uv_, &timer_);

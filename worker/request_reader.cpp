@@ -1,0 +1,231 @@
+#include "worker/request_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/log.hpp"
+#include "worker/loop.hpp"
+
+namespace narwhal::worker {
+
+namespace {
+
+constexpr const char* body_too_large = "the request's body is larger than limit_request_body";
+constexpr const char* body_too_slow = "the request's body comes at less than min_rate";
+
+protocol::HeadLimits limits_of(const Config& config) {
+  return {config.limit_request_line, config.limit_request_fields, config.limit_request_field_size};
+}
+
+bool streams(const Exchange& exchange) noexcept { return exchange.mount != nullptr && exchange.mount->streams_body(); }
+
+}  // namespace
+
+// ---- bytes of the socket ----
+
+RequestReader::Room RequestReader::room() {
+  if (in_body_ && in_ == nullptr) return {loop_.scratch(), Loop::scratch_bytes};
+  if (in_ == nullptr) in_ = loop_.buffers().take();
+  return {in_->tail(), in_->room()};
+}
+
+void RequestReader::clear() noexcept {
+  if (in_ != nullptr) loop_.buffers().drop(std::exchange(in_, nullptr));
+}
+
+void RequestReader::release_if_empty() noexcept {
+  if (empty()) clear();
+}
+
+// Bytes that came after a body: the next request has begun.
+void RequestReader::keep(std::string_view bytes) {
+  in_ = bytes.size() <= BufferPool::usual_capacity ? loop_.buffers().take() : BufferPool::make(bytes.size());
+  std::memcpy(in_->tail(), bytes.data(), bytes.size());
+  took(bytes.size());
+}
+
+// Part of a head may wait for the rest for as long as header_timeout: it gets a buffer of its size, so that a thousand
+// slow clients hold a megabyte, not sixteen. A full buffer is replaced by a larger one.
+void RequestReader::fit_buffer() {
+  constexpr std::size_t smallest = 512;
+  const std::size_t size = in_->size();
+  if (!full() && in_->capacity <= std::max(2 * size, smallest)) return;
+  const std::size_t capacity = full() ? std::max<std::size_t>(2 * size, BufferPool::usual_capacity) : size + smallest;
+  if (!full() && capacity >= in_->capacity) return;
+  Buffer* fitting = BufferPool::make(capacity);
+  std::memcpy(fitting->bytes(), in_->bytes() + in_->begin, size);
+  fitting->end = static_cast<std::uint32_t>(size);
+  loop_.buffers().drop(std::exchange(in_, fitting));
+}
+
+// ---- heads ----
+
+RequestReader::Step RequestReader::decode_proxy_header(Peer& peer) {
+  const ProxyPolicy::ProxyHeader header = loop_.proxy_policy().take_proxy_header(unread(), peer);
+  if (header.status == protocol::Status::need_more) {
+    fit_buffer();
+    return {Status::need_head};
+  }
+  proxy_header_due_ = false;
+  if (header.refusal) return refuse(header.refusal);
+  in_->begin += static_cast<std::uint32_t>(header.consumed);
+  return {Status::complete};
+}
+
+RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
+  const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
+  if (fed.status == protocol::Status::need_more) {
+    scanned_ = static_cast<std::uint32_t>(fed.scanned);
+    fit_buffer();
+    return {Status::need_head};
+  }
+  if (fed.status == protocol::Status::refused) return refuse({fed.http_status, fed.fault});
+  scanned_ = 0;
+  in_->begin += static_cast<std::uint32_t>(fed.consumed);
+  ++in_->references;
+  exchange.in = in_;
+  // No body at all and a body of no bytes mean the same from here on.
+  if (exchange.head.content_length == 0 && exchange.head.framing == protocol::Framing::length) {
+    exchange.head.framing = protocol::Framing::none;
+  }
+  exchange.peer = peer;
+  exchange.started = loop_.turn_time();
+  exchange.mount = loop_.mounts().route(exchange.head.path);
+  if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
+    if (const auto refusal = loop_.proxy_policy().apply(exchange.head, peer, exchange.client)) return refuse(refusal);
+  }
+  return begin_body(exchange);
+}
+
+// ---- bodies ----
+
+RequestReader::Step RequestReader::begin_body(Exchange& exchange) {
+  using protocol::Framing;
+  const protocol::Head& head = exchange.head;
+  const std::size_t room = in_->capacity - in_->begin;
+  if (exchange.mount == nullptr) {
+    exchange.host_status = 404;
+    // A small body is read and dropped. With a larger one, or one whose client waits for "100 Continue", the connection
+    // ends after the answer.
+    const bool is_small = head.framing == Framing::length && !head.expect_continue && head.content_length <= room;
+    if (head.framing != Framing::none && !is_small) return refuse({404, "no application is mounted there"});
+  }
+  if (head.framing == Framing::none) return complete(exchange);
+  const bool chunked = head.framing == Framing::chunked;
+  const std::uint64_t limit = loop_.config().limit_request_body != 0 ? loop_.config().limit_request_body : UINT64_MAX;
+  if (!chunked && head.content_length > limit) return refuse({413, body_too_large});
+  in_body_ = true;
+  contained_ = false;
+  body_left_ = chunked ? limit : head.content_length;
+  if (chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
+  exchange.body_arrived = 0;
+  exchange.body_pace.start(streams(exchange) ? unset : loop_.now());
+  if (head.expect_continue && in_->size() == 0) return {Status::expects_continue};
+  return continue_body(exchange);
+}
+
+RequestReader::Step RequestReader::continue_body(Exchange& exchange) {
+  if (streams(exchange)) {
+    exchange.inbox.expect();
+    loop_.dispatcher().make_ready(exchange);
+  } else {  // one that fits after its head is collected there, and never copied
+    contained_ = chunks_ == nullptr && body_left_ <= in_->capacity - in_->begin;
+  }
+  return take_buffered(exchange);
+}
+
+RequestReader::Step RequestReader::take_body(Exchange& exchange, std::size_t count) {
+  if (!keeps_pace(exchange, count)) return refuse({408, body_too_slow});
+  if (in_ != nullptr) {
+    took(count);
+    return take_buffered(exchange);
+  }
+  const std::string_view bytes(loop_.scratch(), count);
+  std::size_t consumed = 0;
+  const Step step = take_pieces(exchange, bytes, consumed);
+  if (step.status == Status::complete && consumed != count) keep(bytes.substr(consumed));
+  return step;
+}
+
+RequestReader::Step RequestReader::bypassed(Exchange& exchange, std::size_t count) {
+  if (!keeps_pace(exchange, count)) return refuse({408, body_too_slow});
+  body_left_ -= count;
+  return body_left_ == 0 ? complete(exchange) : Step{Status::need_body};
+}
+
+// The body's bytes that lie in in_.
+RequestReader::Step RequestReader::take_buffered(Exchange& exchange) {
+  if (contained_) {
+    if (in_->size() < body_left_) return {Status::need_body};
+    exchange.body.borrow({in_->bytes() + in_->begin, static_cast<std::size_t>(body_left_)});
+    in_->begin += static_cast<std::uint32_t>(body_left_);
+    return complete(exchange);
+  }
+  std::size_t consumed = 0;
+  const Step step = take_pieces(exchange, in_->view(), consumed);
+  in_->begin += static_cast<std::uint32_t>(consumed);
+  // From here on the body comes through the loop's scratch memory.
+  if (step.status != Status::complete) clear();
+  return step;
+}
+
+RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_view bytes, std::size_t& consumed) {
+  while (consumed < bytes.size()) {
+    std::string_view piece = bytes.substr(consumed);
+    bool is_last;
+    if (chunks_ != nullptr) {
+      const protocol::ChunkFed fed = chunks_->feed(piece);
+      if (fed.status == protocol::Status::refused) return refuse({400, chunks_->fault()});
+      if (fed.data.size() > body_left_) return refuse({413, body_too_large});
+      consumed += fed.consumed;
+      piece = fed.data;
+      is_last = fed.status == protocol::Status::complete;
+    } else {
+      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, piece.size())));
+      consumed += piece.size();
+      is_last = piece.size() == body_left_;
+    }
+    body_left_ -= piece.size();
+    if (!store(exchange, piece)) return refuse({503, "no room for the request's body"});
+    if (is_last) return complete(exchange);
+  }
+  return {streams(exchange) && exchange.inbox.stop_when_full(loop_.config().body_buffer_size) ? Status::body_full
+                                                                                              : Status::need_body};
+}
+
+bool RequestReader::store(Exchange& exchange, std::string_view piece) {
+  const Config& config = loop_.config();
+  if (streams(exchange)) {
+    if (!piece.empty()) exchange.inbox.feed(piece);
+    return true;
+  }
+  const Result<Done> stored = exchange.body.append(piece, config.body_buffer_size, config.tmp_upload_dir);
+  if (!stored) log::error("{} {}: {}", exchange.head.method.view(), exchange.head.target.view(), stored.error());
+  return static_cast<bool>(stored);
+}
+
+bool RequestReader::keeps_pace(Exchange& exchange, std::size_t count) {
+  exchange.body_arrived += count;
+  // A handler that reads a stream may itself be what is slow: there only the time counts that it waited for the client.
+  const Instant by_now = streams(exchange) ? unset + exchange.client_wait.total(loop_.turn_time()) : loop_.now();
+  return !exchange.body_pace.too_slow(by_now, exchange.body_arrived, loop_.config().min_rate);
+}
+
+RequestReader::Step RequestReader::complete(Exchange& exchange) {
+  if (in_ != nullptr) exchange.request_end = in_->bytes() + in_->begin;
+  drop_body();
+  if (streams(exchange) && exchange.head.framing != protocol::Framing::none) {
+    exchange.inbox.end();  // its handler is at it already
+  } else {
+    loop_.dispatcher().make_ready(exchange);
+  }
+  return {Status::complete};
+}
+
+void RequestReader::drop_body() noexcept {
+  in_body_ = false;
+  chunks_.reset();
+}
+
+}  // namespace narwhal::worker
