@@ -99,6 +99,14 @@ def test_the_design_names_only_what_exists():
     assert len([span for span in spans_of(DESIGN) if "()" in span]) > 60, "this test reads no names any more"
 
 
+def test_every_class_that_the_design_names_exists():
+    sources = [(ROOT / file).read_text() for file in source_rules.tree(ROOT, source_rules.SOURCES) if not file.startswith("tests/")]
+    defined = {name for text in sources for name in re.findall(r"\b(?:class|struct) (\w+)(?: final)?\s*[:{]", text)}
+    named = {span for span in spans_of(DESIGN) if re.fullmatch(r"(?:[A-Z][a-z]+)+", span)}
+    assert sorted(named - defined) == []
+    assert len(named) > 20
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "DECISIONS.md", "tests/http/requirements.md"])
 def test_the_other_documents_name_only_files_that_exist(name):
     assert problems_of((ROOT / name).read_text()) == []
