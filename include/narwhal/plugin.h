@@ -26,7 +26,8 @@
  *             leave a plugin's function; app.hpp catches exceptions for you.
  * Units       Sizes and offsets are in bytes, times in nanoseconds (_ns).
  * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes.
- * Signals     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE and SIGWINCH belong to the server.
+ * Signals     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ
+ *             and SIGRTMIN+3 (it writes a thread's stack to the log) belong to the server.
  */
 #ifndef NARWHAL_PLUGIN_H
 #define NARWHAL_PLUGIN_H
