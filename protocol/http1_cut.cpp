@@ -25,23 +25,18 @@ namespace {
 struct Cutting {
   Field* next;  // where the next field goes
   Field* const end;
-  Bytes method, target, version;
+  HeadCut& cut;
 };
 
 Cutting& cutting_of(llhttp_t* parser) noexcept { return *static_cast<Cutting*>(parser->data); }
 
 int on_method(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  cutting_of(parser).method = {at, size};
+  cutting_of(parser).cut.method = {at, size};
   return 0;
 }
 
 int on_target(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  cutting_of(parser).target = {at, size};
-  return 0;
-}
-
-int on_version(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  cutting_of(parser).version = {at, size};
+  cutting_of(parser).cut.target = {at, size};
   return 0;
 }
 
@@ -67,7 +62,6 @@ const llhttp_settings_t settings = [] {
   llhttp_settings_t chosen{};
   chosen.on_method = on_method;
   chosen.on_url = on_target;
-  chosen.on_version = on_version;
   chosen.on_header_field = on_name;
   chosen.on_header_value = on_value;
   chosen.on_headers_complete = on_headers_complete;
@@ -89,34 +83,31 @@ const auto execute = [] {
   return llhttp_execute;
 }();
 
-// Whether the line is "METHOD target HTTP/1.x", `line` to CRLF. The bounds are llhttp's; it does not promise what is
-// between them. It lets pass more than one space, a line without a version, RTSP, and HTTP/2.0.
-bool is_http_line(const Cutting& cutting, const char* line, const char* end) noexcept {
-  constexpr std::string_view version = " HTTP/1.";
-  const char* const target = cutting.target.data;
-  const char* const target_end = target + cutting.target.size;
-  return target != nullptr && cutting.method.data == line && line + cutting.method.size + 1 == target &&
-         target[-1] == ' ' && end - target_end >= 11 && std::memcmp(target_end, version.data(), version.size()) == 0 &&
-         cutting.version.data == target_end + 6 && (target_end[8] | 1) == '1' && target_end[9] == '\r';
+// Whether the line is "METHOD target HTTP/1.x" with a CRLF after it. Where the parts are is what llhttp found. It does not
+// promise what is between them: it accepts more than one space, a line without a version, RTSP, and HTTP/2.0.
+bool is_http_line(const llhttp_t& parser, const HeadCut& cut, const char* line, const char* end) noexcept {
+  constexpr std::string_view before_minor = " HTTP/1.";
+  const char* const target_end = cut.target.data + cut.target.size;
+  return cut.target.data != nullptr && cut.method.data == line && line + cut.method.size + 1 == cut.target.data &&
+         cut.target.data[-1] == ' ' && end - target_end >= 11 &&
+         std::memcmp(target_end, before_minor.data(), before_minor.size()) == 0 && parser.http_major == 1 &&
+         parser.http_minor <= 1 && target_end[8] == '0' + parser.http_minor && target_end[9] == '\r';
 }
 
-HeadCut run_llhttp(std::string_view head, std::span<Field> fields) noexcept {
-  Cutting cutting{fields.data(), fields.data() + fields.size(), {}, {}, {}};
+void run_llhttp(std::string_view head, std::span<Field> fields, HeadCut& cut) noexcept {
+  Cutting cutting{fields.data(), fields.data() + fields.size(), cut};
   llhttp_t parser = fresh_parser;
   parser.data = &cutting;
   const char* const end = head.data() + head.size();
   // It pauses after the empty line. When that is not the scan's, or a line is no field, the two disagree.
   const bool paused = execute(&parser, head.data(), head.size()) == HPE_PAUSED;
-  HeadCut cut;
-  if (!is_http_line(cutting, head.data(), end)) [[unlikely]] {
-    return cut;
+  if (!is_http_line(parser, cut, head.data(), end)) [[unlikely]] {
+    cut = {};
+    return;
   }
-  cut.method = cutting.method;
-  cut.target = cutting.target;
-  cut.minor = static_cast<std::uint8_t>(cutting.version.data[2] - '0');
   cut.line = true;
+  cut.minor = parser.http_minor;
   cut.complete = paused && parser.error_pos == end && cutting.next == cutting.end;
-  return cut;
 }
 
 constexpr bool is_letter(char c) noexcept { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
@@ -136,12 +127,13 @@ std::string without_specials(std::string_view head, std::size_t method_size) {
   return copy;
 }
 
-HeadCut run_llhttp_on_copy(std::string_view head, std::span<Field> fields) {
+void run_llhttp_on_copy(std::string_view head, std::span<Field> fields, HeadCut& cut) {
+  cut = {};
   const std::size_t method_size = head.find(' ');
-  if (method_size == std::string_view::npos || method_size == 0) return {};
-  if (!all(head.substr(0, method_size), bytes::token)) return {};
+  if (method_size == std::string_view::npos || method_size == 0) return;
+  if (!all(head.substr(0, method_size), bytes::token)) return;
   const std::string copy = without_specials(head, method_size);
-  HeadCut cut = run_llhttp(copy, fields);
+  run_llhttp(copy, fields, cut);
   const auto map_back = [&](Bytes& view) {
     const auto from_end = static_cast<std::size_t>(copy.data() + copy.size() - view.data);
     view.data = head.data() + head.size() - from_end;
@@ -157,22 +149,20 @@ HeadCut run_llhttp_on_copy(std::string_view head, std::span<Field> fields) {
     }
   }
   cut.copied = true;
-  return cut;
 }
 
 }  // namespace
 
-HeadCut cut_head(std::string_view head, std::vector<Field>& fields) {
-  const HeadCut cut = run_llhttp(head, fields);
-  if (cut.line && cut.complete) [[likely]] {
-    return cut;
+void cut_head(std::string_view head, std::vector<Field>& fields, HeadCut& cut) {
+  run_llhttp(head, fields, cut);
+  if (!cut.line || !cut.complete) [[unlikely]] {
+    run_llhttp_on_copy(head, fields, cut);
   }
-  return run_llhttp_on_copy(head, fields);
 }
 
-HeadCut cut_request_line(std::string_view line) {
-  const HeadCut cut = run_llhttp(line, {});
-  return cut.line ? cut : run_llhttp_on_copy(line, {});
+void cut_request_line(std::string_view line, HeadCut& cut) {
+  run_llhttp(line, {}, cut);
+  if (!cut.line) run_llhttp_on_copy(line, {}, cut);
 }
 
 const char* llhttp_version() noexcept {

@@ -183,7 +183,8 @@ Refusal refuse_fields(std::string_view head) noexcept {
 HeadFed decode_whole(std::string_view bytes, const HeadScan& scan, Head& head) {
   const std::string_view whole = bytes.substr(0, scan.stop);
   head.fields.resize(scan.field_lines);
-  const HeadCut cut = cut_head(whole, head.fields);
+  HeadCut cut;
+  cut_head(whole, head.fields, cut);
   Refusal refusal = judge_request_line(cut, whole.substr(0, scan.request_line), head);
   if (!refusal && !cut.complete) refusal = refuse_fields(whole);
   if (!refusal) refusal = judge_fields(bytes.data() + bytes.size(), head);
@@ -197,12 +198,13 @@ HeadFed decode_whole(std::string_view bytes, const HeadScan& scan, Head& head) {
 // As soon as the line is there, so that a client that speaks something else is refused at once.
 Refusal judge_line_alone(std::string_view bytes, const HeadScan& scan, Head& head) {
   if (scan.request_line == 0 && !bytes.starts_with("\r\n")) return {};
-  const HeadCut cut = cut_request_line(bytes.substr(0, scan.request_line + crlf_bytes));
+  HeadCut cut;
+  cut_request_line(bytes.substr(0, scan.request_line + crlf_bytes), cut);
   return judge_request_line(cut, bytes.substr(0, scan.request_line), head);
 }
 
-// Of bytes that nobody has scanned. Without memory nothing is sure either.
-Refusal judge_told_line(std::string_view request, Head& head) noexcept try {
+// Of bytes that were not scanned, or not to the end. When memory runs out, the line counts as malformed.
+Refusal judge_unscanned_line(std::string_view request, Head& head) noexcept try {
   HeadScan scan;
   scan.request_line = request.find("\r\n");
   const bool whole =
@@ -254,7 +256,7 @@ void decode_request_line(std::string_view bytes, Head& head) noexcept {
   const std::string_view request = bytes.substr(empty_lines(bytes));
   head = {};
   // A line that was refused for what it asks may still be told; of a malformed one nothing is sure.
-  const Refusal refusal = judge_told_line(request, head);
+  const Refusal refusal = judge_unscanned_line(request, head);
   if (refusal.http_status == 400 || refusal.http_status == 505) {
     head = {};
     head.is_head = request.starts_with("HEAD ");

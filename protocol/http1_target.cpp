@@ -95,12 +95,11 @@ bool is_ipv6(std::string_view text) noexcept {
   return text.find(':') != std::string_view::npos && IpAddress::parse(text).has_value();
 }
 
-}  // namespace
-
-bool is_authority(std::string_view text) noexcept {
+// With an address in brackets, or escaped bytes.
+[[gnu::noinline]] bool is_unusual_authority(std::string_view text) noexcept {
   const char* at = text.data();
   const char* const end = at + text.size();
-  if (at != end && *at == '[') {
+  if (*at == '[') {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos || !is_ipv6(text.substr(1, close - 1))) return false;
     at += close + 1;
@@ -112,8 +111,17 @@ bool is_authority(std::string_view text) noexcept {
       at += 3;
     }
   }
-  if (at == end) return true;
-  return *at == ':' && all({at + 1, static_cast<std::size_t>(end - at - 1)}, bytes::digit);
+  return at == end || (*at == ':' && all({at + 1, static_cast<std::size_t>(end - at - 1)}, bytes::digit));
+}
+
+}  // namespace
+
+bool is_authority(std::string_view text) noexcept {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end && is(*at, bytes::reg_name)) ++at;
+  if (at != end && *at != ':') return is_unusual_authority(text);
+  return at == end || all({at + 1, static_cast<std::size_t>(end - at - 1)}, bytes::digit);
 }
 
 Refusal judge_request_line(const HeadCut& cut, std::string_view line, Head& head) noexcept {

@@ -21,7 +21,7 @@ int note(Execute* execute, void* parser, const char* bytes, std::size_t size) {
 }  // namespace
 
 extern "C" {
-// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names
+// The names are the linker's.
 Execute __real_llhttp_execute;
 int __wrap_llhttp_execute(void* parser, const char* bytes, std::size_t size) {
   return note(__real_llhttp_execute, parser, bytes, size);
@@ -32,7 +32,6 @@ int __wrap_narwhal_llhttp_execute_sse42(void* parser, const char* bytes, std::si
   return note(__real_narwhal_llhttp_execute_sse42, parser, bytes, size);
 }
 #endif
-// NOLINTEND(bugprone-reserved-identifier)
 }
 
 namespace {
