@@ -55,7 +55,7 @@ constexpr bool all(std::string_view text, std::uint8_t kind) noexcept {
   return true;
 }
 
-// -1 when it is no hexadecimal digit.
+// -1 when it is not a hexadecimal digit.
 constexpr int hex_value(char c) noexcept {
   if (!is(c, bytes::hex)) return -1;
   return is(c, bytes::digit) ? c - '0' : (c | 0x20) - 'a' + 10;

@@ -132,7 +132,7 @@ class ElementReader {
     return take(size);
   }
 
-  // Up to what ends a value; a quote is no part of one, so that it is found to be out of place.
+  // Up to what ends a value; a quote is not a part of one, so that it is found to be out of place.
   std::string_view take_bare() noexcept {
     const std::size_t size = rest_.find_first_of(",;\" \t");
     return take(size == std::string_view::npos ? rest_.size() : size);

@@ -1,7 +1,7 @@
-// The one client address behind any number of proxies, out of X-Forwarded-For and Forwarded (RFC 7239).
+// The one client address before any number of proxies, out of X-Forwarded-For and Forwarded (RFC 7239).
 // Method     each proxy adds, at the end of the list, the address it was asked from. From the end back: as long as the
 //            one who wrote an entry is trusted, the entry is believed. The first address that is not trusted is the client; so
-//            is the first of the list when all are. An entry that is no address ends the walk: what it hides ("unknown",
+//            is the first of the list when all are. An entry that is not an address ends the walk: what it hides ("unknown",
 //            "_name") or garbles nobody can vouch for, and the last hop that was sound is the client.
 // Lists      several lines of one name are one list, in their order.
 // Syntax     X-Forwarded-For: an address, IPv6 with or without brackets, maybe a port. Forwarded: as the RFC has it, and

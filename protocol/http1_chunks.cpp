@@ -115,14 +115,14 @@ const char* ChunkDecoder::step_size(char c) noexcept {
     ++digits_;
     return nullptr;
   }
-  if (digits_ == 0) return "chunk size is no hexadecimal number";
+  if (digits_ == 0) return "chunk size is not a hexadecimal number";
   if (c == '\r') {
     state_ = State::size_lf;
   } else if (c == ';') {
     ++overhead_;
     state_ = State::extension_name;
   } else {
-    return "chunk size is no hexadecimal number";
+    return "chunk size is not a hexadecimal number";
   }
   return nullptr;
 }

@@ -99,7 +99,7 @@ void run_llhttp(std::string_view head, std::span<Field> fields, HeadCut& cut) no
   llhttp_t parser = fresh_parser;
   parser.data = &cutting;
   const char* const end = head.data() + head.size();
-  // It pauses after the empty line. When that is not the scan's, or a line is no field, the two disagree.
+  // It pauses after the empty line. When that is not the scan's, or a line is not a field, the two disagree.
   const bool paused = execute(&parser, head.data(), head.size()) == HPE_PAUSED;
   if (!is_http_line(parser, cut, head.data(), end)) [[unlikely]] {
     cut = {};

@@ -102,7 +102,7 @@ inline Refusal note_field(const Field& field, Facts& facts, Head& head) noexcept
   }
 }
 
-// What is malformed comes before what we lack: 400 says that the client has to be mended, not the server.
+// What is malformed comes before what we lack: 400 says that the client has to be fixed, not the server.
 Refusal judge(Facts facts, Head& head) noexcept {
   const bool is_1_1 = head.minor == 1;
   if ((facts & has_host) == 0 && is_1_1) return {400, "no Host"};
@@ -255,7 +255,7 @@ HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimit
 void decode_request_line(std::string_view bytes, Head& head) noexcept {
   const std::string_view request = bytes.substr(empty_lines(bytes));
   head = {};
-  // A line that was refused for what it asks may still be told; of a malformed one nothing is sure.
+  // A line that was refused for what it asks is still known; of a malformed one nothing is.
   const Refusal refusal = judge_unscanned_line(request, head);
   if (refusal.http_status == 400 || refusal.http_status == 505) {
     head = {};

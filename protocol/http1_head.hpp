@@ -35,7 +35,7 @@ struct Head {
   Bytes authority;            // of an absolute target, else the Host field's value; may be empty
   Bytes scheme;               // of an absolute target, else empty
   std::vector<Field> fields;  // values without outer white space
-  // One bit for each kind of name among the fields: a name whose bit is not there is no field's.
+  // One bit for each kind of name among the fields: no field has a name whose bit is not set.
   std::uint64_t name_bits = 0;
   std::uint64_t content_length = 0;  // for Framing::length
   std::uint8_t minor = 1;            // HTTP/1.minor
@@ -69,7 +69,7 @@ struct HeadFed {
 // there too and is not looked at. Leading CRLFs are skipped (RFC 9112 2.2), a few of them.
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head);
 
-// Of a head that was refused or never came whole, what can be told of it: its request line, where that is sound. Else
+// Of a head that was refused or never came whole, what is known of it: its request line, where that is sound. Else
 // method is empty, and so is all the rest but is_head: whatever is wrong with it, HEAD gets no body.
 void decode_request_line(std::string_view bytes, Head& head) noexcept;
 

@@ -192,7 +192,8 @@ std::string_view reason_phrase(int status) noexcept {
 
 Fault check_fields(const Field* fields, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    if (fields[i].name.size == 0 || !all(fields[i].name, bytes::token)) return {"field name is no token", &fields[i]};
+    if (fields[i].name.size == 0 || !all(fields[i].name, bytes::token))
+      return {"field name is not a token", &fields[i]};
     if (!all(fields[i].value, bytes::value)) return {"control byte in a field's value", &fields[i]};
   }
   return {};
@@ -204,7 +205,7 @@ Fault check_response(int status, const Field* fields, std::size_t count) noexcep
 }
 
 Fault check_reason(std::string_view reason) noexcept {
-  if (!all({reason.data(), reason.size()}, bytes::value)) return {"control byte in the words behind the status"};
+  if (!all({reason.data(), reason.size()}, bytes::value)) return {"control byte in the reason phrase"};
   return {};
 }
 

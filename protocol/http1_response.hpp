@@ -38,18 +38,18 @@ struct Fault {
   const Field* field = nullptr;
   explicit operator bool() const noexcept { return text != nullptr; }
 };
-// A name that is no token, a control byte in a value.
+// A name that is not a token, a control byte in a value.
 Fault check_fields(const Field* fields, std::size_t count) noexcept;
 Fault check_response(int status, const Field* fields, std::size_t count) noexcept;  // 200 to 599
 // 102 to 199: 100 is the server's own to say, and 101 would hand the connection to another protocol.
 Fault check_interim(int status, const Field* fields, std::size_t count) noexcept;
-// What an application says behind its status: HTAB, SP and what is visible (RFC 9112 4).
+// The reason phrase that an application gives after its status: HTAB, SP and what is visible (RFC 9112 4).
 Fault check_reason(std::string_view reason) noexcept;
 // True for the fields that the host writes itself or that concern one connection only, which are dropped from an
 // application's response: Connection, Keep-Alive, Proxy-Connection, TE, Trailer (but see ResponseHead::trailers),
 // Transfer-Encoding, Upgrade (but in a 426, which has to name it: RFC 9110 15.5.22), Content-Length, Date.
 bool is_host_field(std::string_view name) noexcept;
-// What an application's Content-Length says: content_length_none without one, content_length_bad when it is no number
+// What an application's Content-Length says: content_length_none without one, content_length_bad when it is not a number
 // of at most 18 digits or two of them differ.
 constexpr std::int64_t content_length_none = -1, content_length_bad = -2;
 std::int64_t content_length_of(const Field* fields, std::size_t count) noexcept;

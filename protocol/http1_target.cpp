@@ -42,7 +42,7 @@ bool split_query(std::string_view target, Head& head) noexcept {
 
 Refusal parse_absolute(std::string_view target, Head& head) noexcept {
   const std::size_t colon = head.path.view().find(':');
-  if (colon == std::string_view::npos) return {400, "target is no path and no URI"};
+  if (colon == std::string_view::npos) return {400, "target is neither a path nor a URI"};
   const std::string_view scheme = target.substr(0, colon);
   if (!same_ignoring_case(scheme, "http") && !same_ignoring_case(scheme, "https")) {
     return {400, "scheme is not http or https"};
@@ -68,7 +68,7 @@ Refusal parse_absolute(std::string_view target, Head& head) noexcept {
 }
 
 // Behind the head of a CONNECT comes what its sender wants tunnelled, whatever we say: none of it may be taken for a
-// request, so there is no tunnel and no way on. RFC 9110 9.3.6: most origin servers do not implement it.
+// request, so there is no tunnel and the connection ends. RFC 9110 9.3.6: most origin servers do not implement it.
 Refusal refuse_connect(std::string_view target) noexcept {
   const std::size_t colon = target.rfind(':');
   // The port is the point of CONNECT: both parts are wanted.

@@ -12,7 +12,7 @@ namespace narwhal::protocol {
 // Judges the line that was cut, and sets method, target, path, query, authority, scheme, minor and is_head of `head`. The
 // line itself comes without its CRLF and free of control bytes but HTAB; it says why where it could not be cut.
 // Methods    any token of upper-case letters, digits and marks of at most 32 bytes reaches the application, known or
-//            not. A token with a lower-case letter, or a longer one, is no method that anyone registered: 501.
+//            not. A token with a lower-case letter, or a longer one, is not a registered method: 501.
 // Versions   HTTP/1.0 and HTTP/1.1. Another HTTP/d.d: 505. Anything else: 400.
 // Targets    origin-form; absolute-form with http or https (its empty path becomes "/", or "*" for OPTIONS);
 //            asterisk-form for OPTIONS alone; authority-form for CONNECT alone, which is 501: there is no tunnel here.

@@ -1,4 +1,4 @@
-// Trailers of a response: the fields behind the last chunk. RFC 9110 6.5, RFC 9112 7.1.2.
+// Trailers of a response: the fields after the last chunk. RFC 9110 6.5, RFC 9112 7.1.2.
 // Errors   check_trailers() refuses what may not be sent there; encode trusts that it was asked.
 // Threads  none. No allocation: the caller gives the room.
 #pragma once

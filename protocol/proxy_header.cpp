@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view v1_signature = "PROXY ";
 constexpr std::string_view v2_signature("\r\n\r\n\0\r\nQUIT\n", 12);
 
-// Version 2 behind its signature: version and command, family and transport, length of the rest.
+// Version 2 after its signature: version and command, family and transport, length of the rest.
 constexpr std::size_t v2_fixed_bytes = 16;
 constexpr unsigned command_local = 0x20, command_proxy = 0x21;
 constexpr unsigned unspecified = 0x00, tcp4 = 0x11, tcp6 = 0x21, unix_stream = 0x31;

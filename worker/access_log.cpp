@@ -74,7 +74,7 @@ Result<Done> AccessLog::follow(const Fd& file) {
   return Done{};
 }
 
-// Text that is no atom stays as it is, as in Python's formatting: "100%%" is "100%".
+// Text that is not an atom stays as it is, as in Python's formatting: "100%%" is "100%".
 std::vector<AccessLog::Piece> AccessLog::compile(const std::string& format) {
   std::vector<Piece> pieces;
   std::string literal;

@@ -9,7 +9,7 @@
 namespace narwhal::worker {
 
 // Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
-// the thread at fault, then let the signal end the process; and the one behind dump_thread().
+// the thread at fault, then let the signal end the process; and the one that dump_thread() uses.
 void install_crash_handlers(const char* process) noexcept;  // "Worker": how the line begins; a literal
 // Each handler thread, first: an alternate signal stack, and where its request is recorded.
 void register_thread(Running* record) noexcept;

@@ -121,7 +121,7 @@ bool Crew::prefers_baton(const Member& me) const {
 }
 
 void Crew::tend(Member& me) {
-  work_.settle();  // the last holder may have held answers back behind the handler it is in
+  work_.settle();  // the last holder may have held back answers before it entered its handler
   while (true) {
     if (news_.load(std::memory_order_acquire)) collect();
     while (Task* task = take_quick(me)) {

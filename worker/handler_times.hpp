@@ -19,7 +19,7 @@ class HandlerTimes {
     longest_stretch_ = longest_stretch(now);
     reached_loop_ = now;
   }
-  // The same after a wait, which is no stretch of the handler's.
+  // The same after a wait, which is not a stretch of the handler's.
   void reach_loop_after_wait(Instant now) noexcept { reached_loop_ = now; }
   // The longest time without that, up to `end`.
   std::chrono::nanoseconds longest_stretch(Instant end) const noexcept {

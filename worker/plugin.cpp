@@ -84,7 +84,7 @@ Result<Done> check_options(const Mount& mount) {
   return Done{};
 }
 
-// What lies behind narwhal_boot::reserved_0.
+// What narwhal_boot::reserved_0 points to.
 struct BootContext {
   const Mount* mount;
   Mount* flagged;                // where set_flags() is for; null: it is for another hook

@@ -100,7 +100,7 @@ int ResponseWriter::begin(const narwhal_response& response, std::int64_t body_si
     state_.framing = framing->length;
     state_.left = framing->content_length;
   } else {
-    return reject(request, {"Content-Length is no number, or two"});
+    return reject(request, {"Content-Length is not a number, or there are two"});
   }
   head.content_length = state_.left;
   head.length = state_.framing;

@@ -48,7 +48,7 @@ class ResponseWriter {
   ResponseBytes& bytes() noexcept { return bytes_; }
   const ResponseBytes& bytes() const noexcept { return bytes_; }
   Handover::Reached reached() const noexcept;
-  void cut_off() noexcept;  // memory has run out: of what has not left by now nothing can be told any more
+  void cut_off() noexcept;  // memory has run out: what has not been sent yet is lost
   int status() const noexcept { return state_.status; }
   std::uint64_t body_sent() const noexcept { return state_.body_sent; }
   bool truncated() const noexcept { return state_.cut; }

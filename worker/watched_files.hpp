@@ -18,7 +18,7 @@ struct MasterSocket {
 // From now on, and to whom. Until then nobody asks: `reload` is off.
 void tell_watched_files(MasterSocket master);
 
-// narwhal_host::watch. Waits, at most a few seconds, while the master is behind with reading.
+// narwhal_host::watch. Waits, at most a few seconds, while the master has not read earlier records.
 int watch_file(std::string_view path);
 
 }  // namespace narwhal::worker
