@@ -30,6 +30,7 @@ void Succession::change_target(int by) {
   const int wanted = static_cast<int>(current_->target()) + by;
   const int most = static_cast<int>(Scoreboard::slots_max / 4);
   current_->set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
+  if (in_transaction()) change_after_reload_ += by;  // else the change would end with the generation that serves now
 }
 
 void Succession::settle(Instant now) {
@@ -56,6 +57,7 @@ bool Succession::may_begin_reload() {
 
 void Succession::begin_reload(Instant now) {
   reload_requested_ = logged_that_reload_waits_ = false;
+  change_after_reload_ = 0;
   rolling_back_to_ = 0;
   observer_.reloading(now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
@@ -86,6 +88,7 @@ void Succession::begin_rollback(Instant now) {
              current_->young_crashes(), previous_->number());
   const Plan earlier = *std::exchange(previous_, std::nullopt);
   rolling_back_to_ = earlier.number();
+  change_after_reload_ = 0;
   observer_.reloading(now);
   begin_next(prepare_again(earlier, ++last_number_, current_->plan().listeners), now);
 }
@@ -168,6 +171,7 @@ void Succession::take_over(Instant now) {
     previous_->listeners.clear();
     probation_end_ = deadline_after(now, config.probation);
   }
+  change_target(std::exchange(change_after_reload_, 0));
   rolling_back_to_ = 0;
   former->retire(now, Successor::present);
   leaving_.push_back(std::move(former));

@@ -41,6 +41,7 @@ class Succession {
   // The first generation. Throws StartupError when its settings cannot be served at all.
   void begin(const Config& config, Instant now);
   void request_reload() { reload_requested_ = true; }
+  // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
   // All three end the server: every worker drains or quits, and no transaction starts or continues.
   void retire_all(Instant now);
@@ -89,6 +90,7 @@ class Succession {
   std::vector<LiveGeneration*> all_;
   std::uint64_t last_number_ = 0;
   bool reload_requested_ = false;
+  int change_after_reload_ = 0;  // of the number of workers, asked for during the transaction
   bool logged_that_reload_waits_ = false;
   bool stopping_ = false;
   std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released

@@ -179,6 +179,14 @@ class AnotherDocument : public TreeBuilder {
   }
 };
 
+// yaml-cpp takes the end of the file for a closing quote, but only at the start of a line. So a comment ends the text: no
+// other value may contain it.
+std::string with_end_mark(std::string_view text) {
+  std::string marked(text);
+  if (marked.ends_with('\n')) marked += '#';
+  return marked;
+}
+
 }  // namespace
 
 Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name) {
@@ -187,7 +195,7 @@ Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name)
     return Error{place(file_name, odd->line, odd->column) + "this byte is not UTF-8 text"};
   }
   try {
-    std::istringstream stream{std::string(text)};
+    std::istringstream stream{with_end_mark(text)};
     YAML::Parser parser(stream);
     TreeBuilder tree;
     if (!parser.HandleNextDocument(tree)) return YamlNode{};

@@ -1,7 +1,8 @@
 // A template and workers without plugins: they speak the master's protocol (core/records.hpp), answer HTTP in one
 // line, and fail in every way a test asks for through the first route's options.
 //   load:  ok, fail, crash, exit, hang      what the template does instead of loading
-//   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first report), shy (ready only in generation 1)
+//   boot:  ok, fail, fail-app, crash, exit, hang, mute (ends before its first report), shy (ready only in generation 1),
+//          waits (ready once there is a file "go" in chdir)
 //   serve: ok, crash                        crash: dies 50 ms after the order to accept
 //   answer: what GET / answers
 // Paths: /pid /generation /code /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
@@ -62,6 +63,7 @@ class Worker {
     if (boot == "crash") ::raise(SIGSEGV);
     if (boot == "exit") return 9;
     if (boot == "hang") hang();
+    while (boot == "waits" && ::access((seat_.generation->config.chdir + "/go").c_str(), F_OK) != 0) ::usleep(1000);
     if (boot == "shy" && ::access((seat_.generation->config.chdir + "/shy").c_str(), F_OK) == 0) return 9;
     report(Report::ready);
     return serve();

@@ -191,6 +191,8 @@ TEST_CASE("config file: text that is not YAML is reported with its place") {
   CHECK(fault("user: *") == "narwhal.yaml:1:8: '*' begins an alias: quote it");
   CHECK(fault("workers: *x").starts_with("narwhal.yaml:1:10: "));
   CHECK(fault("bind: \"a:1").ends_with("a quote is not closed"));
+  CHECK(fault("bind: \"a:1\nworkers: 2\n").ends_with("a quote is not closed"));
+  CHECK(fault("server_header: 'x\nlimit_request_body: 1000\n").ends_with("a quote is not closed"));
   CHECK(fault("workers: !!int 4") == "narwhal.yaml:1:10: tags such as 'tag:yaml.org,2002:int' are not supported");
   CHECK(fault("? [a]\n: 1\n") == "narwhal.yaml:1:3: a key must be a word");
   CHECK(fault("workers: 1\n---\nworkers: 2") ==

@@ -1,5 +1,6 @@
 // One generation after another: reloads that succeed, reloads that fail, rollbacks.
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "tests/support/supervised.hpp"
@@ -212,6 +213,20 @@ TEST_CASE("succession: HUP takes the configured number of workers again") {
   server.send(SIGHUP);
   CHECK(settles(server, "2", 1));
   CHECK(server.logged("Number of workers: back to 1, as configured") == 1);
+}
+
+TEST_CASE("succession: TTIN during a reload also counts for the generation that takes over") {
+  Supervised server("workers 1");
+  server.wait_for("Generation 1 is ready");
+  server.configure("workers 1\nboot waits");
+  server.send(SIGHUP);
+  server.wait_for("Hang up: Master");
+  server.send(SIGTTIN);
+  server.wait_for("Handling signal: ttin");
+  std::ofstream(server.path("go")).put('\n');
+  CHECK(settles(server, "2", 2));
+  server.send(SIGTTOU);
+  CHECK(settles(server, "2", 1));
 }
 
 TEST_CASE("succession: a reload adds and removes addresses, and removes the file of a dropped Unix socket") {
