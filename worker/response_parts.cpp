@@ -66,9 +66,9 @@ void ResponseWriter::append_part(std::string_view bytes, LentBytes& lent) {
 
 // The last chunk, and what follows it.
 void ResponseWriter::append_end() {
-  if (trailers_.empty()) return bytes_.append_literal("0\r\n\r\n");
+  if (state_.trailers.empty()) return bytes_.append_literal("0\r\n\r\n");
   bytes_.append_literal("0\r\n");
-  bytes_.append(trailers_);
+  bytes_.append(state_.trailers);
   bytes_.append_literal("\r\n");
 }
 

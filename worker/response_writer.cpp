@@ -141,9 +141,12 @@ int ResponseWriter::trailers(const narwhal_field* fields, std::uint32_t count) {
   if (const protocol::Fault fault = protocol::check_trailers(fields_of(fields), count))
     return reject(exchange_.head, fault);
   if (state_.framing != Length::chunked || !takes_trailers(exchange_.head)) return NARWHAL_OK;
-  const std::size_t before = trailers_.size();
-  trailers_.resize(before + protocol::trailers_bound(fields_of(fields), count));
-  trailers_.resize(before + protocol::encode_trailers(fields_of(fields), count, trailers_.data() + before));
+  const std::string_view before = state_.trailers;
+  const std::size_t bound = before.size() + protocol::trailers_bound(fields_of(fields), count);
+  char* const lines = static_cast<char*>(exchange_.arena.allocate(bound));
+  if (lines == nullptr) throw std::bad_alloc();
+  char* const end = lines + before.copy(lines, before.size());
+  state_.trailers = {lines, before.size() + protocol::encode_trailers(fields_of(fields), count, end)};
   return NARWHAL_OK;
 }
 
@@ -247,7 +250,6 @@ void ResponseWriter::respond_for_host() noexcept {
 void ResponseWriter::reset() noexcept {
   state_ = {};
   bytes_.reset();
-  trailers_.clear();
 }
 
 }  // namespace narwhal::worker

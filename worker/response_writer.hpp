@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "core/clock.hpp"
@@ -78,12 +77,12 @@ class ResponseWriter {
     int status = 0;
     std::uint64_t left = 0;  // of a declared length
     std::uint64_t body_sent = 0;
-    Instant pushed = unset;  // when parts of its body last left at once
+    Instant pushed = unset;     // when parts of its body last left at once
+    std::string_view trailers;  // the lines that follow the last chunk; in the arena
   };
   Exchange& exchange_;
   State state_;
   ResponseBytes bytes_;
-  std::string trailers_;  // the lines that follow the last chunk
 };
 
 }  // namespace narwhal::worker

@@ -10,27 +10,13 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "tests/support/folder.hpp"
-#include "worker/loop.hpp"
+#include "tests/support/worker_idle_loop.hpp"
 
 using namespace narwhal;
 using namespace narwhal::worker;
 using namespace std::chrono_literals;
 
 namespace {
-
-// A loop that never runs: what exchanges need to be made.
-Loop& idle_loop() {
-  static Scoreboard& scoreboard = *new Scoreboard(or_throw(Scoreboard::create()));
-  static Loop* loop = [] {
-    auto generation = std::make_shared<Generation>();
-    generation->number = 1;
-    Seat seat;
-    seat.generation = generation;
-    seat.scoreboard = &scoreboard;
-    return new Loop(seat, {});
-  }();
-  return *loop;
-}
 
 // One exchange of this request, answered by a handler with `body`, a status and one field.
 class Answered_exchange {
