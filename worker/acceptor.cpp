@@ -163,7 +163,7 @@ bool Acceptor::take_relayed() try {
   }
   return any;
 } catch (const std::bad_alloc&) {
-  log::error("out of memory: no room to take over what a sibling has to give");
+  log::error("out of memory: a request of another worker cannot be taken over");
   pause();
   return false;
 }

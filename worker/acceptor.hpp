@@ -5,7 +5,7 @@
 //          the sibling gets there first.
 // Herd     the listeners sit in an epoll set of their own with EPOLLEXCLUSIVE, so a connection wakes one worker.
 // Errors   open() returns them. Later ones are logged; where the kernel has no memory, it pauses.
-// Threads  whoever holds the baton; local_address(): any.
+// Threads  the holder of the baton; local_address(): any.
 #pragma once
 
 #include <uv.h>

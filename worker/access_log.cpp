@@ -12,6 +12,7 @@
 #include "core/escape.hpp"
 #include "core/log.hpp"
 #include "core/write_all.hpp"
+#include "narwhal/text.hpp"
 #include "protocol/percent.hpp"
 #include "worker/exchange.hpp"
 
@@ -44,7 +45,7 @@ std::string basic_user(std::string_view authorization) {
   return colon == std::string::npos ? std::string() : decoded.substr(0, colon);
 }
 
-// A field of the response, out of the head as it was sent.
+// A field of the response head as it was sent.
 std::string_view response_field(std::string_view head, std::string_view name) {
   while (true) {
     const std::size_t line_end = head.find("\r\n");
@@ -57,8 +58,6 @@ std::string_view response_field(std::string_view head, std::string_view name) {
     }
   }
 }
-
-std::string_view view(narwhal_bytes bytes) { return {bytes.data, bytes.size}; }
 
 }  // namespace
 
@@ -118,7 +117,7 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, Instant 
   try {
     add_line(exchange, answered, now);
   } catch (const std::bad_alloc&) {
-    lines_.resize(before);  // a line less, and no half of one
+    lines_.resize(before);  // the whole line is left out, not half of it
     log::error("out of memory: a line of the access log is lost");
   }
   if (lines_.size() > batch_bytes_max) flush();
@@ -181,9 +180,9 @@ void AccessLog::add_atom(const Piece& piece, const Exchange& exchange, const Ans
                                       : std::string_view());
     default: break;
   }
-  // {name}e: a variable. It may have to be made, which needs the exchange's arena.
+  // {name}e: a variable. To make it may take memory of the exchange's arena.
   if (exchange.mount == nullptr || !answered.own) return add_escaped({});
-  add_escaped(view(const_cast<Exchange&>(exchange).variable(piece.text)));
+  add_escaped(view_of(const_cast<Exchange&>(exchange).variable(piece.text)));
 }
 
 void AccessLog::add_escaped(std::string_view value) {

@@ -1,6 +1,6 @@
 // The access log: Gunicorn's format and atoms, compiled once, written a batch at a time.
 // Safety   every value is escaped: no client can end a line or a quoted value.
-// Threads  whoever holds the baton.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ namespace narwhal::worker {
 
 class Exchange;
 
-// What was answered. An answer of the host's own, beside a handler that is still running, has no `own` parts: they
-// belong to the handler's thread.
+// What was answered. Where the host has answered while a handler still runs, the exchange's parts belong to the handler's
+// thread.
 struct Answered {
   int status;
   std::uint64_t body_bytes;
-  bool own = true;  // the exchange's response head and variables may be looked at
+  bool own = true;  // the answer is the exchange's own: its response head and variables may be read
 };
 
 class AccessLog {

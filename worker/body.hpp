@@ -1,4 +1,4 @@
-// Body: a request's body, wherever it lies: in the connection's buffer, in memory, or in an unlinked file.
+// Body: a request's body, wherever it is: in the connection's buffer, in memory, or in an unlinked file.
 // Ownership  the view is valid until clear().
 // Errors     a full disk or memory is a value: the client gets 5xx, the worker goes on.
 // Threads    the loop fills it; afterwards the handler's thread has it for itself.
@@ -21,7 +21,7 @@ class Body {
   Body& operator=(const Body&) = delete;
   ~Body() { clear(); }
 
-  // All of it is in memory that somebody else keeps alive: nothing is copied.
+  // All of it is in memory that lives as long as the exchange: nothing is copied.
   void borrow(std::string_view bytes) noexcept { borrowed_ = bytes, size_ = bytes.size(); }
   // More than memory_max bytes go to an unlinked file in `folder`.
   Result<Done> append(std::string_view bytes, std::size_t memory_max, const std::string& folder);

@@ -1,6 +1,6 @@
 // Pooled buffers: what a connection holds while bytes are on their way, and nothing when it is idle.
 // Ownership  counted: the connection and the exchange whose head lies in a buffer share it.
-// Threads    the pool and the counts belong to whoever holds the baton; the bytes may be read and, in an
+// Threads    the pool and the counts belong to the holder of the baton; the bytes may be read and, in an
 //            exchange's own buffer, be written by its handler's thread.
 #pragma once
 

@@ -3,7 +3,7 @@
 //           exchange and its answer are in the nearest cache together: with 64 connections that is a tenth of the whole cost.
 // Life      open() takes the descriptor over. After close() this must live until libuv has called back.
 // Errors    open(): an error code of libuv. The rest as the system calls: -1 and errno, or ignored where nothing can be done.
-// Threads   whoever holds the baton.
+// Threads   the holder of the baton.
 #pragma once
 
 #include <uv.h>

@@ -30,7 +30,7 @@ void on_readable(uv_stream_t* stream, ssize_t, const uv_buf_t*) noexcept {
 bool Connection::open(int fd, Begins begins) {
   if (begins == Begins::with_proxy_header) reader_.expect_proxy_header();
   if (const int status = socket_.open(loop_.uv(), peer_.family, fd, this); status != 0) {
-    log::error("take a connection into the loop: {}", uv_strerror(status));
+    log::error("a connection cannot join the event loop: {}", uv_strerror(status));
     close();
     return false;
   }
@@ -155,7 +155,7 @@ void Connection::abort(const char* why) {
   if (log::enabled(LogLevel::debug)) log::debug("Closing connection: {}", why);
   // What was sent of an answer must not look like the whole of it, nor shall the kernel keep it for a client that takes
   // nothing.
-  if (sender_.waiting() || answering_) return reset();
+  if (sender_.waiting() || (exchange_ != nullptr && exchange_->head_taken)) return reset();
   close();
 }
 

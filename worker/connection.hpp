@@ -5,7 +5,7 @@
 // Life       made by the connection pool; goes back there when libuv has closed the handle.
 // Errors     what a client does wrong is answered, or ends its connection. When memory runs out, this connection is lost
 //            and no other: nothing throws into libuv or a handler.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <uv.h>
@@ -58,8 +58,7 @@ class Connection final : public WheelEntry, private Sender::Owner {
   // For a handler that has read all it was given: more of a body of known length. 0: nothing is there, or something that
   // the loop has to see.
   std::size_t read_body_into(char* buffer, std::size_t size) noexcept;
-  bool end_seen() const noexcept { return end_seen_; }    // the client has sent its last byte
-  bool answering() const noexcept { return answering_; }  // bytes of the answer in the making are out
+  bool end_seen() const noexcept { return end_seen_; }  // the client has sent its last byte
 
   // Places in lists (connection_list.hpp): sockets with something to read, those not yet watched, and answers held back.
   Connection *next_readable = nullptr, *next_unwatched = nullptr, *next_holding = nullptr;
@@ -116,7 +115,6 @@ class Connection final : public WheelEntry, private Sender::Owner {
   bool retired_ = false;
   bool unread_ = false;  // the client may still be sending when the connection ends
   bool cut_ = false;     // it ends with a reset: the answer is not whole
-  bool answering_ = false;
   ClientSocket socket_;
   RequestReader reader_;
   Sender sender_;

@@ -29,7 +29,7 @@ void Connection::send_answer(Exchange& exchange, Push push) {
   } else {
     const Handover::Taken taken = exchange.take_handover(segments);
     exchange.ended = taken.ended || exchange.ended;
-    answering_ = taken.has_head;
+    exchange.head_taken = taken.has_head;
   }
   const bool may_hold = push == Push::hold || (push == Push::soon && loop_.dispatcher().gathers_answers());
   if (may_hold && sender_.can_hold(segments)) {
@@ -60,7 +60,6 @@ void Connection::end_exchange(Exchange& exchange) {
   const bool cut = exchange.response.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
   exchange_ = nullptr;
-  answering_ = false;
   exchange.ended = true;
   exchange.connection = nullptr;
   loop_.exchanges().give_back(exchange);
@@ -136,8 +135,9 @@ void Connection::on_send_failed(const SendError& error) {
     case SendError::Kind::file:
       // The client must not take what it has for the whole. Its request may be over already, so that its address is all
       // there is to name.
-      log::error("the response to {} is cut off: the file it comes from {}, {} bytes too early", peer_.log_name(),
-                 error.code == 0 ? "has ended" : std::strerror(error.code), error.missing);
+      log::error("the response to {} is cut off, {} bytes before its end: the file that it is sent from {}{}",
+                 peer_.log_name(), error.missing, error.code == 0 ? "has become shorter" : "cannot be read: ",
+                 error.code == 0 ? "" : std::strerror(error.code));
       return reset();
   }
 }
@@ -150,7 +150,7 @@ void Connection::refuse(const protocol::Refusal& refusal) {
     log::warning("Invalid request from ip={}: {}", peer_.text(), refusal.fault);
     loop_.counters().request_refused();
   }
-  if (answering_) {  // a second head would be taken for more of the body
+  if (exchange_ != nullptr && exchange_->head_taken) {  // a second head would be taken for more of the body
     loop_.record_answer(*exchange_, {.status = status, .body_bytes = 0, .own = false});
     return reset();
   }
@@ -165,7 +165,7 @@ void Connection::refuse(const protocol::Refusal& refusal) {
 
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) noexcept {
   if (exchange_ != &exchange || exchange.ended) return;  // ended: it is on its way, whatever its handler still does
-  if (answering_) {                                      // its head is out: all that is left is to make the cut visible
+  if (exchange.head_taken) {                             // its head is out: all that is left is to make the cut visible
     loop_.record_answer(exchange, {.status = status, .body_bytes = 0, .own = false});
     return reset();
   }

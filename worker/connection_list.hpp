@@ -1,6 +1,6 @@
 // ConnectionList: connections that something has still to be done for in this turn of the loop. Each is in it once.
 // Ownership  none. A connection that was closed meanwhile is still in it; take() frees it and goes on to the next.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <utility>

@@ -52,7 +52,7 @@ void ConnectionPool::removed() noexcept {
   loop_.acceptor().reconsider();
 }
 
-// A callback of the same turn may have closed what another has put in a list: whoever takes it out of there comes back.
+// A callback of the same turn may have closed what another has put in a list: taking it from the list calls this again.
 void ConnectionPool::free(Connection* connection) noexcept {
   connection->closed = true;
   if (connection->is_readable || connection->holds_answer || connection->is_unwatched) return;

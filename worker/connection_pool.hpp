@@ -2,7 +2,7 @@
 // Ownership  add() makes a connection; it goes away by itself, in two steps: removed() when it is closed, free() when libuv
 //            has let its handle go.
 // Errors     add() throws std::bad_alloc.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <chrono>

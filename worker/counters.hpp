@@ -1,6 +1,6 @@
 // Counters: what this worker has done, added up on the scoreboard.
 // Units    connections, requests, bytes; how long requests took, as powers of two of microseconds.
-// Threads  whoever holds the baton. It is the slot's only writer, so a plain load and store is enough, without the bus lock
+// Threads  the holder of the baton. It is the slot's only writer, so a plain load and store is enough, without the bus lock
 //          of an atomic addition. Anybody reads.
 #pragma once
 

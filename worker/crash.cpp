@@ -24,7 +24,7 @@ constexpr std::size_t stack_bytes = 64 * 1024;
 thread_local Running* current_record = nullptr;
 const char* process_name = "";
 
-// A line put together without allocation, locale or lock.
+// A line that is put together without allocation, locale or lock.
 class Line {
  public:
   Line& add(std::string_view text) noexcept {
@@ -57,7 +57,7 @@ class Line {
   std::size_t size_ = 0;
 };
 
-// "[2026-11-20 08:25:41 +0000] [PID] [CRITICAL] ", in UTC: local time is not to be had in a signal handler.
+// "[2026-11-20 08:25:41 +0000] [PID] [CRITICAL] ", in UTC: a signal handler may not ask for local time.
 void begin_line(Line& line) noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -141,7 +141,7 @@ void register_thread(Running* record) noexcept {
   record->thread_id.store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
   stack_t before{};
   if (::sigaltstack(nullptr, &before) == 0 && (before.ss_flags & SS_DISABLE) == 0) return;  // a sanitizer's
-  // Of the heap, and never freed: a handler may still run on it when the thread is at its end.
+  // From the heap, and never freed: a handler may still run on it when the thread ends.
   stack_t own{};
   own.ss_size = stack_bytes;
   own.ss_sp = std::malloc(stack_bytes);

@@ -1,4 +1,4 @@
-// Last words: what a worker was doing when a signal ended it, and what a stuck thread is at.
+// Crash reports: what a process was doing when a signal ended it, and where a stuck thread is.
 // Signals  the handlers use only what is safe there: write(2), and the backtrace functions made ready before.
 #pragma once
 
@@ -9,13 +9,13 @@
 namespace narwhal::worker {
 
 // Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
-// the thread at fault, then let the signal end the process; and the one that dump_thread() uses.
-void install_crash_handlers(const char* process) noexcept;  // "Worker": how the line begins; a literal
+// the thread at fault, then let the signal end the process; and the handler that dump_thread() needs.
+void install_crash_handlers(const char* process) noexcept;  // "Worker": begins the line; a literal
 // Each handler thread, first: an alternate signal stack, and where its request is recorded.
 void register_thread(Running* record) noexcept;
 // Makes another thread of this process log its stack.
 void dump_thread(std::uint32_t thread_id) noexcept;
-// How many threads this process has, by the kernel's word.
+// How many threads this process has, as the kernel counts them.
 unsigned count_threads();
 
 }  // namespace narwhal::worker

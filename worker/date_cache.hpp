@@ -1,5 +1,5 @@
 // DateCache: the value of the Date field, made once a second and not once an answer.
-// Threads  refresh(): whoever holds the baton. text(): any.
+// Threads  refresh(): the holder of the baton. text(): any.
 #pragma once
 
 #include <time.h>

@@ -35,7 +35,7 @@ void Deadlines::check_deferred(Instant now, std::chrono::nanoseconds limit) {
   for (const auto& exchange : loop_.exchanges()) {
     // A deferred exchange that has begun its answer may take as long as it likes: an event stream does.
     if (exchange->deferred && !exchange->ended && !exchange->timed_out && exchange->connection != nullptr &&
-        !exchange->connection->answering() && exchange->times.called + limit <= now) {
+        !exchange->head_taken && exchange->times.called + limit <= now) {
       pass(*exchange, now);
     }
   }

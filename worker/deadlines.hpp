@@ -1,7 +1,7 @@
 // Deadlines: the setting `timeout`, for one request in its handler. A request that passes it is logged, its client is
 // answered 504, and its thread logs its stack. The worker is reported as stuck, so that the master starts another.
 // Not counted  the time that a handler waits for its client: body_timeout, write_timeout and min_rate bound that.
-// Threads      enter() and leave(): the handler's. The rest: whoever holds the baton.
+// Threads      enter() and leave(): the handler's. The rest: the holder of the baton.
 #pragma once
 
 #include <atomic>

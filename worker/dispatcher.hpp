@@ -3,7 +3,7 @@
 // Overload   over the bound of the queue a request is answered 503, unless its plugin is inline. One that has waited for a
 //            handler is offered to a sibling that has one free (relay.hpp).
 // Errors     none of its own: what a request comes to is its answer.
-// Threads    whoever holds the baton, except where Crew::Work says otherwise.
+// Threads    the holder of the baton, except where Crew::Work says otherwise.
 #pragma once
 
 #include <uv.h>

@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "narwhal/text.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 
@@ -13,9 +14,6 @@ namespace {
 // A decoded head is handed to plugins as it is.
 static_assert(sizeof(Field) == sizeof(narwhal_field) && offsetof(Field, value) == offsetof(narwhal_field, value));
 static_assert(sizeof(Bytes) == sizeof(narwhal_bytes) && offsetof(Bytes, size) == offsetof(narwhal_bytes, size));
-
-narwhal_bytes abi(Bytes bytes) noexcept { return {bytes.data, bytes.size}; }
-narwhal_bytes abi(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
 std::int64_t body_size_of(const Exchange& exchange) noexcept {
   const protocol::Head& head = exchange.head;
@@ -46,13 +44,13 @@ void Exchange::fill_request() noexcept {
   // In place: every field is named, so that none can be of an earlier request.
   ::new (&request_) narwhal_request{
       .struct_size = sizeof request_,
-      .method = abi(head.method),
-      .target = abi(head.target),
-      .path = abi(head.path),
-      .query = abi(head.query),
-      .prefix = abi(mount->prefix),
-      .scheme = head.scheme.size != 0 ? abi(head.scheme) : NARWHAL_LITERAL("http"),
-      .authority = abi(head.authority),
+      .method = bytes_of(head.method),
+      .target = bytes_of(head.target),
+      .path = bytes_of(head.path),
+      .query = bytes_of(head.query),
+      .prefix = bytes_of(mount->prefix),
+      .scheme = head.scheme.size != 0 ? bytes_of(head.scheme) : NARWHAL_LITERAL("http"),
+      .authority = bytes_of(head.authority),
       .protocol = head.minor == 1 ? NARWHAL_LITERAL("HTTP/1.1") : NARWHAL_LITERAL("HTTP/1.0"),
       .peer = {peer.address, peer.text_size},
       .peer_port = peer.port,
@@ -62,9 +60,9 @@ void Exchange::fill_request() noexcept {
       .body_size = body_size_of(*this),
       .started_ns = started.time_since_epoch().count(),
       .deadline_ns = limit == limit.zero() ? 0 : (times.called + limit).time_since_epoch().count(),
-      .client = abi(client_address()),
-      .listener = abi(local.address),
-      .listener_port = abi(local.port),
+      .client = bytes_of(client_address()),
+      .listener = bytes_of(local.address),
+      .listener_port = bytes_of(local.port),
   };
 }
 

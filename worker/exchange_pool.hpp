@@ -1,7 +1,7 @@
 // ExchangePool: the exchanges of this worker. There are as many as were ever in use at once; they are used again.
 // Ownership  take() lends one until it comes to give_back().
 // Errors     take() throws std::bad_alloc; giving back cannot fail.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ class ExchangePool {
   ExchangePool& operator=(const ExchangePool&) = delete;
 
   Exchange& take(Connection& connection);
-  // Nobody will use it any more, except that Posts may still hold it: then whoever takes it from there gives it back again.
+  // Nobody will use it any more, except that Posts may still hold it: then it is given back again when it is taken from there.
   void give_back(Exchange& exchange) noexcept;
 
   // All, those in use and those that are not.

@@ -2,7 +2,7 @@
 // Why      to wake a client (or a proxy on this machine) for its answer costs as much as many a request, and while a
 //          handler takes its time, the client falls asleep after each. So while requests wait anyway, answers leave
 //          together. A quicker handler keeps its clients awake; a client whose answer was held for longer would miss it.
-// Threads  whoever holds the baton.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <chrono>

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "core/log.hpp"
+#include "narwhal/text.hpp"
 #include "worker/exchange.hpp"
 #include "worker/read_body.hpp"
 #include "worker/watched_files.hpp"
@@ -15,26 +16,24 @@ namespace narwhal::worker {
 
 namespace {
 
-// Out of memory is the one thing that can throw below: the plugin hears that it failed.
+// Out of memory is the one thing that can throw below: the plugin gets an error code.
 template <class Call>
 auto no_throw(Call&& call) noexcept -> decltype(call()) try {
   return call();
 } catch (const std::exception& error) {
-  log::error("while serving a plugin: {}", error.what());
+  log::error("a plugin's call failed: {}", error.what());
   return NARWHAL_ERROR;
 }
-
-std::string_view view(narwhal_bytes bytes) noexcept { return {bytes.data, bytes.size}; }
 
 const narwhal_request* request(const narwhal_exchange* handle) noexcept { return &exchange_of(handle).request(); }
 
 narwhal_bytes header(const narwhal_exchange* handle, narwhal_bytes name) noexcept {
-  const Bytes value = exchange_of(handle).head.field(view(name));
+  const Bytes value = exchange_of(handle).head.field(view_of(name));
   return {value.data, value.size};
 }
 
 narwhal_bytes variable(narwhal_exchange* handle, narwhal_bytes name) noexcept {
-  return exchange_of(handle).variable(view(name));
+  return exchange_of(handle).variable(view_of(name));
 }
 
 int body(narwhal_exchange* handle, narwhal_bytes* out) noexcept {
@@ -65,13 +64,13 @@ ResponseWriter::WhenFull when_full(std::uint32_t flags) noexcept {
 }
 
 int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.write(view(bytes), when_full(flags)); });
+  return no_throw([&] { return exchange_of(handle).response.write(view_of(bytes), when_full(flags)); });
 }
 
 int write_lent(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags, void (*release)(void*),
                void* release_arg) noexcept {
   return no_throw([&] {
-    return exchange_of(handle).response.write(view(bytes), when_full(flags), LentBytes(release, release_arg));
+    return exchange_of(handle).response.write(view_of(bytes), when_full(flags), LentBytes(release, release_arg));
   });
 }
 
@@ -84,7 +83,7 @@ int finish(narwhal_exchange* handle) noexcept {
 }
 
 int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.fail(status, view(reason)); });
+  return no_throw([&] { return exchange_of(handle).response.fail(status, view_of(reason)); });
 }
 
 int inform(narwhal_exchange* handle, int32_t status, const narwhal_field* fields, uint32_t count) noexcept {
@@ -102,15 +101,15 @@ LogLevel known_level(int32_t level) noexcept {
 }
 
 void write_log(int32_t level, narwhal_bytes text) noexcept {
-  if (log::enabled(known_level(level))) log::write(known_level(level), view(text));
+  if (log::enabled(known_level(level))) log::write(known_level(level), view_of(text));
 }
 
 void write_log_text(int32_t level, narwhal_bytes line, narwhal_bytes text) noexcept {
-  if (line.size == 0 || log::enabled(known_level(level))) log::write(known_level(level), view(line), view(text));
+  if (line.size == 0 || log::enabled(known_level(level))) log::write(known_level(level), view_of(line), view_of(text));
 }
 
 int watch(narwhal_bytes path) noexcept {
-  return no_throw([&] { return watch_file(view(path)); });
+  return no_throw([&] { return watch_file(view_of(path)); });
 }
 
 const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet

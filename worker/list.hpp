@@ -1,4 +1,4 @@
-// List: a queue whose links lie in what it holds, so that adding never fails. Owns nothing.
+// List: an intrusive queue: the links are in the items, so that adding never fails. Owns nothing.
 #pragma once
 
 namespace narwhal::worker {

@@ -85,7 +85,7 @@ void Loop::quit() {
 void Loop::leave_at_once() {
   access_log_.flush();
   if (!quitting_) {
-    log::error("Worker (pid:{}) abandons {} handler(s) that do not return", ::getpid(), crew_.handling());
+    log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.handling());
   }
   ::_exit(0);
 }

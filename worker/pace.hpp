@@ -1,7 +1,7 @@
 // Pace: whether bytes that should be moving do so at min_rate, looked at over windows of half a minute. Silence has
-// limits of its own; this is for the peer that sends or takes a byte now and then to stay for ever.
+// limits of its own; this is for a peer that sends or takes a byte now and then so as to stay connected for ever.
 // Clock    the caller's: the loop's, or one that only runs while a handler waits.
-// Threads  whoever holds the baton.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ class Pace {
     window_start_ = now;
     bytes_at_start_ = bytes;
   }
-  // `bytes`: moved so far, a number that only grows. `min_rate`: bytes a second; 0: any pace will do.
+  // `bytes`: moved so far, a number that only grows. `min_rate`: bytes a second; 0: no limit.
   bool too_slow(Instant now, std::uint64_t bytes, std::size_t min_rate) noexcept {
     if (now - window_start_ < window) return false;
     const bool slow = bytes - bytes_at_start_ < min_rate * static_cast<std::size_t>(window.count());

@@ -18,7 +18,7 @@ Peer Peer::of(const sockaddr_storage& from) noexcept {
   } else if (from.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(from);
     peer.port = ntohs(v6.sin6_port);
-    // An IPv4 client of a dual-stack socket is an IPv4 client to everybody who reads the log.
+    // An IPv4 client of a dual-stack socket is shown as an IPv4 client.
     const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
     peer.family = mapped ? Family::v4 : Family::v6;
     bytes = v6.sin6_addr.s6_addr + (mapped ? 12 : 0);

@@ -1,4 +1,4 @@
-// Peer: who sends a connection's bytes: an address, in the few bytes that each connection keeps of it.
+// Peer: the sender of a connection's bytes: an address, in the few bytes that each connection keeps of it.
 #pragma once
 
 #include <sys/socket.h>
@@ -16,14 +16,14 @@ struct Peer {
   enum class Family : std::uint8_t { local, v4, v6 };
   enum class Trust : std::uint8_t { not_asked, yes, no };
   Family family = Family::local;   // of the socket itself, whatever a PROXY header says
-  Trust trust = Trust::not_asked;  // whether its word about its client is believed; ProxyPolicy decides
+  Trust trust = Trust::not_asked;  // of what it reports about its client; ProxyPolicy decides
   std::uint8_t text_size = 0;
   std::uint8_t listener = 0;  // by which of the worker's listeners it came
   std::uint16_t port = 0;
-  char address[text_bytes_max];  // as text, made once: every request shows it to somebody
+  char address[text_bytes_max];  // as text, made once: every request needs it
 
   static Peer of(const sockaddr_storage& from) noexcept;
-  // What a PROXY header has named takes the place of the socket's own address.
+  // A PROXY header's address replaces the socket's own.
   void become(const IpAddress& source, std::uint16_t source_port) noexcept;
   // Without the port; empty for a Unix socket.
   std::string_view text() const noexcept { return {address, text_size}; }

@@ -87,7 +87,7 @@ Result<Done> check_options(const Mount& mount) {
 // What narwhal_boot::reserved_0 points to.
 struct BootContext {
   const Mount* mount;
-  Mount* flagged;                // where set_flags() is for; null: it is for another hook
+  Mount* flagged;                // which set_flags() may change; null: not in this hook
   const char* misuse = nullptr;  // of set_flags(): set-up fails, whatever the hook returns
   std::string reason{};
 };
@@ -106,7 +106,7 @@ narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
 void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
   context_of(boot).reason.assign(reason.data, reason.size);
 } catch (...) {
-  // Out of memory while saying why: the hook's return value still says that it failed.
+  // No memory for the reason: the hook's return value still shows that it failed.
 }
 
 void boot_set_flags(const narwhal_boot* boot, std::uint32_t flags) noexcept {

@@ -20,14 +20,14 @@ extern const narwhal_host host_table;  // host.cpp
 struct Mount {
   std::string prefix;
   std::string source;     // the plugin's path as configured, for the log
-  narwhal_plugin plugin;  // as much of the plugin's own table as both sides know; the rest is zero
+  narwhal_plugin plugin;  // what both sides know of the plugin's own table; the rest is zero
   Options options;
-  std::string remark;  // what its operator may want to know when set-up fails
+  std::string remark;  // added to the reason when set-up fails
   void* instance = nullptr;
   bool preloaded = false;  // its preload() ran in the template
   std::uint16_t route = 0;
 
-  // How long its handlers lately kept a thread without a word to the loop, each cut to slow_cut; the crew's hint. [baton]
+  // A moving average of how long its handlers kept a thread from the loop, each cut to slow_cut. [baton]
   static constexpr std::chrono::nanoseconds slow_cut = std::chrono::milliseconds{1};
   static constexpr std::chrono::nanoseconds slow = std::chrono::microseconds{250};
   std::chrono::nanoseconds usual{0};
@@ -44,14 +44,14 @@ struct BootInfo {
 };
 
 // dlopen()s each plugin of the generation once and checks the options of each mount.
-// `about_to` hears what comes next, so that a hang or a crash can be named by whoever watches.
+// `about_to` is called with each step before it begins, so that the master can name it when it hangs or crashes.
 using AboutTo = void (*)(void* context, std::string_view step);
 Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to, void* context);
 
-// What a hook has come to; the text of an Error is the plugin's own reason where it gave one.
+// The result of a hook. The text of an Error is the plugin's own reason where it gave one.
 struct HookResult : Result<Done> {
   using Result<Done>::Result;
-  int exit_code = exit_boot_failed;  // where it has failed: of the server, at its first boot
+  int exit_code = exit_boot_failed;  // of the server, where the hook has failed at the first boot
 };
 HookResult preload(Mount& mount, const BootInfo& info);
 HookResult worker_init(Mount& mount, const BootInfo& info);

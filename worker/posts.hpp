@@ -2,7 +2,7 @@
 // the body. The queue wakes the loop.
 // Ownership  it owns no exchange. One that is in it must not go back to its pool: see Exchange::posted.
 // Errors     none: the links lie in the exchanges, so adding needs no memory.
-// Threads    post(), post_marked() and wake(): any. The rest: whoever holds the baton.
+// Threads    post(), post_marked() and wake(): any. The rest: the holder of the baton.
 #pragma once
 
 #include <uv.h>

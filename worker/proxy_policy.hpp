@@ -4,7 +4,7 @@
 //            Unix socket) is trusted.
 // Ownership  the config outlives this.
 // Errors     what a peer writes wrong gives a Refusal. Memory: apply() may throw std::bad_alloc.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <cstddef>

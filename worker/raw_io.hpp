@@ -1,5 +1,5 @@
 // read(2) and send(2) without glibc's cancellation points: nobody cancels our threads, and in a process with threads the
-// wrappers pay two locked instructions a call for the possibility.
+// wrappers pay two locked instructions a call to allow it.
 // Errors  as the system calls': -1 and errno.
 #pragma once
 

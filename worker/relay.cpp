@@ -28,7 +28,7 @@ bool Relay::give(int socket, const Peer& peer, std::string_view first, std::stri
 std::optional<Relay::Taken> Relay::take(BufferPool& pool) const {
   if (!usable()) return std::nullopt;
   Taken taken{};
-  taken.bytes = BufferPool::make(bytes_max);  // whichever message is next, it fits
+  taken.bytes = BufferPool::make(bytes_max);  // any message fits
   iovec parts[] = {{&taken.peer, sizeof taken.peer}, {taken.bytes->tail(), taken.bytes->room()}};
   int socket = -1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof socket)];

@@ -1,9 +1,9 @@
 // Relay: a request that has waited for a busy handler goes, with its socket, to a sibling that has one free.
-// Wire     one SOCK_SEQPACKET pair a generation, both ends held by every worker: who is free takes the next message,
-//          and no message is lost with a worker that dies. One message: Peer, then the bytes the client has sent
-//          and nobody has answered; the socket comes along (SCM_RIGHTS).
+// Wire     one SOCK_SEQPACKET pair a generation, both ends held by every worker: a worker that is free takes the next message,
+//          and no message is lost with a worker that dies. One message: Peer, then the bytes that the client has sent
+//          and nobody has answered; the socket comes with it (SCM_RIGHTS).
 // Errors   what cannot be given stays where it is.
-// Threads  whoever holds the baton.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <sys/uio.h>

@@ -187,7 +187,7 @@ RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_v
       is_last = piece.size() == body_left_;
     }
     body_left_ -= piece.size();
-    if (!store(exchange, piece)) return refuse({503, "no room for the request's body"});
+    if (!store(exchange, piece)) return refuse({503, "there is no room to store the request's body"});
     if (is_last) return complete(exchange);
   }
   return {streams(exchange) && exchange.inbox.stop_when_full(loop_.config().body_buffer_size) ? Status::body_full

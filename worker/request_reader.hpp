@@ -5,7 +5,7 @@
 // Ownership  the head and a body that fits after it stay in the buffer where they were read; the exchange shares it.
 // Limits     those of the settings, on sizes and on the rate of a body. Silence is the connection's to notice.
 // Errors     bad bytes, sizes over a limit and a full disk are Status::refused with a status and a reason. std::bad_alloc.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // RequestState: what an exchange knows of its request and of how far it has come. All of it is that request's alone:
 // Exchange::reset() assigns a fresh one, so that nothing of it can reach the next client.
-// Threads  whoever holds the baton, except where it says otherwise.
+// Threads  the holder of the baton, except where it says otherwise.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +32,13 @@ struct RequestState {
   // ---- how far it has come ----
   bool returned = false;  // handle() has returned
   bool deferred = false;
-  bool ended = false;      // the loop has seen the whole response
-  bool timed_out = false;  // the host answered in the handler's place
-  bool queued = false;     // in the list of those ready
-  bool handled = false;    // given to the crew
-  bool retired = false;    // nobody needs it; it goes back when it is in no queue
-  bool gathered = false;   // parts of its response wait for more
+  bool head_taken = false;  // the loop has seen the response's head: it is sent, or about to be
+  bool ended = false;       // the loop has seen the whole response
+  bool timed_out = false;   // the host answered in the handler's place
+  bool queued = false;      // in the list of those ready
+  bool handled = false;     // given to the crew
+  bool retired = false;     // nobody needs it; it goes back when it is in no queue
+  bool gathered = false;    // parts of its response wait for more
 
   // ---- the answering thread's, until the response has ended ----
   bool keep_alive = true;

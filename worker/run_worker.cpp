@@ -22,30 +22,32 @@ namespace {
 
 constexpr std::chrono::seconds orphan_limit{4};  // without a master, the port must be free within five seconds
 
-// The master's line to this worker, in the worker's loop.
-class MasterLine {
+// The socket to the master, and the signals of an operator, in the worker's loop.
+class MasterChannel {
  public:
-  MasterLine(Seat& seat, Loop& loop) : seat_(seat), loop_(loop) {}
+  MasterChannel(Seat& seat, Loop& loop) : seat_(seat), loop_(loop) {}
 
   void open() {
     uv_poll_init(loop_.uv(), &poll_, seat_.master.get());
     poll_.data = this;
     uv_poll_start(&poll_, UV_READABLE | UV_DISCONNECT,
-                  [](uv_poll_t* poll, int, int) { static_cast<MasterLine*>(poll->data)->listen(); });
+                  [](uv_poll_t* poll, int, int) { static_cast<MasterChannel*>(poll->data)->read_orders(); });
     for (std::size_t index = 0; index < std::size(signals); ++index) {
       uv_signal_init(loop_.uv(), &signals_[index]);
       signals_[index].data = this;
       uv_signal_start(
           &signals_[index],
-          [](uv_signal_t* handle, int number) { static_cast<MasterLine*>(handle->data)->got_signal(number); },
+          [](uv_signal_t* handle, int number) { static_cast<MasterChannel*>(handle->data)->on_signal(number); },
           signals[index]);
     }
     loop_.deadlines().stuck_context = this;
-    loop_.deadlines().on_stuck = [](void* context) { static_cast<MasterLine*>(context)->say(Report::stuck); };
+    loop_.deadlines().on_stuck = [](void* context) {
+      static_cast<MasterChannel*>(context)->send_report(Report::stuck);
+    };
   }
 
-  void say(Report report, std::string_view text = {}, int code = 0) {
-    // A master that is gone is noticed by the end of its socket: there is nothing to do about it here.
+  void send_report(Report report, std::string_view text = {}, int code = 0) {
+    // That the master is gone is noticed by end-of-file on its socket, not here.
     [[maybe_unused]] const auto sent =
         send_record(seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code));
   }
@@ -53,7 +55,7 @@ class MasterLine {
  private:
   static constexpr int signals[] = {SIGTERM, SIGINT, SIGQUIT};
 
-  void listen() {
+  void read_orders() {
     while (true) {
       const Received received = receive_record(seat_.master.get());
       if (received.status == Received::Status::nothing_yet) return;
@@ -74,7 +76,7 @@ class MasterLine {
     }
   }
 
-  void got_signal(int number) {
+  void on_signal(int number) {
     if (number == SIGTERM) {
       loop_.retire(Backlog::leave);
     } else {
@@ -107,17 +109,17 @@ std::string title(const Seat& seat) {
                      seat.generation->number);
 }
 
-HookResult boot(MasterLine& line, const Seat& seat, Loop& loop) {
+HookResult boot(MasterChannel& channel, const Seat& seat, Loop& loop) {
   const Config& config = seat.generation->config;
   const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
   for (const auto& mount : loop.mounts()) {
-    line.say(Report::step, "worker_init of " + mount->source);
+    channel.send_report(Report::step, "worker_init of " + mount->source);
     if (HookResult done = worker_init(*mount, info); !done) return done;
   }
-  line.say(Report::step, "thread_init");
+  channel.send_report(Report::step, "thread_init");
   if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
   for (const auto& mount : loop.mounts()) {
-    line.say(Report::step, "ready_check of " + mount->source);
+    channel.send_report(Report::step, "ready_check of " + mount->source);
     if (HookResult done = ready_check(*mount, info); !done) return done;
   }
   return Done{};
@@ -138,24 +140,24 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   install_crash_handlers("Worker");
   prepare_for_forked_children(seat);
   raise_descriptor_limit(seat);
-  if (seat.generation->config.reload) tell_watched_files({seat.master.get(), seat.slot, seat.generation->number});
+  if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});
   Loop loop(seat, std::move(mounts));
-  MasterLine line(seat, loop);
-  if (const HookResult booted = boot(line, seat, loop); !booted) {
-    line.say(Report::failed, booted.error(), booted.exit_code);
+  MasterChannel channel(seat, loop);
+  if (const HookResult booted = boot(channel, seat, loop); !booted) {
+    channel.send_report(Report::failed, booted.error(), booted.exit_code);
     ::_exit(booted.exit_code);
   }
-  line.open();
-  note_handled_signals();
-  ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop sees the master's end, and requests are finished first
+  channel.open();
+  note_signal_handlers();
+  ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop notices the master's end, and finishes requests first
   slot.state.store(WorkerState::ready);
-  line.say(Report::ready);
-  // An exception that came out here would take the loop away from under the threads that are still at it.
+  channel.send_report(Report::ready);
+  // An exception that came out here would destroy the loop while other threads still use it.
   [&loop]() noexcept { loop.crew().run(); }();
   loop.mounts().end_worker();
   log::info("Worker exiting (pid: {})", ::getpid());
   std::fflush(nullptr);  // what plugins have printed
-  // Not exit(): static destructors of plugins would run beside threads of theirs that are still alive.
+  // Not exit(): static destructors of plugins would run while threads of theirs are still alive.
   ::_exit(0);
 }
 

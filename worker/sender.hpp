@@ -7,7 +7,7 @@
 //            calls check_progress() when write_timeout has passed since on_waiting().
 // Errors     go to the owner's on_send_failed(), which has to close the socket and call close(). std::bad_alloc comes out of
 //            the methods; in libuv's callback it becomes SendError::Kind::memory.
-// Threads    whoever holds the baton.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <uv.h>

@@ -1,6 +1,6 @@
-// Siblings: what the other serving workers of this generation are doing, by the scoreboard.
-// Trust    gossip: a wrong word costs a wait or a misplaced connection, nothing else.
-// Threads  whoever holds the baton.
+// Siblings: what the other serving workers of this generation are doing, as the scoreboard shows it.
+// Trust    the figures may be late: that costs a wait or a connection in the wrong place, nothing else.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ class Siblings {
   struct Summary {
     bool any = false;
     bool any_free = false;         // one of them has a handler to spare
-    unsigned connections_min = 0;  // of the poorest one
+    unsigned connections_min = 0;  // of the sibling that has the fewest
   };
   Summary look() const noexcept {
     Summary summary;

@@ -27,23 +27,23 @@ class Template {
 
   int run() {
     install_crash_handlers("Template");
-    if (seat_.generation->config.reload) tell_watched_files({seat_.master.get(), 0, seat_.generation->number});
+    if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();
     if (done && seat_.generation->config.preload_app) done = preload_all();
     if (!done) {
-      say(Report::failed, done.error(), done.exit_code);
+      send_report(Report::failed, done.error(), done.exit_code);
       return done.exit_code;
     }
     open_relay();
-    say(Report::loaded);
-    return obey();
+    send_report(Report::loaded);
+    return run_orders();
   }
 
  private:
   HookResult load() {
     const unsigned threads_before = count_threads();
     const auto about_to = [](void* self, std::string_view step) {
-      static_cast<Template*>(self)->say(Report::step, step);
+      static_cast<Template*>(self)->send_report(Report::step, step);
     };
     auto mounts = load_plugins(*seat_.generation, about_to, this);
     if (!mounts) return no_app(mounts.error());
@@ -58,7 +58,7 @@ class Template {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
       const unsigned threads_before = count_threads();
-      say(Report::step, "preload of " + mount->source, exit_boot_failed);
+      send_report(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
       if (!done) return done;
       const bool may_leave_threads = mount->plugin.before_fork != nullptr;
@@ -69,7 +69,7 @@ class Template {
     return Done{};
   }
 
-  // Only the forking thread lives on in a child; a lock that another one held would stay locked for ever.
+  // Only the forking thread exists in a child: a lock that another one held would stay locked for ever.
   static constexpr const char* thread_left = "it started a thread while it was loaded; threads belong in worker_init";
 
   static HookResult no_app(const std::string& reason) {
@@ -78,7 +78,7 @@ class Template {
     return failed;
   }
 
-  // Without it workers still serve: what waits for a busy handler then waits.
+  // Without it workers still serve, and a request that waits for a busy handler just waits.
   void open_relay() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return;
@@ -86,7 +86,7 @@ class Template {
     relay_take_ = Fd(ends[1]);
   }
 
-  int obey() {
+  int run_orders() {
     while (true) {
       pollfd wait{.fd = seat_.master.get(), .events = POLLIN, .revents = 0};
       if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return 1;
@@ -123,16 +123,16 @@ class Template {
     }
   }
 
-  // Forks twice: the worker's parent ends at once, so that the master, and nobody else, reaps the worker.
+  // Forks twice: the worker's parent ends at once, so that the master, which is a subreaper, reaps the worker.
   void spawn(std::uint32_t slot, Fd master) {
     Seat seat{seat_.generation,  slot,
               std::move(master), seat_.listeners,
               seat_.scoreboard,  relay_give_.get(),
               relay_take_.get(), seat_.access_log};
     before_fork();
-    const pid_t between = ::fork();
+    const pid_t intermediate = ::fork();
     const int fork_errno = errno;
-    if (between == 0) {
+    if (intermediate == 0) {
       const pid_t parent = ::getpid();
       const pid_t pid = ::fork();
       if (pid == 0) {
@@ -143,20 +143,21 @@ class Template {
     }
     after_fork();
     int status = 0;
-    int reason = between < 0 ? fork_errno : 0;
-    if (between > 0 && ::waitpid(between, &status, 0) == between && WIFEXITED(status)) reason = WEXITSTATUS(status);
-    if (reason != 0) say(Report::fork_failed, errno_error("fork", reason).message, 0, slot);
+    int reason = intermediate < 0 ? fork_errno : 0;
+    if (intermediate > 0 && ::waitpid(intermediate, &status, 0) == intermediate && WIFEXITED(status))
+      reason = WEXITSTATUS(status);
+    if (reason != 0) send_report(Report::fork_failed, errno_error("fork", reason).message, 0, slot);
   }
 
-  // A plugin that hangs in its set-up never gets to see the master's end; run_worker() takes this back when the loop
-  // does. The process in between has to be gone first, or its end would be taken for the master's.
-  static void end_with_master(pid_t between) noexcept {
-    for (int look = 0; ::getppid() == between && look < 10'000; ++look) ::usleep(100);
+  // A plugin that hangs in its set-up never sees the master's end. run_worker() takes this back when the loop
+  // does. The intermediate process has to be gone first, or its end would be taken for the master's.
+  static void end_with_master(pid_t intermediate) noexcept {
+    for (int look = 0; ::getppid() == intermediate && look < 10'000; ++look) ::usleep(100);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   }
 
   [[noreturn]] void become_worker(Seat seat) noexcept {
-    seat_.master = Fd();  // the template's own line to the master
+    seat_.master = Fd();  // the template's own socket to the master
     default_all_signals();
     int status = exit_boot_failed;
     const int master = seat.master.get();
@@ -171,7 +172,7 @@ class Template {
     ::_exit(status);
   }
 
-  void say(Report report, std::string_view text = {}, int code = 0, std::uint32_t slot = 0) {
+  void send_report(Report report, std::string_view text = {}, int code = 0, std::uint32_t slot = 0) {
     [[maybe_unused]] const auto sent =
         send_record(seat_.master.get(), make_record(report, slot, seat_.generation->number, text, code));
   }
@@ -191,7 +192,7 @@ Result<Done> check_plugins(const Generation& generation) {
   if (!mounts) return Error{mounts.error()};
   const Config& config = generation.config;
   for (const auto& mount : *mounts) {
-    // Python applications are nearly all import: without it there would be nothing checked. As Gunicorn does.
+    // Of a Python application most of what can fail is its import, so it is imported, as Gunicorn does.
     if (config.routes[mount->route].plugin.empty()) continue;
     if (HookResult done = preload(*mount, {-1, config.threads, config.workers, generation.number}); !done) return done;
   }

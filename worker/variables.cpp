@@ -1,7 +1,8 @@
-// CGI-style variables of a request (RFC 3875 4.1), made when asked for.
+// CGI-style variables of a request (RFC 3875 4.1), made when an application asks for them.
 #include <charconv>
 #include <cstring>
 
+#include "narwhal/text.hpp"
 #include "protocol/percent.hpp"
 #include "worker/exchange.hpp"
 #include "worker/loop.hpp"
@@ -10,10 +11,8 @@ namespace narwhal::worker {
 
 namespace {
 
-narwhal_bytes bytes_of(std::string_view text) noexcept { return {text.data(), text.size()}; }
-
-// "HTTP_ACCEPT_LANGUAGE" names the field "accept-language". A field with an underscore of its own is here only where
-// header_map and forwarder_headers let it in.
+// "HTTP_ACCEPT_LANGUAGE" names the field "accept-language". A field whose name has an underscore is here only where
+// header_map and forwarder_headers allow it.
 bool names_field(std::string_view variable, std::string_view field) noexcept {
   if (variable.size() != field.size()) return false;
   for (std::size_t at = 0; at < field.size(); ++at) {
@@ -91,7 +90,8 @@ narwhal_bytes Exchange::variable(std::string_view name) {
     char* decoded = static_cast<char*>(arena.allocate(path.size()));
     if (decoded == nullptr) return {nullptr, 0};
     const auto size = protocol::percent_decode(path, decoded);
-    return size ? narwhal_bytes{decoded, *size} : bytes_of(path);  // a stray '%' is the application's to judge
+    return size ? narwhal_bytes{decoded, *size}
+                : bytes_of(path);  // what a stray '%' means is the application's decision
   }
   return {nullptr, 0};
 }

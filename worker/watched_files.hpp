@@ -1,7 +1,9 @@
-// Files that plugins say the application was made from: handed on to the master, which watches them under `reload`.
-// Why there  the master outlives every generation. What a generation that could not boot had named is watched on, so that
-//            the repaired file reloads; a watch in its workers would have gone with them.
-// Threads    watch_file() from any; tell_watched_files() before there is a second one.
+// Files that plugins name as those that the application was made from: reported to the master, which watches them under
+// `reload`.
+// Why there  the master outlives every generation. The files of a generation that could not boot must be watched, too, so
+//            that the repaired file reloads; a watch in its workers would have ended with them.
+// Errors     watch_file(): a code of plugin.h.
+// Threads    watch_file(): any. report_watched_files(): before there is a second one.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +12,15 @@
 namespace narwhal::worker {
 
 struct MasterSocket {
-  int descriptor = -1;
+  int descriptor = -1;  // not owned
   std::uint32_t slot = 0;
   std::uint64_t generation = 0;
 };
 
-// From now on, and to whom. Until then nobody asks: `reload` is off.
-void tell_watched_files(MasterSocket master);
+// From now on, and to this master. Until then watch_file() gives NARWHAL_STATE: `reload` is off.
+void report_watched_files(MasterSocket master);
 
-// narwhal_host::watch. Waits, at most a few seconds, while the master has not read earlier records.
+// narwhal_host::watch. Waits, a few seconds at most, while the master's queue is full.
 int watch_file(std::string_view path);
 
 }  // namespace narwhal::worker

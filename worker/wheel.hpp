@@ -1,6 +1,6 @@
-// Wheel: the time limits of connections. Setting one is a store and a compare: an entry that is due later than
-// its place on the wheel says stays where it is and is moved only when the hand gets there.
-// Threads  whoever holds the baton.
+// Wheel: a timer wheel for the time limits of connections. Setting one is a store and a compare: an entry that is due later
+// than its place on the wheel says stays where it is, and is moved only when the hand gets there.
+// Threads  the holder of the baton.
 #pragma once
 
 #include <array>

@@ -8,11 +8,11 @@
 
 namespace narwhal::worker {
 
-// The template's whole life: loads the generation's plugins, forks workers on order, reports, returns its exit
-// status when the master says leave or is gone. The caller is a fresh fork with default signal actions.
+// The template's whole life: loads the generation's plugins, forks a worker whenever the master orders one, and returns its
+// exit status when the master orders it to leave or is gone. The caller is a fresh fork with default signal actions.
 int run_template(TemplateSeat seat);
 
-// For --check-config: loads each plugin and checks its options, in this process, which must be a throw-away one.
+// For --check-config: loads each plugin and checks its options, in this process, which must be one that ends afterwards.
 Result<Done> check_plugins(const Generation& generation);
 
 // For --version: a line for each of the libraries that read requests.
