@@ -204,7 +204,7 @@ class FakeLoop final : public Crew::Work {
   mutable std::atomic<int> holders_{0}, running_{0};
   std::atomic<bool> stopping_{false};
   mutable unsigned long touched_ = 0;  // [baton] not atomic: that is the check
-  std::deque<Job*> ready_;     // [baton]
+  std::deque<Job*> ready_;             // [baton]
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wakes_, delivers_;
