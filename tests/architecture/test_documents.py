@@ -99,6 +99,10 @@ def test_the_design_names_only_what_exists():
     assert len([span for span in spans_of(DESIGN) if "()" in span]) > 60, "this test reads no names any more"
 
 
+def test_the_design_is_read_in_ten_minutes():
+    assert len(DESIGN.splitlines()) <= 180
+
+
 def test_every_class_that_the_design_names_exists():
     sources = [(ROOT / file).read_text() for file in source_rules.tree(ROOT, source_rules.SOURCES) if not file.startswith("tests/")]
     defined = {name for text in sources for name in re.findall(r"\b(?:class|struct) (\w+)(?: final)?\s*[:{]", text)}
