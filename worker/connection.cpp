@@ -97,21 +97,25 @@ void Connection::set_time_limit(std::chrono::seconds limit) {
   loop_.wheel().set(*this, deadline_after(loop_.now(), limit));
 }
 
-void Connection::expired() noexcept {
-  contain([this] { check_time_limit(); });
+// A client that must take bytes of the answer before it sends more of its request has write_timeout, however much of the
+// body it sends meanwhile. on_all_sent() comes back to the body.
+void Connection::set_body_limit(std::chrono::seconds limit) {
+  if (!sender_.waiting()) set_time_limit(limit);
 }
 
-void Connection::check_time_limit() {
-  if (sender_.waiting()) return sender_.check_progress();
-  switch (state_) {
-    case State::head:
-      if (!reader_.holds_buffer()) return close_when_taken();
-      return refuse({408, "the request's head took too long"});
-    case State::body: return refuse({408, "the request's body stopped coming"});
-    case State::lingering: return close_when_taken();
-    case State::handling:
-    case State::closing: return;
-  }
+void Connection::expired() noexcept {
+  contain([this] {
+    if (sender_.waiting()) return sender_.check_progress();
+    switch (state_) {
+      case State::head:
+        if (!reader_.holds_buffer()) return close_when_taken();
+        return refuse({408, "the request's head took too long"});
+      case State::body: return refuse({408, "the request's body stopped coming"});
+      case State::lingering: return close_when_taken();
+      case State::handling:
+      case State::closing: return;
+    }
+  });
 }
 
 // Nothing is left to do, but the kernel may hold some of the last answer: a client that still takes it gets the rest, and
@@ -272,11 +276,11 @@ void Connection::read_request() {
 void Connection::act_on(const RequestReader::Step& step) {
   switch (step.status) {
     case RequestReader::Status::need_head: return;
-    case RequestReader::Status::need_body: state_ = State::body; return set_time_limit(loop_.config().body_timeout);
+    case RequestReader::Status::need_body: state_ = State::body; return set_body_limit(loop_.config().body_timeout);
     case RequestReader::Status::body_full:
       state_ = State::body;
       socket_.stop_reading();
-      return Wheel::clear(*this);  // the silence is ours, not the client's
+      return set_body_limit(no_limit);  // the silence is ours, not the client's
     case RequestReader::Status::expects_continue:
       state_ = State::body;
       if (sender_.append(go_on)) flush();
@@ -284,7 +288,7 @@ void Connection::act_on(const RequestReader::Step& step) {
       return;
     case RequestReader::Status::complete:
       state_ = State::handling;
-      Wheel::clear(*this);
+      set_body_limit(no_limit);
       return resume_reading();
     case RequestReader::Status::refused: return refuse(step.refusal);
   }
@@ -294,7 +298,7 @@ void Connection::resume_body() noexcept {
   if (state_ != State::body || exchange_ == nullptr || socket_.reading() ||
       exchange_->inbox.stop_when_full(loop_.config().body_buffer_size))
     return;
-  set_time_limit(loop_.config().body_timeout);
+  set_body_limit(loop_.config().body_timeout);
   resume_reading();
 }
 

@@ -1,4 +1,5 @@
 """Each kind of silence has its own limit, and a busy handler stops none of the clocks."""
+import contextlib
 import time
 
 import pytest
@@ -114,6 +115,33 @@ def test_a_writing_handler_is_freed_when_its_client_is_dropped(serve):
         assert server.get("/", timeout=15).status == 200  # the only handler is free again
         with pytest.raises(Truncated):
             wire.response(timeout=20)
+
+
+def test_a_client_that_sends_its_body_on_and_takes_nothing_is_dropped(serve):
+    """Each byte of the body would start body_timeout again, which is far longer."""
+    server = serve(example("echo-stream"), "-w", "1", "--threads", "2", "--write-timeout", "1", "--body-timeout", "30")
+    with server.connect(receive_buffer=8192) as wire:
+        wire.send(request_bytes("/?size=50000000&write=1&noread=1", method="POST",
+                                headers=[("Content-Length", "100000")]))
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() - began < 15:
+                wire.send(b"a")
+                time.sleep(0.1)  # the client's own pace
+    assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("body_bytes", [10, 10_000_000], ids=["body complete", "body buffer full"])
+def test_a_client_that_takes_nothing_is_dropped_after_its_body_was_read(serve, body_bytes):
+    server = serve(example("echo-stream"), "-w", "1", "--threads", "2", "--write-timeout", "1", "--body-timeout", "30")
+    with server.connect(receive_buffer=8192, timeout=8) as wire:
+        wire.send(request_bytes("/?size=50000000&write=1&noread=1", method="POST",
+                                headers=[("Content-Length", str(body_bytes))]))
+        wire.until(b"xxx")  # the answer is on its way, and larger than all buffers
+        time.sleep(0.5)  # the client's own pause: the server waits for it by then
+        with contextlib.suppress(OSError):
+            wire.send(b"a" * body_bytes)
+        server.wait_for_gone(wire, timeout=15)
 
 
 def test_a_slow_reader_that_keeps_taking_is_served_whole(serve):
