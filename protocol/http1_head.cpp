@@ -4,15 +4,12 @@
 #include <limits>
 #include <new>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "protocol/characters.hpp"
 #include "protocol/field_values.hpp"
 #include "protocol/http1_cut.hpp"
 #include "protocol/http1_scan.hpp"
 #include "protocol/http1_target.hpp"
+#include "protocol/sixteen_bytes.hpp"
 
 namespace narwhal::protocol {
 namespace {
@@ -32,7 +29,7 @@ constexpr Facts coding_unknown = 64, expectation_unknown = 128;
 
 Refusal note_host(std::string_view value, Facts& facts, Head& head) noexcept {
   if ((facts & has_host) != 0) return {400, "more than one Host"};
-  if (!is_authority(value)) return {400, "malformed Host"};
+  if (!is_plain_host(value) && !is_authority(value)) return {400, "malformed Host"};
   facts |= has_host;
   if (head.scheme.data == nullptr) head.authority = value;
   return {};
@@ -120,17 +117,6 @@ Refusal judge(Facts facts, Head& head) noexcept {
 }
 
 // `end` is that of readable memory.
-bool has_underscore(std::string_view name, [[maybe_unused]] const char* end) noexcept {
-#ifdef __SSE2__
-  if (name.size() <= 16 && end - name.data() >= 16) [[likely]] {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(name.data()));
-    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8('_'))));
-    return (found & ((1u << name.size()) - 1)) != 0;
-  }
-#endif
-  return name.find('_') != std::string_view::npos;
-}
-
 Refusal judge_fields(const char* end, Head& head) noexcept {
   Facts facts = 0;
   std::uint64_t name_bits = 0;
@@ -181,11 +167,11 @@ Refusal refuse_fields(std::string_view head) noexcept {
 }
 
 HeadFed decode_whole(std::string_view bytes, const HeadScan& scan, Head& head) {
-  const std::string_view whole = bytes.substr(0, scan.stop);
+  const std::string_view whole(bytes.data(), scan.stop);
   head.fields.resize(scan.field_lines);
   HeadCut cut;
   cut_head(whole, head.fields, cut);
-  Refusal refusal = judge_request_line(cut, whole.substr(0, scan.request_line), head);
+  Refusal refusal = judge_request_line(cut, {bytes.data(), scan.request_line}, head);
   if (!refusal && !cut.complete) refusal = refuse_fields(whole);
   if (!refusal) refusal = judge_fields(bytes.data() + bytes.size(), head);
   if (refusal) {
@@ -233,7 +219,7 @@ std::size_t head_bytes_max(const HeadLimits& limits) noexcept {
 
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) {
   const std::size_t skipped = empty_lines(bytes);
-  const std::string_view request = bytes.substr(skipped);
+  const std::string_view request(bytes.data() + skipped, bytes.size() - skipped);
   const std::size_t from = scanned > skipped ? scanned - skipped : 0;
   const ScanLimits scan_limits = limits_of_scan(limits, skipped);
   HeadScan scan = scan_head(request, from, scan_limits);

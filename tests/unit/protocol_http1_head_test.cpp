@@ -4,6 +4,7 @@
 #include <string>
 
 #include "protocol/http1_head.hpp"
+#include "protocol/http1_target.hpp"
 #include "tests/wire/exact_copy.hpp"
 #include "tests/wire/head_witness.hpp"
 #include "tests/wire/http1_heads.hpp"
@@ -166,6 +167,23 @@ TEST_CASE("heads: every byte is either fine at its place or refused") {
     CHECK((meaning_at_once("GET / HTTP/1.1\r\nHost: a\r\n" + padded + ": a\r\n\r\n").starts_with("GET")) == in_name);
     const bool in_method = (token || i == '#') && !(i >= 'a' && i <= 'z');
     CHECK((meaning_at_once("X" + byte + "Y / HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("X")) == in_method);
+  }
+}
+
+TEST_CASE("heads: a short Host is judged as a long one is, whatever byte is where") {
+  for (const std::string host :
+       {"", "a", "a:", ":80", "a:b", "a:8:8", "127.0.0.1:8000", "www.example.org", "a-b.c:65535", "0123456789abcdef",
+        "0123456789abcde:1", "www.example.org:443", "[::1]:80", "a%2Eb"}) {
+    for (std::size_t at = 0; at <= host.size(); ++at) {
+      for (int byte = 0x21; byte < 256; ++byte) {
+        std::string changed = host;
+        if (at < host.size()) changed[at] = static_cast<char>(byte);
+        if (byte == 0x7f) continue;
+        CAPTURE(changed);
+        const std::string meaning = meaning_at_once("A / HTTP/1.1\r\nHost:" + changed + "\r\n\r\n");
+        CHECK((meaning != "400") == is_authority(changed));
+      }
+    }
   }
 }
 
