@@ -4,8 +4,10 @@
 #include <bitset>
 #include <cstdint>
 #include <optional>
+#include <random>
 
 #include "core/check.hpp"
+#include "core/clock.hpp"
 #include "core/scoreboard.hpp"
 #include "server/file_watch.hpp"
 #include "server/plan.hpp"
@@ -34,11 +36,21 @@ class SlotPool {
   std::bitset<Scoreboard::slots_max> taken_;
 };
 
+// Random numbers that differ from server to server.
+class Dice {
+ public:
+  std::uint32_t roll() { return static_cast<std::uint32_t>(generator_()); }
+
+ private:
+  std::minstd_rand generator_{static_cast<std::uint32_t>(now().time_since_epoch().count())};
+};
+
 struct Site {
   Scoreboard scoreboard;
   StageArea stage_area;
   TemplateBody body;
   SlotPool slots{};
+  Dice dice{};             // varies the back-off
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };
 

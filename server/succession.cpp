@@ -22,7 +22,7 @@ void Succession::begin(const Config& config, Instant now) {
   if (failed_step == nullptr) return begin_next(std::move(prepared), now);
   if (failed_step->step != "stage") throw StartupError(failed_step->reason);
   log::error("{}", failed_step->reason);
-  first_boot_failure_ = LiveGeneration::BootFailure{failed_step->step, failed_step->reason, exit_app_failed};
+  first_boot_failure_ = BootFailure{failed_step->step, failed_step->reason, exit_app_failed};
 }
 
 void Succession::change_target(int by) {
@@ -85,7 +85,7 @@ void Succession::begin_configured(const Result<Config>& config, Instant now) {
 
 void Succession::begin_rollback(Instant now) {
   log::error("Generation {} crash-loops ({} workers died early): rolling back to generation {}", current_->number(),
-             current_->young_crashes(), previous_->number());
+             current_->crashes().young(), previous_->number());
   const Plan earlier = *std::exchange(previous_, std::nullopt);
   rolling_back_to_ = earlier.number();
   change_after_reload_ = 0;
@@ -131,7 +131,7 @@ void Succession::watch_only(const LiveGeneration& generation, Instant now) {
 }
 
 void Succession::next_failed(Instant now) {
-  const LiveGeneration::BootFailure failure = *next_->failure();
+  const BootFailure failure = *next_->failure();
   next_->quit(now);
   leaving_.push_back(std::move(next_));
   if (current_) return give_up({failure.step, failure.reason});
@@ -179,7 +179,7 @@ void Succession::take_over(Instant now) {
 }
 
 bool Succession::crash_loops(Instant now) const {
-  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ && current_->crash_loops();
+  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ && current_->crashes().loops();
 }
 
 void Succession::end_probation_if_due(Instant now) {

@@ -54,7 +54,7 @@ class Succession {
   bool gone() const { return all_.empty(); }
   Instant next_deadline(Instant now) const;
   // The first generation could not boot: the server ends.
-  const std::optional<LiveGeneration::BootFailure>& first_boot_failure() const { return first_boot_failure_; }
+  const std::optional<BootFailure>& first_boot_failure() const { return first_boot_failure_; }
   const LiveGeneration* serving() const { return current_.get(); }
   bool in_transaction() const { return next_ != nullptr || reading_; }
   // Readable when settle() has something to do; -1 if there is none.
@@ -96,7 +96,7 @@ class Succession {
   std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released
   Instant probation_end_ = unset;
   std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
-  std::optional<LiveGeneration::BootFailure> first_boot_failure_;
+  std::optional<BootFailure> first_boot_failure_;
 };
 
 }  // namespace narwhal::server

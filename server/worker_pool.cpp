@@ -1,0 +1,261 @@
+#include "server/worker_pool.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/app_title.hpp"
+#include "core/log.hpp"
+#include "server/death_notice.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// Fork orders that may be pending at once: by default a socket queue takes ten records (max_dgram_qlen), and a thousand
+// workers that boot together do not boot faster.
+constexpr std::size_t spawning_max = 8;
+constexpr std::chrono::milliseconds spawn_retry{10};
+constexpr std::chrono::seconds heartbeat_check{1};
+
+using Workers = std::list<WorkerProcess>;
+
+template <class Predicate>
+std::size_t count(const Workers& workers, Predicate holds) {
+  return static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(), holds));
+}
+
+std::size_t places_held(const Workers& workers) {
+  return count(workers, [](const WorkerProcess& worker) { return worker.holds_place() && !worker.gone(); });
+}
+
+void apply_to_all(Workers& workers, Event event, Instant now) {
+  for (WorkerProcess& worker : workers) worker.apply(event, now);
+}
+
+bool recovered_since(Instant failure, const Workers& workers, Instant now) {
+  return std::any_of(workers.begin(), workers.end(), [&](const WorkerProcess& worker) {
+    return worker.spawned() > failure && worker.served(now) >= Backoff::long_life;
+  });
+}
+
+// A stuck worker serves until another worker serves in its place.
+void replace_stuck(Workers& workers, unsigned target, Instant now) {
+  if (count(workers, [](const WorkerProcess& worker) { return worker.life() == Life::serving; }) < target) return;
+  for (WorkerProcess& worker : workers) {
+    if (worker.life() == Life::stuck) worker.apply(Event::retire, now);
+  }
+}
+
+void log_death(const WorkerProcess& worker, const Config& config, const Scoreboard& scoreboard, bool quiet,
+               Instant now) {
+  const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
+  if (!worker.exit_status()) {
+    if (!quiet && worker.holds_place()) log::error("Worker did not boot: {}", worker.reason());
+    return;
+  }
+  const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), killer);
+  const LogLevel level = quiet ? LogLevel::debug : notice.level;
+  if (log::enabled(level)) log::write(level, notice.text);
+  if (quiet || !notice.crash) return;
+  if (!worker.has_served()) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
+  const std::string running = scoreboard.running_text(worker.slot(), now, config.routes);
+  if (running.empty()) return;
+  log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(config), running);
+}
+
+}  // namespace
+
+void WorkerPool::add_sockets(std::vector<pollfd>& watched) const {
+  for (const WorkerProcess& worker : workers_) {
+    if (worker.socket() >= 0) watched.push_back({worker.socket(), POLLIN, 0});
+  }
+}
+
+Instant WorkerPool::next_deadline(Instant now) const {
+  Instant next = never;
+  for (const WorkerProcess& worker : workers_) next = worker.gone() ? now : std::min(next, worker.deadline());
+  if (may_spawn()) {
+    for (const Instant due : vacancies_) next = std::min(next, due);
+  }
+  const bool watch_heartbeats = plan_.config().heartbeat_timeout.count() > 0 && !workers_.empty();
+  return watch_heartbeats && phase_ != Phase::booting ? std::min(next, Instant(now + heartbeat_check)) : next;
+}
+
+void WorkerPool::read_reports(std::span<const int> readable, Instant now) {
+  for (WorkerProcess& worker : workers_) {
+    const bool has_records =
+        worker.socket() >= 0 && std::binary_search(readable.begin(), readable.end(), worker.socket());
+    if (has_records) worker.read_reports(now);
+  }
+}
+
+void WorkerPool::never_forked(std::uint32_t slot, const std::string& reason, Instant now) {
+  for (WorkerProcess& worker : workers_) {
+    if (worker.slot() == slot) worker.never_forked(reason, now);
+  }
+}
+
+bool WorkerPool::reaped(pid_t pid, int status, Instant now) {
+  for (WorkerProcess& worker : workers_) {
+    if (worker.pid() == 0) worker.read_reports(now);  // its hello may be the one that makes the pid known
+    if (worker.pid() != pid || worker.gone()) continue;
+    worker.reaped(status, now);
+    return true;
+  }
+  return false;
+}
+
+std::vector<std::string> WorkerPool::take_watched() {
+  std::vector<std::string> all;
+  for (WorkerProcess& worker : workers_) {
+    std::vector<std::string> paths = worker.take_watched();
+    all.insert(all.end(), std::make_move_iterator(paths.begin()), std::make_move_iterator(paths.end()));
+  }
+  return all;
+}
+
+void WorkerPool::check_time(Instant now) {
+  for (WorkerProcess& worker : workers_) {
+    const bool unborn = worker.life() == Life::spawning;
+    worker.check_time(now);
+    // It was not forked in all that time: the template hangs, and would not fork any later worker either.
+    if (unborn && worker.gone()) template_.kill();
+    const auto& beat = site_.scoreboard.slot(worker.slot()).heartbeat;
+    worker.check_heartbeat(beat.load(std::memory_order_relaxed), now);
+  }
+}
+
+void WorkerPool::admit_and_remove(Instant now) {
+  for (WorkerProcess& worker : workers_) {
+    if (phase_ == Phase::serving && worker.life() == Life::ready) worker.apply(Event::admit, now);
+    if (worker.gone()) remove_ended(worker, now);
+  }
+  workers_.remove_if([](const WorkerProcess& worker) { return worker.gone(); });
+}
+
+void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
+  // For a generation that never served, the transaction writes the one line that says why.
+  const bool quiet = phase_ == Phase::booting || discarded_;
+  log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
+  site_.scoreboard.clear(worker.slot());
+  site_.slots.give_back(worker.slot());
+  if (!worker.holds_place()) return;
+  if (phase_ == Phase::booting) {
+    if (!failure_) failure_ = BootFailure{"boot", worker.reason(), worker.boot_exit_code()};
+    return;
+  }
+  const auto status = worker.exit_status();
+  replace(worker, status && death_notice(worker.pid(), *status, Killer::unknown).crash, now);
+}
+
+void WorkerPool::replace(const WorkerProcess& dead, bool crash, Instant now) {
+  if (phase_ != Phase::serving) return;
+  if (dead.served(now) >= Backoff::long_life) {
+    vacancies_.push_back(now);
+    return;
+  }
+  if (recovered_since(last_failure_, workers_, now)) backoff_.recovered();
+  const auto delay = backoff_.failed(site_.dice.roll());
+  last_failure_ = now;
+  if (crash) crashes_.crashed_young(dead.spawned());
+  vacancies_.push_back(now + delay);
+  log::info("Generation {}: a worker died early ({} in a row); its replacement is forked in {:.1f} s", plan_.number(),
+            backoff_.failures(), seconds_of(delay));
+}
+
+void WorkerPool::fill_places(Instant now) {
+  replace_stuck(workers_, target_, now);
+  adjust_places(now);
+  for (Instant& due : vacancies_) {
+    if (due <= now && may_spawn()) due = spawn(now);
+  }
+  std::erase(vacancies_, never);
+}
+
+void WorkerPool::adjust_places(Instant now) {
+  while (places_held(workers_) + vacancies_.size() < target_) vacancies_.push_back(now);
+  std::sort(vacancies_.begin(), vacancies_.end());
+  while (!vacancies_.empty() && places_held(workers_) + vacancies_.size() > target_) vacancies_.pop_back();
+  if (phase_ != Phase::serving) return;
+  for (WorkerProcess& worker : workers_) {  // the oldest leaves, as in Gunicorn
+    if (places_held(workers_) <= target_) return;
+    if (worker.holds_place()) worker.apply(Event::retire, now);
+  }
+}
+
+bool WorkerPool::may_spawn() const {
+  const std::size_t spawning =
+      count(workers_, [](const WorkerProcess& worker) { return worker.life() == Life::spawning; });
+  // Workers that hang in requests accumulate beside their replacements, but not without limit.
+  return phase_ != Phase::leaving && template_.state() == TemplateProcess::State::loaded && spawning < spawning_max &&
+         workers_.size() < 3 * std::size_t{target_} + 2;
+}
+
+Instant WorkerPool::spawn(Instant now) {
+  const auto slot = site_.slots.take();
+  if (!slot) return cannot_spawn(fmt::format("all {} worker slots are in use", Scoreboard::slots_max), now);
+  auto pair = open_pair();
+  // No other process uses the slot: its last owner was reaped.
+  site_.scoreboard.clear(*slot);
+  site_.scoreboard.slot(*slot).generation.store(plan_.number(), std::memory_order_relaxed);
+  if (!pair || !template_.spawn(*slot, pair->child.get())) {
+    site_.slots.give_back(*slot);
+    return pair ? now + spawn_retry : cannot_spawn(pair.error(), now);
+  }
+  workers_.emplace_back(*slot, std::move(pair->master), *plan_.generation, now);
+  return never;
+}
+
+Instant WorkerPool::cannot_spawn(const std::string& reason, Instant now) {
+  if (phase_ == Phase::booting) {
+    if (!failure_) failure_ = BootFailure{"boot", "new worker: " + reason, exit_boot_failed};
+    return now;
+  }
+  const auto delay = backoff_.failed(site_.dice.roll());
+  log::error("Generation {}: new worker: {}; trying again in {:.1f} s", plan_.number(), reason, seconds_of(delay));
+  return now + delay;
+}
+
+bool WorkerPool::all_ready() const {
+  return workers_.size() == target_ && std::all_of(workers_.begin(), workers_.end(), [](const WorkerProcess& worker) {
+           return worker.life() == Life::ready;
+         });
+}
+
+void WorkerPool::admit(Instant now) {
+  phase_ = Phase::serving;
+  crashes_.admitted(now);
+  apply_to_all(workers_, Event::admit, now);
+}
+
+void WorkerPool::retire(Instant now, Successor successor) {
+  phase_ = Phase::leaving;
+  vacancies_.clear();
+  for (WorkerProcess& worker : workers_) worker.retire(now, successor);
+}
+
+void WorkerPool::quit(Instant now) {
+  discarded_ = discarded_ || phase_ == Phase::booting;
+  retire(now, Successor::present);
+  apply_to_all(workers_, Event::quit, now);
+}
+
+void WorkerPool::kill(Instant now) { apply_to_all(workers_, Event::late, now); }
+
+bool WorkerPool::send_log(Order which, const Fd& file) const {
+  bool all = true;
+  for (const WorkerProcess& worker : workers_) all = worker.send_log(which, file) && all;
+  return all;
+}
+
+void WorkerPool::restart_heartbeat_clock(Instant now) {
+  for (WorkerProcess& worker : workers_) worker.restart_heartbeat_clock(now);
+}
+
+std::size_t WorkerPool::serving() const {
+  return count(workers_, [](const WorkerProcess& worker) {
+    return worker.life() == Life::serving || worker.life() == Life::stuck;
+  });
+}
+
+}  // namespace narwhal::server
