@@ -103,6 +103,10 @@ void Connection::set_body_limit(std::chrono::seconds limit) {
   if (!sender_.waiting()) set_time_limit(limit);
 }
 
+void Connection::clear_body_limit() {
+  if (!sender_.waiting()) Wheel::clear(*this);
+}
+
 void Connection::expired() noexcept {
   contain([this] {
     if (sender_.waiting()) return sender_.check_progress();
@@ -280,7 +284,7 @@ void Connection::act_on(const RequestReader::Step& step) {
     case RequestReader::Status::body_full:
       state_ = State::body;
       socket_.stop_reading();
-      return set_body_limit(no_limit);  // the silence is ours, not the client's
+      return clear_body_limit();  // the silence is ours, not the client's
     case RequestReader::Status::expects_continue:
       state_ = State::body;
       if (sender_.append(go_on)) flush();
@@ -288,7 +292,7 @@ void Connection::act_on(const RequestReader::Step& step) {
       return;
     case RequestReader::Status::complete:
       state_ = State::handling;
-      set_body_limit(no_limit);
+      clear_body_limit();
       return resume_reading();
     case RequestReader::Status::refused: return refuse(step.refusal);
   }
