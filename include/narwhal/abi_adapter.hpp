@@ -146,7 +146,7 @@ constexpr auto option_list(const PluginFacts& facts) {
   return list;
 }
 
-// The file's name without folders and extension: the name of a plugin that gives none.
+// The file's name without directories and extension: the name of a plugin that gives none.
 template <std::size_t N>
 constexpr std::array<char, N> stem_of(const char (&path)[N]) {
   std::array<char, N> stem{};

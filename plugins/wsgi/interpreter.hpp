@@ -11,8 +11,8 @@
 namespace narwhal::wsgi {
 
 struct InterpreterOptions {
-  std::string venv;        // folder of a virtual environment; empty: $VIRTUAL_ENV, else none
-  std::string pythonpath;  // folders for the front of sys.path, with commas between them
+  std::string venv;        // directory of a virtual environment; empty: $VIRTUAL_ENV, else none
+  std::string pythonpath;  // directories for the front of sys.path, with commas between them
 };
 
 // Takes the GIL. Starts the interpreter where the template or an earlier mount has not. Returns an empty text, or why

@@ -200,8 +200,8 @@ void worker_exit(void* pointer) noexcept {
 constexpr narwhal_option options[] = {
     {"app", "string", "",
      "the application: module:attribute, module:factory(arguments), or module (its `application`)"},
-    {"venv", "string", "", "folder of a virtual environment; default: $VIRTUAL_ENV, else none"},
-    {"pythonpath", "string", "", "folders to put in front of sys.path, separated by commas"},
+    {"venv", "string", "", "directory of a virtual environment; default: $VIRTUAL_ENV, else none"},
+    {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},

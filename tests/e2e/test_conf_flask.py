@@ -106,6 +106,7 @@ def test_a_reload_as_the_unit_does_it_serves_new_code_and_a_broken_deploy_does_n
 
 
 def test_what_nginx_says_about_its_clients_is_the_same_in_both_files():
-    told = [re.findall(r"^ *(proxy_set_header .*;|proxy_http_version .*;|proxy_read_timeout .*;)$",
-                       (ROOT / "conf/nginx" / name).read_text(), re.MULTILINE) for name in ("narwhal.conf", "flask.conf")]
-    assert told[0] == told[1] and len(told[0]) >= 9
+    directives = [re.findall(r"^ *(proxy_set_header .*;|proxy_http_version .*;|proxy_read_timeout .*;)$",
+                             (ROOT / "conf/nginx" / name).read_text(), re.MULTILINE)
+                  for name in ("narwhal.conf", "flask.conf")]
+    assert directives[0] == directives[1] and len(directives[0]) >= 9

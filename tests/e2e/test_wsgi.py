@@ -213,16 +213,16 @@ def test_iteration_stops_and_close_runs_when_the_client_has_gone(stream):
 
 def test_a_write_to_a_client_that_has_gone_raises_and_is_not_logged(serve, tmp_path):
     write(tmp_path, "writes.py", """
-        told = []
+        raised = []
         def app(environ, start_response):
             write = start_response('200 OK', [])
-            if environ['PATH_INFO'] == '/told':
-                return [repr(told).encode()]
+            if environ['PATH_INFO'] == '/raised':
+                return [repr(raised).encode()]
             try:
                 while True:
                     write(b'x' * 100000)
             except OSError as error:
-                told.append(type(error).__name__)
+                raised.append(type(error).__name__)
                 raise
         """)
     server = serve("writes:app", "--chdir", tmp_path)
@@ -230,7 +230,7 @@ def test_a_write_to_a_client_that_has_gone_raises_and_is_not_logged(serve, tmp_p
         wire.send(request_bytes("/"))
         wire.until(b"xxx")
         wire.reset()
-    assert server.get("/told").body == b"['BrokenPipeError']"
+    assert server.get("/raised").body == b"['BrokenPipeError']"
     assert "Error handling request" not in server.log()
 
 

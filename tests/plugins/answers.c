@@ -171,7 +171,7 @@ static int trailers(narwhal_exchange *exchange) {
   start(exchange, query_number(exchange, "size", -1), "Trailer", "X-Sum, X-More");
   trailer(exchange, "X-Sum", "before the body");
   write_text(exchange, "body");
-  trailer(exchange, "X-More", "behind it");
+  trailer(exchange, "X-More", "after it");
   trailer(exchange, "Content-Length", "9");
   trailer(exchange, "X-Forged", "a\r\nX-B: c");
   finish(exchange);
