@@ -100,8 +100,8 @@ Acceptor::Verdict Acceptor::judge() const {
   if (paused_) return Verdict::delay;
   const unsigned mine = loop_.connections().count();
   if (mine >= loop_.config().worker_connections) return Verdict::wait;
-  const unsigned free = loop_.crew().free_handlers();
-  const bool room = loop_.crew().waiting() < loop_.config().queue_size;
+  const unsigned free = loop_.crew().counts().free_handlers();
+  const bool room = loop_.crew().counts().waiting() < loop_.config().queue_size;
   if (loop_.config().workers == 1) return free != 0 || room ? Verdict::accept : Verdict::wait;
   const Siblings::Summary others = siblings_.look();
   if (free == 0) return others.any_free || !room ? Verdict::wait : Verdict::delay;

@@ -32,9 +32,9 @@ void Dispatcher::wake() noexcept { loop_.posts().wake(); }
 // ---- which request is next ----
 
 void Dispatcher::make_ready(Exchange& exchange) {
-  const Crew& crew = loop_.crew();
-  if (exchange.host_status == 0 && crew.waiting() + ready_count_ >= loop_.config().queue_size + crew.free_handlers() &&
-      !exchange.mount->is_inline()) {
+  const TaskCounts& tasks = loop_.crew().counts();
+  if (exchange.host_status == 0 && !exchange.mount->is_inline() &&
+      tasks.waiting() + ready_count_ >= loop_.config().queue_size + tasks.free_handlers()) {
     loop_.counters().request_overloaded();
     exchange.host_status = 503;
   }
@@ -83,7 +83,7 @@ void Dispatcher::put_back(Task& task) {
 }
 
 unsigned Dispatcher::free_handlers() const noexcept {
-  const unsigned free = loop_.crew().free_handlers();
+  const unsigned free = loop_.crew().counts().free_handlers();
   return free > ready_count_ ? free - ready_count_ : 0;
 }
 
@@ -199,14 +199,15 @@ void Dispatcher::take_answer(Exchange& exchange) {
 void Dispatcher::hold_answer(Connection& connection) noexcept { held_answers_.add(connection, loop_.turn_time()); }
 
 bool Dispatcher::gathers_answers() const noexcept {
-  return held_answers_.handlers_are_slow() && (ready_count_ != 0 || !readable_.empty() || loop_.crew().waiting() != 0);
+  return held_answers_.handlers_are_slow() &&
+         (ready_count_ != 0 || !readable_.empty() || loop_.crew().counts().waiting() != 0);
 }
 
 void Dispatcher::settle() {
   held_answers_.flush();
   while (Connection* const connection = unwatched_.take()) connection->watch();
   loop_.flush_access_log();
-  const bool may_relieve = loop_.crew().waiting() != 0 && loop_.acceptor().relay().usable();
+  const bool may_relieve = loop_.crew().counts().waiting() != 0 && loop_.acceptor().relay().usable();
   if (may_relieve && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
     uv_timer_start(
         &relief_, [](uv_timer_t* timer) { static_cast<Dispatcher*>(timer->data)->relieve(); }, relief_every.count(), 0);
@@ -216,20 +217,16 @@ void Dispatcher::settle() {
 
 // ---- the end ----
 
-bool Dispatcher::idle() const noexcept {
-  return loop_.crew().handling() == 0 && loop_.crew().waiting() == 0 && ready_.empty();
-}
-
-bool Dispatcher::finished() const { return loop_.may_leave() && idle(); }
+bool Dispatcher::finished() const { return loop_.may_leave() && ready_.empty(); }
 
 void Dispatcher::prepare_to_leave() {
   if (!loop_.may_leave()) [[likely]]
     return;
   // The last worker of a generation leaves nothing in the relay.
   if (!loop_.stopped() && loop_.acceptor().take_relayed()) return;
-  if (idle()) return;
+  if (ready_.empty() && loop_.crew().counts().all_handled()) return;
   const unsigned stuck = loop_.deadlines().stuck();
-  if (loop_.stopped() || (stuck != 0 && loop_.crew().handling() <= stuck)) loop_.leave_at_once();
+  if (loop_.stopped() || (stuck != 0 && loop_.crew().counts().handling() <= stuck)) loop_.leave_at_once();
 }
 
 bool Dispatcher::thread_started(unsigned member) {

@@ -3,13 +3,13 @@
 // Overload   over the bound of the queue a request is answered 503, unless its plugin is inline. One that has waited for a
 //            handler is offered to a sibling that has one free (relay.hpp).
 // Errors     none of its own: what a request comes to is its answer.
-// Threads    the holder of the baton, except where Crew::Work says otherwise.
+// Threads    the holder of the baton, except where CrewWork says otherwise.
 #pragma once
 
 #include <uv.h>
 
 #include "worker/connection_list.hpp"
-#include "worker/crew.hpp"
+#include "worker/crew_work.hpp"
 #include "worker/held_answers.hpp"
 #include "worker/list.hpp"
 
@@ -17,7 +17,7 @@ namespace narwhal::worker {
 
 class Loop;
 
-class Dispatcher final : public Crew::Work {
+class Dispatcher final : public CrewWork {
  public:
   explicit Dispatcher(Loop& loop);
   void open();  // once the uv loop is there
@@ -59,7 +59,6 @@ class Dispatcher final : public Crew::Work {
   void defer(Exchange& exchange);
   void cancel(Exchange& exchange);
   void relieve();
-  bool idle() const noexcept;
 
   Loop& loop_;
   List<Exchange, &Exchange::next> ready_;

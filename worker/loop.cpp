@@ -85,7 +85,7 @@ void Loop::quit() {
 void Loop::leave_at_once() {
   access_log_.flush();
   if (!quitting_) {
-    log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.handling());
+    log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.counts().handling());
   }
   ::_exit(0);
 }
@@ -131,9 +131,10 @@ void Loop::flush_access_log() noexcept {
 }
 
 void Loop::publish_load() {
-  slot_.busy.store(crew_.handling(), relaxed);
-  slot_.waiting.store(crew_.waiting(), relaxed);
-  const unsigned free = crew_.free_handlers();
+  const TaskCounts& tasks = crew_.counts();
+  slot_.waiting.store(tasks.waiting(), relaxed);
+  slot_.busy.store(tasks.handling(), relaxed);
+  const unsigned free = tasks.free_handlers();
   if (slot_.free_handlers.load(relaxed) != free) {
     slot_.free_handlers.store(free, relaxed);
     acceptor_.reconsider();

@@ -1,7 +1,7 @@
 // FakeLoop: what a Crew works on in its tests. Its tasks are jobs.
 // Checks   every [baton] call counts itself in and out and touches a plain variable: two holders at once are counted
 //          in `broken`, and a change of hands without a happens-before is a report of ThreadSanitizer.
-// Threads  submit(), deliver_to() and stop() from any; the others as for Crew::Work.
+// Threads  submit(), deliver_to() and stop() from any; the others as for CrewWork.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "worker/crew.hpp"
+#include "worker/crew_work.hpp"
 
 namespace narwhal::worker {
 
@@ -35,7 +36,7 @@ struct Job : Task {
   std::atomic<bool> delivered{false};  // what a waiting handler waits for; set by turn() under the loop's mutex
 };
 
-class FakeLoop final : public Crew::Work {
+class FakeLoop final : public CrewWork {
  public:
   explicit FakeLoop(unsigned threads, std::chrono::milliseconds inline_patience = std::chrono::milliseconds(50))
       : threads_(threads), crew_(*this, threads, inline_patience) {}
@@ -79,6 +80,7 @@ class FakeLoop final : public Crew::Work {
   std::atomic<int> submitted{0}, completions{0}, too_many{0}, wrong_thread{0}, thread_starts{0}, thread_ends_seen{0};
   mutable std::atomic<int> broken{0};
   std::atomic<int> turns{0}, settles{0}, most_at_once{0};
+  int taken = 0;  // [baton] by the crew
   std::atomic<bool> refuse_thread{false};
   std::function<void(Job&)> on_completed;  // [baton]
   std::function<void()> on_turn;           // [baton]
@@ -108,11 +110,13 @@ class FakeLoop final : public Crew::Work {
     if (ready_.empty()) return nullptr;
     Job* job = ready_.front();
     ready_.pop_front();
+    ++taken;
     return job;
   }
   void put_back(Task& task) override {
     const Held held(*this);
     ready_.push_front(&job_of(task));
+    --taken;
   }
   void settle() override {
     const Held held(*this);
@@ -126,7 +130,7 @@ class FakeLoop final : public Crew::Work {
       const std::lock_guard lock(mutex_);
       if (!arrivals_.empty()) return false;
     }
-    return crew_.handling() == 0 && crew_.waiting() == 0 && (!may_finish || may_finish());
+    return !may_finish || may_finish();
   }
   void completed(Task& task, int result) override {
     const Held held(*this);

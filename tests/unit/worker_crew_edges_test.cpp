@@ -69,10 +69,10 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
   std::atomic<bool> took{false};
   loop.on_turn = [&] {
     if (!take.exchange(false)) return;
-    free_before = loop.crew().free_handlers();
-    waiting_before = loop.crew().waiting();
+    free_before = loop.crew().counts().free_handlers();
+    waiting_before = loop.crew().counts().waiting();
     Task::List waiting = loop.crew().take_waiting(), staying;
-    waiting_after = loop.crew().waiting();
+    waiting_after = loop.crew().counts().waiting();
     while (Task* const task = waiting.take()) {
       taken.push_back(task);
       if (taken.size() <= 3) staying.add(*task);
@@ -83,7 +83,7 @@ TEST_CASE("crew: requests that wait can be taken back and put back, and none is 
   run_crew(loop, [&] {
     CHECK(eventually([&] { return busy[0]->handled + busy[1]->handled == 2; }));
     loop.submit(all);
-    CHECK(eventually([&] { return loop.crew().waiting() == 5; }));
+    CHECK(eventually([&] { return loop.crew().counts().waiting() == 5; }));
     take = true;
     loop.wake();
     CHECK(eventually([&] { return took.load(); }));

@@ -103,7 +103,7 @@ TEST_CASE("crew: what comes while a handler tends the loop goes to other threads
       CHECK(eventually([&] { return waiting.handled == 1; }));
       loop.submit(other);
       if (threads == 1) {
-        CHECK(eventually([&] { return loop.crew().waiting() == 1; }));
+        CHECK(eventually([&] { return loop.crew().counts().waiting() == 1; }));
         CHECK(other.handled == 0);
       } else {
         CHECK(eventually([&] { return other.completed == 1; }));
@@ -140,7 +140,7 @@ TEST_CASE("crew: a handler that has tended the loop still takes up its place, an
     loop.submit(busy);
     CHECK(eventually([&] { return busy.handled == 1; }));
     loop.submit(waits);
-    CHECK(eventually([&] { return loop.crew().waiting() == 1; }));
+    CHECK(eventually([&] { return loop.crew().counts().waiting() == 1; }));
     enough = true;
     loop.wake();
     std::this_thread::sleep_for(50ms);  // the standby looks once a millisecond
