@@ -81,6 +81,8 @@ ChunkFed ChunkDecoder::feed(std::string_view bytes) noexcept {
   }
 }
 
+std::uint64_t ChunkDecoder::chunk_left() const noexcept { return state_ == State::data ? left_ : 0; }
+
 const char* ChunkDecoder::step(char c) noexcept {
   switch (state_) {
     case State::size: return step_size(c);
@@ -111,6 +113,7 @@ const char* ChunkDecoder::step_size(char c) noexcept {
   const int digit = hex_value(c);
   if (digit >= 0) {
     if (digits_ == size_digits_max) return "chunk size has too many digits";
+    if (digits_ != 0 && left_ >> 59 != 0) return "chunk size is too large";
     left_ = (digits_ == 0 ? 0 : left_ << 4) | static_cast<std::uint64_t>(digit);
     ++digits_;
     return nullptr;

@@ -1,7 +1,7 @@
 // HTTP/1 chunked bodies: bytes in, pieces of the body out. RFC 9112 7.1.
 // Ownership  a piece is a view into the bytes given.
 // Errors     bad bytes give Status::refused and a fault(), a literal. Refusal is final. Never throws.
-// Bounds     chunk extensions 4 KiB and trailers 8 KiB a message; a size has at most 16 digits. Trailers are
+// Bounds     chunk extensions 4 KiB and trailers 8 KiB a message; a size has at most 16 digits and is below 2^63. Trailers are
 //            checked, then dropped; those that would frame, route or authorise are refused.
 // Blanks     none around a size or an extension: the grammar's "bad white space" is a smuggler's tool alone.
 #pragma once
@@ -26,6 +26,8 @@ class ChunkDecoder {
   // input is left or status is not need_more.
   ChunkFed feed(std::string_view bytes) noexcept;
   const char* fault() const noexcept { return fault_; }
+  // What is still to come of the chunk whose size was read last, in bytes.
+  std::uint64_t chunk_left() const noexcept;
 
  private:
   enum class State : std::uint8_t;

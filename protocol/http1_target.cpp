@@ -18,8 +18,8 @@ Refusal refuse_version(std::string_view version) noexcept {
 Refusal refuse_line(std::string_view line) noexcept {
   if (line.empty()) return {400, "too many empty lines before the request"};
   const std::size_t space = line.find(' ');
-  const bool is_method = space != std::string_view::npos && space > 0 && all(line.substr(0, space), bytes::token);
-  if (!is_method) return {400, "malformed method"};
+  if (space == 0 || !all(line.substr(0, space), bytes::token)) return {400, "malformed method"};
+  if (space == std::string_view::npos) return {400, "request line without a target and a version"};
   const std::string_view rest = line.substr(space);
   const std::size_t last_space = rest.rfind(' ');
   if (last_space == 0) return {400, "request line without a version"};

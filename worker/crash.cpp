@@ -67,13 +67,13 @@ void begin_line(Line& line) noexcept {
   line.add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [CRITICAL] ");
 }
 
-void add_request(Line& line, const Running* record) noexcept {
-  if (record == nullptr || record->started.load(std::memory_order_relaxed) == Running::idle) {
-    line.add("no request");
-    return;
-  }
-  line.add({record->method, std::min<std::size_t>(record->method_size, sizeof record->method)}).add(" ");
-  line.add({record->target, std::min<std::size_t>(record->target_size, sizeof record->target)});
+bool handles_request(const Running* record) noexcept {
+  return record != nullptr && record->started.load(std::memory_order_relaxed) != Running::idle;
+}
+
+void add_request(Line& line, const Running& record) noexcept {
+  line.add({record.method, std::min<std::size_t>(record.method_size, sizeof record.method)}).add(" ");
+  line.add({record.target, std::min<std::size_t>(record.target_size, sizeof record.target)});
 }
 
 void write_stack() noexcept {
@@ -96,8 +96,13 @@ void on_crash(int signal_number) {
   ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
   Line line;
   begin_line(line);
-  line.add(process_name).add(" died of ").add(name_of(signal_number)).add(" while handling ");
-  add_request(line, current_record);
+  line.add(process_name).add(" died of ").add(name_of(signal_number));
+  if (handles_request(current_record)) {
+    line.add(" while handling ");
+    add_request(line, *current_record);
+  } else {
+    line.add(" outside of a request");
+  }
   line.write_out();
   write_stack();
   ::raise(signal_number);
@@ -108,7 +113,11 @@ void on_dump(int) {
   Line line;
   begin_line(line);
   line.add("Stack of the thread that handles ");
-  add_request(line, current_record);
+  if (handles_request(current_record)) {
+    add_request(line, *current_record);
+  } else {
+    line.add("no request");
+  }
   line.write_out();
   write_stack();
   errno = saved_errno;

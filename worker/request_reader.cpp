@@ -177,7 +177,7 @@ RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_v
     if (chunks_ != nullptr) {
       const protocol::ChunkFed fed = chunks_->feed(piece);
       if (fed.status == protocol::Status::refused) return refuse({400, chunks_->fault()});
-      if (fed.data.size() > body_left_) return refuse({413, body_too_large});
+      if (fed.data.size() + chunks_->chunk_left() > body_left_) return refuse({413, body_too_large});
       consumed += fed.consumed;
       piece = fed.data;
       is_last = fed.status == protocol::Status::complete;

@@ -131,6 +131,10 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(serve):
         wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")],
                                 body=b"3e9\r\n" + b"a" * 1001))
         assert wire.response().status == 413
+    with server.connect() as wire:  # the size of a chunk is enough
+        wire.send(request_bytes("/", method="POST", headers=[("Transfer-Encoding", "chunked")],
+                                body=b"3e8\r\n" + b"a" * 1000 + b"\r\n1\r\n"))
+        assert wire.response().status == 413
 
 
 def test_a_body_over_the_limit_gets_no_continue(serve):

@@ -26,6 +26,7 @@ REFUSED = {
     "an expectation": (POST + b"Expect: tea\r\n\r\n", 417, "POST /up HTTP/1.1", "expectation"),
     "another version": (b"GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505, "-", "version"),
     "no Host": (b"GET /h?q HTTP/1.1\r\nReferer: r\r\nUser-Agent: u\r\n\r\n", 400, "GET /h?q HTTP/1.1", "Host"),
+    "a method alone": (b"GET\r\n\r\n", 400, "-", "without a target"),
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01", 400, "-", "control byte"),
     "a bad chunk": (POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", 400, "POST /up HTTP/1.1", "chunk size"),
     "quotes": (b'GET /"\\ HTTP/1.1\r\n\r\n', 400, r'GET /\"\\ HTTP/1.1', "Host"),
