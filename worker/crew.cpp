@@ -24,6 +24,7 @@ Crew::~Crew() {
     // Only after a failed start, or when a handler is stuck for good: the process is about to end.
     if (member->thread.joinable()) member->thread.detach();
   }
+  me_ = nullptr;  // of the main thread, which ends this
 }
 
 bool Crew::start() {
