@@ -44,7 +44,7 @@ bool Followers::may_take_task(unsigned member) const noexcept {
   return may_handle(member) && !waiting_.empty() && counts_.another_may_begin();
 }
 
-bool Followers::wants_baton(unsigned member) const noexcept { return threads_ == 1 && member == 0 && !slow_mode_; }
+bool Followers::wants_baton(unsigned member) const noexcept { return is_only_handler(member) && !slow_mode_; }
 
 // Also while requests keep coming: run without the baton, each of them would cost a thread switch, and the queue might
 // never be empty again. Not while the holder is in a handler of its own, because nobody knows for how long.
@@ -54,7 +54,7 @@ bool Followers::prefers_baton(unsigned member) const noexcept {
 }
 
 Task& Followers::begin_first(unsigned member) noexcept {
-  if (threads_ == 1 && member == 0) {
+  if (is_only_handler(member)) {
     baton_wanted_ = false;
     if (baton_offered_) standby_wakes_.notify_one();  // it was meant for this thread; now any may take it
   }
@@ -125,8 +125,7 @@ void Followers::notify_handler() noexcept {
   }
 }
 
-Task* Followers::take_quick(unsigned member) noexcept {
-  if (threads_ != 1 || member != 0 || counts_.waiting() == 0) return nullptr;
+Task* Followers::take_first_if_quick() noexcept {
   const std::lock_guard lock(mutex_);
   if (waiting_.empty() || waiting_.first()->expected_slow_) return nullptr;
   counts_.now_waiting(counts_.waiting() - 1);
@@ -161,12 +160,6 @@ void Followers::handler_freed() noexcept {
   if (threads_ == 1 || counts_.waiting() == 0) return;
   const std::lock_guard lock(mutex_);
   if (!waiting_.empty()) notify_handler();
-}
-
-bool Followers::wants_baton_from(unsigned member) const noexcept {
-  if (threads_ != 1) return false;
-  if (member != 0) return baton_wanted_;
-  return counts_.waiting() != 0 && counts_.handling() == 0;
 }
 
 void Followers::offer_baton() noexcept {

@@ -43,9 +43,11 @@ class Followers {
   // ---- [baton] ----
   // No handler may run it here: it waits for a thread.
   void enqueue(Task& task, bool expected_slow) noexcept;
-  // With one handler thread, which now holds the baton: the first task that waits for it, if it is quick. (With more, the
-  // others take it from the queue.)
-  Task* take_quick(unsigned member) noexcept;
+  // With one handler thread, which now holds the baton: the first task that waits for it, if it is quick. (With more
+  // threads, the others take it from the queue.)
+  Task* take_quick(unsigned member) noexcept {
+    return is_only_handler(member) && counts_.waiting() != 0 ? take_first_if_quick() : nullptr;
+  }
   Task::List collect() noexcept;  // what handlers on other threads have handled
   // Takes back the tasks that no handler has begun, oldest first. enqueue_again() for those that stay.
   Task::List take_waiting() noexcept;
@@ -53,13 +55,19 @@ class Followers {
   void handler_freed() noexcept;  // a handler that was counted has returned to the holder: another may begin
   // With one handler thread, whether this holder should offer the baton: the main thread gives it away when a task waits
   // that it must run without, and gets it back from the other thread when it wants it.
-  bool wants_baton_from(unsigned member) const noexcept;
+  bool wants_baton_from(unsigned member) const noexcept {
+    if (threads_ != 1) return false;
+    if (member != 0) return baton_wanted_;
+    return counts_.waiting() != 0 && counts_.handling() == 0;
+  }
   void offer_baton() noexcept;  // the caller does not hold it any more
   void dismiss() noexcept;      // every thread leaves
 
   void wake_standby() noexcept;
 
  private:
+  bool is_only_handler(unsigned member) const noexcept { return threads_ == 1 && member == 0; }
+  Task* take_first_if_quick() noexcept;
   // [locked]
   void add_returned(Task& task) noexcept;
   bool may_take_task(unsigned member) const noexcept;
