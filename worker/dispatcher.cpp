@@ -44,7 +44,7 @@ void Dispatcher::make_ready(Exchange& exchange) {
   ++ready_count_;
 }
 
-// Reads sockets until there is one.
+// Reads sockets until a request is complete.
 Exchange* Dispatcher::take_ready() {
   while (true) {
     if (Exchange* const exchange = ready_.take()) {
@@ -87,7 +87,7 @@ unsigned Dispatcher::free_handlers() const noexcept {
   return free > ready_count_ ? free - ready_count_ : 0;
 }
 
-// Requests that have waited a while for a handler of this worker go to a sibling that has one to spare.
+// Requests that have waited a while for a handler of this worker go to a sibling that has a free one.
 void Dispatcher::relieve() {
   Acceptor& acceptor = loop_.acceptor();
   if (!acceptor.siblings().look().any_free) return;
@@ -105,7 +105,7 @@ void Dispatcher::relieve() {
   loop_.crew().enqueue_again(staying);
 }
 
-// ---- what a handler comes to ----
+// ---- handlers and their results ----
 
 int Dispatcher::handle(Task& task, unsigned member, Place place) noexcept {
   Exchange& exchange = exchange_of(task);
@@ -135,7 +135,7 @@ void Dispatcher::completed(Task& task, int result) {
   if (held_answers_.overdue(now)) held_answers_.flush();
 }
 
-// Counted until its handler returned, not until the loop learned of it: that may be late because the loop has to wait for a
+// Counted until its handler returned, not until the loop saw that. The loop may see it late, because it has to wait for a
 // processor.
 void Dispatcher::note_duration(Exchange& exchange, Instant now) {
   Mount& mount = *exchange.mount;
@@ -147,7 +147,7 @@ void Dispatcher::note_duration(Exchange& exchange, Instant now) {
 
 void Dispatcher::defer(Exchange& exchange) {
   exchange.deferred = true;
-  // Its client may have left before it was known that this one is deferred.
+  // Its client may have left before the handler's result said that the exchange is deferred.
   const bool left = exchange.connection != nullptr && exchange.connection->end_seen() && !exchange.answer_ended();
   if (left) {
     exchange.connection->close();
@@ -157,18 +157,18 @@ void Dispatcher::defer(Exchange& exchange) {
   take_answer(exchange);
 }
 
-// What becomes of the exchange depends on where it is: with nobody, with a handler, or deferred.
+// What happens depends on where the exchange is: with the loop, with the crew, or deferred.
 void Dispatcher::abandon(Exchange& exchange) {
   const bool with_plugin = exchange.handled && (!exchange.returned || (exchange.deferred && !exchange.ended));
   exchange.set_gone();
   if (!with_plugin) {
-    if (!exchange.queued) loop_.exchanges().give_back(exchange);  // else next_ready() or the crew drop it
+    if (!exchange.queued) loop_.exchanges().give_back(exchange);  // else next_ready() does
     return;
   }
   if (exchange.deferred) cancel(exchange);
 }
 
-// Notifies the plugin, unless it has ended the exchange already and may have forgotten it.
+// Notifies the plugin, unless it has ended the exchange: it may have freed its own state of it by then.
 void Dispatcher::cancel(Exchange& exchange) {
   if (exchange.mount->plugin.cancel == nullptr || exchange.answer_ended()) return;
   exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
@@ -187,7 +187,7 @@ void Dispatcher::take_posts() {
   }
 }
 
-// A deferred or streamed exchange has handed something over.
+// A deferred or streamed exchange has put something into its hand-over.
 void Dispatcher::take_answer(Exchange& exchange) {
   if (exchange.connection != nullptr) return exchange.connection->take_answer(exchange, Push::now);
   exchange.ended = exchange.drop_handover() || exchange.ended;
@@ -222,7 +222,7 @@ bool Dispatcher::finished() const { return loop_.may_leave() && ready_.empty(); 
 void Dispatcher::prepare_to_leave() {
   if (!loop_.may_leave()) [[likely]]
     return;
-  // The last worker of a generation leaves nothing in the relay.
+  // The last worker of a generation has to empty the relay.
   if (!loop_.stopped() && loop_.acceptor().take_relayed()) return;
   if (ready_.empty() && loop_.crew().counts().all_handled()) return;
   const unsigned stuck = loop_.deadlines().stuck();

@@ -1,8 +1,8 @@
-// Dispatcher: which request is next, what becomes of it, and when answers leave: the loop's side of the crew.
+// Dispatcher: decides which request is next, what becomes of it, and when answers leave. It is the crew's work: CrewWork.
 //   socket readable -> add_readable() -> next_ready() reads it -> make_ready() -> the crew runs its handler -> completed()
-// Overload   over the bound of the queue a request is answered 503, unless its plugin is inline. One that has waited for a
-//            handler is offered to a sibling that has one free (relay.hpp).
-// Errors     none of its own: what a request comes to is its answer.
+// Overload   when the queue is full, a request is answered 503, unless its plugin is inline. One that has waited for a
+//            handler is offered to a sibling that has a free one (relay.hpp).
+// Errors     none of its own: a request that fails is answered with an error.
 // Threads    the holder of the baton, except where CrewWork says otherwise.
 #pragma once
 
@@ -20,20 +20,20 @@ class Loop;
 class Dispatcher final : public CrewWork {
  public:
   explicit Dispatcher(Loop& loop);
-  void open();  // once the uv loop is there
+  void open();  // after the uv loop was initialised
 
   // ---- for connections ----
   void add_readable(Connection& connection) noexcept { readable_.add(connection); }    // it is read when its turn comes
   void add_unwatched(Connection& connection) noexcept { unwatched_.add(connection); }  // to be watched by the kernel
   void hold_answer(Connection& connection) noexcept;
-  // Requests wait while handlers take their time: answers are held for a moment, to leave together.
+  // Requests wait, and handlers are slow: answers are held for a moment, to leave together.
   bool gathers_answers() const noexcept;
   // Its request is complete: a handler gets it, or the host answers.
   void make_ready(Exchange& exchange);
-  // The client is gone, or was answered by the host: the handler's answer is not wanted any more.
+  // The client is gone, or was answered by the host: the handler's answer is not needed any more.
   void abandon(Exchange& exchange);
 
-  // Handlers that have nothing to do, and will have nothing to do when what is ready has been handed out.
+  // Handlers that are free, and will still be free when every ready request has one.
   unsigned free_handlers() const noexcept;
 
   // ---- the crew's work ----
@@ -66,7 +66,7 @@ class Dispatcher final : public CrewWork {
   ConnectionList<&Connection::next_readable, &Connection::is_readable> readable_;
   ConnectionList<&Connection::next_unwatched, &Connection::is_unwatched> unwatched_;
   HeldAnswers held_answers_;
-  uv_timer_t relief_{};  // runs while requests wait that a sibling may take
+  uv_timer_t relief_{};  // runs while requests wait and a sibling may take them
 };
 
 }  // namespace narwhal::worker

@@ -7,7 +7,7 @@ namespace narwhal::worker {
 
 Handover::Put Handover::put(ResponseBytes& bytes, Reached reached, std::atomic<bool>* posted) noexcept {
   try {
-    if (posted != nullptr) bytes.own_all();  // they are sent when the writer's call is long over
+    if (posted != nullptr) bytes.own_all();  // they are sent after the writer's call has returned
     const std::lock_guard lock(mutex_);
     make_room(bytes.parts());
     move(bytes, reached);
@@ -18,7 +18,7 @@ Handover::Put Handover::put(ResponseBytes& bytes, Reached reached, std::atomic<b
   }
 }
 
-// So much that moving them cannot fail half-way.
+// So much that moving the parts cannot fail half-way.
 void Handover::make_room(std::size_t parts) {
   const std::size_t needed = parts_.size() + parts;
   if (parts_.capacity() < needed) parts_.reserve(std::max(needed, 2 * parts_.capacity()));

@@ -1,7 +1,7 @@
-// Handover: how a response gets from the thread that makes it to the loop, part by part, and how much of it is under way.
+// Handover: a queue that takes a response from the thread that makes it to the loop, part by part. Counts what is not sent.
 // Threads  put(), wait_until_drained(): the answering thread. take(), drop(), sent(), close(), reset(): the baton's
 //          holder. Everything else: any.
-// Order    what put() says of the response's progress is seen together with the bytes, never before them.
+// Order    `reached` is seen together with the bytes that put() added, never before them.
 #pragma once
 
 #include <atomic>
@@ -25,32 +25,33 @@ class Handover {
 
   enum class Reached : std::uint8_t { interim, head, end };  // how far the response has come
   enum class Put : std::uint8_t { done, to_post, no_memory };
-  // Moves `bytes` here; with no_memory nothing has changed, and without any bytes that cannot be.
-  // `posted`: null where the caller holds the loop, and takes them from here itself. Else the mark that the exchange is
-  // in the loop's queue; to_post: the caller has to put it there. It is set while this is locked, because afterwards the
-  // loop may recycle the exchange.
+  // Moves `bytes` here. no_memory: nothing has changed; it cannot happen when there are no bytes.
+  // `posted`: null if the caller holds the loop and takes the bytes from here itself. Otherwise the mark that the exchange
+  // is in the loop's queue. It is set under the lock, because the loop may recycle the exchange as soon as it is
+  // unlocked. to_post: the caller has to put the exchange into that queue.
   Put put(ResponseBytes& bytes, Reached reached, std::atomic<bool>* posted) noexcept;
 
   struct Taken {
-    bool has_head;  // the response's head is or was among it: interim responses do not count
+    bool has_head;  // the response's head is or was among the parts; heads of interim responses do not count
     bool ended;
   };
-  // Swaps what is here with `parts`, which are empty.
+  // Swaps the parts that are here with `parts`, which is empty.
   Taken take(std::vector<Segment>& parts) noexcept;
-  // The same for a handler that has returned, with what it has left in `rest`. Throws std::bad_alloc.
+  // The same after the handler has returned, with the bytes that it left in `rest`. Throws std::bad_alloc.
   Taken take_all(std::vector<Segment>& parts, ResponseBytes& rest, Reached reached);
-  bool drop() noexcept;  // the same for nobody; true: it has ended
+  bool drop() noexcept;  // discards the parts; true: the response has ended
   bool ended() const noexcept;
 
   bool has_room() const noexcept { return unsent_.load(std::memory_order_relaxed) < bytes_max_; }
   bool has_room_for(std::size_t bytes) const noexcept {
     return unsent_.load(std::memory_order_relaxed) + bytes < bytes_max_;
   }
-  // A writer that had to wait goes on when this little is left, so that it has much to do before it waits again.
+  // So little is left that a writer which had to wait goes on. It is much less than the limit, so that the writer has much
+  // to do before it waits again.
   bool drained() const noexcept { return unsent_.load(std::memory_order_relaxed) < low_water(); }
-  void wait_until_drained();  // or closed
+  void wait_until_drained();  // or until close()
   void sent(std::uint64_t bytes) noexcept;
-  void close() noexcept;  // nobody will take any more: whoever waits goes on
+  void close() noexcept;  // the loop will take nothing more: a writer that waits goes on
   void reset() noexcept;
 
  private:
@@ -64,7 +65,7 @@ class Handover {
   };
   const std::size_t bytes_max_;
   std::atomic<std::uint64_t> unsent_{0};
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   std::vector<Segment> parts_;
   State state_;

@@ -10,7 +10,7 @@ import re
 from source_rules import tree
 
 METHODS_MAX = 40
-EXCEPTIONS = {"Crew", "Connection"}  # being split
+EXCEPTIONS = {"Connection"}  # being split
 FOLDERS = ("core", "protocol", "worker", "server", "plugins")
 
 CLASS = re.compile(r"(?<!enum )\b(?:class|struct)\s+(\w[\w:]*)(?:\s*<[^;{}]*>)?(?:\s+final)?\s*(?::(?!:)[^;{}()]*)?\{")
