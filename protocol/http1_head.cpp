@@ -153,7 +153,8 @@ ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcep
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
   if (limits.field_size == 0) field_line = unlimited;
-  return {limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max, field_line, head_bytes_max(limits) - skipped};
+  return {limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max, field_line,
+          head_bytes_max(limits) - skipped};
 }
 
 bool too_many_fields(std::size_t count, const HeadLimits& limits) noexcept {

@@ -49,11 +49,11 @@ bool Crew::start() {
 
 void Crew::live(Member& me, std::promise<bool> ready) {
   me_ = &me;
-  const bool handles = followers_.may_handle(me.index), good = !handles || work_.thread_started(me.index);
+  const bool good = work_.thread_started(me.index);
   ready.set_value(good);
   if (!good) return;
   serve(me);
-  if (handles) work_.thread_ends(me.index);
+  work_.thread_ends(me.index);
 }
 
 void Crew::run() {

@@ -229,11 +229,16 @@ void Dispatcher::prepare_to_leave() {
   if (loop_.stopped() || (stuck != 0 && loop_.crew().counts().handling() <= stuck)) loop_.leave_at_once();
 }
 
-bool Dispatcher::thread_started(unsigned member) {
-  register_thread(&loop_.slot().running[member]);
-  return loop_.mounts().enter_thread();
+// With one handler thread, the other one runs the loop, and the handlers that are always run there.
+Mounts::Handlers Dispatcher::handlers_of(unsigned member) const noexcept {
+  return loop_.config().threads == 1 && member != 0 ? Mounts::Handlers::inline_only : Mounts::Handlers::all;
 }
 
-void Dispatcher::thread_ends(unsigned) { loop_.mounts().leave_thread(); }
+bool Dispatcher::thread_started(unsigned member) {
+  register_thread(&loop_.slot().running[member]);
+  return loop_.mounts().enter_thread(handlers_of(member));
+}
+
+void Dispatcher::thread_ends(unsigned member) { loop_.mounts().leave_thread(handlers_of(member)); }
 
 }  // namespace narwhal::worker

@@ -12,6 +12,7 @@
 #include "worker/crew_work.hpp"
 #include "worker/held_answers.hpp"
 #include "worker/list.hpp"
+#include "worker/mounts.hpp"
 
 namespace narwhal::worker {
 
@@ -59,6 +60,7 @@ class Dispatcher final : public CrewWork {
   void defer(Exchange& exchange);
   void cancel(Exchange& exchange);
   void relieve();
+  Mounts::Handlers handlers_of(unsigned member) const noexcept;
 
   Loop& loop_;
   List<Exchange, &Exchange::next> ready_;

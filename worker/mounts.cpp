@@ -25,8 +25,9 @@ Mount* Mounts::route(std::string_view path) const noexcept {
   return nullptr;
 }
 
-bool Mounts::enter_thread() const {
+bool Mounts::enter_thread(Handlers handlers) const {
   for (const auto& mount : mounts_) {
+    if (handlers == Handlers::inline_only && !mount->is_inline()) continue;
     if (mount->plugin.thread_init != nullptr && mount->plugin.thread_init(mount->instance) != NARWHAL_OK) {
       log::error("thread_init of {} failed", mount->source);
       return false;
@@ -35,8 +36,9 @@ bool Mounts::enter_thread() const {
   return true;
 }
 
-void Mounts::leave_thread() const {
+void Mounts::leave_thread(Handlers handlers) const {
   for (const auto& mount : mounts_) {
+    if (handlers == Handlers::inline_only && !mount->is_inline()) continue;
     if (mount->plugin.thread_exit != nullptr) mount->plugin.thread_exit(mount->instance);
   }
 }

@@ -22,8 +22,9 @@ class Mounts {
   auto end() const noexcept { return mounts_.end(); }
 
   // The hooks of that name, of each plugin that has one.
-  bool enter_thread() const;  // thread_init; false: this thread cannot serve
-  void leave_thread() const;  // thread_exit
+  enum class Handlers : std::uint8_t { all, inline_only };  // that the thread may run
+  bool enter_thread(Handlers handlers) const;               // thread_init; false: this thread cannot serve
+  void leave_thread(Handlers handlers) const;               // thread_exit
   void drain() const;
   void end_worker() const;  // worker_exit
 

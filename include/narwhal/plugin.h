@@ -17,7 +17,9 @@
  * Threads     [template] the template process, once for each mount, before a worker is forked. No thread may be left
  *                        running, because only the calling thread survives fork().
  *             [boot]     a worker's main thread, before its first request.
- *             [handler]  the thread that runs handle(). With `threads: 1` that is always the worker's main thread.
+ *             [handler]  the thread that runs handle(). With `threads: 1` that is the worker's main thread; of a plugin with
+ *                        NARWHAL_INLINE it may also be the thread that runs the event loop meanwhile. Two handlers run
+ *                        at once then only if one of them is past `timeout`, or belongs to another mount.
  *             [loop]     the thread that runs the worker's event loop at that moment. The function must not block. The
  *                        thread may be a handler's, inside a call that writes or waits for its client: during such a
  *                        call, hold no lock that a [loop] function of yours takes.
@@ -291,8 +293,9 @@ typedef struct narwhal_plugin {
   int (*worker_init)(const narwhal_boot *, void **instance);
   /* [boot] After every instance was initialised and every thread started: may this worker accept connections? */
   int (*ready_check)(const narwhal_boot *, void *instance);
-  /* The first and last call on each thread that may run handle(). With more than one handler thread there is one thread
-   * more than `threads`: that many run handle() at once, and one more runs the event loop. */
+  /* The first and last call on each thread that may run handle(). There is one thread more than `threads`: that many run
+   * handle() at once, and one more runs the event loop. With `threads: 1` it is called on that one only for a plugin with
+   * NARWHAL_INLINE. */
   int (*thread_init)(void *instance);
   void (*thread_exit)(void *instance);
   /* [handler] Returns NARWHAL_OK after the response was finished, NARWHAL_DEFERRED, or a negative code. Unless the

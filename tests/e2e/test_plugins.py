@@ -11,7 +11,7 @@ import pytest
 
 import proc
 from clock import SCALE, eventually, scaled
-from load import in_parallel
+from load import Background, in_parallel
 from server import SANITIZED, example, run, test_plugin
 from wire import Truncated, WireError, chunked, request_bytes
 
@@ -204,6 +204,17 @@ def test_with_one_thread_it_stays_the_main_thread_when_handlers_are_slow(serve):
     for number, texts in enumerate(results):
         if number % 2 == 0:
             assert all(text.split()[:2] == [str(worker)] * 2 for text in texts), texts
+
+
+def test_an_inline_handler_beside_a_slow_one_runs_on_an_initialised_thread(serve):
+    """With one handler thread the thread that runs the loop runs inline handlers too."""
+    server = serve(config=f"routes:\n  - {{prefix: /, app: {test_plugin('inline_state')}}}\n"
+                   f"  - {{prefix: /slow, app: {test_plugin('slow')}}}\n")
+    server.wait_serving()
+    slow = Background(lambda: server.get(f"/slow?ms={int(2000 * SCALE)}"))
+    answers = [server.get("/").text for _ in range(50)]
+    assert not slow.done and set(answers) == {"initialised 2"}
+    assert slow.result().status == 200
 
 
 @pytest.mark.parametrize("threads,most", [(1, 1), (3, 4)])
