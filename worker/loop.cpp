@@ -67,12 +67,17 @@ void Loop::retire(Backlog backlog) {
   retiring_.store(true, relaxed);
   slot_.state.store(WorkerState::draining, relaxed);
   acceptor_.end(backlog);
-  quit_at_ = deadline_after(now(), config().graceful_timeout);
+  leave_within(config().graceful_timeout, "graceful_timeout has passed");
   mounts_.drain();
   connections_.retire_all(retired_grace);
 }
 
-void Loop::leave_within(std::chrono::milliseconds limit) noexcept { quit_at_ = std::min(quit_at_, now() + limit); }
+void Loop::leave_within(std::chrono::seconds limit, const char* passed) noexcept {
+  const Instant end = deadline_after(now(), limit);
+  if (end >= quit_at_) return;
+  quit_at_ = end;
+  quit_reason_ = passed;
+}
 
 void Loop::quit() {
   quitting_ = true;
@@ -112,7 +117,7 @@ void Loop::tick() {
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
     const unsigned left = connections_.count();
-    if (left != 0) log::warning("graceful_timeout has passed: dropping {} connection(s)", left);
+    if (left != 0) log::warning("{}: dropping {} connection(s)", quit_reason_, left);
     connections_.close_all();
     stopped_ = true;
   }

@@ -45,8 +45,9 @@ class Loop {
   // No new connections; requests in hand finish; after graceful_timeout the rest is dropped.
   void retire(Backlog backlog);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
-  void leave_within(std::chrono::milliseconds limit) noexcept;                          // shortens a retirement
-  void quit();                                                                          // drops everything, at once
+  // Shortens a retirement. `passed` is for the log if connections are dropped then: "graceful_timeout has passed".
+  void leave_within(std::chrono::seconds limit, const char* passed) noexcept;
+  void quit();                                        // drops everything, at once
   bool stopped() const noexcept { return stopped_; }  // nothing is waited for any more
   // It is retired, and its connections are closed or not waited for.
   bool may_leave() const noexcept { return retiring() && (connections_.count() == 0 || stopped_); }
@@ -120,6 +121,7 @@ class Loop {
 
   Instant turn_time_ = unset;
   Instant quit_at_ = never;  // when retiring ends for all
+  const char* quit_reason_ = "";
   std::atomic<bool> retiring_{false};
   bool quitting_ = false, stopped_ = false;
 };

@@ -20,7 +20,9 @@ namespace narwhal::worker {
 
 namespace {
 
-constexpr std::chrono::seconds orphan_limit{4};  // without a master, the port must be free within five seconds
+// Without a master, the port must be free within five seconds.
+constexpr std::chrono::seconds orphan_limit{4};
+constexpr const char* orphan_limit_passed = "4 s without a master have passed";
 
 // The socket to the master, and the signals of an operator, in the worker's loop.
 class MasterChannel {
@@ -63,7 +65,7 @@ class MasterChannel {
         uv_poll_stop(&poll_);
         log::warning("The master is gone: worker (pid:{}) leaves", ::getpid());
         loop_.retire(Backlog::take);
-        return loop_.leave_within(orphan_limit);
+        return loop_.leave_within(orphan_limit, orphan_limit_passed);
       }
       switch (static_cast<Order>(received.record.kind)) {
         case Order::accept: loop_.begin_accepting(); break;

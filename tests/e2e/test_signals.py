@@ -280,6 +280,19 @@ def test_a_request_in_hand_outlives_the_master(serve):
     eventually("all gone", lambda: not proc.session_members(server.pid), 5)
 
 
+def test_a_request_that_takes_too_long_after_the_masters_death_is_dropped_for_that_reason(serve):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "60")
+    server.wait_workers(1)
+    request = Background(server.get, "/?sleep=8&size=3", timeout=20)
+    time.sleep(0.4)
+    server.send(signal.SIGKILL)
+    server.wait_exit()
+    server.wait_for(r"\[WARNING\] 4 s without a master have passed: dropping 1 connection\(s\)")
+    assert "graceful_timeout" not in server.log()
+    with pytest.raises(Exception):
+        request.result()
+
+
 def test_the_whole_group_may_be_signalled_from_a_terminal(serve):
     """Ctrl-C reaches master, template and workers alike: still an orderly exit."""
     server = serve(example("echo"), "-w", "2")
