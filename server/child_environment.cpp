@@ -18,7 +18,7 @@ Result<Done> enter_directory(const Config& config) {
     [[maybe_unused]] const int or_stay = ::chdir(config.start_directory.c_str());
     return Done{};
   }
-  if (::chdir(config.chdir.c_str()) != 0) return errno_error("chdir " + config.chdir);
+  if (::chdir(config.chdir.c_str()) != 0) return errno_error("change to the directory " + config.chdir + " (chdir)");
   return Done{};
 }
 

@@ -1,5 +1,7 @@
 #include "server/prepare.hpp"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "server/config/python_app.hpp"
@@ -22,8 +24,13 @@ bool may_mean_python(std::string_view app) {
 Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
   auto staged = stage_plugin(route.plugin.empty() ? route.app : route.plugin, area);
   if (route.plugin.empty()) {
-    if (staged || !may_mean_python(route.app)) return staged;
-    return Error{staged.error() + " (name a Python application by its module, as in web.shop:app)"};
+    if (staged) return staged;
+    if (may_mean_python(route.app)) {
+      return Error{staged.error() + " (name a Python application by its module, as in web.shop:app)"};
+    }
+    if (::access(route.app.c_str(), F_OK) == 0) return staged;
+    return Error{staged.error() +
+                 " (name a plugin by its path, as in ./shop.so; --chdir sets where relative paths start)"};
   }
   if (!staged) return Error{"stage " + route.app + ": " + without_prefix(staged.error(), "stage ")};
   staged->source = route.app;

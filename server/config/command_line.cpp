@@ -59,6 +59,38 @@ std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
   return words;
 }
 
+std::vector<std::string> long_flags(std::string_view flags) {
+  std::vector<std::string> result;
+  for (std::size_t at = 0; at < flags.size();) {
+    const std::size_t end = std::min(flags.find(',', at), flags.size());
+    if (flags.substr(at, 2) == "--") result.emplace_back(flags.substr(at, end - at));
+    at = end + 1;
+  }
+  return result;
+}
+
+bool names_switch(const std::string& flag) {
+  return std::any_of(settings().begin(), settings().end(), [&](const Setting& setting) {
+    const std::vector<std::string> flags = long_flags(setting.flags);
+    return setting.is_switch() && std::find(flags.begin(), flags.end(), flag) != flags.end();
+  });
+}
+
+bool names_mode(const std::string& flag) {
+  return std::any_of(std::begin(mode_flags), std::end(mode_flags),
+                     [&](const ModeFlag& mode) { return long_flags(mode.flags).front() == flag; });
+}
+
+// What is wrong with "--check-config=x" or "--reload=": CLI11 would ignore the first value, and take the second for APP.
+std::string needless_value_text(const std::string& word) {
+  const std::size_t equals = word.find('=');
+  const std::string flag = word.substr(0, equals);
+  if (equals == std::string::npos) return "";
+  if (names_mode(flag)) return flag + ": does not take a value, but got '" + word.substr(equals + 1) + "'";
+  const bool is_empty = equals + 1 == word.size();
+  return is_empty && names_switch(flag) ? flag + ": the value is empty: leave out the '=', or give true or false" : "";
+}
+
 // CLI11's own text is "--workers: 1 required  missing".
 std::string missing_value_text(const std::string& theirs) {
   return theirs.substr(0, theirs.find(':')) + ": needs a value";
@@ -80,6 +112,12 @@ class Parser {
   }
 
   CommandLine parse(std::vector<std::string> words) {
+    for (const std::string& word : words) {
+      if (word == "--") break;
+      const std::string text = needless_value_text(word);
+      if (!text.empty()) fault(text);
+    }
+    if (!line_.layer.faults.empty()) return std::move(line_);
     words = part_empty_values(fill_bare_flags(std::move(words)));
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
     try {

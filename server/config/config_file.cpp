@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -144,6 +145,7 @@ std::string place(const std::string& file_name, int line, int column) {
 }
 
 // yaml-cpp's messages for the most common mistakes, in plain English.
+constexpr const char* open_quote_fault = "illegal EOF in scalar";
 struct Rewording {
   std::string_view theirs, ours;
 };
@@ -155,7 +157,7 @@ constexpr Rewording rewordings[] = {
     {"end of sequence not found", "unexpected text: the value needs quotes, or the indentation is wrong"},
     {"end of sequence flow not found", "a '[' is not closed"},
     {"end of map flow not found", "a '{' is not closed"},
-    {"illegal EOF in scalar", "a quote is not closed"},
+    {open_quote_fault, "a quote is not closed"},
     {"alias not found after *", "'*' begins an alias: quote it"},
     {"anchor not found after &", "'&' begins an anchor: quote it"},
 };
@@ -172,11 +174,24 @@ Error place_error(const std::string& file_name, const YAML::Exception& fault) {
   return Error{place(file_name, fault.mark.line + 1, fault.mark.column + 1) + std::string(reword(fault.msg))};
 }
 
+std::string_view line_of(std::string_view text, int line) {
+  while (line-- > 0) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text.substr(0, text.find('\n'));
+}
+
+// yaml-cpp ends the document at a line that does not belong to it.
 class AnotherDocument : public TreeBuilder {
  public:
+  explicit AnotherDocument(std::string_view text) : text_(text) {}
+
   void OnDocumentStart(const YAML::Mark& mark) override {
-    refuse(mark, "a second document begins here: the file may contain only one");
+    const bool is_marked = line_of(text_, mark.line).starts_with("---");
+    refuse(mark, is_marked ? "a second document begins here: the file may contain only one"
+                           : "unexpected text: the indentation is wrong, or the value before it is complete");
   }
+
+ private:
+  std::string_view text_;
 };
 
 // yaml-cpp takes the end of the file for a closing quote, but only at the start of a line. So a comment ends the text: no
@@ -185,6 +200,35 @@ std::string with_end_mark(std::string_view text) {
   std::string marked(text);
   if (marked.ends_with('\n')) marked += '#';
   return marked;
+}
+
+bool ends_in_quotes(std::string_view text) {
+  try {
+    std::istringstream stream{with_end_mark(text)};
+    YAML::Parser parser(stream);
+    TreeBuilder tree;
+    parser.HandleNextDocument(tree);
+  } catch (const YAML::Exception& fault) {
+    return fault.msg == open_quote_fault;
+  }
+  return false;
+}
+
+// Where the quote is that is never closed, if yaml-cpp found that at the end of the text.
+YAML::Mark open_quote(std::string_view text, const YAML::Exception& fault) {
+  constexpr int tries_max = 100;  // each reads the text before it
+  std::size_t at = text.size();
+  for (int tries = 0; tries < tries_max && at > 0; ++tries) {
+    at = text.find_last_of("'\"", at - 1);
+    if (at == std::string_view::npos) break;
+    if (ends_in_quotes(text.substr(0, at))) continue;
+    YAML::Mark mark;
+    mark.line = static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+    mark.column = static_cast<int>(at - (text.substr(0, at).rfind('\n') + 1));
+    mark.pos = static_cast<int>(at);
+    return mark;
+  }
+  return fault.mark;
 }
 
 }  // namespace
@@ -199,11 +243,12 @@ Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name)
     YAML::Parser parser(stream);
     TreeBuilder tree;
     if (!parser.HandleNextDocument(tree)) return YamlNode{};
-    AnotherDocument none;
+    AnotherDocument none(text);
     parser.HandleNextDocument(none);
     return tree.take();
   } catch (const YAML::Exception& fault) {
-    return place_error(file_name, fault);
+    if (fault.msg != open_quote_fault) return place_error(file_name, fault);
+    return place_error(file_name, YAML::Exception(open_quote(text, fault), fault.msg));
   } catch (const std::exception& fault) {
     return Error{file_name + ": " + fault.what()};
   }
@@ -215,7 +260,9 @@ Result<FileText> read_config_file(const std::string& path) {
   if (!file) return errno_error("open " + path);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return errno_error("stat " + path);
-  if (!S_ISREG(status.st_mode)) return Error{path + ": is not a regular file"};
+  // As with Gunicorn, /dev/null is an empty file.
+  const bool is_null = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+  if (!S_ISREG(status.st_mode) && !is_null) return Error{path + ": is not a regular file"};
   FileText result{true, {}};
   char buffer[16 * 1024];
   while (result.text.size() <= file_bytes_max) {

@@ -9,6 +9,7 @@
 
 #include "core/joined.hpp"
 #include "server/config/absolute_paths.hpp"
+#include "server/config/bind_address.hpp"
 #include "server/config/command_line.hpp"
 #include "server/config/config_source.hpp"
 #include "server/config/config_text.hpp"
@@ -34,9 +35,16 @@ std::string variable(const Environment& environment, const std::string& name) {
 Layer environment_layer(const std::string& program, const Environment& environment) {
   Layer layer;
   const auto assign = [&](const char* name, const char* setting, const std::string& text) {
-    layer.assignments.push_back({find_setting(setting), {{text, name}}, name});
+    layer.assignments.push_back({find_setting(setting), {{text, std::string("environment variable ") + name}}, name});
   };
-  if (const std::string port = variable(environment, "PORT"); !port.empty()) assign("PORT", "bind", "0.0.0.0:" + port);
+  if (const std::string port = variable(environment, "PORT"); !port.empty()) {
+    const std::string address = "0.0.0.0:" + port;
+    if (const Result<Bind> bind = parse_bind(address); bind) {
+      assign("PORT", "bind", address);
+    } else {  // its own text: nobody wrote the address
+      layer.faults.push_back("environment variable PORT: " + bind.error() + "; change it or unset it");
+    }
+  }
   if (const std::string count = variable(environment, "WEB_CONCURRENCY"); !count.empty()) {
     assign("WEB_CONCURRENCY", "workers", count);
   }
@@ -44,7 +52,8 @@ Layer environment_layer(const std::string& program, const Environment& environme
     assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", ips);
   }
   const std::string venv = venv_of_program(program, variable(environment, "PATH"), environment.start_directory);
-  if (!venv.empty()) assign("beside the program", "venv", venv);
+  const std::string beside = "beside the program";
+  if (!venv.empty()) layer.assignments.push_back({find_setting("venv"), {{venv, beside}}, beside});
   return layer;
 }
 
@@ -150,6 +159,17 @@ std::string notice_of(const ConfigSource& source, const SourceText& file, const 
   return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is ignored: use NARWHAL_CMD_ARGS instead";
 }
 
+// After "--bind ./shop.so" the plugin's name is an address.
+std::string no_application_text(const Config& config) {
+  const std::string text =
+      "no application: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)";
+  for (const Bind& bind : config.bind) {
+    const std::string& taken = bind.kind == Bind::Kind::tcp ? bind.host : bind.path;
+    if (taken.ends_with(".so")) return text + "; '" + taken + "' was taken for the address of --bind";
+  }
+  return text;
+}
+
 LoadedConfig finish(Draft draft, Mode mode) {
   LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", ""};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
@@ -213,8 +233,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
-    draft.faults.push_back(
-        "no application: name one on the command line (narwhal ./app.so) or in narwhal.yaml (app, routes)");
+    draft.faults.push_back(no_application_text(draft.config));
   }
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, exit_refused));
   settle_hooks(words.source, file, draft.config);

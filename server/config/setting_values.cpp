@@ -62,7 +62,8 @@ Fault whole_number(const Setting& setting, std::string_view text, int base, std:
   const Number number = read_digits(digits, base);
   if (!number.digits_only) {
     const bool octal = base == 8;
-    const std::string of = setting.unit.empty() ? "" : " of " + std::string(setting.unit);
+    std::string of = setting.unit.empty() ? "" : " of " + std::string(setting.unit);
+    if (setting.unit.starts_with("bytes")) of += ", perhaps with K, M or G after it";
     return fmt::format("'{}' is not {} number{}", text, octal ? "an octal" : "a whole", of);
   }
   const bool above = !number.fits || number.value > setting.max / factor;
@@ -99,7 +100,9 @@ Fault read_word(std::string_view text, std::span<const std::string_view> words, 
     return std::nullopt;
   }
   const std::string_view near = nearest_name(word, words);
-  if (!near.empty()) return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
+  // 'v9' is as near to v1 as to v2.
+  const std::vector<std::string_view> backwards(words.rbegin(), words.rend());
+  if (!near.empty() && near == nearest_name(word, backwards)) return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
   const std::string first = fmt::format("{}", fmt::join(words.first(words.size() - 1), ", "));
   return fmt::format("'{}' is not {}: use {} or {}", text, what, first, words.back());
 }

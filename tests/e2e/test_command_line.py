@@ -174,6 +174,19 @@ def test_the_name_of_a_plugin_that_is_not_installed_is_reported(tmp_path):
     assert done.returncode == 1 and "no-such-plugin" in done.stderr
 
 
+def test_the_path_of_a_missing_plugin_is_reported_with_how_to_name_one(tmp_path):
+    done = run("--check-config", "./gone.so", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"{tmp_path}/gone.so: open: No such file or directory (name a plugin by its path, as in ./shop.so; "
+                                "--chdir sets where relative paths start)\n")
+
+
+def test_a_missing_chdir_is_reported_with_its_setting(serve, tmp_path):
+    server = serve(example("echo"), "--chdir", tmp_path / "gone", wait=False)
+    server.wait_for(rf"\[ERROR\] change to the directory {tmp_path}/gone \(chdir\): No such file or directory")
+    server.wait_exit()
+
+
 # ---- running from any directory ----
 def test_relative_paths_count_from_the_start_folder_or_chdir(serve, tmp_path):
     shutil.copy(example("hello"), tmp_path / "mine.so")

@@ -252,6 +252,12 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
   refused({}, 1, no_app);
   refused({"--check-config"}, 1, no_app);
   refused({"-c", "x.yaml", "a"}, 1, "x.yaml: there is no such file");
+  refused({"-c", "/dev/null"}, 1, no_app);  // an empty file, as with Gunicorn
+  CHECK(start.load({"-c", "/dev/null", "a"}));
+  refused({"-c", "/dev/zero", "a"}, 1, "/dev/zero: is not a regular file");
+  refused({"--bind", "shop.so"}, 1, no_app + "; 'shop.so' was taken for the address of --bind");
+  refused({"-b", "unix:./shop.so"}, 1,
+          no_app + "; '" + start.path("shop.so") + "' was taken for the address of --bind");
   refused({"-c", ".", "a"}, 1, start.path(".").substr(0, start.path(".").size() - 2) + ": is not a regular file");
   refused({"-c", "gunicorn.conf.py"}, 1, "gunicorn.conf.py: there is no such file");
   refused({"-w"}, 2, "--workers: needs a value");
@@ -264,6 +270,13 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
           "'--max-requests' is a setting of Gunicorn that this version of narwhal does not have yet");
   refused({"a", "b"}, 2, "more than one APP: 'b' after 'a'; mount several with 'routes' in narwhal.yaml");
   refused({""}, 2, "APP is empty");
+  refused({"--reload=", "a"}, 2, "--reload: the value is empty: leave out the '=', or give true or false");
+  refused({"--preload=", "a"}, 2, "--preload: the value is empty: leave out the '=', or give true or false");
+  refused({"--no-request-buffering="}, 2,
+          "--no-request-buffering: the value is empty: leave out the '=', or give true or false");
+  refused({"--check-config=x", "a"}, 2, "--check-config: does not take a value, but got 'x'");
+  refused({"--version=3"}, 2, "--version: does not take a value, but got '3'");
+  refused({"--help="}, 2, "--help: does not take a value, but got ''");
   start.write("narwhal.yaml", "worker: 1");
   refused({"-t", "-1", "a"}, 2,
           "narwhal.yaml:1:1: unknown key 'worker': did you mean 'workers'?\n"
@@ -272,8 +285,8 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
   start.environment.variables["WEB_CONCURRENCY"] = "x";
   start.environment.variables["PORT"] = "99999";
   refused({"a"}, 1,
-          "PORT: '0.0.0.0:99999': port '99999' is not a number from 0 to 65535\n"
-          "WEB_CONCURRENCY: 'x' is not a whole number");
+          "environment variable PORT: port '99999' is not a number from 0 to 65535; change it or unset it\n"
+          "environment variable WEB_CONCURRENCY: 'x' is not a whole number");
   start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w 'x"}};
   refused({"a"}, 2, "NARWHAL_CMD_ARGS: a quote is not closed");
   start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w x"}};

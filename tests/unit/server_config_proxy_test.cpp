@@ -67,7 +67,8 @@ TEST_CASE("proxy settings: FORWARDED_ALLOW_IPS is a default, as in Gunicorn") {
   environment.variables["FORWARDED_ALLOW_IPS"] = "here";
   loaded = load({"a.so"}, environment);
   REQUIRE_FALSE(loaded);
-  CHECK(loaded.error() == "FORWARDED_ALLOW_IPS: 'here' is not an IP address or a range such as 10.0.0.0/8");
+  CHECK(loaded.error() ==
+        "environment variable FORWARDED_ALLOW_IPS: 'here' is not an IP address or a range such as 10.0.0.0/8");
 }
 
 TEST_CASE("proxy settings: fields that mean https are pairs, in a list or a map") {
