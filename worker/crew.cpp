@@ -193,8 +193,8 @@ void Crew::turn(CrewWork::Turn turn) noexcept {
   work_.turn(turn);
 }
 
-// By a thread that is inside a handler and must not enter another: all that has arrived waits for other threads. False:
-// something has arrived that only runs beside the loop, so the loop had to be given away.
+// The caller is inside a handler and must not enter another, so what has arrived waits for other threads. False: something
+// has arrived that only runs beside the loop, so the baton was given away.
 bool Crew::hand_out() noexcept {
   if (counts_.any_returned()) collect();
   while (Task* task = work_.next_ready()) {

@@ -64,7 +64,7 @@ Task& Followers::begin_first(unsigned member) noexcept {
 
 // ---- the standby ----
 
-// True when it has taken the baton, false when there may be something else to do.
+// True: it has taken the baton. False: there may be another duty.
 bool Followers::stand_by(unsigned member, std::unique_lock<std::mutex>& lock) {
   standby_present_ = true;
   Sight sight(inline_patience_, now());
@@ -92,7 +92,7 @@ void Followers::wait_to_look(const Sight& sight, std::unique_lock<std::mutex>& l
   baton_.standby_woke();
 }
 
-// The handler in which the holder was seen is from now on one on another thread.
+// From now on, the handler in which the holder was seen counts as one on another thread.
 bool Followers::take_baton(unsigned member, Baton::Phase seen) noexcept {
   if (!baton_.take(seen)) return false;
   if (!seen.is_counted()) counts_.add_handler();

@@ -1,12 +1,11 @@
-// Followers: the threads of a crew that do not hold the baton. Gives each its next duty: a task that waits, the loop, or
-// to leave; the others sleep here, and one of them is the standby, which watches the holder. The mutex guards both the
-// queues of tasks and who does what, because each duty depends on both.
-// Wakes    a thread that begins something else wakes another one if its old duty still has to be done. No thread polls,
-//          except the standby: once a millisecond while handlers run, and once a second otherwise.
-// One      handler thread (threads == 1): handlers run on the main thread only, member 0, and the other thread only runs
-//          the loop. Quick handlers must run beside the loop, so the main thread wants the baton back, unless what waits
-//          is slow.
-// Threads  [baton]: the holder. [locked]: private functions with mutex_ held. The rest: any thread of the crew.
+// Followers: the threads of a crew that do not hold the baton. Gives each its next duty: to handle a task, to run the loop,
+// or to leave. Threads without a duty sleep here. One of them is the standby, which watches the holder.
+// Mutex    one guards the queues of tasks and which thread does what, because each duty depends on both.
+// Waking   a thread that stops standing by wakes another one to do it. The standby looks once a millisecond while handlers
+//          run, and once a second otherwise. No other thread polls.
+// 1 thread with threads == 1, handlers run only on the main thread, which is member 0. The other thread only runs the loop.
+//          Quick handlers must run beside the loop, so the main thread wants the baton back, unless what waits is slow.
+// Threads  [baton]: the holder. [locked]: with mutex_ held. The rest: any thread of the crew.
 #pragma once
 
 #include <atomic>
@@ -36,15 +35,15 @@ class Followers {
     enum class Kind : std::uint8_t { handle, tend, leave } kind;  // tend: the caller now holds the baton
     Task* task = nullptr;                                         // to handle
   };
-  // Waits until there is one. `handled`: the task that the caller has handled without the baton, or null; it goes to the
-  // holder.
+  // Waits until there is one. `handled`: a task that the caller has handled without the baton, or null. It is queued for
+  // the holder.
   Duty next_duty(unsigned member, Task* handled);
 
   // ---- [baton] ----
-  // No handler may run it here: it waits for a thread.
+  // A task that may not run beside the loop: it waits for a thread.
   void enqueue(Task& task, bool expected_slow) noexcept;
-  // With one handler thread, which now holds the baton: the first task that waits for it, if it is quick. (With more
-  // threads, the others take it from the queue.)
+  // With threads == 1, for the main thread: the first task that waits for it, if that is quick. Otherwise null: with more
+  // threads, the others take what waits.
   Task* take_quick(unsigned member) noexcept {
     return is_only_handler(member) && counts_.waiting() != 0 ? take_first_if_quick() : nullptr;
   }
@@ -53,8 +52,8 @@ class Followers {
   Task::List take_waiting() noexcept;
   void enqueue_again(Task::List tasks) noexcept;
   void handler_freed() noexcept;  // a handler that was counted has returned to the holder: another may begin
-  // With one handler thread, whether this holder should offer the baton: the main thread gives it away when a task waits
-  // that it must run without, and gets it back from the other thread when it wants it.
+  // With threads == 1, whether this holder should offer the baton: the main thread gives it away when a task waits that
+  // has to run without it, and gets it back from the other thread when it wants it.
   bool wants_baton_from(unsigned member) const noexcept {
     if (threads_ != 1) return false;
     if (member != 0) return baton_wanted_;
