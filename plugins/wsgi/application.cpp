@@ -32,12 +32,16 @@ void prepare_failure(PyObject* files_that_may_fix, PyObject* applications_part) 
   PyErr_Restore(type, value, trace);
 }
 
-PyObject* call_loader(const std::string& name) {
+// `step` receives what failed: "import shop" or "call make_app()".
+PyObject* call_loader(const std::string& name, std::string& step) {
   const Ref globals(run_script(application_script, "<narwhal: load the application>"));
   if (!globals) return nullptr;
   PyObject* const found = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "find"), "s", name.c_str());
   end_if_forked();
   if (found == nullptr) {
+    PyObject* const doing = PyDict_GetItemString(globals.get(), "step");
+    const char* const text = doing != nullptr && PyUnicode_Check(doing) ? PyUnicode_AsUTF8(doing) : nullptr;
+    if (text != nullptr) step = text;
     prepare_failure(PyDict_GetItemString(globals.get(), "files_that_may_fix"),
                     PyDict_GetItemString(globals.get(), "applications_part"));
   }
@@ -55,9 +59,10 @@ void keep_no_bytecode_of_what_changes() noexcept {
 
 Loaded load_application(const std::string& name) {
   keep_no_bytecode_of_what_changes();
-  Ref found(call_loader(name));
+  std::string step = "import " + name.substr(0, name.find(':'));
+  Ref found(call_loader(name, step));
   if (!found) {
-    std::string reason = "import " + name.substr(0, name.find(':')) + ": " + exception_line();
+    std::string reason = step + ": " + exception_line();
     log_exception(NARWHAL_LOG_ERROR, "Exception in worker process");
     return {Ref(), std::move(reason), false};
   }

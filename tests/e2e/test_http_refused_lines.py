@@ -76,8 +76,8 @@ def test_each_refusal_says_why_and_is_logged_once(logged, name):
     if request == "-":
         assert parts == "- -  -"
     if status != 404:  # which is not a mistake of the client
-        told = r"\[WARNING\] Invalid request from ip=127\.0\.0\.1: " + re.escape(response.text[:-1])
-        logged.wait_for(told, after=mark)
+        warning = r"\[WARNING\] Invalid request from ip=127\.0\.0\.1: " + re.escape(response.text[:-1])
+        logged.wait_for(warning, after=mark)
 
 
 def test_what_was_well_formed_of_a_refused_request_names_its_target_and_query(logged):

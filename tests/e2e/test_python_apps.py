@@ -137,6 +137,16 @@ def test_check_config_imports_the_app(tmp_path, write, text):
     assert done.returncode == 1 and "narwhal: preload of shop:app: " in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("text, reason", [
+    ("import no_such_thing", "import shop: ModuleNotFoundError: No module named 'no_such_thing'"),
+    ("def make():\n    return 1 / 0", "call make(): ZeroDivisionError: division by zero"),
+])
+def test_a_failing_factory_is_not_reported_as_a_failing_import(tmp_path, text, reason):
+    (tmp_path / "shop.py").write_text(text + "\n")
+    done = run("--check-config", "shop:make()", cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.endswith(f"of shop:make(): {reason}\n"), done.stderr
+
+
 # ---- what does not boot ----
 BROKEN = [("import nowhere_at_all", 3, "No module named 'nowhere_at_all'"), ("def", 3, "SyntaxError"), ("1 / 0", 3, "ZeroDivisionError"),
           ("x = 1", 4, "app"), ("app = 1", 4, "callable")]

@@ -30,10 +30,16 @@ def is_coroutine_function(found):
     return type(function) is types.FunctionType and function.__code__.co_flags & 0x80 != 0  # inspect.CO_COROUTINE
 
 
+step = ""  # what was being done when an exception left find()
+
+
 def find(name):
-    """The application, or a text that says why the imported module has none. The import's exceptions pass through."""
+    """The application, or a text that says why the imported module has none. Exceptions of its code pass through."""
+    global step
     module_name, _, expression = name.partition(":")
+    step = f"import {module_name}"
     module = import_module(module_name)
+    step = f"call {expression}"
     expression = expression or "application"
     try:
         tree = ast.parse(expression, mode="eval").body
