@@ -1,5 +1,5 @@
 // Result<T>: a value, or an Error that says what was attempted and why it failed.
-// Errors  before the loop runs, or_throw() turns an Error into StartupError, which only main catches;
+// Errors  before the loop runs, or_throw() turns an Error into StartupError, which main and the template catch;
 //         once it runs, the caller keeps the old state, backs off, or answers 5xx. Never ignored.
 #pragma once
 

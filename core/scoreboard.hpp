@@ -1,7 +1,7 @@
 // Scoreboard: what every worker is doing, in one anonymous shared mapping made by the master before any fork. It is the
 // heartbeat, the source of the metrics, and the answer to "what was it doing when it died".
-// Ownership  one slot belongs to one worker process at a time. The worker writes, with relaxed atomics; the master only
-//            reads, except that it clears a slot while no worker owns it.
+// Ownership  one slot belongs to one worker process at a time, which writes it. While no worker owns a slot, the master
+//            clears it and sets `generation`. Atomics, but for the fields of Running that its sequence number guards.
 // Threads    each handler thread writes its own Running record; the loop writes everything else.
 // Trust      a worker runs plugin code, which may have overwritten any value: readers trust none.
 #pragma once
@@ -63,7 +63,7 @@ struct WorkerSlot {
   static constexpr std::size_t threads_max = 256;
   static constexpr std::size_t latency_buckets = 32;  // bucket i counts requests under 2^i microseconds
 
-  // Written by the master, before the worker is forked and after it was reaped.
+  // Written by the master before the worker is forked, and by the worker.
   std::atomic<std::uint64_t> generation{0};
   // Written by the worker.
   std::atomic<std::int32_t> pid{0};

@@ -7,6 +7,8 @@
 //
 // Parts     Baton: the atomic word that is taken and given back. Followers: what the threads without the baton do, and
 //           the queues. TaskCounts: how many tasks are where. Here: the threads, and what the holder does.
+// Owns      its threads. Tasks belong to the CrewWork, which gets each back by completed(), and outlives this.
+// Errors    start() returns false. Nothing after it fails: the links are in the tasks, so that queueing needs no memory.
 // Threads   at most `threads` handlers run at once. There is one thread more, so that one can always run the loop. With
 //           threads == 1 only the process's main thread runs handlers, and the holder of the baton inline ones.
 // Cost      a handler beside the loop costs one exchange and one compare-and-swap, no lock and no system call.

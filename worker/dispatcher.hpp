@@ -2,6 +2,7 @@
 //   socket readable -> add_readable() -> next_ready() reads it -> make_ready() -> the crew runs its handler -> completed()
 // Overload   when the queue is full, a request is answered 503, unless its plugin is inline. One that has waited for a
 //            handler is offered to a sibling that has a free one (relay.hpp).
+// Ownership  none: exchanges and connections belong to their pools; the lists here link them.
 // Errors     none of its own: a request that fails is answered with an error.
 // Threads    the holder of the baton, except where CrewWork says otherwise.
 #pragma once

@@ -3,7 +3,7 @@
 // Threads    The loop fills the request and owns everything until handle() is called. Then the response belongs to the
 //            answering thread: the handler's, or for a deferred exchange whichever thread the plugin chose. Its bytes
 //            go back to the loop through the Handover: taken from there at once, where the answering thread holds the
-//            baton, or after Loop::post().
+//            baton, or after Posts::post_marked().
 // Life       from Loop's pool; back there when the handler has returned and the response has ended. Each member is
 //            either memory that is kept for the next request, or is assigned a fresh value by reset().
 // Errors     the codes of plugin.h; nothing throws across the ABI (host.cpp catches).
@@ -51,7 +51,7 @@ class Exchange : public Task, public RequestState {
   Arena arena;
 
   Exchange* next = nullptr;         // in the pool, or in the list of those ready
-  Exchange* next_posted = nullptr;  // in Loop's queue
+  Exchange* next_posted = nullptr;  // in the queue of Posts
   std::atomic<bool> posted{false};  // it is there
 
   Loop& loop() noexcept { return loop_; }
@@ -62,11 +62,12 @@ class Exchange : public Task, public RequestState {
   narwhal_bytes variable(std::string_view name);  // variables.cpp
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
+  // ---- for the thread that runs the handler, with or without the baton ----
+  void fill_request() noexcept;       // what request() returns; before run()
+  int run(unsigned member) noexcept;  // calls the plugin
+
   // ---- for the loop [baton] ----
   void set_gone() noexcept;  // the client is gone: whoever waits goes on
-  // What request() shows: before another thread may come to look at what this one is at.
-  void fill_request() noexcept;
-  int run(unsigned member) noexcept;  // calls the plugin
   // Moves what the answering thread has handed over to `segments`, which are empty. Throws std::bad_alloc.
   Handover::Taken take_handover(std::vector<Segment>& segments);
   bool drop_handover() noexcept;  // the same for nobody; true: it has ended

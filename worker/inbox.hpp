@@ -1,7 +1,9 @@
 // Inbox: a queue that takes a streamed body from the loop to the handler that reads it.
+// Owner    the exchange whose body it takes; it keeps a copy of the bytes.
 // Threads  feed(), end(), stop_when_full(), close(): the baton's holder. read(), wait(): the handler's. ended(),
 //          readable(): any. expect(), reset(): while no handler has the exchange.
-// Memory   feed() throws std::bad_alloc, and has then added nothing. The memory is kept for the next body.
+// Errors   feed() throws std::bad_alloc, and has then added nothing. Nothing else fails.
+// Memory   it is kept for the next body.
 #pragma once
 
 #include <condition_variable>

@@ -1,6 +1,8 @@
 // Wheel: a timer wheel for the time limits of connections. Setting one is a store and a compare: an entry that is due later
 // than its place on the wheel says stays where it is, and is moved only when the hand gets there.
-// Threads  the holder of the baton.
+// Ownership  none: it links entries that belong to others. One is taken off by remove() before it is freed.
+// Errors     none: the links are in the entries, so that setting one needs no memory.
+// Threads    the holder of the baton.
 #pragma once
 
 #include <array>

@@ -135,7 +135,7 @@ def check_third_party(include):
             if include.file == place or include.file.startswith(place + "/"):
                 return None
         return f"<{name}> belongs to {', '.join(allowed).replace('!', '/, in one file')} only"
-    return None if is_system(name) else f"<{name}> is no known header: a dependency needs a row in the table"
+    return None if is_system(name) else f"<{name}> is not a known header: a dependency needs a row in the table"
 
 
 def is_system(name):
@@ -154,7 +154,7 @@ def check_includes(root):
             if target:
                 problem = check_ours(include, target)
             elif include.quoted:
-                problem = f'"{include.name}" is no file of this tree'
+                problem = f'"{include.name}" is not a file of this tree'
             else:
                 problem = check_third_party(include)
                 users.setdefault(include.name.split("/")[0], set()).add(file)
