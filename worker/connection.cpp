@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/log.hpp"
-#include "core/time_limit.hpp"
 #include "worker/loop.hpp"
 #include "worker/raw_io.hpp"
 
@@ -94,17 +93,14 @@ void Connection::close() {
 // ---- time ----
 
 void Connection::set_time_limit(std::chrono::seconds limit) {
-  loop_.wheel().set(*this, deadline_after(loop_.now(), limit));
+  if (limit == no_limit) return Wheel::clear(*this);
+  loop_.wheel().set(*this, loop_.now() + limit);
 }
 
 // A client that must take bytes of the answer before it sends more of its request has write_timeout, however much of the
 // body it sends meanwhile. on_all_sent() comes back to the body.
 void Connection::set_body_limit(std::chrono::seconds limit) {
   if (!sender_.waiting()) set_time_limit(limit);
-}
-
-void Connection::clear_body_limit() {
-  if (!sender_.waiting()) Wheel::clear(*this);
 }
 
 void Connection::expired() noexcept {
@@ -284,7 +280,7 @@ void Connection::act_on(const RequestReader::Step& step) {
     case RequestReader::Status::body_full:
       state_ = State::body;
       socket_.stop_reading();
-      return clear_body_limit();  // the silence is ours, not the client's
+      return set_body_limit(no_limit);  // the silence is ours, not the client's
     case RequestReader::Status::expects_continue:
       state_ = State::body;
       if (sender_.append(go_on)) flush();
@@ -292,7 +288,7 @@ void Connection::act_on(const RequestReader::Step& step) {
       return;
     case RequestReader::Status::complete:
       state_ = State::handling;
-      clear_body_limit();
+      set_body_limit(no_limit);
       return resume_reading();
     case RequestReader::Status::refused: return refuse(step.refusal);
   }

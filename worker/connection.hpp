@@ -89,9 +89,9 @@ class Connection final : public WheelEntry, private Sender::Owner {
   void on_send_failed(const SendError& error) override;
 
   // ---- time, and the end ----
+  static constexpr std::chrono::seconds no_limit{0};
   void set_time_limit(std::chrono::seconds limit);
   void set_body_limit(std::chrono::seconds limit);
-  void clear_body_limit();
   void close_when_taken();
   void shut_down();
   void reset();

@@ -102,7 +102,8 @@ Fault read_word(std::string_view text, std::span<const std::string_view> words, 
   const std::string_view near = nearest_name(word, words);
   // 'v9' is as near to v1 as to v2.
   const std::vector<std::string_view> backwards(words.rbegin(), words.rend());
-  if (!near.empty() && near == nearest_name(word, backwards)) return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
+  if (!near.empty() && near == nearest_name(word, backwards))
+    return fmt::format("'{}' is not {}: did you mean '{}'?", text, what, near);
   const std::string first = fmt::format("{}", fmt::join(words.first(words.size() - 1), ", "));
   return fmt::format("'{}' is not {}: use {} or {}", text, what, first, words.back());
 }
