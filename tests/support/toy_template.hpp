@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,7 +46,8 @@ inline std::string code_of(const std::string& path) {
 }
 
 [[noreturn]] inline void hang() {
-  ::alarm(120);  // a failing test may leave it without a master
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test ends its master with SIGKILL
+  ::alarm(120);                        // and may have done so already
   while (true) ::pause();
 }
 
