@@ -12,7 +12,7 @@ namespace narwhal::protocol {
 namespace bytes {
 constexpr std::uint8_t token = 1;     // tchar: methods, field names, chunk extension names
 constexpr std::uint8_t value = 2;     // a field's value: no control byte but HTAB
-constexpr std::uint8_t path = 4;      // a target before its '?': visible ASCII but '?' and '#'
+constexpr std::uint8_t path = 4;      // a target before its '?': no control byte, space or '?'
 constexpr std::uint8_t reg_name = 8;  // a host name but '%'; no comma, which only two joined Host fields would show
 constexpr std::uint8_t digit = 16;
 constexpr std::uint8_t hex = 32;
@@ -28,17 +28,18 @@ constexpr std::array<std::uint8_t, 256> byte_kinds = [] {
     const bool is_digit = c >= '0' && c <= '9';
     const bool is_lower = c >= 'a' && c <= 'z';
     const bool alnum = is_digit || is_lower || (c >= 'A' && c <= 'Z');
-    const bool visible = i > 0x20 && i < 0x7f;
+    const bool visible = i > 0x20 && i != 0x7f;
     const bool text = c == '\t' || (i >= 0x20 && i != 0x7f);
     unsigned kind = 0;
     if (alnum || among(c, "!#$%&'*+-.^_`|~")) kind |= bytes::token;
     if (text) kind |= bytes::value;
-    if (visible && c != '?' && c != '#') kind |= bytes::path;
+    // RFC 3986 has bytes from 0x80 and '#' only as escapes, but clients send them and other servers pass them on.
+    if (visible && c != '?') kind |= bytes::path;
     if (alnum || among(c, "-._~!$&'()*+;=")) kind |= bytes::reg_name;
     if (is_digit) kind |= bytes::digit;
     if (is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) kind |= bytes::hex;
     if ((kind & bytes::token) != 0 && !is_lower) kind |= bytes::method;
-    if (visible && c != '#') kind |= bytes::query;
+    if (visible) kind |= bytes::query;
     kinds[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(kind);
   }
   return kinds;

@@ -1,7 +1,7 @@
 #include "worker/mounts.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <narwhal/text.hpp>
 #include <utility>
 
 #include "core/log.hpp"
@@ -15,12 +15,8 @@ Mounts::Mounts(std::vector<std::unique_ptr<Mount>> mounts) : mounts_(std::move(m
 
 Mount* Mounts::route(std::string_view path) const noexcept {
   for (const auto& mount : mounts_) {
-    const std::size_t size = mount->prefix.size();
-    if (size == 0) return mount.get();
-    if (path.size() >= size && std::memcmp(path.data(), mount->prefix.data(), size) == 0 &&
-        (path.size() == size || path[size] == '/')) {
-      return mount.get();
-    }
+    if (mount->prefix.empty()) return mount.get();
+    if (prefix_size(path, mount->prefix) != std::string_view::npos) return mount.get();
   }
   return nullptr;
 }

@@ -15,7 +15,7 @@ class Mounts {
  public:
   explicit Mounts(std::vector<std::unique_ptr<Mount>> mounts);
 
-  // The mount with the longest prefix of whole segments of the path; null: none.
+  // The mount with the longest prefix of whole segments of the path, which is compared decoded; null: none.
   Mount* route(std::string_view path) const noexcept;
 
   auto begin() const noexcept { return mounts_.begin(); }

@@ -86,7 +86,8 @@ narwhal_bytes Exchange::variable(std::string_view name) {
   if (name == "SERVER_NAME") return bytes_of(host);
   if (name == "SERVER_PORT") return bytes_of(!port.empty() ? port : head.scheme.view() == "https" ? "443" : "80");
   if (name == "PATH_INFO") {
-    const std::string_view path = std::string_view(head.path).substr(mount->prefix.size());
+    std::string_view path = head.path;
+    path.remove_prefix(std::min(prefix_size(path, mount->prefix), path.size()));
     char* decoded = static_cast<char*>(arena.allocate(path.size()));
     if (decoded == nullptr) return {nullptr, 0};
     const auto size = protocol::percent_decode(path, decoded);

@@ -85,7 +85,8 @@ typedef struct narwhal_request {
   narwhal_bytes target;    /* as sent: "/shop/a%20b?x=1", "*", "http://h/a" */
   narwhal_bytes path;      /* the target's path, not decoded, prefix included: "/shop/a%20b" */
   narwhal_bytes query;     /* after the first '?', without it; empty when there is none */
-  narwhal_bytes prefix;    /* the path at which this instance is mounted: "" for the root, else "/shop" */
+  narwhal_bytes prefix;    /* where this instance is mounted, decoded: "" for the root, else "/shop". The path may spell
+                              it in another way ("/%73hop"): text.hpp: prefix_size() */
   narwhal_bytes scheme;    /* "http" or "https" */
   narwhal_bytes authority; /* the Host field, or the authority of an absolute target */
   narwhal_bytes protocol;  /* "HTTP/1.1" */

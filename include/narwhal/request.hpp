@@ -63,7 +63,7 @@ class Request {
   std::string_view prefix() const noexcept { return view_of(head_->prefix); }   // "" or "/shop"
   std::string_view path() const noexcept {                                      // not decoded, below the prefix
     std::string_view path = full_path();
-    if (path.starts_with(prefix())) path.remove_prefix(prefix().size());
+    if (const std::size_t size = prefix_size(path, prefix()); size != path.npos) path.remove_prefix(size);
     return path.empty() ? "/" : path;
   }
   std::string_view scheme() const noexcept { return view_of(head_->scheme); }

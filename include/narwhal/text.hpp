@@ -97,6 +97,25 @@ inline std::size_t percent_decode_into(std::string_view text, Plus plus, char* o
 
 }  // namespace detail
 
+// How many bytes of `path`, which is not decoded, are the decoded `prefix`; npos when that is not a prefix of whole
+// segments. Prefixes are compared as applications see paths: "/%61pp/x" is under "/app", and so is "/app%2Fx".
+inline std::size_t prefix_size(std::string_view path, std::string_view prefix) noexcept {
+  // The byte at `at`, decoded; `at` becomes the place after it.
+  const auto next = [path](std::size_t& at) noexcept {
+    const int high = path[at] == '%' && path.size() - at > 2 ? detail::hex_value(path[at + 1]) : -1;
+    const int low = high < 0 ? -1 : detail::hex_value(path[at + 2]);
+    const char byte = low < 0 ? path[at] : static_cast<char>(high * 16 + low);
+    at += low < 0 ? 1 : 3;
+    return byte;
+  };
+  std::size_t at = 0;
+  for (const char c : prefix) {
+    if (at == path.size() || next(at) != c) return std::string_view::npos;
+  }
+  std::size_t boundary = at;
+  return prefix.empty() || at == path.size() || next(boundary) == '/' ? at : std::string_view::npos;
+}
+
 inline std::string percent_decode(std::string_view text, Plus plus = Plus::plus) {
   std::string decoded(text.size(), '\0');
   decoded.resize(detail::percent_decode_into(text, plus, decoded.data()));

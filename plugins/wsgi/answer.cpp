@@ -1,8 +1,5 @@
 #include "plugins/wsgi/answer.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -214,24 +211,14 @@ bool Answer::write_all(PyObject* parts) noexcept {
   return true;
 }
 
-bool Answer::send_file(PyObject* file, bool& sent) noexcept {
-  sent = false;
-  const int descriptor = PyObject_AsFileDescriptor(file);
-  struct stat facts {};
-  const off_t offset = descriptor < 0 ? -1 : ::lseek(descriptor, 0, SEEK_CUR);
-  if (offset < 0 || ::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-    PyErr_Clear();
-    return true;  // the caller reads it as it reads other iterables
-  }
+bool Answer::send_file(const FilePart& part) noexcept {
   if (!need_head()) return false;
-  const std::int64_t available = std::max<std::int64_t>(facts.st_size - offset, 0),
-                     declared = headers_.content_length();
-  sent = true;
-  if (state_ == State::head_kept && !send_head(declared >= 0 ? declared : available)) return false;
-  const std::int64_t length = left_ >= 0 ? std::min(left_, available) : available;
+  const std::int64_t declared = headers_.content_length();
+  if (state_ == State::head_kept && !send_head(declared >= 0 ? declared : part.size)) return false;
+  const std::int64_t length = left_ >= 0 ? std::min(left_, part.size) : part.size;
   if (left_ >= 0) left_ -= length;
   const WithoutGil others_may_run;
-  const int result = length == 0 ? NARWHAL_OK : host->send_file(exchange_, descriptor, offset, length);
+  const int result = length == 0 ? NARWHAL_OK : host->send_file(exchange_, part.descriptor, part.offset, length);
   return result == NARWHAL_OK || result == NARWHAL_GONE;
 }
 

@@ -5,6 +5,7 @@
 // Errors   false: an exception is set, or the client is gone (gone() tells which).
 #pragma once
 
+#include "plugins/wsgi/file_wrapper.hpp"
 #include "plugins/wsgi/headers.hpp"
 #include "plugins/wsgi/python.hpp"
 
@@ -21,14 +22,16 @@ class Answer {
   bool write(PyObject* bytes) noexcept;
   // All of the body: `parts` is a list or a tuple of bytes.
   bool write_all(PyObject* parts) noexcept;
-  // The rest of a regular file from its current position. `sent`: whether it was a regular file.
-  bool send_file(PyObject* file, bool& sent) noexcept;
+  // Part of a file, as the whole body.
+  bool send_file(const FilePart& part) noexcept;
   bool finish() noexcept;
   // Sends what there is, because the application is about to do work for which the client need not wait.
   void flush() noexcept;
 
   bool head_sent() const noexcept { return state_ >= State::head_sent; }
   bool ended() const noexcept { return state_ == State::ended; }
+  // Bytes that are missing from the Content-Length that the application gave; -1: it gave none.
+  std::int64_t missing() const noexcept { return head_sent() ? left_ : headers_.content_length(); }
   bool gone() const noexcept { return host->gone(exchange_) != 0; }
   // What the application gave to start_response(), until end(). Null, and no headers, when it has not called it.
   PyObject* status_text() const noexcept { return status_text_.get(); }

@@ -4,6 +4,7 @@
 
 #include "plugins/wsgi/answer.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/file_wrapper.hpp"
 #include "plugins/wsgi/forked.hpp"
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
@@ -96,13 +97,25 @@ bool write_parts(Answer& answer, PyObject* result) noexcept {
   return false;
 }
 
+// A file that is read ends where the declared length does: devices and pipes have no end of their own.
+bool write_file(Answer& answer, PyObject* wrapper) noexcept {
+  FilePart part{};
+  if (find_part(wrapper, part)) return answer.send_file(part);
+  while (!answer.gone()) {
+    const std::int64_t missing = answer.ended() ? 0 : answer.missing();
+    if (missing == 0) return true;
+    const Ref block = read_block(wrapper, missing);
+    end_if_forked();
+    const int more = block ? PyObject_IsTrue(block.get()) : -1;
+    if (more <= 0) return more == 0;
+    if (!answer.write(block.get())) return false;
+  }
+  return false;
+}
+
 bool write_result(Answer& answer, PyObject* result) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return answer.write_all(result);
-  if (PyObject* const file = wrapped_file(result)) {
-    bool sent = false;
-    if (!answer.send_file(file, sent)) return false;
-    if (sent) return true;
-  }
+  if (is_whole_file(result)) return write_file(answer, result);
   return write_parts(answer, result);
 }
 
@@ -180,7 +193,7 @@ int call_application(PyObject* application, const Environ& environ, RequestBody 
   reused.answer.begin(exchange);
   set_current_exchange(exchange);
   const Ref input(make_input(exchange, request.body_size, body));
-  const char* refused = nullptr;
+  Refusal refused;
   const Ref made(input ? environ.make(request, input.get(), refused) : nullptr);
   HookedRequest hooked;
   const bool has_hooks = requests_have_hooks && made;
@@ -189,8 +202,8 @@ int call_application(PyObject* application, const Environ& environ, RequestBody 
     outcome = fail(reused.answer, exchange);
   } else if (made) {
     outcome = run(application, made.get(), exchange);
-  } else if (refused != nullptr) {
-    host->fail(exchange, 400, bytes_of(refused));
+  } else if (refused.status != 0) {
+    host->fail(exchange, refused.status, bytes_of(refused.reason));
   } else {
     outcome = fail(reused.answer, exchange);
   }

@@ -1,8 +1,11 @@
 #include "plugins/wsgi/environ.hpp"
 
 #include <charconv>
+#include <narwhal/text.hpp>
+#include <new>
 
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/file_wrapper.hpp"
 #include "plugins/wsgi/texts.hpp"
 
 namespace narwhal::wsgi {
@@ -58,23 +61,9 @@ bool set(PyObject* environ, PyObject* key, PyObject* value) noexcept {
 bool set(PyObject* environ, Key key, PyObject* value) noexcept { return set(environ, keys[key], value); }
 bool set(PyObject* environ, Key key, std::string_view value) noexcept { return set(environ, key, last[key].of(value)); }
 
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 // As urllib.parse.unquote() does: a '%' that does not begin an escape stays.
 PyObject* unquoted(std::string_view path) noexcept try {
-  std::string decoded;
-  decoded.reserve(path.size());
-  for (std::size_t at = 0; at < path.size(); ++at) {
-    const int high = path[at] == '%' && at + 2 < path.size() ? hex_digit(path[at + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(path[at + 2]) : -1;
-    if (low >= 0) at += 2;
-    decoded.push_back(low >= 0 ? static_cast<char>(high * 16 + low) : path[at]);
-  }
-  return last[path_info].of(decoded);
+  return last[path_info].of(percent_decode(path));
 } catch (...) {
   return PyErr_NoMemory();
 }
@@ -151,6 +140,11 @@ void clear_environ_texts() noexcept {
   clear_header_keys();
 }
 
+std::string normal_script_name(std::string_view text) {
+  while (text.ends_with('/')) text.remove_suffix(1);
+  return percent_decode(text);
+}
+
 bool Environ::prepare(const EnvironFacts& facts) noexcept {
   script_name_ = facts.script_name;
   template_.reset(PyDict_New());
@@ -172,19 +166,27 @@ bool Environ::prepare(const EnvironFacts& facts) noexcept {
 
 void Environ::clear() noexcept { template_.reset(); }
 
-bool Environ::set_path(PyObject* environ, const narwhal_request& request, const char*& refused) const noexcept {
-  std::string_view path = view_of(request.path), script = script_name_;
-  if (const narwhal_field* const field = script_name_field(request)) {
-    script = view_of(field->value);
-    if (!path.starts_with(script)) {
-      refused = "SCRIPT_NAME is not a prefix of the path";
-      return false;
-    }
+bool Environ::set_path(PyObject* environ, const narwhal_request& request, Refusal& refused) const noexcept try {
+  std::string_view path = view_of(request.path);
+  const narwhal_field* const field = script_name_field(request);
+  const std::string named = field != nullptr ? normal_script_name(view_of(field->value)) : std::string();
+  const std::string_view script = field != nullptr ? named : script_name_;
+  // "OPTIONS *" asks about the whole server.
+  const std::size_t size = path.starts_with('/') ? prefix_size(path, script) : 0;
+  if (size == std::string_view::npos) {
+    // A proxy that names the wrong prefix has to be repaired. Otherwise the client asked for what is not here: with its
+    // whole path the application would serve it, past a proxy that protects only what is under the prefix.
+    if (field != nullptr) refused = {400, "the field SCRIPT_NAME is not a prefix of the path"};
+    if (field == nullptr) refused = {404, "the path is not under the environment variable SCRIPT_NAME"};
+    return false;
   }
-  if (path.starts_with(script)) path.remove_prefix(script.size());
+  path.remove_prefix(size);
   return set(environ, script_name, script) &&
          (path.find('%') == std::string_view::npos ? set(environ, path_info, path)
                                                    : set(environ, path_info, unquoted(path)));
+} catch (const std::bad_alloc&) {
+  PyErr_NoMemory();
+  return false;
 }
 
 bool Environ::set_fields(PyObject* environ, const narwhal_request& request) const noexcept {
@@ -205,7 +207,7 @@ bool Environ::set_fields(PyObject* environ, const narwhal_request& request) cons
          set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }
 
-PyObject* Environ::make(const narwhal_request& request, PyObject* input, const char*& refused) const noexcept {
+PyObject* Environ::make(const narwhal_request& request, PyObject* input, Refusal& refused) const noexcept {
   Ref made(PyDict_Copy(template_.get()));
   PyObject* const environ = made.get();
   if (environ == nullptr) return nullptr;

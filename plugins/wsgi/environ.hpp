@@ -12,21 +12,30 @@ namespace narwhal::wsgi {
 
 // What is known about one mount.
 struct EnvironFacts {
-  std::string script_name;  // the prefix at which it is mounted; for a mount at the root, $SCRIPT_NAME
+  std::string script_name;  // the prefix at which it is mounted; for a mount at the root, $SCRIPT_NAME; decoded
   bool multithread = false, multiprocess = false;
 };
+
+// Why a request is not given to the application. Status 0: it is.
+struct Refusal {
+  int status = 0;
+  std::string_view reason;  // a literal
+};
+
+// A SCRIPT_NAME as PEP 3333 has it: decoded, and without a slash at its end.
+std::string normal_script_name(std::string_view text);
 
 class Environ {
  public:
   // False: an exception is set.
   bool prepare(const EnvironFacts& facts) noexcept;
-  // A new dictionary. Null: an exception is set, or `refused` is a literal that says why the request cannot be served.
-  PyObject* make(const narwhal_request& request, PyObject* input, const char*& refused) const noexcept;
+  // A new dictionary. Null: an exception is set, or `refused` says why the request cannot be served.
+  PyObject* make(const narwhal_request& request, PyObject* input, Refusal& refused) const noexcept;
   void clear() noexcept;
 
  private:
   bool set_fields(PyObject* environ, const narwhal_request& request) const noexcept;
-  bool set_path(PyObject* environ, const narwhal_request& request, const char*& refused) const noexcept;
+  bool set_path(PyObject* environ, const narwhal_request& request, Refusal& refused) const noexcept;
 
   std::string script_name_;
   Ref template_;

@@ -112,84 +112,6 @@ PyTypeObject errors_type = [] {
   return type;
 }();
 
-// ---- wsgi.file_wrapper ----
-
-struct FileWrapper {
-  PyObject_HEAD PyObject* file;
-  Py_ssize_t block_size;
-  bool iterated;
-};
-
-FileWrapper* as_wrapper(PyObject* object) noexcept { return reinterpret_cast<FileWrapper*>(object); }
-
-PyObject* wrapper_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) noexcept {
-  static const char* names[] = {"filelike", "blksize", nullptr};
-  PyObject* file = nullptr;
-  Py_ssize_t block_size = 8192;
-  if (PyArg_ParseTupleAndKeywords(arguments, keywords, "O|n:file_wrapper", const_cast<char**>(names), &file,
-                                  &block_size) == 0) {
-    return nullptr;
-  }
-  auto* const self = reinterpret_cast<FileWrapper*>(type->tp_alloc(type, 0));
-  if (self == nullptr) return nullptr;
-  self->file = Py_NewRef(file);
-  self->block_size = block_size;
-  return reinterpret_cast<PyObject*>(self);
-}
-
-void wrapper_free(PyObject* object) noexcept {
-  PyObject_GC_UnTrack(object);
-  Py_CLEAR(as_wrapper(object)->file);
-  Py_TYPE(object)->tp_free(object);
-}
-
-int wrapper_traverse(PyObject* object, visitproc visit, void* arg) noexcept {
-  Py_VISIT(as_wrapper(object)->file);
-  return 0;
-}
-
-int wrapper_clear(PyObject* object) noexcept {
-  Py_CLEAR(as_wrapper(object)->file);
-  return 0;
-}
-
-PyObject* wrapper_next(PyObject* object) noexcept {
-  FileWrapper* const self = as_wrapper(object);
-  self->iterated = true;
-  Ref block(PyObject_CallMethod(self->file, "read", "n", self->block_size));
-  if (!block) return nullptr;
-  const int more = PyObject_IsTrue(block.get());
-  return more == 1 ? block.release() : nullptr;
-}
-
-// PEP 3333: its close() calls the file's. A file-like object without close() need not be closed.
-PyObject* wrapper_close(PyObject* object, PyObject*) noexcept {
-  Ref close(PyObject_GetAttrString(as_wrapper(object)->file, "close"));
-  if (!close) {
-    if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return nullptr;
-    PyErr_Clear();
-    return Py_NewRef(Py_None);
-  }
-  return PyObject_CallNoArgs(close.get());
-}
-
-PyMethodDef wrapper_methods[] = {{"close", wrapper_close, METH_NOARGS, "close(): the file's own"},
-                                 {nullptr, nullptr, 0, nullptr}};
-
-PyTypeObject wrapper_type = [] {
-  PyTypeObject type = plain_type("narwhal.FileWrapper", sizeof(FileWrapper),
-                                 "A file as a response: a regular file is sent by sendfile(2).");
-  type.tp_dealloc = wrapper_free;
-  type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE;
-  type.tp_traverse = wrapper_traverse;
-  type.tp_clear = wrapper_clear;
-  type.tp_new = wrapper_new;
-  type.tp_iter = PyObject_SelfIter;
-  type.tp_iternext = wrapper_next;
-  type.tp_methods = wrapper_methods;
-  return type;
-}();
-
 // ---- wsgi.early_hints ----
 
 PyObject* send_early_hints(PyObject*, PyObject* headers) noexcept {
@@ -208,18 +130,11 @@ PyMethodDef early_hints_method = {"early_hints", send_early_hints, METH_O,
 
 }  // namespace
 
-bool prepare_extra_types() noexcept { return PyType_Ready(&errors_type) == 0 && PyType_Ready(&wrapper_type) == 0; }
+bool prepare_extra_types() noexcept { return PyType_Ready(&errors_type) == 0; }
 
 PyObject* make_errors() noexcept { return reinterpret_cast<PyObject*>(PyObject_New(Errors, &errors_type)); }
 
 PyObject* make_early_hints() noexcept { return PyCFunction_New(&early_hints_method, nullptr); }
-
-PyObject* file_wrapper_type() noexcept { return reinterpret_cast<PyObject*>(&wrapper_type); }
-
-PyObject* wrapped_file(PyObject* object) noexcept {
-  if (!Py_IS_TYPE(object, &wrapper_type) || as_wrapper(object)->iterated) return nullptr;
-  return as_wrapper(object)->file;
-}
 
 void set_current_exchange(narwhal_exchange* exchange) noexcept {
   current_exchange = exchange;

@@ -1,4 +1,4 @@
-// The smaller objects of an environ: wsgi.errors, wsgi.file_wrapper, wsgi.early_hints. One of each serves all requests.
+// The smaller objects of an environ: wsgi.errors, wsgi.early_hints. One of each serves all requests.
 #pragma once
 
 #include "plugins/wsgi/python.hpp"
@@ -11,11 +11,6 @@ bool prepare_extra_types() noexcept;  // once in a process
 PyObject* make_errors() noexcept;
 // wsgi.early_hints(headers): sends 103 with them, for the request that the calling thread handles.
 PyObject* make_early_hints() noexcept;
-
-// wsgi.file_wrapper(file, block_size=8192): the type, borrowed.
-PyObject* file_wrapper_type() noexcept;
-// The file-like object inside, borrowed, when `object` is exactly a file_wrapper that was not iterated yet; else null.
-PyObject* wrapped_file(PyObject* object) noexcept;
 
 // The request that this thread handles, for early hints; null: none.
 void set_current_exchange(narwhal_exchange* exchange) noexcept;

@@ -7,6 +7,7 @@
 #include "plugins/wsgi/call.hpp"
 #include "plugins/wsgi/environ.hpp"
 #include "plugins/wsgi/extras.hpp"
+#include "plugins/wsgi/file_wrapper.hpp"
 #include "plugins/wsgi/forked.hpp"
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
@@ -43,13 +44,14 @@ int refuse(const narwhal_boot* boot, std::string_view reason, int code = NARWHAL
 }
 
 bool prepare_types() noexcept {
-  return prepare_input_type() && prepare_extra_types() && prepare_call_types() && prepare_environ_texts();
+  return prepare_input_type() && prepare_extra_types() && prepare_file_wrapper_type() && prepare_call_types() &&
+         prepare_environ_texts();
 }
 
 std::string script_name(const narwhal_boot* boot) {
   const char* const from_environment = std::getenv("SCRIPT_NAME");
   if (boot->prefix.size != 0 || from_environment == nullptr) return std::string(view_of(boot->prefix));
-  return from_environment;
+  return normal_script_name(from_environment);
 }
 
 // Loads the application. With the GIL. A failure is reported with a reason; NO_APP when the module was imported.
@@ -71,7 +73,12 @@ int load(const narwhal_boot* boot, Instance& instance) {
 }
 
 bool prepare_environ(const narwhal_boot* boot, Instance& instance) {
-  if (instance.environ.prepare({script_name(boot), boot->threads > 1, boot->workers > 1})) return true;
+  const std::string name = script_name(boot);
+  if (!name.empty() && name.front() != '/') {
+    refuse(boot, "the environment variable SCRIPT_NAME is '" + name + "': it must begin with a slash, or not be set");
+    return false;
+  }
+  if (instance.environ.prepare({name, boot->threads > 1, boot->workers > 1})) return true;
   refuse(boot, "environ: " + exception_line());
   PyErr_Clear();
   return false;

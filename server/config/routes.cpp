@@ -5,8 +5,10 @@
 namespace narwhal::server {
 namespace {
 
-// What a request's path may contain (RFC 3986 pchar), except '%': prefixes are compared before decoding.
+// A prefix is written decoded. It holds letters of all languages, and what a path may contain without an escape (RFC
+// 3986 pchar).
 bool is_path_byte(char c) {
+  if (static_cast<unsigned char>(c) >= 0x80) return true;
   const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   return letter_or_digit || std::string_view("-._~!$&'()*+,;=:@/").find(c) != std::string_view::npos;
 }
@@ -25,6 +27,8 @@ Result<std::string> normal_prefix(std::string_view text) {
   if (prefix.find("//") != std::string::npos)
     return Error{"prefix '" + prefix + "' contains an empty segment: remove one of the slashes"};
   if (has_dot_segment(prefix)) return Error{"prefix '" + prefix + "' contains a segment '.' or '..'"};
+  if (prefix.find('%') != std::string::npos)
+    return Error{"prefix '" + prefix + "' contains '%': write its letters as they are, without percent-encoding"};
   const auto odd = std::find_if_not(prefix.begin(), prefix.end(), is_path_byte);
   if (odd != prefix.end()) return Error{"prefix '" + prefix + "' contains a character that is not allowed in a prefix"};
   return prefix;

@@ -26,6 +26,8 @@ REQUESTS = {
     "closing": request_bytes(headers=[("Connection", "close")]),
     "many fields": request_bytes(headers=[(f"X-{number}", "value " * number) for number in range(60)]),
     # what llhttp takes only in a copy
+    "bytes from 0x80": request_bytes("/caf\u00e9"),
+    "fragment": request_bytes("/a?b#c"),
     "unknown method": request_bytes(method="BREW"),
     "tabs": request_bytes(method="POST", headers=[("Content-Length", "\t0\t")]),
 }

@@ -37,8 +37,11 @@ REQUEST_LINES = {
     "a bare CR in the target": ("CVE-2023-25690", b"GET " + MAIN + b"\r/x HTTP/1.1"),
     "a bare LF in the target": ("CVE-2023-25690", b"GET " + MAIN + b"\n/x HTTP/1.1"),
     "NUL in the target": ("own", b"GET " + MAIN + b"\0 HTTP/1.1"),
-    "a fragment": ("CVE-2023-45539", b"GET " + MAIN + b"#x HTTP/1.1"),
-    "a byte over 127": ("own", b"GET " + MAIN + b"\xff HTTP/1.1"),
+    "a fragment with a space": ("CVE-2023-45539", b"GET " + MAIN + b"#x /y HTTP/1.1"),
+    "a byte over 127 and DEL": ("own", b"GET " + MAIN + b"\xff\x7f HTTP/1.1"),
+    "a byte over 127 for the first space": ("own", b"GET\xa0" + MAIN + b" HTTP/1.1"),
+    "a byte over 127 for the last space": ("own", b"GET " + MAIN + b"\xa0HTTP/1.1"),
+    "an absolute target, a byte over 127 in its host": ("own", b"GET http://t\xff" + MAIN + b" HTTP/1.1"),
     "a bracket in the method": ("own", b"GE(T " + MAIN + b" HTTP/1.1"),
     "a colon in the method": ("own", b"GET: " + MAIN + b" HTTP/1.1"),
     "an empty method": ("own", b" " + MAIN + b" HTTP/1.1"),
@@ -134,6 +137,12 @@ def lines():
     yield entry("absolute target, no Host", "own", b"GET http://t" + MAIN + b" HTTP/1.1\r\n\r\n" + SMUGGLED)
     yield entry("a request in the query", "CVE-2023-25690",
                 b"GET " + MAIN + b"?x=%0d%0a%0d%0aGET%20/y%20HTTP/1.1 HTTP/1.1" + HOST + NEXT, "main next")
+    # In the target as they are, these end neither it nor the line.
+    for name, byte in {"a fragment": b"#x", "a byte over 127": b"\xff", "NEL of Latin-1": b"\x85", "NBSP": b"\xa0",
+                       "a line end of UTF-16": b"\x8d\x8a", "an overlong space": b"\xc0\xa0",
+                       "an overlong CR LF": b"\xc0\x8d\xc0\x8a", "a line separator": b"\xe2\x80\xa8"}.items():
+        yield entry(f"request line, {name}", "CVE-2023-45539" if byte == b"#x" else "own",
+                    b"GET " + MAIN + byte + b"HTTP/1.1?" + byte + b" HTTP/1.1" + HOST + NEXT, "main next")
     yield entry("a request in the path, escaped", "CVE-2019-20372",
                 b"GET " + MAIN + b"%20HTTP/1.1%0d%0aHost:%20t%0d%0a%0d%0a" + b" HTTP/1.1" + HOST + NEXT, "main next")
 

@@ -60,6 +60,22 @@ TEST_CASE("query: parameters come decoded and in order") {
   CHECK(decode_query("na%20me=v+a%26l") == Pairs{{"na me", "v a&l"}});
 }
 
+TEST_CASE("text: a prefix is compared decoded, and by whole segments") {
+  constexpr auto none = std::string_view::npos;
+  const std::pair<std::string_view, std::size_t> paths[] = {
+      {"/app", 4},      {"/app/x", 4}, {"/%61pp/x", 6},  {"/%61%70%70", 10}, {"/app%2Fx", 4}, {"/app%2fx", 4},
+      {"/apple", none}, {"/ap", none}, {"/", none},      {"", none},         {"/App", none},  {"/app%", none},
+      {"/app%2", none}, {"/%6", none}, {"/%6app", none}, {"/app%00", none},  {"//app", none}, {"/app?", none}};
+  for (const auto& [path, size] : paths) {
+    CAPTURE(path);
+    CHECK(prefix_size(path, "/app") == size);
+  }
+  CHECK(prefix_size("/apple", "") == 0);
+  CHECK(prefix_size("*", "") == 0);
+  CHECK(prefix_size("/caf%C3%a9/x", "/caf\xc3\xa9") == 10);
+  CHECK(prefix_size("/caf\xc3\xa9/x", "/caf\xc3\xa9") == 6);
+}
+
 TEST_CASE("headers: names have no case, but keep the one they came with") {
   Headers headers;
   headers.add("Set-Cookie", "a=1").add("X-One", "1").add("set-cookie", "b=2");

@@ -297,6 +297,7 @@ TEST_CASE("routes: a mistake in one is reported") {
   CHECK(fault("routes: [{prefix: /a//b, app: x}]").find("an empty segment") != std::string::npos);
   CHECK(fault("routes: [{prefix: \"/a?b\", app: x}]").find("contains a character that is not allowed in a prefix") !=
         std::string::npos);
+  CHECK(fault("routes: [{prefix: \"/caf%C3%A9\", app: x}]").find("contains '%'") != std::string::npos);
   CHECK(fault("app: [a]") == "narwhal.yaml:1:6: app: is a list, not the path or name of an application");
   CHECK(fault("app: ''") == "narwhal.yaml:1:6: app: is empty, not the path or name of an application");
   CHECK(fault("app: a\noptions: {x: [1]}") == "narwhal.yaml:2:14: options.x: is a list, not a single value");

@@ -11,7 +11,7 @@ bool is_token(std::string_view text) {
 
 bool is_visible(std::string_view text) {
   for (const char c : text) {
-    if (c <= ' ' || c >= '\x7f') return false;
+    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') return false;
   }
   return !text.empty();
 }

@@ -163,6 +163,65 @@ def test_the_environments_script_name_is_taken_off_the_path(mounted, target):
     assert ours == theirs
 
 
+@pytest.mark.parametrize("raw, escaped", [("/caf\u00c3\u00a9", "/caf%C3%A9"), ("/\u00ff/\u0080", "/%FF/%80"), ("/a#b", "/a%23b"),
+                                          ("/a#b#/%41", "/a%23b%23/A"), ("/\u00a0?q", "/%A0?q")])
+def test_a_byte_of_the_path_means_the_same_as_its_escape(plain, raw, escaped):
+    """Gunicorn 20 encodes such bytes twice, and cuts the path at a #."""
+    found = []
+    for target in (raw, escaped):
+        environ = dict(ast.literal_eval(plain.ours.answer(request_bytes(target), "GET").response.text))
+        assert environ.pop("RAW_URI") == target
+        found.append(environ)
+    assert found[0] == found[1]
+
+
+def test_the_query_is_passed_on_as_it_is(plain):
+    environ = dict(ast.literal_eval(plain.ours.answer(request_bytes("/a?b=\u00e9#c"), "GET").response.text))
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/a", "b=\u00e9#c")
+
+
+@pytest.mark.parametrize("target", ["/mountedx", "/mount", "/", "/other/mounted", "//mounted", "/Mounted/a", "/%2Fmounted"])
+def test_a_path_that_is_not_under_the_script_name_is_not_served(mounted, target):
+    """Gunicorn answers 500, or serves what follows the name wherever that is."""
+    assert mounted.narwhal.get(target).status == 404
+    mounted.narwhal.wait_for("the path is not under the environment variable SCRIPT_NAME")
+
+
+@pytest.mark.parametrize("target, rest", [("/%6dounted/a", "/a"), ("/mounted%2Fa", "/a"), ("/mounte%64", ""),
+                                          ("/mounted/%2e", "/."), ("/mounted//a", "//a")])
+def test_the_script_name_is_compared_decoded(mounted, target, rest):
+    environ = dict(ast.literal_eval(mounted.narwhal.get(target).text))
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/mounted", rest)
+
+
+@pytest.mark.parametrize("value, decoded", [("/caf\u00e9", "/caf\u00e9"), ("/caf%C3%A9", "/caf\u00e9"), ("/app/", "/app"), ("/", "")])
+def test_any_spelling_of_the_script_name(serve, value, decoded):
+    """In the environment, and in the field of a trusted proxy."""
+    server = serve("plain:bare", "--chdir", APPS, env={"SCRIPT_NAME": value})
+    proxied = serve("plain:bare", "--chdir", APPS)
+    name = decoded.encode().decode("latin-1")
+    for prefix in {quote(decoded), quote(decoded).lower()}:
+        for ours in (server.get(f"{prefix}/x%20y"),
+                     proxied.get(f"{prefix}/x%20y", headers=[("SCRIPT_NAME", value.encode().decode("latin-1"))])):
+            environ = dict(ast.literal_eval(ours.text))
+            assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (name, "/x y"), server.tail()
+
+
+def test_a_script_name_without_a_slash_ends_the_start(serve):
+    server = serve("plain:bare", "--chdir", APPS, env={"SCRIPT_NAME": "app"}, wait=False)
+    assert server.wait_exit() != 0
+    server.wait_for("the environment variable SCRIPT_NAME is 'app': it must begin with a slash")
+
+
+def test_a_mount_with_letters_of_any_language(serve_module):
+    config = f"chdir: {APPS}\nroutes:\n  - {{prefix: /caf\u00e9, app: 'plain:checked'}}\n"
+    server = serve_module(config=config, env={"TRIAL_FOLDER": "/"})
+    for target, path_info in (("/caf%C3%A9", ""), ("/caf\u00c3\u00a9/", "/"), ("/caf%c3%a9/%C3%A9", "/\u00c3\u00a9"), ("/%63af%C3%A9/a", "/a")):
+        environ = dict(ast.literal_eval(server.get(target).text))
+        assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/caf\u00c3\u00a9", path_info), target
+    assert server.get("/caf%C3%A9s").status == server.get("/cafe").status == 404
+
+
 @pytest.fixture(scope="module")
 def mounted(both):
     return both("plain:checked", env={"SCRIPT_NAME": "/mounted"})
