@@ -43,6 +43,7 @@ enum class LogLevel { debug, info, warning, error, critical };
 
 // What to do with a header field whose name contains '_': as a CGI-style variable it looks like one with a hyphen.
 enum class HeaderMap { drop, refuse, dangerous };
+enum class ClientHeader { both, x_forwarded_for, forwarded };  // which names the client
 
 // Which versions of a PROXY header a connection may open with.
 enum class ProxyProtocol { off, v1, v2, either };
@@ -108,6 +109,7 @@ struct Config {
                                 {"X-FORWARDED-PROTOCOL", "ssl"},
                                 {"X-FORWARDED-PROTO", "https"},
                                 {"X-FORWARDED-SSL", "on"}};
+  ClientHeader client_header = ClientHeader::both;  // both: a request in which they disagree is refused
   HeaderMap header_map = HeaderMap::drop;
   std::vector<std::string> forwarder_headers{"SCRIPT_NAME", "PATH_INFO"};  // kept if such a peer sends them; "*": all
   ProxyProtocol proxy_protocol = ProxyProtocol::off;

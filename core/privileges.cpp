@@ -1,7 +1,9 @@
 #include "core/privileges.hpp"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -72,6 +74,20 @@ bool holds(const Identity& wanted) {
   return all(wanted.uid, real, effective, saved) && all(wanted.gid, real_group, effective_group, saved_group);
 }
 
+// Root need not have it (a container may take it away), and another user may (systemd may give it).
+bool has_capability(unsigned capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
+  if (::syscall(SYS_capget, &header, sets) != 0) return is_root();
+  return (sets[capability / 32].effective >> capability % 32 & 1) != 0;
+}
+
+std::string not_permitted(const std::string& setting, unsigned to, unsigned from, const char* capability) {
+  return setting + " " + std::to_string(to) + ": this process runs as " + std::to_string(from) +
+         " and may not change that (" + capability + "): start narwhal as root, or remove the setting '" + setting +
+         "'";
+}
+
 }  // namespace
 
 Result<Identity> resolve_identity(const std::string& user, const std::string& group) {
@@ -85,6 +101,14 @@ Result<Identity> resolve_identity(const std::string& user, const std::string& gr
     if (!taken) return Error{taken.error()};
   }
   return identity;
+}
+
+Result<Done> check_identity(const Identity& wanted) {
+  if (wanted.gid.value_or(::getegid()) != ::getegid() && !has_capability(CAP_SETGID))
+    return Error{not_permitted("group", *wanted.gid, ::getegid(), "CAP_SETGID")};
+  if (wanted.uid.value_or(::geteuid()) != ::geteuid() && !has_capability(CAP_SETUID))
+    return Error{not_permitted("user", *wanted.uid, ::geteuid(), "CAP_SETUID")};
+  return Done{};
 }
 
 Result<Done> drop_privileges(const Identity& wanted, Supplementary groups) {

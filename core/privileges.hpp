@@ -22,6 +22,8 @@ struct Identity {
 // Names or numbers; empty: no change. If only a user is named, its primary group is used too, if it has one and the
 // process may change groups: a worker that has given up root's uid must not stay in root's group.
 Result<Identity> resolve_identity(const std::string& user, const std::string& group);
+// Whether this process may take it; the error says what is missing.
+Result<Done> check_identity(const Identity& wanted);
 
 enum class Supplementary {
   drop,     // only the new group

@@ -186,13 +186,56 @@ bool same_client(const Entry& left, const Entry& right) noexcept {
   return left && right ? left->address == right->address : !left && !right;
 }
 
+// The members of X-Forwarded-For from the first on, over all lines.
+class PlainReader {
+ public:
+  explicit PlainReader(std::span<const Field> fields) noexcept : fields_(fields) {}
+
+  // Nothing: the list has ended, or this member is not an address.
+  Entry next() noexcept {
+    while (true) {
+      while (rest_.empty()) {
+        if (fields_.empty()) return std::nullopt;
+        if (same_token(fields_.front().name, "x-forwarded-for")) rest_ = fields_.front().value;
+        fields_ = fields_.subspan(1);
+      }
+      const std::size_t comma = rest_.find(',');
+      const std::string_view member = trimmed(rest_.substr(0, comma));
+      rest_.remove_prefix(comma == std::string_view::npos ? rest_.size() : comma + 1);
+      if (!member.empty()) return plain_entry(member);
+    }
+  }
+
+ private:
+  std::span<const Field> fields_;
+  std::string_view rest_;
+};
+
+// Whether each hop of Forwarded is the hop at the same place of X-Forwarded-For. The lines of Forwarded are sound.
+bool names_first_hops(std::span<const Field> fields) noexcept {
+  PlainReader plain(fields);
+  for (const Field& field : fields) {
+    if (!same_token(field.name, "forwarded")) continue;
+    for (ElementReader reader(field.value); !reader.at_end();) {
+      Element element;
+      if (!reader.next(element)) return false;
+      if (element.empty) continue;
+      const Entry hop = plain.next();
+      if (!hop || !same_client(hop, element.hop)) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
-Client resolve_client(std::span<const Field> fields, std::string_view peer, const IpRanges& trusted) noexcept {
-  const Walk plain = walk_plain(fields, trusted), elements = walk_elements(fields, trusted);
+Client resolve_client(std::span<const Field> fields, std::string_view peer, const IpRanges& trusted,
+                      ClientHeader counts) noexcept {
+  const Walk plain = counts != ClientHeader::forwarded ? walk_plain(fields, trusted) : Walk{};
+  const Walk elements = counts != ClientHeader::x_forwarded_for ? walk_elements(fields, trusted) : Walk{};
   if (elements.broken) return {{}, {400, "malformed Forwarded"}};
-  if (plain.any && elements.any && !same_client(plain.client, elements.client)) {
-    return {{}, {400, "X-Forwarded-For and Forwarded disagree: the proxy should drop the one it does not write"}};
+  if (plain.any && elements.any && !same_client(plain.client, elements.client) && !names_first_hops(fields)) {
+    return {{}, {400, "X-Forwarded-For and Forwarded disagree: drop one, or set client_header"}};
   }
   const Entry& client = plain.any ? plain.client : elements.client;
   return {client ? client->text : peer, {}};

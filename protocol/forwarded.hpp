@@ -9,6 +9,9 @@
 // Refused    what whoever asks could use to pass for somebody else, by sending beside the field that the proxy in front
 //            of us writes another one that it lets through: both fields, resolving to different addresses; and a last
 //            line of Forwarded whose quotes nobody can pair.
+// Agreement  both fields resolve to one address, or Forwarded names the first hops of X-Forwarded-For and no others: a
+//            CDN wrote both, and the proxy in front of us added itself to X-Forwarded-For alone, which then counts. Not
+//            the other way round: behind a proxy that writes X-Forwarded-For, anybody could add hops to Forwarded.
 // Ownership  the client is a view into a field's value, as written, without port and brackets, or `peer`.
 // Errors     as a Refusal, whose fault is a literal. Nothing throws. Stateless.
 #pragma once
@@ -17,6 +20,7 @@
 #include <string_view>
 
 #include "core/bytes.hpp"
+#include "core/config.hpp"
 #include "core/ip_ranges.hpp"
 #include "protocol/refusal.hpp"
 
@@ -27,7 +31,9 @@ struct Client {
   Refusal refusal;  // then the address is empty
 };
 
-// `peer` sent the request and is trusted itself: of anybody else no field may be believed.
-Client resolve_client(std::span<const Field> fields, std::string_view peer, const IpRanges& trusted) noexcept;
+// `peer` sent the request and is trusted itself: of anybody else no field may be believed. Only the field that `counts`
+// names is read.
+Client resolve_client(std::span<const Field> fields, std::string_view peer, const IpRanges& trusted,
+                      ClientHeader counts = ClientHeader::both) noexcept;
 
 }  // namespace narwhal::protocol

@@ -58,6 +58,11 @@ const char* fault_of(std::string_view bytes) noexcept {
   return fault_of(bytes.substr(2));  // a CR that starts the empty line, or a byte that starts no line
 }
 
+// The first record of TLS is a handshake (22) of version 3.x.
+bool begins_tls(std::string_view bytes) noexcept {
+  return bytes.starts_with('\x16') && (bytes.size() == 1 || bytes[1] == '\x03');
+}
+
 }  // namespace
 
 HeadScan scan_head(std::string_view bytes, std::size_t from, const ScanLimits& limits) noexcept {
@@ -104,6 +109,7 @@ Refusal scan_refusal(std::string_view bytes, const HeadScan& scan, const ScanLim
     if (first) return {414, "request line too long"};
     return {431, line_too_long ? "field line too long" : "head too large"};
   }
+  if (fault != nullptr && begins_tls(bytes)) return {400, "the client speaks TLS to a port that serves plain HTTP"};
   if (fault != nullptr) return {400, fault};
   return {};
 }

@@ -15,6 +15,7 @@
 #include "core/joined.hpp"
 #include "core/time_limit.hpp"
 #include "core/write_all.hpp"
+#include "server/check_paths.hpp"
 #include "server/child_environment.hpp"
 #include "server/prepare.hpp"
 
@@ -27,6 +28,7 @@ constexpr char passed = '+', failed = '-';  // the child's verdict; the reason f
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
   auto checked = enter_child_environment(plan, EndsWithMaster::yes);
+  if (checked) checked = check_upload_directory(plan.config());
   if (checked) checked = check_plugins(*plan.generation);
   const std::string verdict = checked ? std::string(1, passed) : failed + checked.error().substr(0, reason_bytes_max);
   return write_all(answer, verdict) ? 0 : 2;
@@ -67,6 +69,7 @@ Outcome await(Child& child, int answer, Instant deadline) {
 }  // namespace
 
 Result<Done> check_config(const Config& config, const CheckPlugins& check_plugins) {
+  if (auto checked = check_own_files(config); !checked) return checked;
   auto area = StageArea::create(config.stage_dir);
   if (!area) return Error{area.error()};
   Prepared prepared = prepare_check(config, *area);

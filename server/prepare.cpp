@@ -1,5 +1,6 @@
 #include "server/prepare.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -18,6 +19,16 @@ std::string without_prefix(std::string text, std::string_view prefix) {
 // "./shop.py" and "web/shop:app" are likely attempts to name a Python application.
 bool may_mean_python(std::string_view app) {
   return app.ends_with(".py") || app.find(':', app.rfind('/') + 1) != std::string_view::npos;
+}
+
+// Whether the user of the workers may enter it is seen when they do.
+Result<Done> check_directory(const Config& config) {
+  if (config.chdir.empty()) return Done{};
+  struct stat facts {};
+  const std::string what = "change to the directory " + config.chdir + " (chdir)";
+  if (::stat(config.chdir.c_str(), &facts) != 0) return errno_error(what);
+  if (!S_ISDIR(facts.st_mode)) return Error{what + ": it is not a directory"};
+  return Done{};
 }
 
 // Messages about a Python app name the app, not the plugin that runs it.
@@ -41,6 +52,8 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
   if (!listeners) return FailedStep{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
   if (!identity) return FailedStep{"config", identity.error()};
+  if (const auto possible = check_identity(*identity); !possible) return FailedStep{"config", possible.error()};
+  if (const auto found = check_directory(config); !found) return FailedStep{"config", found.error()};
   auto generation = std::make_shared<Generation>();
   generation->number = number;
   generation->config = config;

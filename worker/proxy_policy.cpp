@@ -58,7 +58,8 @@ Refusal ProxyPolicy::apply(Head& head, Peer& peer, std::string_view& client) {
   if (trusted) {
     if (const Refusal refusal = set_scheme(head)) return refusal;
     if ((head.name_bits & client_bits) != 0) {
-      const protocol::Client found = protocol::resolve_client(head.fields, {}, config_.forwarded_allow_ips);
+      const protocol::Client found =
+          protocol::resolve_client(head.fields, {}, config_.forwarded_allow_ips, config_.client_header);
       if (found.refusal) return found.refusal;
       client = found.address;
     }

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "server/config/absolute_paths.hpp"
@@ -24,6 +25,42 @@ bool is_there(const std::string& path) {
 
 bool is_yaml_name(std::string_view name) { return name.ends_with(".yaml") || name.ends_with(".yml"); }
 
+// "workers: 2", "'workers':", "--- # settings", "{workers: 2}"; not "try:", nor "workers: int = 2".
+bool begins_yaml(std::string_view line) {
+  if (line.starts_with("---") || line.starts_with("- ") || line.starts_with('{') || line.starts_with('%')) return true;
+  const bool quoted = line.starts_with('"') || line.starts_with('\'');
+  const std::size_t name_at = quoted ? 1 : 0;
+  std::size_t at = line.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", name_at);
+  if (at == std::string_view::npos || at == name_at) return false;
+  const std::string_view name = line.substr(name_at, at - name_at);
+  if (quoted && line[at++] != line[0]) return false;
+  at = std::min(line.find_first_not_of(" \t", at), line.size());
+  if (at == line.size() || line[at] != ':') return false;
+  const std::string_view value = line.substr(at + 1);
+  const bool is_key = value.empty() || value.front() == ' ' || value.front() == '\t' || value.front() == '\r';
+  constexpr std::string_view type_bytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,|[] ";
+  const std::size_t type_end = value.find_first_not_of(type_bytes);
+  const bool is_annotation = type_end != std::string_view::npos && value[type_end] == '=';
+  return is_key && name != "try" && !is_annotation;
+}
+
+// Of a file whose name does not say it: YAML's first line is a key, "workers: 2", or begins a document or a map. One that
+// cannot be read, or has nothing but comments, is left to YAML's reader.
+bool looks_like_python(const std::string& path) {
+  const Result<FileText> file = read_config_file(path);
+  if (!file || !file->found) return false;
+  std::string_view text = file->text;
+  if (text.starts_with("#!") && text.substr(0, text.find('\n')).find("python") != std::string_view::npos) return true;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::size_t start = line.find_first_not_of(" \t\r\f\xef\xbb\xbf");  // the last three: a byte order mark
+    if (start == std::string_view::npos || line[start] == '#') continue;
+    return !begins_yaml(line.substr(start));
+  }
+  return false;
+}
+
 }  // namespace
 
 ConfigSource choose_source(const std::optional<std::string>& named, const Environment& environment) {
@@ -38,7 +75,8 @@ ConfigSource choose_source(const std::optional<std::string>& named, const Enviro
   if (named->starts_with(module_scheme)) return {Kind::python, *named, *named, true};
   const bool has_scheme = named->starts_with(file_scheme);
   const std::string path = has_scheme ? named->substr(file_scheme.size()) : *named;
-  const bool is_python = path.ends_with(".py") || (has_scheme && !is_yaml_name(path));
+  const bool is_python =
+      path.ends_with(".py") || (!is_yaml_name(path) && (has_scheme || looks_like_python(in_start(path))));
   return {is_python ? Kind::python : Kind::yaml, path, in_start(path), true};
 }
 

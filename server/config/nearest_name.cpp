@@ -27,6 +27,16 @@ std::size_t distance(std::string_view left, std::string_view right) {
   return last[right.size()];
 }
 
+// The one name that begins so: "warn" is cut off, not mistyped.
+std::string_view completion(std::string_view name, std::span<const std::string_view> known) {
+  constexpr std::size_t telling_bytes = 3;
+  if (name.size() < telling_bytes) return {};
+  const auto begins = [name](std::string_view candidate) { return candidate.starts_with(name); };
+  const auto first = std::find_if(known.begin(), known.end(), begins);
+  if (first == known.end() || std::any_of(first + 1, known.end(), begins)) return {};
+  return *first;
+}
+
 }  // namespace
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
@@ -40,7 +50,7 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
       nearest_distance = found;
     }
   }
-  return nearest;
+  return nearest.empty() ? completion(name, known) : nearest;
 }
 
 }  // namespace narwhal::server

@@ -30,7 +30,7 @@ std::string variable(const std::map<std::string, std::string>& variables, const 
   return found == variables.end() ? "" : found->second;
 }
 
-std::string on_path(std::string_view folders, const char* name) {
+std::string on_path(std::string_view folders, const std::string& name) {
   while (!folders.empty()) {
     const std::size_t colon = std::min(folders.find(':'), folders.size());
     const std::string program = std::string(folders.substr(0, colon)) + "/" + name;
@@ -76,7 +76,8 @@ int become(Program& program, int answer) {
 
 }  // namespace
 
-Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables) {
+Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
+                                const std::string& workers_python) {
   if (!venv.empty()) {
     const std::string program = venv + "/bin/python";
     if (is_program(program)) return program;
@@ -85,13 +86,19 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
   if (const std::string active = variable(variables, "VIRTUAL_ENV"); !active.empty()) {
     if (const std::string program = active + "/bin/python"; is_program(program)) return program;
   }
-  if (std::string program = on_path(variable(variables, "PATH"), "python3"); !program.empty()) return program;
+  if (is_program(workers_python)) return workers_python;
+  const std::string same_version = workers_python.substr(workers_python.rfind('/') + 1);  // "python3.11"
+  const std::string path = variable(variables, "PATH");
+  if (!same_version.empty()) {
+    if (std::string program = on_path(path, same_version); !program.empty()) return program;
+  }
+  if (std::string program = on_path(path, "python3"); !program.empty()) return program;
   if (std::string program = "/usr/bin/python3"; is_program(program)) return program;
   return Error{"python3 was not found on PATH: install it, or name a virtual environment (VIRTUAL_ENV)"};
 }
 
 Result<PythonConfigReading> PythonConfigReading::start(const PythonConfigRequest& request) {
-  const auto interpreter = find_python(request.venv, request.variables);
+  const auto interpreter = find_python(request.venv, request.variables, NARWHAL_PYTHON);
   if (!interpreter) return Error{request.shown_name + ": Python is needed to read it: " + interpreter.error()};
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");

@@ -21,17 +21,20 @@
 namespace narwhal::server {
 
 struct PythonConfigRequest {
-  std::string shown_name;               // of the file, in errors
-  std::string location;                 // absolute path, or "python:MODULE"
-  std::string venv;                     // virtual environment whose Python is to run; empty: from VIRTUAL_ENV or PATH
-  std::vector<std::string_view> names;  // of the requested settings
+  std::string shown_name;                        // of the file, in errors
+  std::string location;                          // absolute path, or "python:MODULE"
+  std::string venv;                              // virtual environment whose Python is to run; empty: see find_python()
+  std::vector<std::string_view> names;           // of the requested settings
   std::map<std::string, std::string> variables;  // the environment
   std::string directory;                         // where to read it; imports are searched here first
   std::chrono::seconds limit{0};                 // for the whole reading; 0: no limit
 };
 
-// The interpreter for such a file; the error says where it was looked for.
-Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables);
+// The interpreter for such a file: that of the workers. Their virtual environment's, else `workers_python`, the program of
+// the Python that the plugin for Python applications was built with, else a program of its name on PATH, else any Python.
+// The error says where it was looked for.
+Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
+                                const std::string& workers_python);
 
 class PythonConfigReading {
  public:

@@ -21,6 +21,7 @@ using Fault = std::optional<std::string>;
 
 constexpr std::array<std::string_view, 5> levels{"debug", "info", "warning", "error", "critical"};
 constexpr std::array<std::string_view, 3> header_maps{"drop", "refuse", "dangerous"};
+constexpr std::array<std::string_view, 3> client_headers{"both", "x-forwarded-for", "forwarded"};
 constexpr std::array<std::string_view, 4> proxy_protocols{"off", "v1", "v2", "auto"};
 constexpr std::array<std::string_view, 3> reload_engines{"auto", "poll", "inotify"};
 
@@ -218,6 +219,9 @@ struct Reader {
   Fault operator()(HeaderMap Config::*member) const {
     return read_word(text, header_maps, "a way to treat such headers", config.*member);
   }
+  Fault operator()(ClientHeader Config::*member) const {
+    return read_word(text, client_headers, "a header that names the client", config.*member);
+  }
   Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
   Fault operator()(ReloadEngine Config::*member) const {
     return read_word(text, reload_engines, "a reload engine", config.*member);
@@ -257,6 +261,9 @@ struct Writer {
   }
   Texts operator()(HeaderMap Config::*member) const {
     return {std::string(header_maps[static_cast<std::size_t>(config.*member)])};
+  }
+  Texts operator()(ClientHeader Config::*member) const {
+    return {std::string(client_headers[static_cast<std::size_t>(config.*member)])};
   }
   Texts operator()(ProxyProtocol Config::*member) const {
     return {std::string(proxy_protocols[static_cast<std::size_t>(config.*member)])};

@@ -102,6 +102,8 @@ const Setting setting_table[] = {
 
     {"forwarded_allow_ips", "--forwarded-allow-ips", proxy, &Config::forwarded_allow_ips, "IPS", "",
      "peers whose forwarding headers are trusted"},
+    {"client_header", "--client-header", proxy, &Config::client_header, "WORD", "",
+     "client by x-forwarded-for, forwarded or both"},
     {"secure_scheme_headers", "--secure-scheme-headers", proxy, &Config::secure_scheme_headers, "NAME=VALUE", "",
      "header field and value that mean https", 0, 0, Text::field},
     {"header_map", "--header-map", proxy, &Config::header_map, "WORD", "",

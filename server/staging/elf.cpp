@@ -245,6 +245,15 @@ bool defines(const Image& image, const Dynamic& dynamic, std::string_view name) 
   return dynamic.hash != 0 && defines_by_hash(image, dynamic, name);
 }
 
+// The version of the plugin ABI that the object is made for, if it is not this one; else 0.
+unsigned find_other_major(const Image& image, const Dynamic& dynamic) {
+  constexpr unsigned majors_max = 99;
+  for (unsigned major = 1; major <= majors_max; ++major) {
+    if (major != plugin_major && defines(image, dynamic, "narwhal_plugin_v" + std::to_string(major))) return major;
+  }
+  return 0;
+}
+
 std::vector<std::string> split_path(const std::string& path) {
   std::vector<std::string> folders;
   std::size_t start = 0;
@@ -292,6 +301,7 @@ Result<SharedObject> read_shared_object(std::string_view bytes) {
   if ((dynamic->flags & DF_1_PIE) != 0) return Error{"a program, not a shared object"};
   auto object = read_names(*dynamic);
   if (object) object->is_plugin = defines(image, *dynamic, plugin_symbol);
+  if (object && !object->is_plugin) object->other_major = find_other_major(image, *dynamic);
   return object;
 }
 

@@ -12,6 +12,7 @@
 namespace narwhal::server {
 
 constexpr std::string_view plugin_symbol = "narwhal_plugin_v1";
+constexpr unsigned plugin_major = 1;  // the version in it
 
 // Where the loader looks for what an object needs, as written: $ORIGIN is not expanded.
 struct SharedObject {
@@ -21,6 +22,7 @@ struct SharedObject {
   std::vector<std::string>
       rpath;               // DT_RPATH, also for the needs of what it needs; the loader ignores it if there is a RUNPATH
   bool is_plugin = false;  // exports plugin_symbol
+  unsigned other_major = 0;  // not a plugin of this version, but of that one; 0: of none
 };
 
 // A shared object that this machine can load, according to its headers.

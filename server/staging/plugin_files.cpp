@@ -114,6 +114,15 @@ void add_needed(const SharedObject& object, const Wanted& found, std::deque<Want
   }
 }
 
+Error not_a_plugin(const std::string& name, const SharedObject& object) {
+  const std::string own(plugin_symbol);
+  if (object.other_major == 0) return Error{name + ": no symbol " + own + ": is this a narwhal plugin?"};
+  const std::string major = std::to_string(object.other_major);
+  return Error{name + ": a plugin for version " + major + " of the plugin ABI (narwhal_plugin_v" + major +
+               "), but this narwhal has version " + std::to_string(plugin_major) + " (" + own +
+               "): build the plugin again with this narwhal's headers, or run a narwhal that has its version"};
+}
+
 }  // namespace
 
 Result<std::string> read_steady_file(const std::string& path) {
@@ -154,9 +163,7 @@ Result<std::vector<PluginFile>> read_plugin_files(const std::string& path) {
                      " files or " + std::to_string(bytes_max) + " bytes"};
       const auto object = read_shared_object(*bytes);
       if (!object) return Error{name + ": " + object.error()};
-      if (files.empty() && !object->is_plugin) {
-        return Error{name + ": no symbol " + std::string(plugin_symbol) + ": is this a narwhal plugin?"};
-      }
+      if (files.empty() && !object->is_plugin) return not_a_plugin(name, *object);
       files.push_back({name, *std::move(bytes), {}});
       add_needed(*object, next, wanted);
     }

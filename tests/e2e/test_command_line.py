@@ -1,12 +1,15 @@
 """The command line: --version, --help, --check-config, --print-config, and errors that help."""
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 import proc
 from clock import eventually
-from server import example, run, test_plugin
+from server import BINARY, example, run, test_plugin
 
 
 def test_version():
@@ -56,6 +59,60 @@ def test_check_config_binds_nothing_and_leaves_nothing(tmp_path):
 def test_check_config_survives_a_plugin_that_dies_while_it_is_loaded(tmp_path):
     done = run("--check-config", "--boot-timeout", "2", test_plugin("init_crashes"))
     assert done.returncode in (0, 1) and (done.returncode == 0 or done.stderr.strip())
+
+
+NOWHERE = {"--error-logfile": ("errorlog", "gone/x.log"), "--access-logfile": ("accesslog", "gone/x.log"),
+           "--pid": ("pidfile", "gone/x.pid"), "--tmp-upload-dir": ("tmp_upload_dir", "gone"), "--chdir": ("chdir", "gone")}
+
+
+@pytest.mark.parametrize("flag", NOWHERE)
+def test_check_config_finds_paths_that_cannot_be_used(tmp_path, flag):
+    setting, path = NOWHERE[flag]
+    done = run("--check-config", flag, tmp_path / path, example("echo"))
+    assert done.returncode == 1 and setting in done.stderr and str(tmp_path / "gone") in done.stderr, done.stderr
+    (tmp_path / "gone").write_text("a file, not a directory")
+    done = run("--check-config", flag, tmp_path / path, example("echo"))
+    assert done.returncode == 1 and setting in done.stderr and str(tmp_path / "gone") in done.stderr, done.stderr
+    (tmp_path / "gone").unlink()
+    (tmp_path / "gone").mkdir()
+    done = run("--check-config", flag, tmp_path / path, example("echo"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list((tmp_path / "gone").iterdir()), "--check-config leaves nothing"
+
+
+def run_as_nobody(*args):
+    """As root this process can become nobody, who cannot become anybody."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else")
+    work = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
+    return subprocess.run([sys.executable, "-c", work, str(BINARY), *map(str, args)], capture_output=True, text=True,
+                          timeout=30, cwd="/")
+
+
+@pytest.mark.parametrize("args", [("--user", "root"), ("--group", "root"), ("--user", "1", "--group", "1")])
+@pytest.mark.parametrize("mode", [(), ("--check-config",)])
+def test_another_user_without_root_is_refused_with_a_message(args, mode):
+    done = run_as_nobody(*mode, *args, "-b", "127.0.0.1:0", example("echo"))
+    assert done.returncode == 1, done.stderr
+    assert "this process runs as 65534 and may not change that" in done.stderr and "as root" in done.stderr
+    assert "App failed to load" not in done.stderr
+
+
+@pytest.mark.parametrize("args, words", [
+    (("--log-level", "warn"), "did you mean 'warning'?"), (("--log-level", "crit"), "did you mean 'critical'?"),
+    (("--log-level", "warnign"), "did you mean 'warning'?")])
+def test_a_word_that_is_cut_off_is_completed_in_the_message(args, words):
+    done = run(*args, example("echo"))
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_the_settings_are_read_by_the_python_of_the_workers(tmp_path):
+    """Not by whatever is called python3 on PATH."""
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "python3").chmod(0o755)
+    (tmp_path / "gunicorn.conf.py").write_text("workers = 3\n")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert value_of(print_config(example("echo"), cwd=tmp_path, env={"PATH": path}), "workers")[0] == "3"
 
 
 # ---- --print-config ----
@@ -183,8 +240,8 @@ def test_the_path_of_a_missing_plugin_is_reported_with_how_to_name_one(tmp_path)
 
 def test_a_missing_chdir_is_reported_with_its_setting(serve, tmp_path):
     server = serve(example("echo"), "--chdir", tmp_path / "gone", wait=False)
-    server.wait_for(rf"\[ERROR\] change to the directory {tmp_path}/gone \(chdir\): No such file or directory")
-    server.wait_exit()
+    assert server.wait_exit() == 1
+    server.wait_for(rf"narwhal: change to the directory {tmp_path}/gone \(chdir\): No such file or directory")
 
 
 # ---- running from any directory ----

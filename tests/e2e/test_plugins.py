@@ -358,6 +358,7 @@ def test_a_plugin_of_an_earlier_minor_version_loads(serve):
 def test_a_plugin_of_another_major_version_is_refused_by_name():
     done = run("-b", "127.0.0.1:0", test_plugin("wrong_major"))
     assert done.returncode == 4 and "wrong_major" in done.stderr and "narwhal_plugin_v1" in done.stderr
+    assert "version 2" in done.stderr and "has version 1" in done.stderr
 
 
 # ---- loading ----

@@ -80,6 +80,19 @@ def test_a_contradiction_is_refused_with_a_message(serve, tmp_path, fields, word
     eventually("its access line", lambda: log.read_text() == "400 GET /x HTTP/1.1 me\n")
 
 
+CDN = [("X-Forwarded-For", "203.0.113.9, 198.51.100.1"), ("Forwarded", "for=203.0.113.9")]
+DISAGREE = [("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=6.6.6.6")]
+
+
+@pytest.mark.parametrize("setting, fields, client", [
+    ("both", CDN, "198.51.100.1"), ("x-forwarded-for", CDN, "198.51.100.1"), ("forwarded", CDN, "203.0.113.9"),
+    ("both", DISAGREE, None), ("x-forwarded-for", DISAGREE, "203.0.113.9"), ("forwarded", DISAGREE, "6.6.6.6")])
+def test_client_header_says_which_field_counts(serve, setting, fields, client):
+    """CDN: one in front of a proxy that adds the CDN's address to X-Forwarded-For, and passes Forwarded on."""
+    response = serve(example("echo"), "--client-header", setting).get("/x", headers=fields)
+    assert seen(response)["client"] == client if client else response.status == 400
+
+
 def test_a_target_with_https_is_believed_from_a_trusted_peer_alone(trusting, untrusting):
     assert seen(trusting.get("https://shop.example/a"))["scheme"] == "https"
     assert untrusting.get("https://shop.example/a").status == 421

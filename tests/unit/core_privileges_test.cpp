@@ -100,3 +100,22 @@ TEST_CASE("privileges: initgroups takes the user's groups from the system's file
   });
   CHECK(code == 0);
 }
+
+TEST_CASE("privileges: what a process without root's rights cannot become is known before it tries") {
+  CHECK(check_identity({}));
+  CHECK(check_identity(of(::geteuid(), ::getegid())));
+  if (!is_root()) return;
+  CHECK(check_identity(of(3999999, 3999998)));
+  const int code = exit_code_of([] {
+    if (::setgroups(0, nullptr) != 0 || ::setgid(3999998) != 0 || ::setuid(3999999) != 0) return 1;
+    if (!check_identity(of(3999999, 3999998))) return 2;
+    const auto user = check_identity(of(0, std::nullopt)), group = check_identity(of(std::nullopt, 0));
+    if (user || group) return 3;
+    if (user.error() !=
+        "user 0: this process runs as 3999999 and may not change that (CAP_SETUID): start narwhal as "
+        "root, or remove the setting 'user'")
+      return 4;
+    return group.error().starts_with("group 0: this process runs as 3999998") ? 0 : 5;
+  });
+  CHECK(code == 0);
+}

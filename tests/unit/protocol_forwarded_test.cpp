@@ -16,10 +16,10 @@ using Lines = std::vector<std::pair<std::string, std::string>>;
 const IpRanges trusted("10.0.0.0/8,fd00::/8");
 
 // The client, "peer" where no field names one, or "400".
-std::string client_of(const Lines& lines, const IpRanges& ranges = trusted) {
+std::string client_of(const Lines& lines, const IpRanges& ranges = trusted, ClientHeader counts = ClientHeader::both) {
   std::vector<Field> fields;
   for (const auto& [name, value] : lines) fields.push_back({std::string_view(name), std::string_view(value)});
-  const Client client = resolve_client(fields, "peer", ranges);
+  const Client client = resolve_client(fields, "peer", ranges, counts);
   if (client.refusal) {
     CHECK(client.address.empty());
     return std::to_string(client.refusal.http_status);
@@ -176,4 +176,36 @@ TEST_CASE("forwarded: a list as long as a head may be is no burden") {
   std::string elements;
   for (int count = 0; count < 60'000; ++count) elements += "for=10.0.0.1, ";
   CHECK(rfc("for=203.0.113.9, " + elements) == "203.0.113.9");
+}
+
+TEST_CASE("forwarded: a proxy that adds the CDN to X-Forwarded-For alone does not make the two disagree") {
+  const auto both = [](const std::string& plain, const std::string& rfc) {
+    return client_of({{"X-Forwarded-For", plain}, {"Forwarded", rfc}});
+  };
+  CHECK(both("203.0.113.9, 198.51.100.1", "for=203.0.113.9") == "198.51.100.1");
+  CHECK(both("203.0.113.9, 198.51.100.1, 10.0.0.1", "for=203.0.113.9;proto=https") == "198.51.100.1");
+  CHECK(both("203.0.113.9:80, 198.51.100.1", "for=\"203.0.113.9:4711\"") == "198.51.100.1");
+  CHECK(both("2001:db8::9, 2001:DB8::1", "for=\"[2001:db8:0::9]\"") == "2001:DB8::1");
+  CHECK(both("203.0.113.9, 10.0.0.1", "for=203.0.113.9") == "203.0.113.9");  // the CDN is trusted: one client
+  CHECK(client_of({{"X-Forwarded-For", "203.0.113.9"},
+                   {"Forwarded", "for=203.0.113.9"},
+                   {"X-Forwarded-For", "198.51.100.1"}}) == "198.51.100.1");
+  // Of these one is a lie: whoever wrote X-Forwarded-For last was asked by its last address.
+  CHECK(both("203.0.113.9", "for=6.6.6.6") == "400");
+  CHECK(both("203.0.113.9, 198.51.100.1", "for=6.6.6.6") == "400");
+  CHECK(both("203.0.113.9", "for=203.0.113.9, for=6.6.6.6") == "400");
+  CHECK(both("203.0.113.9, 198.51.100.1", "for=203.0.113.9, for=6.6.6.6") == "400");
+  CHECK(both("unknown, 198.51.100.1", "for=unknown") == "400");
+}
+
+TEST_CASE("forwarded: a setting says which of the two counts") {
+  const Lines lines{{"X-Forwarded-For", "203.0.113.9"}, {"Forwarded", "for=198.51.100.1"}};
+  CHECK(client_of(lines, trusted, ClientHeader::both) == "400");
+  CHECK(client_of(lines, trusted, ClientHeader::x_forwarded_for) == "203.0.113.9");
+  CHECK(client_of(lines, trusted, ClientHeader::forwarded) == "198.51.100.1");
+  const Lines broken{{"X-Forwarded-For", "203.0.113.9"}, {"Forwarded", "for=\"198.51.100.1"}};
+  CHECK(client_of(broken, trusted, ClientHeader::x_forwarded_for) == "203.0.113.9");
+  CHECK(client_of(broken, trusted, ClientHeader::forwarded) == "400");
+  const Lines plain_only{{"X-Forwarded-For", "203.0.113.9"}};
+  CHECK(client_of(plain_only, trusted, ClientHeader::forwarded) == "peer");
 }

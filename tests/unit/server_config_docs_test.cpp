@@ -93,9 +93,9 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
                limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, min_rate,
                body_buffer_size, tmp_upload_dir, request_buffering, response_buffer_size, forwarded_allow_ips,
-               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
-               errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
-  CHECK(settings().size() == 52);
+               client_header, secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips,
+               loglevel, errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
+  CHECK(settings().size() == 53);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

@@ -63,6 +63,15 @@ TEST_CASE("bind: a mistake is reported with a message that helps") {
   }
 }
 
+TEST_CASE("nearest name: of a name that was cut off, the one that begins so") {
+  constexpr std::string_view known[] = {"debug",   "warning",    "--error-logfile", "--user",
+                                        "--umask", "header_map", "header_timeout"};
+  CHECK(nearest_name("warn", known) == "warning");
+  CHECK(nearest_name("--error-log", known) == "--error-logfile");
+  CHECK(nearest_name("header", known) == "");  // two begin so
+  CHECK(nearest_name("wa", known) == "");
+}
+
 TEST_CASE("nearest name: one typing error is allowed, another word is not") {
   const std::vector<std::string_view> known{"workers", "threads", "bind", "umask"};
   CHECK(nearest_name("worker", known) == "workers");

@@ -98,6 +98,10 @@ TEST_CASE("proxy settings: names of fields come as one text or as a list") {
 
 TEST_CASE("proxy settings: each word has its meaning, and a wrong one is reported") {
   CHECK(good("header_map: Refuse").header_map == HeaderMap::refuse);
+  CHECK(good("client_header: Forwarded").client_header == ClientHeader::forwarded);
+  CHECK(good("client_header: x-forwarded-for").client_header == ClientHeader::x_forwarded_for);
+  CHECK(good("app: a.so").client_header == ClientHeader::both);
+  CHECK(fault("client_header: x_forwarded_for").find("did you mean 'x-forwarded-for'?") != std::string::npos);
   CHECK(good("header_map: dangerous").header_map == HeaderMap::dangerous);
   CHECK(fault("header_map: dorp") ==
         "n.yaml:1:13: header_map: 'dorp' is not a way to treat such headers: did you mean 'drop'?");

@@ -54,6 +54,23 @@ TEST_CASE("elf: what a shared object needs and where it looks is read as written
   CHECK(object->is_plugin);
 }
 
+TEST_CASE("elf: a plugin for another version of the ABI is told from what is not a plugin") {
+  for (const HashTable hash : {HashTable::gnu, HashTable::sysv}) {
+    ElfImage image;
+    image.hash = hash;
+    for (const unsigned major : {2U, 10U, 99U}) {
+      image.defined = {"first", "narwhal_plugin_v" + std::to_string(major)};
+      const auto object = read(image.build());
+      CHECK_FALSE(object->is_plugin);
+      CHECK(object->other_major == major);
+    }
+    for (const char* other : {"narwhal_plugin_v", "narwhal_plugin_v100", "narwhal_plugin_v2x", "narwhal_plugin_v1"}) {
+      image.defined = {other};
+      CHECK(read(image.build())->other_major == 0);
+    }
+  }
+}
+
 TEST_CASE("elf: a plugin is recognised by the symbol it defines, with either hash table") {
   for (const HashTable hash : {HashTable::gnu, HashTable::sysv}) {
     CAPTURE(static_cast<int>(hash));

@@ -107,6 +107,34 @@ TEST_CASE("python config: each kind of failure is one line with its place") {
   CHECK(start.refused("proc_name = 'x' * 2000000\n") == "bad.py: its settings are larger than 1 MiB");
 }
 
+TEST_CASE("python config: without a suffix, the first line tells Python from YAML") {
+  const Start start;
+  const auto workers = [&](const std::string& text) {
+    start.write("settings", text);
+    return start.good({"-c", "settings", "./a.so"}).config.workers;
+  };
+  for (const char* python :
+       {"workers = 7\n", "# comment\n\nworkers=7\n", "import os\nworkers = 7", "\"\"\"Doc: string\"\"\"\nworkers = 7\n",
+        "workers: int = 7\n", "names: list[str] = []\nworkers = 7\n", "try:\n  workers = 7\nfinally:\n  pass\n",
+        "if True:\n  workers = 7\n", "def f(): pass\nworkers = 7\n", "from os import path\nworkers = 7\n",
+        "#!/usr/bin/env python3\nworkers = 7\n", "\xef\xbb\xbfworkers = 7\n", "(workers) = 7\n",
+        "\r\nworkers = 7\r\n"}) {
+    CAPTURE(python);
+    CHECK(workers(python) == 7);
+  }
+  for (const char* yaml :
+       {"workers: 7\n", "# comment\n\nworkers:  7  # a = b\n", "---\nworkers: 7\n", "{workers: 7}\n", "'workers': 7\n",
+        "\"workers\" : 7\n", "workers:\n  7\n", "workers: '7'\n", "\xef\xbb\xbfworkers: 7\r\n"}) {
+    CAPTURE(yaml);
+    CHECK(workers(yaml) == 7);
+  }
+  CHECK(workers("") == 1);
+  CHECK(workers("# nothing\n") == 1);
+  start.write("settings.yml", "workers = 7\n");  // the name counts first
+  CHECK(start.load({"-c", "settings.yml", "./a.so"}).error().starts_with("settings.yml:1"));
+  CHECK(start.load({"-c", "absent", "./a.so"}).error() == "absent: there is no such file");
+}
+
 TEST_CASE("python config: a file that hangs is ended, with all its threads") {
   const Start start;
   start.write("bad.py", "import time\ntime.sleep(1000)\n");
@@ -120,16 +148,21 @@ TEST_CASE("python config: a file that hangs is ended, with all its threads") {
   CHECK(start.good({"-c", "good.py", "./a.so"}).config.workers == 8);
 }
 
-TEST_CASE("python config: a virtual environment's Python reads it, else the one on PATH, else the system's") {
+TEST_CASE("python config: the Python of the workers reads it: their environment's, else the one they embed") {
   const Start start;
-  for (const char* name : {"named/bin/python", "active/bin/python", "path/python3"}) {
+  for (const char* name :
+       {"named/bin/python", "active/bin/python", "path/python3", "path/python3.99", "system/python3.99"}) {
     std::filesystem::permissions(start.write(name, "#!/bin/sh\n"), std::filesystem::perms::owner_all);
   }
   std::map<std::string, std::string> variables{{"PATH", "/nowhere::" + start.path("path")},
                                                {"VIRTUAL_ENV", start.path("active")}};
-  CHECK(*find_python(start.path("named"), variables) == start.path("named/bin/python"));
-  CHECK(*find_python("", variables) == start.path("active/bin/python"));
+  const std::string embedded = start.path("system/python3.99"), gone = start.path("gone/python3.99");
+  CHECK(*find_python(start.path("named"), variables, embedded) == start.path("named/bin/python"));
+  CHECK(*find_python("", variables, embedded) == start.path("active/bin/python"));
   variables["VIRTUAL_ENV"] = start.path("gone");
-  CHECK(*find_python("", variables) == start.path("path/python3"));
-  CHECK_FALSE(find_python(start.path("gone"), variables));
+  CHECK(*find_python("", variables, embedded) == embedded);
+  CHECK(*find_python("", variables, gone) == start.path("path/python3.99"));
+  CHECK(*find_python("", variables, start.path("gone/python3.98")) == start.path("path/python3"));
+  CHECK(*find_python("", variables, "") == start.path("path/python3"));
+  CHECK_FALSE(find_python(start.path("gone"), variables, embedded));
 }

@@ -130,6 +130,14 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   CHECK(fault_of(path, area).starts_with("stage " + path + ": truncated: "));
   sources.write("app.so", library());
   CHECK(fault_of(path, area) == "stage " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  ElfImage newer;
+  newer.defined = {"narwhal_plugin_v2"};
+  sources.write("app.so", newer.build());
+  CHECK(fault_of(path, area) ==
+        "stage " + path +
+            ": a plugin for version 2 of the plugin ABI (narwhal_plugin_v2), but this narwhal has version 1 "
+            "(narwhal_plugin_v1): build the plugin again with this narwhal's headers, or run a narwhal that has its "
+            "version");
   const std::string elsewhere = sources.path("none/app.so");
   CHECK(fault_of(elsewhere, area) ==
         "stage " + elsewhere + ": find: " + sources.path("none") + ": No such file or directory");
