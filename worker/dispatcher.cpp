@@ -105,6 +105,16 @@ void Dispatcher::relieve() {
   loop_.crew().enqueue_again(staying);
 }
 
+// Their handlers will not run: the clients learn that, and may try again.
+void Dispatcher::refuse_waiting() noexcept {
+  Task::List waiting = loop_.crew().take_waiting();
+  while (Task* const task = waiting.take()) {
+    Exchange& exchange = exchange_of(*task);
+    if (!exchange.gone()) exchange.connection->answer_for(exchange, 503, "the worker ends before it could begin");
+    loop_.exchanges().give_back(exchange);
+  }
+}
+
 // ---- handlers and their results ----
 
 int Dispatcher::handle(Task& task, unsigned member, Place place) noexcept {

@@ -34,6 +34,8 @@ class Dispatcher final : public CrewWork {
   void make_ready(Exchange& exchange);
   // The client is gone, or was answered by the host: the handler's answer is not needed any more.
   void abandon(Exchange& exchange);
+  // The worker ends: requests that no handler has begun are answered 503.
+  void refuse_waiting() noexcept;
 
   // Handlers that are free, and will still be free when every ready request has one.
   unsigned free_handlers() const noexcept;

@@ -116,6 +116,7 @@ void Loop::tick() {
   deadlines_.check(narwhal::now());
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
+    dispatcher_.refuse_waiting();
     const unsigned left = connections_.count();
     if (left != 0) log::warning("{}: dropping {} connection(s)", quit_reason_, left);
     connections_.close_all();

@@ -70,6 +70,18 @@ def test_with_one_thread_a_stuck_handler_gets_504_and_queued_requests_an_answer(
     assert server.get("/", timeout=30).status == 200
 
 
+def test_requests_queued_after_a_stuck_handler_get_503_when_a_reload_ends_their_worker(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "1", "--timeout", "1", "--graceful-timeout", "3")
+    server.wait_workers(1)
+    stuck = Background(server.get, "/?sleep=60", timeout=40)
+    time.sleep(0.3)
+    queued = [Background(server.get, "/", timeout=40) for _ in range(4)]
+    time.sleep(0.3)
+    server.reload()
+    assert stuck.result().status == 504
+    assert {request.result().status for request in queued} == {503}
+
+
 # ---- waiting for the client does not count ----
 def test_a_handler_that_writes_to_a_slow_reader_is_not_past_its_deadline(serve):
     server = serve(example("echo"), "-w", "1", "--timeout", "1")
