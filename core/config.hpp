@@ -66,6 +66,7 @@ struct Config {
 
   // processes
   unsigned workers = 1;
+  std::string worker_class = "sync";     // Gunicorn's; for one of greenlets there are more threads
   unsigned threads = 1;                  // handler threads in each worker
   unsigned worker_connections = 10'000;  // connections one worker holds; more wait in the backlog
   unsigned queue_size = 1000;            // requests that wait for a handler in one worker; more get 503
@@ -101,6 +102,7 @@ struct Config {
   std::size_t body_buffer_size = 64 * 1024;  // a larger body goes to an unlinked file
   std::string tmp_upload_dir = "/tmp";
   bool request_buffering = true;                  // Python applications are called when the body is complete
+  bool sendfile = true;                           // Python applications' files are sent by sendfile(2)
   std::size_t response_buffer_size = 256 * 1024;  // unsent bytes before a writing handler waits for its client
 
   // behind a proxy; a peer on a Unix socket is trusted in both lists

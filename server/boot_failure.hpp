@@ -6,7 +6,7 @@
 namespace narwhal::server {
 
 struct BootFailure {
-  std::string step;    // "load" or "boot"
+  std::string step;    // "log", "load" or "boot"
   std::string reason;  // one line
   int exit_code;       // of the server, at its first boot
 };

@@ -30,6 +30,8 @@ Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it
   ignore_write_signals();
   if (const auto entered = enter_directory(config); !entered) return entered;
+  // Gunicorn sets it before it loads the application, and applications look for "gunicorn" in it.
+  ::setenv("SERVER_SOFTWARE", "gunicorn/26.1.0 (narwhal/" NARWHAL_VERSION ")", 1);
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
   if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;

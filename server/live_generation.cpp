@@ -48,7 +48,9 @@ bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
 void LiveGeneration::template_ended(Instant now) {
   if (workers_.phase() == Phase::leaving) return;
   if (workers_.phase() == Phase::booting) {
-    if (!template_failure_) template_failure_ = BootFailure{"load", template_.reason(), template_.boot_exit_code()};
+    // The template opens the log before it loads anything.
+    const char* const step = template_.reason().starts_with("open log ") ? "log" : "load";
+    if (!template_failure_) template_failure_ = BootFailure{step, template_.reason(), template_.boot_exit_code()};
     return;
   }
   const bool young = now - template_.started() < Backoff::long_life;

@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/joined.hpp"
 #include "core/log.hpp"
@@ -31,7 +33,7 @@ void fill_standard_streams() {
 }
 
 int check(const server::LoadedConfig& loaded) {
-  if (!loaded.notice.empty()) std::fprintf(stderr, "narwhal: %s\n", loaded.notice.c_str());
+  for (const std::string& notice : loaded.notices) std::fprintf(stderr, "narwhal: %s\n", notice.c_str());
   narwhal::or_throw(server::check_config(loaded.config, worker::check_plugins));
   return 0;
 }
@@ -47,18 +49,19 @@ int print_faults(const server::LoadResult& refused) {
 }
 
 int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment) {
-  std::string notice = start.notice;
+  std::vector<std::string> logged = start.notices;
   const auto request = [&] { return server::python_config_request(argc, argv, environment); };
   const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
     const auto loaded = server::load_config(argc, argv, environment, answer);
     if (!loaded) return Error{narwhal::joined(loaded.faults, "; ")};  // the log wants one line
-    // Logged once, and again only if it has changed.
-    const bool is_new = loaded->notice != notice && !loaded->notice.empty();
-    if (is_new) narwhal::log::warning("{}", loaded->notice);
-    notice = loaded->notice;
+    for (const std::string& notice : loaded->notices) {               // once, and again only if it has changed
+      const bool is_new = std::find(logged.begin(), logged.end(), notice) == logged.end();
+      if (is_new) narwhal::log::write(narwhal::LogLevel::warning, notice);
+    }
+    logged = loaded->notices;
     return loaded->config;
   };
-  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, start.notice})
+  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, start.notices})
       .supervise();
 }
 

@@ -73,7 +73,7 @@ void Master::start() {
     or_throw(log::open_file(accesslog));  // now, so that a mistake is reported before the fork
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
-  if (!parts_.notice.empty()) log::warning("{}", parts_.notice);
+  for (const std::string& notice : parts_.notices) log::write(LogLevel::warning, notice);
   or_throw(move_pidfile(start_config_.pidfile));
   succession_.begin(start_config_, now_);
   if (succession_.gone()) return;

@@ -24,7 +24,7 @@ class Master : private Succession::Observer {
     ReadConfig read_config;
     TemplateBody run_template;
     std::string version;
-    std::string notice;  // about the configuration of the start, for the log; may be empty
+    std::vector<std::string> notices;  // about the configuration of the start, for the log whatever its level is
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.

@@ -170,8 +170,8 @@ Instant WorkerProcess::deadline_for(Limit limit, Instant now) const {
     case Limit::none: return never;
     case Limit::running: return deadline_;
     case Limit::boot: return deadline_after(now, generation_.config.boot_timeout);
-    // The worker ends by itself when it has passed, and says what it drops.
-    case Limit::graceful: return deadline_after(now + std::chrono::seconds(1), generation_.config.graceful_timeout);
+    // The worker ends by itself when it has passed, at once with 0, and says what it drops.
+    case Limit::graceful: return now + std::chrono::seconds{1} + generation_.config.graceful_timeout;
     case Limit::quick: return deadline_after(now, quick_stop);
     case Limit::moment: return deadline_after(now, std::chrono::seconds{1});
   }

@@ -73,7 +73,7 @@ void Loop::retire(Backlog backlog) {
 }
 
 void Loop::leave_within(std::chrono::seconds limit, const char* passed) noexcept {
-  const Instant end = deadline_after(now(), limit);
+  const Instant end = now() + limit;  // 0 is at once, as with Gunicorn
   if (end >= quit_at_) return;
   quit_at_ = end;
   quit_reason_ = passed;

@@ -161,7 +161,7 @@ bool Environ::prepare(const EnvironFacts& facts) noexcept {
          set_new(made, "wsgi.file_wrapper", Py_NewRef(file_wrapper_type())) &&
          set_new(made, "wsgi.input_terminated", PyBool_FromLong(1)) &&
          set_new(made, "wsgi.early_hints", make_early_hints()) &&
-         set_new(made, "SERVER_SOFTWARE", latin1_text(view_of(host->server)));
+         set_new(made, "SERVER_SOFTWARE", latin1_text(std::string(view_of(host->server)) + " (gunicorn compatible)"));
 }
 
 void Environ::clear() noexcept { template_.reset(); }

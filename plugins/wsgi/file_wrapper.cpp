@@ -10,6 +10,8 @@ namespace narwhal::wsgi {
 
 namespace {
 
+bool may_send_files = true;
+
 struct FileWrapper {
   PyObject_HEAD PyObject* file;
   PyObject* block_size;
@@ -190,7 +192,10 @@ bool is_whole_file(PyObject* object) noexcept {
   return Py_IS_TYPE(object, &wrapper_type) && !as_wrapper(object)->iterated;
 }
 
+void read_all_files() noexcept { may_send_files = false; }
+
 bool find_part(PyObject* wrapper, FilePart& part) noexcept {
+  if (!may_send_files) return false;
   const Ref file = part_of(wrapper, file_part);
   const bool found = file && find_part_of(file.get(), part);
   if (!found) PyErr_Clear();  // if it cannot be read either, read() says so

@@ -24,6 +24,8 @@ struct FilePart {
 // For a whole file: what its read() would give from its own position on, if it is a plain file that has these bytes on
 // its device. False, and no exception, for every other object: it is to be read.
 bool find_part(PyObject* wrapper, FilePart& part) noexcept;
+// From now on find_part() returns false: sendfile(2) does not suit every file system.
+void read_all_files() noexcept;
 // The next block of a whole file, of at most `most` bytes where that is not negative. Null: an exception is set.
 Ref read_block(PyObject* wrapper, std::int64_t most) noexcept;
 

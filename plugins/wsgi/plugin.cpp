@@ -143,6 +143,7 @@ int worker_init(const narwhal_boot* boot, void** out) noexcept try {
   leave_interpreter();
   if (loaded != NARWHAL_OK) return loaded;
   choose_body(boot, *instance);
+  if (option(boot, "sendfile") == "false") read_all_files();
   ++mounts;
   *out = instance.release();
   return NARWHAL_OK;
@@ -212,6 +213,7 @@ constexpr narwhal_option options[] = {
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
+    {"sendfile", "bool", "true", "send files by sendfile(2), in all applications of the worker"},
     {nullptr, nullptr, nullptr, nullptr}};
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/config/abbreviations.hpp"
+#include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/setting_values.hpp"
 
@@ -108,10 +110,18 @@ class Parser {
       CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
       options_.emplace_back(&setting, option);
     }
-    for (const MootFlag& flag : moot_flags()) moot_.emplace_back(flag, add_valued(app_, std::string(flag.flags)));
+    for (const GunicornSetting& setting : gunicorn_settings()) {
+      if (setting.flags.empty()) continue;
+      const std::string flags(setting.flags);
+      const bool is_switch = setting.takes == GunicornSetting::Takes::nothing;
+      foreign_.emplace_back(&setting, is_switch ? app_.add_flag(flags) : add_valued(app_, flags));
+    }
   }
 
   CommandLine parse(std::vector<std::string> words) {
+    std::vector<std::string> ambiguous;
+    words = expand_abbreviations(std::move(words), ambiguous);
+    for (const std::string& text : ambiguous) fault(text);
     for (const std::string& word : words) {
       if (word == "--") break;
       const std::string text = needless_value_text(word);
@@ -148,10 +158,12 @@ class Parser {
       if (!setting->is_list()) assignment.values.erase(assignment.values.begin(), assignment.values.end() - 1);
       line_.layer.assignments.push_back(std::move(assignment));
     }
-    for (const auto& [flag, option] : moot_) {
+    for (const auto& [setting, option] : foreign_) {
       if (option->count() == 0) continue;
-      const std::string text = moot_flag_fault(flag, option->results().back());
-      if (!text.empty()) fault(text);
+      const std::string flag = long_flags(setting->flags).front();
+      const Judgement judged = judge(*setting, flag, option->results().back());
+      if (!judged.fault.empty()) fault(judged.fault);
+      if (!judged.notice.empty()) line_.layer.notices.push_back(where_ + judged.notice);
     }
   }
 
@@ -191,7 +203,7 @@ class Parser {
   CLI::App app_;
   std::vector<std::pair<Mode, CLI::Option*>> modes_;
   std::vector<std::pair<const Setting*, CLI::Option*>> options_;
-  std::vector<std::pair<MootFlag, CLI::Option*>> moot_;
+  std::vector<std::pair<const GunicornSetting*, CLI::Option*>> foreign_;  // of Gunicorn, not ours
   CLI::Option* config_ = nullptr;
   CommandLine line_;
 };

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
 #include "server/config/utf8.hpp"
@@ -74,8 +75,17 @@ class KeyReader {
       return;
     }
     const Setting* setting = find_setting(key.text);
-    if (setting == nullptr) return fault(key, "", unknown_key_text(key.text));
-    read_setting(*setting, key, value);
+    if (setting != nullptr) return read_setting(*setting, key, value);
+    const GunicornSetting* foreign = find_gunicorn_setting(key.text);
+    if (foreign == nullptr) return fault(key, "", unknown_key_text(key.text));
+    read_foreign(*foreign, key, value);
+  }
+
+  void read_foreign(const GunicornSetting& setting, const YamlNode& key, const YamlNode& value) {
+    const bool is_full = value.kind == Kind::scalar || !value.items.empty();
+    const Judgement judged = judge(setting, key.text, value.kind == Kind::scalar ? value.text : is_full ? "[]" : "");
+    if (!judged.fault.empty()) fault(key, "", judged.fault);
+    if (!judged.notice.empty()) layer_.notices.push_back(where(key, "") + ": " + judged.notice);
   }
 
   void read_setting(const Setting& setting, const YamlNode& key, const YamlNode& value) {

@@ -84,6 +84,7 @@ Draft merge_layers(const std::vector<Layer>& layers) {
   for (const Layer& layer : layers) {
     const std::size_t faults_before = draft.faults.size();
     draft.faults.insert(draft.faults.end(), layer.faults.begin(), layer.faults.end());
+    draft.notices.insert(draft.notices.end(), layer.notices.begin(), layer.notices.end());
     for (const Assignment& assignment : layer.assignments) apply(assignment, draft);
     routes.add_all(layer);
     draft.config.sources.insert(draft.config.sources.end(), layer.files.begin(), layer.files.end());

@@ -37,6 +37,7 @@ struct Layer {
   std::vector<LocatedRoute> routes;  // as written
   std::string origin;                // of `app`
   std::vector<std::string> files;    // that were read; absolute paths
+  std::vector<std::string> notices;  // for the log: what has no effect, and why
   std::vector<std::string> faults;
   int exit_code = 1;  // narwhal's, when something is wrong in this layer
 };
@@ -45,7 +46,7 @@ struct Layer {
 struct Draft {
   Config config;
   std::map<std::string, std::string, std::less<>> origins;  // by key; a missing key means the default
-  std::vector<std::string> faults;
+  std::vector<std::string> notices, faults;
   int exit_code = 0;  // the highest of the layers with a fault
 };
 

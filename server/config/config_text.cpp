@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/config/program_flags.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
 
@@ -28,14 +29,6 @@ Examples:
   narwhal -c /etc/narwhal.yaml --check-config   exit 0 if it is valid
 )";
 
-constexpr std::pair<const char*, const char*> program_flags[] = {
-    {"  -c, --config FILE", "settings file [./narwhal.yaml, ./gunicorn.conf.py]"},
-    {"      --check-config", "load settings and plugins, report mistakes and exit"},
-    {"      --print-config", "print all settings and their sources, check and exit"},
-    {"  -v, --version", "print the version and exit"},
-    {"  -h, --help", "print this help and exit"},
-};
-
 constexpr const char* help_end = R"(
 -b, -e, --reload-extra-file, --pythonpath and the lists of "Behind a proxy" may be given several
 times. --flag=false turns a switch off. A number of bytes may end in K, M or G. An IPv6 HOST needs
@@ -47,12 +40,15 @@ file, the default. See narwhal(1), narwhal.yaml(5) and narwhal-wsgi(7).
 )";
 
 // "  -w, --workers INT": the short flag, if any, and the main long flag.
-std::string flags_text(const Setting& setting) {
-  const bool has_short = !setting.flags.starts_with("--");
-  const std::string start = has_short ? std::string(setting.flags.substr(0, 2)) + ", " : "    ";
-  const std::string metavar = setting.metavar.empty() ? "" : " " + std::string(setting.metavar);
-  return "  " + start + std::string(long_flag(setting)) + metavar;
+std::string flags_text(std::string_view flags, std::string_view metavar) {
+  const bool has_short = !flags.starts_with("--");
+  const std::string start = has_short ? std::string(flags.substr(0, 2)) + ", " : "    ";
+  const std::string_view longs = flags.substr(flags.find("--"));
+  return "  " + start + std::string(longs.substr(0, longs.find(','))) + (metavar.empty() ? "" : " ") +
+         std::string(metavar);
 }
+
+std::string flags_text(const Setting& setting) { return flags_text(setting.flags, setting.metavar); }
 
 // The column where the help of every flag begins: two blanks after the longest flag.
 std::size_t flags_width() {
@@ -146,7 +142,8 @@ std::string help_text() {
   std::string text = usage;
   const std::size_t width = flags_width();
   text += "\nThe program\n";
-  for (const auto& [flags, what] : program_flags) text += fmt::format("{:<{}}{}\n", flags, width, what);
+  for (const ProgramFlag& flag : program_flags)
+    text += fmt::format("{:<{}}{}\n", flags_text(flag.flags, flag.metavar), width, flag.help);
   std::optional<Group> group;
   for (const Setting& setting : settings()) {
     if (std::exchange(group, setting.group) != setting.group) text += fmt::format("\n{}\n", group_title(setting.group));

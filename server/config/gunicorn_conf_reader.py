@@ -75,6 +75,8 @@ def scalar(value):
         return ["str", os.fspath(value)]
     if isinstance(value, float):
         return ["float", float.__repr__(value)]
+    if isinstance(value, type):
+        return ["callable", f"{value.__module__}.{value.__qualname__}"]  # a worker_class
     return ["callable" if callable(value) else type(value).__name__, ""]
 
 
@@ -85,6 +87,13 @@ def describe(value):
     if isinstance(value, dict):
         return ["dict", [[str(key), *scalar(item)] for key, item in value.items()]]
     return scalar(value)
+
+
+def others(values, names, lines):
+    """[[name, line]] of the lower-case plain values that are no settings: one may be a mistyped setting."""
+    return [[name, lines.get(name, 0)] for name, value in values.items()
+            if name.islower() and name[0] != "_" and name not in names
+            and isinstance(value, (str, int, float, bool))][:200]
 
 
 def fault(error, path):
@@ -120,7 +129,8 @@ def main(descriptor, location, names):
         return 1
     lines = lines_of_names(path)
     settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
-    reply(descriptor, file=path, settings=settings)
+    unknown = others(values, names, lines)
+    reply(descriptor, file=path, settings=settings, **({"others": unknown} if unknown else {}))
     return 0
 
 

@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "server/config/config_file.hpp"
+#include "server/config/gunicorn_settings.hpp"
 #include "server/config/gunicorn_value.hpp"
-#include "server/config/known_names.hpp"
+#include "server/config/nearest_name.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -19,9 +20,6 @@ constexpr std::string_view app_key = "wsgi_app";
 constexpr std::string_view worker_hooks[] = {"post_fork",    "post_worker_init", "pre_request",
                                              "post_request", "worker_abort",     "worker_exit"};
 
-// If these were ignored, the server would serve without encryption, or would let every client in.
-constexpr std::string_view must_not_be_ignored[] = {"keyfile", "certfile", "ca_certs", "cert_reqs"};
-
 // Settings that only narwhal has.
 constexpr std::string_view unknown_to_gunicorn[] = {
     "queue_size",         "stage_dir",     "boot_timeout",      "header_timeout",
@@ -33,11 +31,6 @@ constexpr std::string_view unknown_to_gunicorn[] = {
 template <class Names>
 bool holds(const Names& names, std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-bool changes_nothing(std::string_view name, const PythonValue& value) {
-  if (value.is_false()) return name != "sendfile" || value.type == "None";
-  return is_moot(name, value.text);
 }
 
 // The texts of a list of scalars, cut or filled with empty ones to `columns`.
@@ -69,6 +62,7 @@ class AnswerReader {
       if (key == "file") file_.path = value.text;
       if (key == "fault") read_fault(value);
       if (key == "settings") read_settings(value);
+      if (key == "others") read_others(value);
     }
     return std::move(file_);
   }
@@ -95,16 +89,31 @@ class AnswerReader {
     }
   }
 
+  // Gunicorn ignores names that it does not know, so a typing error costs the setting.
+  void read_others(const YamlNode& rows) {
+    for (const YamlNode& row : rows.items) {
+      const std::vector<std::string> cells = row_of(row, 2);
+      const std::string_view near = nearest_name(cells[0], gunicorn_names(), 1);
+      if (near.empty()) continue;
+      file_.layer.notices.push_back(place(cells[1]) + ": '" + cells[0] + "' is not a setting: did you mean '" +
+                                    std::string(near) + "'?");
+    }
+  }
+
   void read_name(const std::string& name, const std::string& where, const PythonValue& value) {
     if (name == app_key) return read_app(where, value);
     if (holds(worker_hooks, name)) return read_hook(name, where, value);
     if (const Setting* setting = find_setting(name)) return read_setting(*setting, where, value);
-    if (changes_nothing(name, value)) return;
-    if (holds(must_not_be_ignored, name)) {
-      return fault(where + ": " + name +
-                   ": this version of narwhal does not support TLS: use a proxy in front of it for TLS");
-    }
-    file_.not_used.push_back(name);
+    if (const GunicornSetting* foreign = find_gunicorn_setting(name)) read_foreign(*foreign, where, value);
+  }
+
+  void read_foreign(const GunicornSetting& setting, const std::string& where, const PythonValue& value) {
+    if (value.is_false()) return;
+    if (setting.other == GunicornSetting::Other::hook) return file_.not_used.emplace_back(setting.name), void();
+    const bool has_text = value.is_plain() && value.items.empty();
+    const Judgement judged = judge(setting, setting.name, has_text || !value.text.empty() ? value.text : "[]");
+    if (!judged.fault.empty()) fault(where + ": " + judged.fault);
+    if (!judged.notice.empty()) file_.layer.notices.push_back(where + ": " + judged.notice);
   }
 
   void read_app(const std::string& where, const PythonValue& value) {
@@ -142,11 +151,14 @@ class AnswerReader {
 }  // namespace
 
 std::vector<std::string_view> gunicorn_names() {
-  std::vector<std::string_view> names = absent_names();
+  std::vector<std::string_view> names;
+  for (const GunicornSetting& setting : gunicorn_settings()) names.push_back(setting.name);
   for (const Setting& setting : settings()) names.push_back(setting.name);
   if (!holds(names, app_key)) names.push_back(app_key);
   return names;
 }
+
+bool is_only_ours(std::string_view name) { return holds(unknown_to_gunicorn, name); }
 
 GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name) {
   AnswerReader reader(shown_name);

@@ -22,6 +22,9 @@ struct GunicornFile {
 // All names that the file is asked for: our settings and Gunicorn's.
 std::vector<std::string_view> gunicorn_names();
 
+// True for a setting of narwhal that Gunicorn does not have.
+bool is_only_ours(std::string_view name);
+
 // `answer` has the form that gunicorn_conf_reader.hpp describes. Faults are in the layer.
 GunicornFile read_gunicorn_answer(std::string_view answer, const std::string& shown_name);
 

@@ -1,7 +1,6 @@
 #include "server/config/gunicorn_value.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -27,17 +26,9 @@ std::string stripped(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
 }
 
-// Ours is octal text. Gunicorn's is a number, or a string that follows Python's rules: 0o22 is octal, 18 is not.
 Texts mode_text(const PythonValue& value) {
-  const std::string text = stripped(value.text);
-  if (value.type == "str" && text.starts_with("0")) return std::vector{text};
   if (value.type != "str" && value.type != "int") return wrong_type(value.type, "a number");
-  unsigned number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code != std::errc{} || end != text.data() + text.size())
-    return std::vector{text};  // set_value() reports the mistake
-  char octal[16];
-  return std::vector{std::string(octal, std::to_chars(octal, octal + sizeof octal, number, 8).ptr)};
+  return std::vector{stripped(value.text)};
 }
 
 Texts items_of(const PythonValue& value, bool as_pairs) {
@@ -68,6 +59,7 @@ struct ToTexts {
     return fits ? Texts(std::vector{stripped(value.text)}) : wrong_type(value.type, "a number");
   }
   Texts word() const {
+    if (setting.name == "worker_class" && value.type == "callable") return std::vector{value.text};
     const bool takes_numbers = setting.name == "user" || setting.name == "group";
     if (value.type != "str" && (value.type != "int" || !takes_numbers)) return wrong_type(value.type, "a string");
     return std::vector{stripped(value.text)};

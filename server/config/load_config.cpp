@@ -14,10 +14,12 @@
 #include "server/config/config_source.hpp"
 #include "server/config/config_text.hpp"
 #include "server/config/find_plugins.hpp"
+#include "server/config/gunicorn_settings.hpp"
 #include "server/config/python_app.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
 #include "server/config/shell_words.hpp"
+#include "server/config/worker_class.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -31,7 +33,7 @@ std::string variable(const Environment& environment, const std::string& name) {
 }
 
 // The defaults that Gunicorn takes from the environment as well, and the virtual environment that contains the program.
-// An empty variable is treated as absent.
+// An empty PORT or WEB_CONCURRENCY is treated as absent.
 Layer environment_layer(const std::string& program, const Environment& environment) {
   Layer layer;
   const auto assign = [&](const char* name, const char* setting, const std::string& text) {
@@ -48,8 +50,12 @@ Layer environment_layer(const std::string& program, const Environment& environme
   if (const std::string count = variable(environment, "WEB_CONCURRENCY"); !count.empty()) {
     assign("WEB_CONCURRENCY", "workers", count);
   }
-  if (const std::string ips = variable(environment, "FORWARDED_ALLOW_IPS"); !ips.empty()) {
-    assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", ips);
+  // These two have a meaning when they are empty, as with Gunicorn: trust nobody, and do not use sendfile().
+  if (environment.variables.contains("FORWARDED_ALLOW_IPS")) {
+    assign("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", variable(environment, "FORWARDED_ALLOW_IPS"));
+  }
+  if (environment.variables.contains("SENDFILE")) {
+    assign("SENDFILE", "sendfile", means_yes(variable(environment, "SENDFILE")) ? "true" : "false");
   }
   const std::string venv = venv_of_program(program, variable(environment, "PATH"), environment.start_directory);
   const std::string beside = "beside the program";
@@ -58,7 +64,8 @@ Layer environment_layer(const std::string& program, const Environment& environme
 }
 
 CommandLine variable_line(const Environment& environment) {
-  const std::string source = "NARWHAL_CMD_ARGS";
+  const bool is_ours = environment.variables.contains("NARWHAL_CMD_ARGS");
+  const std::string source = is_ours ? "NARWHAL_CMD_ARGS" : "GUNICORN_CMD_ARGS";
   Result<std::vector<std::string>> words = split_shell_words(variable(environment, source));
   CommandLine line;
   if (words) {
@@ -118,7 +125,7 @@ std::vector<std::string> plugin_directories() {
   return directories;
 }
 
-// What argv and NARWHAL_CMD_ARGS say, and which file they name.
+// What argv and NARWHAL_CMD_ARGS (or GUNICORN_CMD_ARGS) say, and which file they name.
 struct Words {
   std::string program;
   CommandLine line, from_variable;
@@ -151,12 +158,14 @@ void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) 
 }
 
 // What was set and has no effect.
-std::string notice_of(const ConfigSource& source, const SourceText& file, const Environment& environment) {
-  std::string notice;
+void add_notices(const ConfigSource& source, const SourceText& file, const Environment& environment,
+                 std::vector<std::string>& notices) {
   if (!file.not_used.empty())
-    notice = source.shown_name + ": ignored, because narwhal does not use them: " + joined(file.not_used, ", ");
-  if (variable(environment, "GUNICORN_CMD_ARGS").empty()) return notice;
-  return notice + (notice.empty() ? "" : "; ") + "GUNICORN_CMD_ARGS is ignored: use NARWHAL_CMD_ARGS instead";
+    notices.push_back(source.shown_name +
+                      ": ignored, because narwhal does not use them: " + joined(file.not_used, ", "));
+  const bool has_both = environment.variables.contains("NARWHAL_CMD_ARGS");
+  if (has_both && !variable(environment, "GUNICORN_CMD_ARGS").empty())
+    notices.emplace_back("GUNICORN_CMD_ARGS is ignored, because NARWHAL_CMD_ARGS is set");
 }
 
 // After "--bind ./shop.so" the plugin's name is an address.
@@ -171,7 +180,7 @@ std::string no_application_text(const Config& config) {
 }
 
 LoadedConfig finish(Draft draft, Mode mode) {
-  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", ""};
+  LoadedConfig loaded{std::move(draft.config), list_origins(draft), mode, "", std::move(draft.notices)};
   if (mode == Mode::print) loaded.text = print_text(loaded.config, loaded.origins);
   return loaded;
 }
@@ -216,9 +225,9 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
                        const std::optional<Result<std::string>>& python_answer) {
   Words words = read_words(argc, argv, environment);
-  if (words.mode == Mode::help) return LoadedConfig{{}, {}, words.mode, help_text(), ""};
+  if (words.mode == Mode::help) return LoadedConfig{{}, {}, words.mode, help_text(), {}};
   if (words.mode == Mode::version) {
-    return LoadedConfig{{}, {}, words.mode, "narwhal (version " + environment.version + ")\n", ""};
+    return LoadedConfig{{}, {}, words.mode, "narwhal (version " + environment.version + ")\n", {}};
   }
   SourceText file;
   if (words.source.kind == ConfigSource::Kind::yaml) file.layer = read_yaml_source(words.source);
@@ -232,13 +241,14 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
   const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
+  settle_worker_class(draft);
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back(no_application_text(draft.config));
   }
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, exit_refused));
   settle_hooks(words.source, file, draft.config);
   LoadedConfig loaded = finish(std::move(draft), words.mode);
-  loaded.notice = notice_of(words.source, file, environment);
+  add_notices(words.source, file, environment, loaded.notices);
   return loaded;
 }
 

@@ -1,5 +1,6 @@
 // load_config: argv, environment and narwhal.yaml or gunicorn.conf.py in, one Config out.
-// Precedence  default (PORT, WEB_CONCURRENCY), the file, NARWHAL_CMD_ARGS, command line; last wins.
+// Precedence  default (PORT, WEB_CONCURRENCY), the file, NARWHAL_CMD_ARGS (or, if that is absent, GUNICORN_CMD_ARGS),
+//             command line; last wins.
 // Paths       every relative path, wherever it is written, is relative to `chdir` if that is set, else to the directory
 //             narwhal was started in. `chdir` itself and the path after -c are always relative to the start directory.
 //             The Config contains absolute paths only, so a reload means the same files as the start. The name of an
@@ -48,8 +49,9 @@ struct LoadedConfig {
   Config config;
   std::vector<Origin> origins;  // of each setting, in the settings' order
   Mode mode = Mode::serve;
-  std::string text;    // for print, help and version: the output, with its last newline
-  std::string notice;  // for the log: what was set (gunicorn.conf.py, GUNICORN_CMD_ARGS) and is ignored; mostly empty
+  std::string text;  // for print, help and version: the output, with its last newline
+  // For the log, whatever its level is: what was set and has no effect, or another than with Gunicorn. A line each.
+  std::vector<std::string> notices;
 };
 
 // A LoadedConfig, or the reasons why there is none: error() is all faults, one per line, without a last newline.

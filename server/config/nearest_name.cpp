@@ -39,10 +39,10 @@ std::string_view completion(std::string_view name, std::span<const std::string_v
 
 }  // namespace
 
-std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known, std::size_t edits_max) {
   if (name.empty() || name.size() > name_bytes_max) return {};
   std::string_view nearest;
-  std::size_t nearest_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
+  std::size_t nearest_distance = std::min(edits_max, std::max<std::size_t>(1, name.size() / 3)) + 1;
   for (const std::string_view candidate : known) {
     const std::size_t found = distance(name, candidate);
     if (found < nearest_distance) {
@@ -50,7 +50,7 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
       nearest_distance = found;
     }
   }
-  return nearest.empty() ? completion(name, known) : nearest;
+  return nearest.empty() && edits_max == SIZE_MAX ? completion(name, known) : nearest;
 }
 
 }  // namespace narwhal::server

@@ -40,7 +40,8 @@ Options python_options(const Config& config, const Route& route) {
       {"pythonpath", joined(config.pythonpath, ",")},
       {"hooks", config.hooks_file},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
-      {"request_buffering", config.request_buffering ? "" : "false"}};
+      {"request_buffering", config.request_buffering ? "" : "false"},
+      {"sendfile", config.sendfile ? "" : "false"}};
   for (const auto& setting : settings) {
     if (!setting.second.empty() && !has_own(setting.first)) options.push_back(setting);
   }

@@ -119,13 +119,18 @@ Fault read_proxy_protocol(std::string_view text, ProxyProtocol& out) {
   return read_word(text, proxy_protocols, "a PROXY protocol mode", out);
 }
 
-// The umask, as a shell writes it: octal, with or without a leading zero or 0o.
+// The umask as Gunicorn reads it: 022 and 0o22 are octal, 0x12 is hexadecimal, 0b10010 binary, and 18 decimal.
 Fault read_mode(const Setting& setting, std::string_view text, int& out) {
   std::string_view digits = text;
-  if (digits.starts_with("0o")) digits.remove_prefix(2);
-  std::uint64_t number = 0;
-  if (Fault fault = whole_number(setting, digits, 8, number)) return fault;
-  out = static_cast<int>(number);
+  const std::string mark = lower(digits.substr(0, 2));
+  const int base = mark == "0x" ? 16 : mark == "0b" ? 2 : mark.starts_with("0") ? 8 : 10;
+  if (mark == "0x" || mark == "0b" || mark == "0o") digits.remove_prefix(2);
+  const Number number = read_digits(digits, base);
+  if (!number.digits_only)
+    return fmt::format("'{}' is not a number: write it in octal with a 0 in front, as in 022", text);
+  if (!number.fits || number.value > setting.max)
+    return fmt::format("{} is out of range: it must be 00 to 0{:o}; an octal number begins with 0", text, setting.max);
+  out = static_cast<int>(number.value);
   return std::nullopt;
 }
 
@@ -252,7 +257,10 @@ struct Writer {
   using Texts = std::vector<std::string>;
   Texts operator()(bool Config::*member) const { return {config.*member ? "true" : "false"}; }
   Texts operator()(unsigned Config::*member) const { return {std::to_string(config.*member)}; }
-  Texts operator()(int Config::*member) const { return {fmt::format("{:03o}", config.*member)}; }
+  Texts operator()(int Config::*member) const {  // with a 0 in front, so that it is read as octal
+    const std::string octal = fmt::format("{:03o}", config.*member);
+    return {(octal.front() == '0' ? "" : "0") + octal};
+  }
   Texts operator()(std::size_t Config::*member) const { return {std::to_string(config.*member)}; }
   Texts operator()(std::chrono::seconds Config::*member) const { return {std::to_string((config.*member).count())}; }
   Texts operator()(std::string Config::*member) const { return {config.*member}; }
@@ -298,6 +306,17 @@ void clear_list(const Setting& setting, Config& config) {
 
 std::vector<std::string> value_texts(const Setting& setting, const Config& config) {
   return std::visit(Writer{config}, setting.member);
+}
+
+std::string value_words(const Setting& setting) {
+  if (setting.name == "worker_class") return "sync gthread gevent eventlet tornado";
+  const auto all = [](auto words) { return fmt::format("{}", fmt::join(words, " ")); };
+  if (std::holds_alternative<LogLevel Config::*>(setting.member)) return all(levels);
+  if (std::holds_alternative<HeaderMap Config::*>(setting.member)) return all(header_maps);
+  if (std::holds_alternative<ClientHeader Config::*>(setting.member)) return all(client_headers);
+  if (std::holds_alternative<ProxyProtocol Config::*>(setting.member)) return all(proxy_protocols);
+  if (std::holds_alternative<ReloadEngine Config::*>(setting.member)) return all(reload_engines);
+  return "";
 }
 
 bool same_value(const Setting& setting, const Config& left, const Config& right) {

@@ -18,6 +18,8 @@ std::optional<std::string> set_value(const Setting& setting, std::string_view te
 void clear_list(const Setting& setting, Config& config);
 // The texts from which set_value() makes the same value: one, or one for each item of a list.
 std::vector<std::string> value_texts(const Setting& setting, const Config& config);
+// The words that the setting takes, separated by blanks; empty: it does not take words.
+std::string value_words(const Setting& setting);
 bool same_value(const Setting& setting, const Config& left, const Config& right);
 
 }  // namespace narwhal::server

@@ -124,7 +124,7 @@ Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
   ListenerList listeners;
   for (const Bind& bind : config.bind) {
     Opened opened = open_with_retry(bind, for_bind(*options, bind, config), retry);
-    if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind)};
+    if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind) + ": " + opened.reason};
     listeners.push_back(std::move(opened.listener));
   }
   return listeners;

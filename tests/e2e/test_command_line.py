@@ -206,7 +206,7 @@ def test_all_faults_are_reported_at_once(tmp_path):
     assert all(f"narwhal.yaml:{line}:" in done.stderr for line in (1, 2, 4)) and "narwhal.yaml:3:" not in done.stderr
 
 
-@pytest.mark.parametrize("flag,near", [("--worker", "--workers"), ("--graceful-timout", "--graceful-timeout"),
+@pytest.mark.parametrize("flag,near", [("--wrokers", "--workers"), ("--graceful-timout", "--graceful-timeout"),
                                        ("--acces-logfile", "--access-logfile")])
 def test_a_mistyped_flag_is_reported_with_the_nearest(flag, near):
     done = run(flag, "1", example("echo"))

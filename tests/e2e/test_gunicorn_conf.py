@@ -47,17 +47,26 @@ def test_narwhal_yaml_takes_precedence_over_it(serve, tmp_path):
 def test_ignored_settings_are_named_once(serve, tmp_path):
     conf = tmp_path / "web.py"
     conf.write_text("import os\n"
-                    "worker_class = 'gevent'\n"
                     "worker_tmp_dir = '/dev/shm'\n"
                     "no_setting_of_anybody = 5\n"
                     "def on_starting(server): os._exit(9)\n"
                     "def when_ready(server): os._exit(9)\n")
     server = serve("-c", conf, example("echo"))
     server.reload()
-    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["worker_class, on_starting, when_ready"]
+    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["on_starting, when_ready"]
     conf.write_text("worker_class = 'sync'\ndef on_exit(server): pass\n")
     server.reload()
     assert re.findall(NOT_USED, server.log(), re.MULTILINE)[1:] == ["on_exit"]
+
+
+def test_what_has_no_effect_is_named_once_whatever_the_log_level_is(serve, tmp_path):
+    conf = tmp_path / "web.py"
+    conf.write_text("spew = True\nloglevel = 'critical'\n")
+    server = serve("-c", conf, "-k", "gevent", example("echo"), wait=False)
+    server.wait_for("'spew' is a setting of Gunicorn that narwhal does not have")
+    server.wait_for("worker_class 'gevent': .* 64 handler threads")
+    assert server.stop() == 0
+    assert server.log().count("'spew' is") == 1
 
 
 @pytest.mark.parametrize("text, fault", [
@@ -126,6 +135,7 @@ def test_check_config_and_print_config_read_it(tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("import os\n\nworkers = 1 + 2\nspew = True\n")
     done = run("--check-config", example("echo"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "narwhal: gunicorn.conf.py: ignored, because narwhal does not use them: spew\n"
+    assert done.stderr == ("narwhal: gunicorn.conf.py:4: 'spew' is a setting of Gunicorn that narwhal does not have: "
+                           "it does not trace Python code; it has no effect\n")
     done = run("--print-config", example("echo"), cwd=tmp_path)
     assert re.search(r"^workers: 3 +# gunicorn\.conf\.py:3$", done.stdout, re.MULTILINE), done.stdout

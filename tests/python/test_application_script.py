@@ -1,4 +1,5 @@
 """plugins/wsgi/python/application.py: what `module:attribute` names, and what is reported when it names nothing."""
+import functools
 import sys
 import types
 
@@ -62,6 +63,77 @@ def test_an_asgi_application_is_refused(module):
     module.function, module.object, module.method = function, Callable(), Callable().method
     for name in ("function", "object", "method"):
         assert "ASGI" in application.find(f"shop:{name}")
+
+
+def test_an_object_that_cannot_be_called_with_two_arguments_is_refused_with_the_cure(module):
+    def create_app():
+        return wsgi
+
+    class Callable:
+        def __call__(self, environ):
+            return []
+
+    def asgi(scope, receive, send):
+        pass
+
+    def keyword(environ, start_response, *, must):
+        pass
+    module.create_app, module.instance, module.asgi, module.keyword = create_app, Callable(), asgi, keyword
+    module.create = lambda config=None: wsgi
+    assert application.find("shop:create_app") == (
+        "Application object takes 0 arguments, but a WSGI application takes two (environ, start_response). "
+        "If it makes the application, write 'shop:create_app()'.")
+    assert application.find("shop:create").endswith("If it makes the application, write 'shop:create()'.")
+    assert application.find("shop:instance") == (
+        "Application object takes 1 argument, but a WSGI application takes two (environ, start_response).")
+    assert "ASGI" in application.find("shop:asgi")
+    assert "arguments by keyword" in application.find("shop:keyword")
+    assert application.find("shop:create_app()") is wsgi
+
+
+def test_what_may_be_a_right_application_is_never_refused(module):
+    class Class:
+        def __init__(self, environ, start_response):
+            pass
+
+    class Instance:
+        def __call__(self, environ, start_response):
+            return []
+
+        def method(self, environ, start_response):
+            return []
+
+        @classmethod
+        def of_class(cls, environ, start_response):
+            return []
+
+        @staticmethod
+        def of_none(environ, start_response):
+            return []
+
+    @functools.wraps(wsgi)
+    def wrapped(*positional, **named):
+        return wsgi(*positional, **named)
+    right = [wsgi, Class, Instance(), Instance().method, Instance.of_class, Instance().of_none, wrapped,
+             functools.partial(lambda extra, environ, start_response: [], 1), zip, dict,
+             lambda environ, start_response, more=1: [], lambda *all: [], lambda environ, *rest: [],
+             lambda environ=None, start_response=None: []]
+    for each in right:
+        module.app = each
+        assert application.find("shop:app") is module.app
+
+
+@pytest.mark.parametrize("name, function, patched", [("gevent.monkey", "is_module_patched", "socket"),
+                                                     ("eventlet.patcher", "is_monkey_patched", "thread")])
+def test_an_application_that_gevent_or_eventlet_has_patched_is_refused(module, monkeypatch, name, function, patched):
+    library = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, library)
+    module.app = wsgi
+    setattr(library, function, lambda what: False)
+    assert application.find("shop:app") is wsgi
+    setattr(library, function, lambda what: what == patched)
+    assert name.partition(".")[0] in application.find("shop:app")
+    assert "--threads" in application.find("shop:app")
 
 
 def test_a_file_name_in_place_of_a_module_gets_a_hint(tmp_path, monkeypatch):

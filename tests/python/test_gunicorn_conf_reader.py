@@ -38,7 +38,8 @@ def test_settings_come_with_their_lines_and_types(ask, conf):
     status, answer = ask(path, "bind", "timeout", "when_ready", "workers")
     assert status == 0
     assert answer == {"file": str(path), "settings": [
-        ["bind", 4, "list", [["str", "a"], ["str", "b"]]], ["when_ready", 7, "callable", ""], ["workers", 2, "int", "4"]]}
+        ["bind", 4, "list", [["str", "a"], ["str", "b"]]], ["when_ready", 7, "callable", ""], ["workers", 2, "int", "4"]],
+        "others": [["own", 5]]}
 
 
 @pytest.mark.parametrize("value, described", [

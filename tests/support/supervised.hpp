@@ -146,7 +146,7 @@ class Supervised {
  private:
   int run() try {
     ::setpgid(0, 0);
-    server::Master master(*read(), {{{}, [this](const auto&) { return read(); }}, run_template, "0.1.0", ""});
+    server::Master master(*read(), {{{}, [this](const auto&) { return read(); }}, run_template, "0.1.0", {}});
     return master.supervise();
   } catch (const StartupError& error) {
     log::error("narwhal: {}", error.what());

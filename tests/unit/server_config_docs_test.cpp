@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "server/config/gunicorn_table.hpp"
 #include "server/config/load_config.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
@@ -88,14 +89,15 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
 TEST_CASE("settings: every field of Config has one, except those that are computed") {
   // Does not compile if a field is added or removed: then the table needs one line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
-               sources, workers, threads, worker_connections, queue_size, backlog, reuse_port, user, group, initgroups,
-               umask, chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
-               body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
-               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, min_rate,
-               body_buffer_size, tmp_upload_dir, request_buffering, response_buffer_size, forwarded_allow_ips,
-               client_header, secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips,
-               loglevel, errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
-  CHECK(settings().size() == 53);
+               sources, workers, worker_class, threads, worker_connections, queue_size, backlog, reuse_port, user,
+               group, initgroups, umask, chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout,
+               header_timeout, body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout,
+               probation, limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body,
+               min_rate, body_buffer_size, tmp_upload_dir, request_buffering, sendfile, response_buffer_size,
+               forwarded_allow_ips, client_header, secure_scheme_headers, header_map, forwarder_headers, proxy_protocol,
+               proxy_allow_ips, loglevel, errorlog, accesslog, access_log_format, capture_output, server_header] =
+      Config{};
+  CHECK(settings().size() == 55);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {
@@ -132,6 +134,16 @@ TEST_CASE("narwhal.yaml(5): has every key with its default, and the bounds of nu
     CHECK((about.find("needs a restart") != std::string::npos) == (setting.change == Setting::Change::restart));
   }
   for (const char* key : {"app", "options", "routes"}) CHECK_FALSE(entry(page, std::string("\n.It Ic ") + key).empty());
+}
+
+TEST_CASE("narwhal-wsgi(7): the table of Gunicorn's settings is the one that the program acts by") {
+  CHECK(gunicorn_rows().size() == 119);
+  const std::string page = source("man/narwhal-wsgi.7");
+  const std::size_t begin = page.find(".Bl -tag -width Ds -compact\n.It Ic access_log_format\n");
+  REQUIRE(begin != std::string::npos);
+  const std::size_t end = page.find(".El\n", begin) + 4;
+  INFO("a new one: build/test/server/config/completion_program table");
+  CHECK(page.substr(begin, end - begin) == gunicorn_table());
 }
 
 TEST_CASE("manual pages: mandoc reports no warnings") {

@@ -100,7 +100,8 @@ TEST_CASE("config file: a wrong value is reported with file, line, column and ke
         "narwhal.yaml:1:17: proxy_protocol: 'v9' is not a PROXY protocol mode: use off, v1, v2 or auto");
   CHECK(fault("loglevel: warnin") ==
         "narwhal.yaml:1:11: loglevel: 'warnin' is not a log level: did you mean 'warning'?");
-  CHECK(fault("umask: 8") == "narwhal.yaml:1:8: umask: '8' is not an octal number");
+  CHECK(fault("umask: 08") ==
+        "narwhal.yaml:1:8: umask: '08' is not a number: write it in octal with a 0 in front, as in 022");
   CHECK(fault("loglevel: inof") == "narwhal.yaml:1:11: loglevel: 'inof' is not a log level: did you mean 'info'?");
   CHECK(fault("workers: [1, 2]") == "narwhal.yaml:1:10: workers: is a list, not a single value");
   CHECK(fault("workers: {a: 1}") == "narwhal.yaml:1:10: workers: is a map, not a single value");
@@ -116,7 +117,8 @@ TEST_CASE("config file: a number out of range is reported with the range") {
   CHECK(fault("workers: 0") == "narwhal.yaml:1:10: workers: 0 is out of range: it must be 1 to 500");
   CHECK(fault("workers: -3") == "narwhal.yaml:1:10: workers: -3 is out of range: it must be 1 to 500");
   CHECK(fault("threads: 256") == "narwhal.yaml:1:10: threads: 256 is out of range: it must be 1 to 255");
-  CHECK(fault("umask: 1000") == "narwhal.yaml:1:8: umask: 1000 is out of range: it must be 0 to 777");
+  CHECK(fault("umask: 1000") ==
+        "narwhal.yaml:1:8: umask: 1000 is out of range: it must be 00 to 0777; an octal number begins with 0");
   CHECK(fault("timeout: 18446744073709551616") ==
         "narwhal.yaml:1:10: timeout: 18446744073709551616 is out of range: it must be 0 to 86400");
   CHECK(fault("limit_request_body: 18446744073709551615G").find("is out of range") != std::string::npos);
@@ -126,7 +128,7 @@ TEST_CASE("config file: a number out of range is reported with the range") {
     const bool octal = key == "umask";
     const auto text = [&](std::uint64_t number) {
       char buffer[32];
-      std::snprintf(buffer, sizeof buffer, octal ? "%llo" : "%llu", static_cast<unsigned long long>(number));
+      std::snprintf(buffer, sizeof buffer, octal ? "0%llo" : "%llu", static_cast<unsigned long long>(number));
       return key + ": " + buffer;
     };
     good(text(setting.min));
@@ -158,10 +160,10 @@ TEST_CASE("config file: an unknown key is reported with the nearest known one") 
 TEST_CASE("config file: Gunicorn's settings that narwhal does not have are named as such, not as unknown") {
   CHECK(fault("max_requests: 4") ==
         "narwhal.yaml:1:1: 'max_requests' is a setting of Gunicorn that this version of narwhal does not have yet");
-  CHECK(fault("worker_class: gthread") ==
-        "narwhal.yaml:1:1: 'worker_class' is a setting of Gunicorn that narwhal does not have: there is only one kind "
-        "of worker, "
-        "which does what sync and gthread do: set 'threads'");
+  CHECK(fault("protocol: uwsgi") ==
+        "narwhal.yaml:1:1: 'protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only");
+  CHECK(good("daemon: false\nmax_requests: 0\nprotocol: http\ncert_reqs: 0\nlogconfig_dict: {}\ndirty_apps: "
+             "[]\npaste:\n") == narwhal::Config{});
 }
 
 TEST_CASE("config file: Gunicorn's name for the app is accepted too, but not together with ours") {

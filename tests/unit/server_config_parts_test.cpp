@@ -1,6 +1,7 @@
 // The small parts of reading settings.
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "core/bind_text.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/bind_address.hpp"
+#include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
 #include "server/config/setting_values.hpp"
@@ -84,24 +86,46 @@ TEST_CASE("nearest name: one typing error is allowed, another word is not") {
   CHECK(nearest_name(std::string(10'000, 'w'), known) == "");
 }
 
-TEST_CASE("unknown names: every flag and key of Gunicorn that narwhal does not have is known by name") {
-  CHECK(unknown_flag_text("--max-requests") ==
-        "'--max-requests' is a setting of Gunicorn that this version of narwhal does not have yet");
-  CHECK(unknown_flag_text("-D") == "'-D' is a setting of Gunicorn that this version of narwhal does not have yet");
+TEST_CASE("unknown names: a typing error is named with the nearest known name") {
   CHECK(unknown_flag_text("--limit-request-feilds") ==
         "unknown flag '--limit-request-feilds': did you mean '--limit-request-fields'?");
   CHECK(unknown_flag_text("--pidfile") == "unknown flag '--pidfile': the flag is '--pid'");
   CHECK(unknown_flag_text("-z") == "unknown flag '-z'");
-  CHECK(unknown_key_text("post_fork") ==
-        "'post_fork' is a setting of Gunicorn that narwhal does not have: hooks are functions; write them in a "
-        "gunicorn.conf.py or in a plugin");
 }
 
-TEST_CASE("unknown names: none of our settings is reported as absent") {
-  for (const Setting& setting : settings()) {
-    CHECK(unknown_key_text(setting.name).find("is Gunicorn's") == std::string::npos);
-    CHECK(unknown_flag_text(long_flag(setting)).find("is Gunicorn's") == std::string::npos);
+TEST_CASE("Gunicorn's settings: none of ours is among them, and no name is there twice") {
+  std::set<std::string_view> names;
+  for (const GunicornSetting& setting : gunicorn_settings()) {
+    INFO(std::string(setting.name));
+    CHECK(names.insert(setting.name).second);
+    CHECK(find_setting(setting.name) == nullptr);
   }
+}
+
+TEST_CASE("Gunicorn's settings: a value changes nothing, has no effect, or is refused") {
+  const auto judged = [](const char* name, const char* value) {
+    return judge(*find_gunicorn_setting(name), name, value);
+  };
+  for (const GunicornSetting& setting : gunicorn_settings()) {
+    if (setting.other == GunicornSetting::Other::hook) continue;
+    for (const char* no : {"", "0", "False", "off", "None"}) {
+      CHECK(judge(setting, "x", no).fault.empty());
+      CHECK(judge(setting, "x", no).notice.empty());
+    }
+  }
+  CHECK(judged("protocol", "http").fault.empty());
+  CHECK(judged("worker_tmp_dir", "/dev/shm").notice.empty());
+  CHECK(judged("daemon", "true").fault ==
+        "'daemon' is a setting of Gunicorn that this version of narwhal does not have yet");
+  CHECK(
+      judged("certfile", "a.pem").fault ==
+      "'certfile' is a setting of Gunicorn that this version of narwhal does not have yet: use a proxy in front of it "
+      "for TLS");
+  CHECK(judged("spew", "true").notice ==
+        "'spew' is a setting of Gunicorn that narwhal does not have: it does not trace Python code; it has no effect");
+  CHECK(judged("post_fork", "").fault ==
+        "'post_fork' is a setting of Gunicorn that narwhal does not have: hooks are functions; write them in a "
+        "gunicorn.conf.py or in a plugin");
 }
 
 TEST_CASE("settings: a printed value is read back as the same value") {

@@ -110,26 +110,28 @@ TEST_CASE("gunicorn file: the app is named by wsgi_app") {
 }
 
 TEST_CASE("gunicorn file: a setting of Gunicorn that we do not have is named if it would change something") {
-  const auto not_used = [](const std::string& rows) { return read(rows).not_used; };
-  using Names = std::vector<std::string>;
-  CHECK(not_used(R"(["worker_class", 1, "str", "gevent"], ["on_starting", 2, "callable", ""])") ==
-        Names{"worker_class", "on_starting"});
-  CHECK(not_used(R"(["worker_class", 1, "str", "sync"])").empty());
-  CHECK(not_used(R"(["worker_class", 1, "str", "gthread"])").empty());
-  CHECK(not_used(R"(["worker_class", 1, "callable", ""])") == Names{"worker_class"});
-  CHECK(not_used(R"(["daemon", 1, "bool", "false"], ["spew", 1, "bool", "true"])") == Names{"spew"});
-  CHECK(not_used(R"(["logconfig_dict", 1, "dict", []])").empty());
-  CHECK(not_used(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"]]])") == Names{"logconfig_dict"});
-  CHECK(not_used(R"(["sendfile", 1, "bool", "false"])") == Names{"sendfile"});
-  CHECK(not_used(R"(["sendfile", 1, "None", ""])").empty());
-  CHECK(faults(R"(["worker_class", 1, "str", "gevent"])").empty());
+  const auto notices = [](const std::string& rows) {
+    CHECK(read(rows).not_used.empty());
+    return read(rows).layer.notices;
+  };
+  CHECK(
+      notices(R"(["daemon", 1, "bool", "false"], ["spew", 4, "bool", "true"])") ==
+      std::vector<std::string>{"g.py:4: 'spew' is a setting of Gunicorn that narwhal does not have: it does not trace "
+                               "Python code; it has no effect"});
+  CHECK(notices(R"(["logconfig_dict", 1, "dict", []])").empty());
+  CHECK(notices(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"]]])").size() == 1);
+  CHECK(notices(R"(["logger_class", 1, "callable", ""])").size() == 1);
+  CHECK(good(R"(["worker_class", 1, "str", "gevent"])").worker_class == "gevent");
+  CHECK(good(R"(["worker_class", 1, "callable", "shop.Worker"])").worker_class == "shop.Worker");
 }
 
-TEST_CASE("gunicorn file: a setting without which TLS would be off is an error, not a warning") {
-  CHECK(faults(R"(["certfile", 5, "str", "/etc/cert.pem"])") ==
-        std::vector<std::string>{
-            "g.py:5: certfile: this version of narwhal does not support TLS: use a proxy in front of it for TLS"});
+TEST_CASE("gunicorn file: a setting without which another thing would be served is an error, with the flag's text") {
+  CHECK(
+      faults(R"(["certfile", 5, "str", "/etc/cert.pem"])") ==
+      std::vector<std::string>{"g.py:5: 'certfile' is a setting of Gunicorn that this version of narwhal does not have "
+                               "yet: use a proxy in front of it for TLS"});
   CHECK(faults(R"(["certfile", 5, "None", ""], ["cert_reqs", 6, "int", "0"])").empty());
+  CHECK(faults(R"(["daemon", 5, "bool", "true"])").size() == 1);
 }
 
 TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {
@@ -155,6 +157,14 @@ TEST_CASE("gunicorn file: an error in Python is one line with its place") {
   const GunicornFile file =
       read_gunicorn_answer(R"({"file": "/srv/g.py", "fault": [3, "NameError: name 'x' is not defined"]})", "g.py");
   CHECK(file.layer.faults == std::vector<std::string>{"g.py:3: NameError: name 'x' is not defined"});
+}
+
+TEST_CASE("gunicorn file: a name one edit from a setting's is named, any other belongs to the file") {
+  const GunicornFile file = read_gunicorn_answer(
+      R"({"file": "/srv/g.py", "others": [["worker", 2], ["port", 3], ["helper", 4], ["accesslogs", 0]]})", "g.py");
+  CHECK(file.layer.notices ==
+        std::vector<std::string>{"g.py:2: 'worker' is not a setting: did you mean 'workers'?",
+                                 "g.py: 'accesslogs' is not a setting: did you mean 'accesslog'?"});
 }
 
 TEST_CASE("gunicorn file: an invalid answer is a fault") {

@@ -47,7 +47,7 @@ TEST_CASE("python config: computed values count, and the line that computed them
   CHECK(loaded.config.proc_name == "__config__ at narwhal_test \u00e9\U0001f984");
   CHECK(origin(loaded, "workers") == "gunicorn.conf.py:3");
   CHECK(origin(loaded, "bind") == "gunicorn.conf.py:5");
-  CHECK(loaded.notice.empty());
+  CHECK(loaded.notices.empty());
   CHECK(loaded.config.hooks_file.empty());
 }
 
@@ -78,19 +78,18 @@ TEST_CASE("python config: ignored settings are named in one line") {
   const Start start;
   start.write("gunicorn.conf.py",
               "import logging as unrelated\n"
-              "worker_class = 'gevent'\n"
               "unknown_name = 5\n"
               "def on_starting(server): pass\n"
               "def when_ready(server): pass\n"
               "def post_fork(server, worker): pass\n");
   const LoadedConfig loaded = start.good({"web:app"});
-  CHECK(loaded.notice ==
-        "gunicorn.conf.py: ignored, because narwhal does not use them: worker_class, on_starting, when_ready");
+  using Lines = std::vector<std::string>;
+  CHECK(loaded.notices ==
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: on_starting, when_ready"});
   CHECK(loaded.config.hooks_file == start.path("gunicorn.conf.py"));
   const LoadedConfig native = start.good({"./a.so"});
-  CHECK(
-      native.notice ==
-      "gunicorn.conf.py: ignored, because narwhal does not use them: worker_class, on_starting, when_ready, post_fork");
+  CHECK(native.notices ==
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: on_starting, when_ready, post_fork"});
   CHECK(native.config.hooks_file.empty());
 }
 

@@ -137,7 +137,7 @@ def test_scheme_and_peers(plain):
 def test_software_and_ports_are_the_servers_own(plain):
     response = plain.ours.answer(request_bytes("/environ"), "GET").response
     environ = dict(ast.literal_eval(response.text))
-    assert re.fullmatch(r"narwhal/[\d.]+", environ["SERVER_SOFTWARE"])
+    assert re.fullmatch(r"narwhal/[\d.]+ \(gunicorn compatible\)", environ["SERVER_SOFTWARE"])
     assert environ["SERVER_PORT"] == str(plain.narwhal.port)
     assert environ["REMOTE_PORT"] == str(plain.ours.wire.sock.getsockname()[1])
     assert environ["SERVER_NAME"] == "127.0.0.1"

@@ -24,6 +24,55 @@ def import_module(name):
         raise
 
 
+def patched_by():
+    """The library whose event loop has replaced Python's sockets or threads, and how it is switched on; None: none."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent and (gevent.is_module_patched("socket") or gevent.is_module_patched("threading")):
+        return "gevent", "gevent.monkey.patch_all()"
+    if eventlet and (eventlet.is_monkey_patched("socket") or eventlet.is_monkey_patched("thread")):
+        return "eventlet", "eventlet.monkey_patch()"
+    return None
+
+
+def python_function(found):
+    """What a call of `found` runs, if that is a function written in Python, and the arguments that the call adds."""
+    if type(found) in (types.FunctionType, types.MethodType):
+        called = found
+    elif isinstance(found, type):  # a class may be an application: its __init__ takes the two arguments
+        return None, 0
+    else:
+        called = type(found).__call__
+        if type(called) is types.FunctionType:
+            return called, 1
+    added = 0
+    while type(called) is types.MethodType:
+        called, added = called.__func__, added + 1
+    return (called, added) if type(called) is types.FunctionType else (None, 0)
+
+
+def arity_fault(found, module_name, expression):
+    """Why a call with environ and start_response must fail; None when it may be right."""
+    function, added = python_function(found)
+    if function is None:
+        return None
+    code = function.__code__
+    most = code.co_argcount - added
+    least = most - len(function.__defaults__ or ())
+    keywords = set(code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount])
+    missing = keywords - set(function.__kwdefaults__ or ())
+    takes_more = code.co_flags & 0x04 != 0  # inspect.CO_VARARGS
+    if least <= 2 and (most >= 2 or takes_more) and not missing:
+        return None
+    if least == 3 and not missing:
+        return ("Application object takes three arguments, which is ASGI's way (scope, receive, send): "
+                "only WSGI applications are served.")
+    count = f"{most} argument{'' if most == 1 else 's'}" if not missing else "arguments by keyword"
+    fault = f"Application object takes {count}, but a WSGI application takes two (environ, start_response)."
+    if least <= 0 and not missing and expression.isidentifier():
+        fault += f" If it makes the application, write '{module_name}:{expression}()'."
+    return fault
+
+
 def is_coroutine_function(found):
     # inspect has this, but its import would make each worker's start some milliseconds longer.
     function = found.__func__ if type(found) is types.MethodType else found
@@ -64,7 +113,12 @@ def find(name):
         return "Application object must be callable."
     if is_coroutine_function(found) or is_coroutine_function(type(found).__call__):
         return "Application object is a coroutine function, which is ASGI's way: only WSGI applications are served."
-    return found
+    patched = patched_by()
+    if patched:
+        return (f"The application has replaced Python's sockets and threads by those of {patched[0]}, which need its "
+                f"event loop; narwhal calls applications in threads. Remove {patched[1]} and set --threads, or stay "
+                "with Gunicorn.")
+    return arity_fault(found, module_name, expression) or found
 
 
 def applications_part(trace):

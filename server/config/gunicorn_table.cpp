@@ -1,0 +1,91 @@
+#include "server/config/gunicorn_table.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/config/gunicorn_file.hpp"
+#include "server/config/gunicorn_settings.hpp"
+#include "server/config/settings.hpp"
+
+namespace narwhal::server {
+namespace {
+
+// Where ours is better, or differs on purpose.
+constexpr std::pair<std::string_view, std::string_view> remarks[] = {
+    {"capture_output", "Same; also what native plugins print."},
+    {"chdir", "Same; a symbolic link in it is resolved again at each reload."},
+    {"forwarded_allow_ips", "Same; ranges such as 10.0.0.0/8 too."},
+    {"graceful_timeout", "Same; it also limits a reload and a replacement."},
+    {"keepalive", "Better: 75 by default, longer than a proxy in front keeps its connections."},
+    {"limit_request_field_size", "Same; the flag may also be written with hyphens alone."},
+    {"loglevel", "Same, but an unknown word is a mistake."},
+    {"pidfile", "Better: it is locked, so one that a killed server left is no obstacle."},
+    {"preload_app", "Better: a reload loads the new code."},
+    {"reload", "Better: code that cannot be loaded leaves the old code in service."},
+    {"reload_engine", "Better: inotify needs no package."},
+    {"reuse_port", "Better: the sockets are shared, so a reload resets no connection."},
+    {"secure_scheme_headers", "Same; there is also a flag."},
+    {"sendfile", "Same, but True means on."},
+    {"timeout", "Better: it limits one request in its handler, which is answered 504; silence is heartbeat_timeout."},
+    {"tmp_upload_dir", "Better: it is used, and there is also a flag."},
+    {"umask", "Same; for Unix sockets only."},
+    {"worker_class",
+     "One kind of worker: gevent, eventlet and tornado are served by threads; classes for ASGI are refused."},
+    {"worker_connections", "Better: 10000 by default, and it holds for every worker."},
+    {"workers", "Same, at most 500."},
+};
+
+std::string meaning_of(const GunicornSetting& setting) {
+  using enum GunicornSetting::Other;
+  const std::string why = setting.reason.empty() ? "" : ": " + std::string(setting.reason);
+  switch (setting.other) {
+    case moot: return "Changes nothing" + why + ".";
+    case ignored: return "No effect, and the log says so" + why + ".";
+    case later: return "Not yet: no effect, and the log says so" + why + ".";
+    case refused: return "Refused" + why + ".";
+    case missing: return "Not yet: refused" + why + ".";
+    case hook: break;
+  }
+  return "A function in a gunicorn.conf.py; narwhal.yaml(5) says which are run.";
+}
+
+std::string meaning_of(const Setting& setting) {
+  const auto found = std::find_if(std::begin(remarks), std::end(remarks),
+                                  [&](const auto& remark) { return remark.first == setting.name; });
+  return found == std::end(remarks) ? "Same." : std::string(found->second);
+}
+
+}  // namespace
+
+std::vector<GunicornRow> gunicorn_rows() {
+  std::vector<GunicornRow> rows{{"wsgi_app", "Same."}};
+  for (const Setting& setting : settings()) {
+    if (!is_only_ours(setting.name)) rows.push_back({std::string(setting.name), meaning_of(setting)});
+  }
+  for (const GunicornSetting& setting : gunicorn_settings()) {
+    // These three are flags with another meaning than a key would have.
+    const bool is_flag = setting.name == "config" || setting.name == "check_config" || setting.name == "print_config";
+    rows.push_back({std::string(setting.name), is_flag ? "Same, as a flag." : meaning_of(setting)});
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto& left, const auto& right) { return left.name < right.name; });
+  return rows;
+}
+
+std::string gunicorn_table() {
+  std::string text = ".Bl -tag -width Ds -compact\n";
+  for (const GunicornRow& row : gunicorn_rows()) {
+    text += ".It Ic " + row.name + "\n";
+    std::string line;  // of at most 80 characters
+    for (std::size_t at = 0; at < row.meaning.size();) {
+      const std::size_t end = std::min(row.meaning.find(' ', at), row.meaning.size());
+      const std::string word = row.meaning.substr(at, end - at);
+      if (!line.empty() && line.size() + 1 + word.size() > 80) text += std::exchange(line, "") + "\n";
+      line += (line.empty() ? "" : " ") + word;
+      at = end + 1;
+    }
+    text += line + "\n";
+  }
+  return text + ".El\n";
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,69 @@
+"""Completion in shells: made from the settings when narwhal is built, and bash really completes with it."""
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from server import BUILD, run
+
+FILES = {"bash": "narwhal", "zsh": "_narwhal", "fish": "narwhal.fish"}
+
+
+def script(shell):
+    return BUILD / "server" / "config" / FILES[shell]
+
+
+def flags_of_help():
+    return set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", "\n".join(
+        line[:34] for line in run("--help").stdout.splitlines() if re.match(r" +-", line))))
+
+
+def complete(tmp_path, *words):
+    """What bash offers for the last of the words of a command line."""
+    text = f"""
+source '{script("bash")}'
+COMP_WORDS=(narwhal "$@"); COMP_CWORD=$#
+_narwhal
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", text, "bash", *words], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_each_flag_is_in_it(shell):
+    text, flags = script(shell).read_text(), flags_of_help()
+    assert {"--workers", "-w", "--no-sendfile", "--check-config"} <= flags
+    for flag in flags:
+        shown = flag
+        if shell == "fish":
+            shown = f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
+        assert re.search(rf"(?<![\w-]){re.escape(shown)}(?![\w-])", text), flag
+
+
+def test_bash_completes_flags_words_and_files(tmp_path):
+    (tmp_path / "shop.so").touch()
+    (tmp_path / "folder").mkdir()
+    assert complete(tmp_path, "--work") == ["--workers", "--worker-class", "--worker-connections"]
+    assert complete(tmp_path, "-w", "2", "--log-level", "w") == ["warning"]
+    assert complete(tmp_path, "--log-level", "=", "de") == ["debug"]
+    assert complete(tmp_path, "--log-level", "=") == ["debug", "info", "warning", "error", "critical"]
+    assert complete(tmp_path, "--chdir", "") == ["folder"]
+    assert complete(tmp_path, "-c", "sh") == ["shop.so"]
+    assert complete(tmp_path, "--workers", "") == []
+    assert complete(tmp_path, "--preload", "s") == ["shop.so"]
+
+
+def test_bash_asks_for_it_by_the_programs_name():
+    done = subprocess.run(["bash", "-c", f"source '{script('bash')}'; complete -p narwhal"], capture_output=True,
+                          text=True, timeout=20)
+    assert done.stdout == "complete -F _narwhal narwhal\n"
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_shell_reads_it(shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    assert subprocess.run([shell, "-n", script(shell)], timeout=20).returncode == 0
