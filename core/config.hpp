@@ -71,6 +71,10 @@ struct Config {
   unsigned worker_connections = 10'000;  // connections one worker holds; more wait in the backlog
   unsigned queue_size = 1000;            // requests that wait for a handler in one worker; more get 503
   unsigned backlog = 2048;
+  unsigned max_requests = 0;          // a worker that has answered so many is replaced; 0: never
+  unsigned max_requests_jitter = 0;   // each worker adds a random number up to this
+  std::size_t max_worker_memory = 0;  // bytes (PSS); a worker that uses more is replaced; 0: never
+  seconds max_worker_lifetime = 0s;   // a worker that has served so long is replaced; 0: never
   bool reuse_port = false;
   std::string user, group;  // of template and workers; empty: those of the master
   bool initgroups = false;

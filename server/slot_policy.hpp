@@ -13,7 +13,8 @@ enum class Life : std::uint8_t {
   booting,   // has sent hello
   ready,     // waits for its generation to be admitted
   serving,
-  stuck,     // still serves, but asked to leave: retired as soon as its replacement serves
+  expired,   // serves, but has passed a limit such as max_requests: replaced when its turn has come
+  outgoing,  // serves, but has given up its place: retired as soon as its replacement serves
   draining,  // ordered to finish its requests and leave
   quitting,  // ordered to leave at once
   aborting,  // hangs, at boot or in its loop: SIGABRT sent, so that it logs where
@@ -21,21 +22,22 @@ enum class Life : std::uint8_t {
   killed,    // SIGKILL sent
   gone,      // reaped, or ended before it had a pid
 };
-constexpr std::size_t life_count = 11;
+constexpr std::size_t life_count = 12;
 
 enum class Event : std::uint8_t {
   hello,
   ready,
-  admit,   // its generation accepts from now on
-  stuck,   // it asks to be replaced
-  retire,  // this worker is not needed any more
-  quit,    // the server stops quickly, or the worker's generation is discarded
-  silent,  // no heartbeat for heartbeat_timeout
-  late,    // the time limit of its state has passed
-  closed,  // end of file on its socket
-  exited,  // reaped, or end of file before it had a pid
+  admit,     // its generation accepts from now on
+  expired,   // it asks to be replaced when its turn has come
+  give_way,  // it is to be replaced now: it is stuck, or its turn has come
+  retire,    // this worker is not needed any more
+  quit,      // the server stops quickly, or the worker's generation is discarded
+  silent,    // no heartbeat for heartbeat_timeout
+  late,      // the time limit of its state has passed
+  closed,    // end of file on its socket
+  exited,    // reaped, or end of file before it had a pid
 };
-constexpr std::size_t event_count = 10;
+constexpr std::size_t event_count = 11;
 
 enum class Action : std::uint8_t { none, accept, drain, quit, abort, kill };
 
@@ -51,18 +53,19 @@ constexpr Step step(Life life, Event event) {
   // A worker that never accepted has nothing to drain: if retired, it quits.
   constexpr Step table[life_count][event_count] = {
       // clang-format off
-      //            hello             ready             admit             stuck             retire            quit              silent             late            closed            exited
-      /* spawning */ {{booting, none},  {spawning, none}, {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},   {spawning, none}, {gone, none}},
-      /* booting  */ {{booting, none},  {ready, none},    {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {aborting, abort},{lost, none},     {gone, none}},
-      /* ready    */ {{ready, none},    {ready, none},    {serving, accept},{ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},    {lost, none},     {gone, none}},
-      /* serving  */ {{serving, none},  {serving, none},  {serving, none},  {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},  {lost, none},     {gone, none}},
-      /* stuck    */ {{stuck, none},    {stuck, none},    {stuck, none},    {stuck, none},    {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {stuck, none},    {lost, none},     {gone, none}},
-      /* draining */ {{draining, none}, {draining, none}, {draining, none}, {draining, none}, {draining, none},         {quitting, Action::quit}, {aborting, abort}, {killed, kill},   {draining, none}, {gone, none}},
-      /* quitting */ {{quitting, none}, {quitting, none}, {quitting, none}, {quitting, none}, {quitting, none},         {quitting, none},         {quitting, none},  {killed, kill},   {quitting, none}, {gone, none}},
-      /* aborting */ {{aborting, none}, {aborting, none}, {aborting, none}, {aborting, none}, {aborting, none},         {aborting, none},         {aborting, none},  {killed, kill},   {aborting, none}, {gone, none}},
-      /* lost     */ {{lost, none},     {lost, none},     {lost, none},     {lost, none},     {lost, none},             {killed, kill},           {lost, none},      {killed, kill},   {lost, none},     {gone, none}},
-      /* killed   */ {{killed, none},   {killed, none},   {killed, none},   {killed, none},   {killed, none},           {killed, none},           {killed, none},    {killed, none},   {killed, none},   {gone, none}},
-      /* gone     */ {{gone, none},     {gone, none},     {gone, none},     {gone, none},     {gone, none},             {gone, none},             {gone, none},      {gone, none},     {gone, none},     {gone, none}},
+      //            hello             ready             admit              expired           give_way          retire                    quit                      silent             late               closed            exited
+      /* spawning */ {{booting, none},  {spawning, none}, {spawning, none},  {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},    {spawning, none}, {gone, none}},
+      /* booting  */ {{booting, none},  {ready, none},    {booting, none},   {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {aborting, abort}, {lost, none},     {gone, none}},
+      /* ready    */ {{ready, none},    {ready, none},    {serving, accept}, {ready, none},    {ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},     {lost, none},     {gone, none}},
+      /* serving  */ {{serving, none},  {serving, none},  {serving, none},   {expired, none},  {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},   {lost, none},     {gone, none}},
+      /* expired  */ {{expired, none},  {expired, none},  {expired, none},   {expired, none},  {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {expired, none},   {lost, none},     {gone, none}},
+      /* outgoing */ {{outgoing, none}, {outgoing, none}, {outgoing, none},  {outgoing, none}, {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {outgoing, none},  {lost, none},     {gone, none}},
+      /* draining */ {{draining, none}, {draining, none}, {draining, none},  {draining, none}, {draining, none}, {draining, none},         {quitting, Action::quit}, {aborting, abort}, {killed, kill},    {draining, none}, {gone, none}},
+      /* quitting */ {{quitting, none}, {quitting, none}, {quitting, none},  {quitting, none}, {quitting, none}, {quitting, none},         {quitting, none},         {quitting, none},  {killed, kill},    {quitting, none}, {gone, none}},
+      /* aborting */ {{aborting, none}, {aborting, none}, {aborting, none},  {aborting, none}, {aborting, none}, {aborting, none},         {aborting, none},         {aborting, none},  {killed, kill},    {aborting, none}, {gone, none}},
+      /* lost     */ {{lost, none},     {lost, none},     {lost, none},      {lost, none},     {lost, none},     {lost, none},             {killed, kill},           {lost, none},      {killed, kill},    {lost, none},     {gone, none}},
+      /* killed   */ {{killed, none},   {killed, none},   {killed, none},    {killed, none},   {killed, none},   {killed, none},           {killed, none},           {killed, none},    {killed, none},    {killed, none},   {gone, none}},
+      /* gone     */ {{gone, none},     {gone, none},     {gone, none},      {gone, none},     {gone, none},     {gone, none},             {gone, none},             {gone, none},      {gone, none},      {gone, none},     {gone, none}},
       // clang-format on
   };
   return table[static_cast<std::size_t>(life)][static_cast<std::size_t>(event)];
@@ -88,7 +91,8 @@ constexpr Limit limit_of(Life life) {
     case Life::lost: return Limit::moment;
     case Life::ready:
     case Life::serving:
-    case Life::stuck:
+    case Life::expired:
+    case Life::outgoing:
     case Life::killed:
     case Life::gone: return Limit::none;
   }
@@ -97,14 +101,21 @@ constexpr Limit limit_of(Life life) {
 
 // Whether its place is free for another worker, although the process may live for a while.
 constexpr bool frees_its_place(Life life) {
-  return life == Life::stuck || life == Life::draining || life == Life::quitting;
+  return life == Life::outgoing || life == Life::draining || life == Life::quitting;
 }
+
+// Clients are answered: it accepts, and its generation has been admitted.
+constexpr bool accepts(Life life) { return life == Life::serving || life == Life::expired || life == Life::outgoing; }
+
+// How many workers may be outgoing because they have expired: one in eight. Each has a successor that boots beside it,
+// which costs memory and processor time.
+constexpr std::size_t outgoing_max(unsigned target) { return target < 16 ? 1 : target / 8; }
 
 constexpr bool is_booting(Life life) { return life == Life::spawning || life == Life::booting; }
 
 constexpr const char* life_name(Life life) {
-  constexpr const char* names[life_count] = {"spawning", "booting",  "ready", "serving", "stuck", "draining",
-                                             "quitting", "aborting", "lost",  "killed",  "gone"};
+  constexpr const char* names[life_count] = {"spawning", "booting",  "ready",    "serving", "expired", "outgoing",
+                                             "draining", "quitting", "aborting", "lost",    "killed",  "gone"};
   return names[static_cast<std::size_t>(life)];
 }
 

@@ -105,7 +105,8 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::read_reports(Instant 
       case Report::watch: watched_.push_back(text); break;
       case Report::hello:
       case Report::ready:
-      case Report::stuck: break;  // reports of workers only
+      case Report::stuck:
+      case Report::expired: break;  // reports of workers only
     }
   }
   return failures;

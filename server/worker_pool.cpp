@@ -38,11 +38,18 @@ bool recovered_since(Instant failure, const Workers& workers, Instant now) {
   });
 }
 
-// A stuck worker serves until another worker serves in its place.
-void replace_stuck(Workers& workers, unsigned target, Instant now) {
-  if (count(workers, [](const WorkerProcess& worker) { return worker.life() == Life::serving; }) < target) return;
+std::size_t count_accepting(const Workers& workers) {
+  return count(workers, [](const WorkerProcess& worker) { return accepts(worker.life()); });
+}
+
+// Workers that have expired are replaced a few at a time, oldest first.
+void begin_replacements(Workers& workers, unsigned target, Instant now) {
+  std::size_t outgoing = count(workers, [](const WorkerProcess& worker) { return worker.life() == Life::outgoing; });
   for (WorkerProcess& worker : workers) {
-    if (worker.life() == Life::stuck) worker.apply(Event::retire, now);
+    if (outgoing >= outgoing_max(target)) return;
+    if (worker.life() != Life::expired) continue;
+    worker.apply(Event::give_way, now);
+    ++outgoing;
   }
 }
 
@@ -164,7 +171,8 @@ void WorkerPool::replace(const WorkerProcess& dead, bool crash, Instant now) {
 }
 
 void WorkerPool::fill_places(Instant now) {
-  replace_stuck(workers_, target_, now);
+  retire_replaced(now);
+  begin_replacements(workers_, target_, now);
   adjust_places(now);
   for (Instant& due : vacancies_) {
     if (due <= now && may_spawn()) due = spawn(now);
@@ -172,14 +180,32 @@ void WorkerPool::fill_places(Instant now) {
   std::erase(vacancies_, never);
 }
 
+// An outgoing worker serves until another worker serves in its place.
+void WorkerPool::retire_replaced(Instant now) {
+  std::size_t accepting = count_accepting(workers_);
+  for (WorkerProcess& worker : workers_) {
+    if (accepting <= target_) return;
+    if (worker.life() != Life::outgoing) continue;
+    // It has served its whole time, so what it was forked from is in order.
+    if (worker.spawned() > last_failure_) backoff_.recovered();
+    worker.apply(Event::retire, now);
+    --accepting;
+  }
+}
+
 void WorkerPool::adjust_places(Instant now) {
   while (places_held(workers_) + vacancies_.size() < target_) vacancies_.push_back(now);
   std::sort(vacancies_.begin(), vacancies_.end());
   while (!vacancies_.empty() && places_held(workers_) + vacancies_.size() > target_) vacancies_.pop_back();
   if (phase_ != Phase::serving) return;
-  for (WorkerProcess& worker : workers_) {  // the oldest leaves, as in Gunicorn
-    if (places_held(workers_) <= target_) return;
-    if (worker.holds_place()) worker.apply(Event::retire, now);
+  // One that does not serve yet leaves first: it may never be ready. Then the oldest, as in Gunicorn.
+  for (auto worker = workers_.rbegin(); worker != workers_.rend() && places_held(workers_) > target_; ++worker) {
+    if (worker->holds_place() && !accepts(worker->life())) worker->apply(Event::retire, now);
+  }
+  const auto serves = [](const WorkerProcess& worker) { return worker.holds_place() && accepts(worker.life()); };
+  for (WorkerProcess& worker : workers_) {
+    if (count(workers_, serves) <= target_) return;
+    if (serves(worker)) worker.apply(Event::retire, now);
   }
 }
 
@@ -252,10 +278,6 @@ void WorkerPool::restart_heartbeat_clock(Instant now) {
   for (WorkerProcess& worker : workers_) worker.restart_heartbeat_clock(now);
 }
 
-std::size_t WorkerPool::serving() const {
-  return count(workers_, [](const WorkerProcess& worker) {
-    return worker.life() == Life::serving || worker.life() == Life::stuck;
-  });
-}
+std::size_t WorkerPool::serving() const { return count_accepting(workers_); }
 
 }  // namespace narwhal::server

@@ -1,6 +1,7 @@
 // WorkerPool: the workers of one generation, and the places among them that are vacant.
 // Places   target() workers hold a place. A worker that dies or is replaced leaves a vacancy, which is filled at once or,
-//          after early deaths, with back-off. A worker that drains or is stuck no longer holds its place.
+//          after early deaths, with back-off. A worker that drains, or that is about to be replaced,
+//          no longer holds its place.
 // Failure  while booting, the first worker that cannot boot sets failure(); later a worker that dies is replaced.
 // Blocks   never: every wait is a state and a deadline.
 #pragma once
@@ -70,6 +71,7 @@ class WorkerPool {
  private:
   void remove_ended(WorkerProcess& worker, Instant now);
   void replace(const WorkerProcess& dead, bool crash, Instant now);
+  void retire_replaced(Instant now);
   void adjust_places(Instant now);
   bool may_spawn() const;
   // Both return when to try again; `never` if the vacancy is filled.

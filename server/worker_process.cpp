@@ -53,7 +53,8 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
       return;
     case Report::watch: watched_.emplace_back(received.record.text); return;
     case Report::ready: return apply(Event::ready, now);
-    case Report::stuck: return apply(Event::stuck, now);
+    case Report::stuck: return apply(Event::give_way, now);
+    case Report::expired: return apply(Event::expired, now);
     case Report::loaded:
     case Report::fork_failed: return;  // reports of the template only
   }

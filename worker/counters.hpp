@@ -33,8 +33,15 @@ class Counters {
     const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
     add(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)]);
   }
+  // What Gunicorn counts: not those that were refused, or answered 503 because the queue was full.
+  std::int64_t requests_handled() const noexcept {
+    return static_cast<std::int64_t>(value(slot_.requests) - value(slot_.refused) - value(slot_.overloaded));
+  }
 
  private:
+  static std::uint64_t value(const std::atomic<std::uint64_t>& counter) noexcept {
+    return counter.load(std::memory_order_relaxed);
+  }
   static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }

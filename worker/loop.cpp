@@ -32,6 +32,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       dispatcher_(*this),
       crew_(dispatcher_, config().threads, patience_of(config())),
       deadlines_(*this, config().threads + 1),
+      recycling_(config(), counters_),
       proxy_policy_(config()),
       acceptor_(*this, seat),
       scratch_(std::make_unique<char[]>(scratch_bytes)) {
@@ -59,6 +60,7 @@ Loop::~Loop() = default;  // the process ends with _exit(): libuv's handles go w
 void Loop::begin_accepting() {
   slot_.state.store(WorkerState::serving, relaxed);
   publish_load();
+  recycling_.begin(narwhal::now());
   acceptor_.begin();
 }
 
@@ -66,6 +68,7 @@ void Loop::retire(Backlog backlog) {
   if (retiring()) return;
   retiring_.store(true, relaxed);
   slot_.state.store(WorkerState::draining, relaxed);
+  recycling_.end();
   acceptor_.end(backlog);
   leave_within(config().graceful_timeout, "graceful_timeout has passed");
   mounts_.drain();
@@ -113,7 +116,9 @@ void Loop::run_events(uv_run_mode mode) {
 
 void Loop::tick() {
   wheel_.advance(now(), [](WheelEntry& entry) { static_cast<Connection&>(entry).expired(); });
-  deadlines_.check(narwhal::now());
+  const Instant precisely = narwhal::now();
+  deadlines_.check(precisely);
+  recycling_.tick(precisely);
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
     dispatcher_.refuse_waiting();

@@ -29,6 +29,7 @@
 #include "worker/mounts.hpp"
 #include "worker/posts.hpp"
 #include "worker/proxy_policy.hpp"
+#include "worker/recycling.hpp"
 #include "worker/wheel.hpp"
 
 namespace narwhal::worker {
@@ -69,6 +70,7 @@ class Loop {
   BufferPool& buffers() noexcept { return buffers_; }
   Counters& counters() noexcept { return counters_; }
   Deadlines& deadlines() noexcept { return deadlines_; }
+  Recycling& recycling() noexcept { return recycling_; }
   ProxyPolicy& proxy_policy() noexcept { return proxy_policy_; }
   Wheel& wheel() noexcept { return wheel_; }
   std::vector<Segment>& segments() noexcept { return segments_; }  // for one answer at a time
@@ -109,6 +111,7 @@ class Loop {
   Crew crew_;
   Posts posts_;
   Deadlines deadlines_;
+  Recycling recycling_;
   uv_loop_t uv_{};
   uv_timer_t timer_{};
   Wheel wheel_;

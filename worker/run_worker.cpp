@@ -46,12 +46,15 @@ class MasterChannel {
     loop_.deadlines().on_stuck = [](void* context) {
       static_cast<MasterChannel*>(context)->send_report(Report::stuck);
     };
+    loop_.recycling().expired_context = this;
+    loop_.recycling().on_expired = [](void* context) {
+      return static_cast<MasterChannel*>(context)->send_report(Report::expired);
+    };
   }
 
-  void send_report(Report report, std::string_view text = {}, int code = 0) {
-    // That the master is gone is noticed by end-of-file on its socket, not here.
-    [[maybe_unused]] const auto sent =
-        send_record(seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code));
+  // False if the master has not taken it: its queue is full, or the master is gone, which end-of-file will show.
+  bool send_report(Report report, std::string_view text = {}, int code = 0) {
+    return bool(send_record(seat_.master.get(), make_record(report, seat_.slot, seat_.generation->number, text, code)));
   }
 
  private:

@@ -22,10 +22,11 @@ constexpr std::string_view worker_hooks[] = {"post_fork",    "post_worker_init",
 
 // Settings that only narwhal has.
 constexpr std::string_view unknown_to_gunicorn[] = {
-    "queue_size",         "stage_dir",     "boot_timeout",      "header_timeout",
-    "body_timeout",       "write_timeout", "heartbeat_timeout", "probation",
-    "limit_request_body", "min_rate",      "body_buffer_size",  "response_buffer_size",
-    "server_header",      "venv",          "request_buffering", "client_header",
+    "queue_size",          "stage_dir",     "boot_timeout",      "header_timeout",
+    "body_timeout",        "write_timeout", "heartbeat_timeout", "probation",
+    "limit_request_body",  "min_rate",      "body_buffer_size",  "response_buffer_size",
+    "server_header",       "venv",          "request_buffering", "max_worker_memory",
+    "max_worker_lifetime", "client_header",
 };
 
 template <class Names>

@@ -26,8 +26,6 @@ constexpr GunicornSetting setting_table[] = {
     {"config", "", value, ignored, flag_only},
     {"check_config", "", nothing, refused, flag_only},
     {"print_config", "", nothing, refused, flag_only},
-    {"max_requests", "--max-requests", value, missing, ""},
-    {"max_requests_jitter", "--max-requests-jitter", value, missing, ""},
     {"asgi_loop", "--asgi-loop", value, moot, for_asgi},
     {"asgi_lifespan", "--asgi-lifespan", value, moot, for_asgi},
     {"asgi_disconnect_grace_period", "--asgi-disconnect-grace-period", value, moot, for_asgi},

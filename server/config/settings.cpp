@@ -15,6 +15,8 @@ using Above = Setting::Above;
 constexpr std::uint64_t seconds_max = 24 * 60 * 60;
 constexpr std::uint64_t bytes_max = std::uint64_t{1} << 62;
 constexpr std::uint64_t count_max = 1'000'000;
+constexpr std::uint64_t requests_max = 1'000'000'000;
+constexpr std::uint64_t lifetime_max = 365 * seconds_max;
 
 // Scoreboard::slots_max slots hold two generations during a reload, and workers that are leaving.
 constexpr std::uint64_t workers_max = 500;
@@ -48,6 +50,14 @@ const Setting setting_table[] = {
      "requests queued in each worker; more get 503", 1, count_max},
     {"backlog", "--backlog", processes, &Config::backlog, "INT", "", "pending connections that the kernel may queue", 1,
      count_max},
+    {"max_requests", "--max-requests", processes, &Config::max_requests, "INT", "",
+     "replace a worker after so many requests; 0: never", 0, requests_max},
+    {"max_requests_jitter", "--max-requests-jitter", processes, &Config::max_requests_jitter, "INT", "",
+     "add a random number up to this to --max-requests", 0, requests_max},
+    {"max_worker_memory", "--max-worker-memory", processes, &Config::max_worker_memory, "INT", "bytes",
+     "replace a worker that uses more memory; 0: never", 0, bytes_max},
+    {"max_worker_lifetime", "--max-worker-lifetime", processes, &Config::max_worker_lifetime, "INT", "seconds",
+     "replace a worker of this age; 0: never", 0, lifetime_max},
     {"reuse_port", "--reuse-port", processes, &Config::reuse_port, "", "", "set SO_REUSEPORT on the listening sockets",
      0, 0, Text::plain, Change::restart},
     {"user", "-u,--user", processes, &Config::user, "USER", "", "run all processes but the master as this user"},

@@ -89,7 +89,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
 TEST_CASE("settings: every field of Config has one, except those that are computed") {
   // Does not compile if a field is added or removed: then the table needs one line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
-               sources, workers, worker_class, threads, worker_connections, queue_size, backlog, reuse_port, user,
+               sources, workers, worker_class, threads, worker_connections, queue_size, backlog, max_requests,
+               max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, user,
                group, initgroups, umask, chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout,
                header_timeout, body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout,
                probation, limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body,
@@ -97,7 +98,7 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                forwarded_allow_ips, client_header, secure_scheme_headers, header_map, forwarder_headers, proxy_protocol,
                proxy_allow_ips, loglevel, errorlog, accesslog, access_log_format, capture_output, server_header] =
       Config{};
-  CHECK(settings().size() == 55);
+  CHECK(settings().size() == 59);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

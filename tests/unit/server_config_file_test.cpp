@@ -158,8 +158,8 @@ TEST_CASE("config file: an unknown key is reported with the nearest known one") 
 }
 
 TEST_CASE("config file: Gunicorn's settings that narwhal does not have are named as such, not as unknown") {
-  CHECK(fault("max_requests: 4") ==
-        "narwhal.yaml:1:1: 'max_requests' is a setting of Gunicorn that this version of narwhal does not have yet");
+  CHECK(fault("dirty_apps: 4") ==
+        "narwhal.yaml:1:1: 'dirty_apps' is a setting of Gunicorn that this version of narwhal does not have yet");
   CHECK(fault("protocol: uwsgi") ==
         "narwhal.yaml:1:1: 'protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only");
   CHECK(good("daemon: false\nmax_requests: 0\nprotocol: http\ncert_reqs: 0\nlogconfig_dict: {}\ndirty_apps: "
@@ -174,9 +174,9 @@ TEST_CASE("config file: Gunicorn's name for the app is accepted too, but not tog
 }
 
 TEST_CASE("config file: all mistakes are reported at once, in order") {
-  CHECK(fault("worker: 1\nworkers: x\nroutes:\n  - {prefix: shop, app: a.so}\nbind: 80\nmax_requests: 1\n") ==
+  CHECK(fault("worker: 1\nworkers: x\nroutes:\n  - {prefix: shop, app: a.so}\nbind: 80\ndirty_apps: 1\n") ==
         "narwhal.yaml:1:1: unknown key 'worker': did you mean 'workers'?\n"
-        "narwhal.yaml:6:1: 'max_requests' is a setting of Gunicorn that this version of narwhal does not have yet\n"
+        "narwhal.yaml:6:1: 'dirty_apps' is a setting of Gunicorn that this version of narwhal does not have yet\n"
         "narwhal.yaml:2:10: workers: 'x' is not a whole number\n"
         "narwhal.yaml:5:7: bind: '80': a port without a host is written :80\n"
         "narwhal.yaml:4:5: routes: prefix 'shop' does not begin with '/'");

@@ -8,10 +8,12 @@ using namespace narwhal::server;
 
 namespace {
 
-constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready, Life::serving, Life::stuck, Life::draining,
-                              Life::quitting, Life::aborting, Life::lost,  Life::killed,  Life::gone};
-constexpr Event all_events[] = {Event::hello, Event::ready,  Event::admit, Event::stuck,  Event::retire,
-                                Event::quit,  Event::silent, Event::late,  Event::closed, Event::exited};
+constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready,    Life::serving,
+                              Life::expired,  Life::outgoing, Life::draining, Life::quitting,
+                              Life::aborting, Life::lost,     Life::killed,   Life::gone};
+constexpr Event all_events[] = {Event::hello,    Event::ready,  Event::admit, Event::expired,
+                                Event::give_way, Event::retire, Event::quit,  Event::silent,
+                                Event::late,     Event::closed, Event::exited};
 
 struct Cell {
   Life life;
@@ -34,15 +36,21 @@ constexpr Cell cells[] = {
     {Life::ready, Event::retire, {Life::quitting, Action::quit}},
     {Life::ready, Event::quit, {Life::quitting, Action::quit}},
     {Life::ready, Event::closed, {Life::lost, Action::none}},
-    {Life::serving, Event::stuck, {Life::stuck, Action::none}},
+    {Life::serving, Event::expired, {Life::expired, Action::none}},
+    {Life::serving, Event::give_way, {Life::outgoing, Action::none}},
     {Life::serving, Event::retire, {Life::draining, Action::drain}},
     {Life::serving, Event::quit, {Life::quitting, Action::quit}},
     {Life::serving, Event::silent, {Life::aborting, Action::abort}},
     {Life::serving, Event::closed, {Life::lost, Action::none}},
-    {Life::stuck, Event::retire, {Life::draining, Action::drain}},
-    {Life::stuck, Event::quit, {Life::quitting, Action::quit}},
-    {Life::stuck, Event::silent, {Life::aborting, Action::abort}},
-    {Life::stuck, Event::closed, {Life::lost, Action::none}},
+    {Life::expired, Event::give_way, {Life::outgoing, Action::none}},
+    {Life::expired, Event::retire, {Life::draining, Action::drain}},
+    {Life::expired, Event::quit, {Life::quitting, Action::quit}},
+    {Life::expired, Event::silent, {Life::aborting, Action::abort}},
+    {Life::expired, Event::closed, {Life::lost, Action::none}},
+    {Life::outgoing, Event::retire, {Life::draining, Action::drain}},
+    {Life::outgoing, Event::quit, {Life::quitting, Action::quit}},
+    {Life::outgoing, Event::silent, {Life::aborting, Action::abort}},
+    {Life::outgoing, Event::closed, {Life::lost, Action::none}},
     {Life::draining, Event::quit, {Life::quitting, Action::quit}},
     {Life::draining, Event::silent, {Life::aborting, Action::abort}},
     {Life::draining, Event::late, {Life::killed, Action::kill}},
@@ -98,4 +106,20 @@ TEST_CASE("slot policy: a worker accepts once, and only after ready") {
       CHECK(accepts == (life == Life::ready && event == Event::admit));
     }
   }
+}
+
+TEST_CASE("slot policy: a worker that has passed a limit serves and holds its place until its turn has come") {
+  const Life expired = step(Life::serving, Event::expired).next;
+  CHECK(accepts(expired));
+  CHECK_FALSE(frees_its_place(expired));
+  const Life outgoing = step(expired, Event::give_way).next;
+  CHECK(accepts(outgoing));
+  CHECK(frees_its_place(outgoing));
+  CHECK(step(outgoing, Event::expired).next == outgoing);
+}
+
+TEST_CASE("slot policy: one worker in eight is replaced at a time, and at least one") {
+  for (const unsigned target : {1u, 2u, 7u, 8u, 15u}) CHECK(outgoing_max(target) == 1);
+  CHECK(outgoing_max(16) == 2);
+  CHECK(outgoing_max(500) == 62);
 }
