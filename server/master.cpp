@@ -1,5 +1,6 @@
 #include "server/master.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include "core/app_title.hpp"
 #include "core/child.hpp"
 #include "core/clock.hpp"
+#include "core/fd.hpp"
 #include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
@@ -30,6 +32,19 @@ SignalPipe open_signals() {
       SignalPipe::open({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}));
   unblock_all_signals();  // whatever mask the caller left
   return pipe;
+}
+
+constexpr const char* usr2_advice =
+    "USR2 does not start a new narwhal beside this one yet: send HUP to serve new code or settings, or restart the "
+    "service "
+    "to run a new narwhal program";
+constexpr const char* winch_advice =
+    "WINCH does not retire the workers yet: send TTOU for one worker less, or TERM to stop the server";
+
+// A terminal sends WINCH to the processes in its foreground when its size changes.
+bool is_in_foreground() {
+  const Fd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  return terminal && ::tcgetpgrp(terminal.get()) == ::getpgrp();
 }
 
 // "term", as in Gunicorn's log.
@@ -128,6 +143,7 @@ void Master::serve_signals() {
 
 void Master::on_signal(int signo) {
   if (signo == SIGCHLD) return reap();
+  if (signo == SIGWINCH && is_in_foreground()) return log::debug("Signal winch: the size of the terminal has changed");
   log::info("Handling signal: {}", short_name(signo));
   switch (signo) {
     case SIGTERM: return on_term();
@@ -137,7 +153,9 @@ void Master::on_signal(int signo) {
     case SIGTTIN: return succession_.change_target(+1);
     case SIGTTOU: return succession_.change_target(-1);
     case SIGUSR1: return reopen_logs();
-    default: log::debug("{} has no effect yet", signal_name(signo));
+    case SIGUSR2: return log::warning("{}", usr2_advice);
+    case SIGWINCH: return log::warning("{}", winch_advice);
+    default: log::debug("{} has no effect", signal_name(signo));
   }
 }
 

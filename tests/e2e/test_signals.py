@@ -1,7 +1,11 @@
 """TERM, INT, QUIT, TTIN, TTOU, and what happens to current requests; deaths of worker, template and master."""
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
+import termios
 import time
 
 import pytest
@@ -319,6 +323,34 @@ def test_usr1_and_friends_do_not_end_the_master(serve):
     server.send(signal.SIGUSR1, signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD)
     assert server.get("/").status == 200
     assert server.worker_pids() == before
+
+
+@pytest.mark.parametrize("number, advice", [
+    (signal.SIGUSR2, "send HUP to serve new code or settings, or restart the service"),
+    (signal.SIGWINCH, "send TTOU for one worker less, or TERM to stop the server")], ids=["USR2", "WINCH"])
+def test_a_signal_that_does_nothing_yet_logs_what_to_do(serve, number, advice):
+    server = serve(example("echo"), "-w", "1")
+    before = server.wait_workers(1)
+    server.send(number)
+    server.wait_for(rf"\[WARNING\] {number.name[3:]} does not .*: {advice}")
+    assert server.get("/").status == 200
+    assert server.worker_pids() == before
+
+
+def test_a_terminal_that_changes_its_size_causes_no_warning(serve):
+    """Its kernel sends WINCH to the processes in its foreground."""
+    main, other = pty.openpty()
+
+    def take_terminal():
+        fcntl.ioctl(other, termios.TIOCSCTTY, 0)
+    server = serve(example("echo"), "-w", "1", "--log-level", "debug", preexec=take_terminal)
+    server.wait_workers(1)
+    fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    server.wait_for("the size of the terminal has changed")
+    assert "WARNING" not in server.log()
+    assert server.stop(signal.SIGINT) == 0
+    os.close(main)
+    os.close(other)
 
 
 def test_a_stopped_master_does_not_stop_the_service(serve):
