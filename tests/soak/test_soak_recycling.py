@@ -40,7 +40,7 @@ def test_a_leak_of_1_mib_a_request_stays_bounded(serve, tmp_path, seconds):
     (tmp_path / "recycled.py").write_text(APP)
     server = serve("recycled:app", "--chdir", tmp_path, "-w", "2", "--max-worker-memory", "200M")
     most, end = 0, time.monotonic() + seconds
-    with server.load(clients=4, target="/leak", pause=0.01, timeout=30) as load:
+    with server.load(clients=4, target="/leak", pause=0.05, timeout=30) as load:
         while time.monotonic() < end:
             for pid in server.worker_pids():
                 try:
