@@ -255,8 +255,8 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
   refused({"-w", "x", "a"}, 2, "--workers: 'x' is not a whole number");
   refused({"--wrokers", "4", "a"}, 2, "unknown flag '--wrokers': did you mean '--workers'?");
   refused({"--protocol", "uwsgi", "--dirty-app=5", "a"}, 2,
-          "'--dirty-app' is a setting of Gunicorn that this version of narwhal does not have yet\n"
-          "'--protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only");
+          "'--protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only\n"
+          "'--dirty-app' is a setting of Gunicorn that this version of narwhal does not have yet");
   refused({"a", "b"}, 2, "more than one APP: 'b' after 'a'; mount several with 'routes' in narwhal.yaml");
   refused({""}, 2, "APP is empty");
   refused({"--reload=", "a"}, 2, "--reload: the value is empty: leave out the '=', or give true or false");
