@@ -60,8 +60,8 @@ void check_against_witness(std::string_view bytes, const HeadFed& fed, const Hea
   } else if (is_one_of(fed.fault, {"malformed field line", "empty field name"})) {
     must(!wire::cut_by_hand(bytes), "no sound field line is refused");
   } else if (is_one_of(fed.fault, {"malformed method", "malformed version", "request line without a version",
-                                   "request line without a target and a version",
-                                   "empty target", "too many empty lines before the request"})) {
+                                   "request line without a target and a version", "empty target",
+                                   "too many empty lines before the request"})) {
     must(!is_sound_line(bytes), "no sound request line is refused");
   }
 }
