@@ -3,9 +3,12 @@ import re
 import signal
 import time
 
+import pytest
+
 from clock import scaled
 from load import Background
 from server import example, run
+from wire import WireError
 
 SHOW = """import os
 at_import = os.environ.get("SERVER_SOFTWARE", "")
@@ -30,6 +33,8 @@ def test_a_graceful_timeout_of_0_stops_at_once(serve):
     server.send(signal.SIGTERM)
     assert server.wait_exit() == 0
     assert time.monotonic() - began < scaled(8)
+    with pytest.raises((WireError, OSError)):
+        request.result()
 
 
 def test_a_log_that_cannot_be_opened_at_a_reload_is_reported_at_its_step(serve, tmp_path):
