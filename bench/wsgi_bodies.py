@@ -159,7 +159,7 @@ TASKS = {
 
 
 def retry(client, ask):
-    """A connection that the server has closed behind its last answer is no failure."""
+    """A connection that the server has closed after its last answer is not a failure."""
     try:
         ask(client)
     except (ConnectionError, BrokenPipeError):

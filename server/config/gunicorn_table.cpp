@@ -19,7 +19,7 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"keepalive", "Better: 75 by default, longer than a proxy in front keeps its connections."},
     {"limit_request_field_size", "Same; the flag may also be written with hyphens alone."},
     {"loglevel", "Same, but an unknown word is a mistake."},
-    {"pidfile", "Better: it is locked, so one that a killed server left is no obstacle."},
+    {"pidfile", "Better: it is locked, so one that a killed server left does no harm."},
     {"preload_app", "Better: a reload loads the new code."},
     {"reload", "Better: code that cannot be loaded leaves the old code in service."},
     {"reload_engine", "Better: inotify needs no package."},

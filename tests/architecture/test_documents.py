@@ -55,7 +55,7 @@ def spans_of(text):
 
 
 def defines(text, name):
-    """Whether a source defines or declares `name`: "Crew::tend()", "decode_head()", or a word that is no function."""
+    """Whether a source defines or declares `name`: "Crew::tend()", "decode_head()", or a word that is not a function."""
     if not name.endswith("()"):
         return re.search(rf"\b{re.escape(name)}\b", text) is not None
     *classes, function = name.removesuffix("()").split("::")

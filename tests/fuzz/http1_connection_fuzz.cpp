@@ -66,17 +66,17 @@ void check_against_witness(std::string_view bytes, const HeadFed& fed, const Hea
   }
 }
 
-// What is told of a head that was not accepted is sound; and it is what is told of one that was.
+// The request line that is known of a refused head is sound, and it is that of the head where one was accepted.
 void check_request_line(std::string_view bytes, const HeadFed& fed, const Head& head) {
-  Head told;
-  decode_request_line(bytes, told);
+  Head line;
+  decode_request_line(bytes, line);
   if (fed.status == Status::complete) {
-    must(told.method.view() == head.method.view() && told.target.view() == head.target.view(), "the line is told");
+    must(line.method.view() == head.method.view() && line.target.view() == head.target.view(), "the line is the same");
   }
-  for (const Bytes part : {told.method, told.target}) {
+  for (const Bytes part : {line.method, line.target}) {
     const bool inside =
         part.size == 0 || (part.data >= bytes.data() && part.data + part.size <= bytes.data() + bytes.size());
-    must(inside && part.view().find_first_of("\r\n") == std::string_view::npos, "no more than a line is told");
+    must(inside && part.view().find_first_of("\r\n") == std::string_view::npos, "no more than a line is known");
   }
 }
 

@@ -48,7 +48,7 @@ TEST_CASE("forwarded: X-Forwarded-For is read from its end, over hops that are t
   CHECK(client_of({{"X-Forwarded-For", "1.1.1.1, 10.0.0.1"}}, IpRanges("*")) == "1.1.1.1");
 }
 
-TEST_CASE("forwarded: an entry that is no address ends the walk at the hop before it") {
+TEST_CASE("forwarded: an entry that is not an address ends the walk at the hop before it") {
   for (const char* odd : {"unknown",      "_hidden",         "203.0.113",       "203.0.113.256",        "203.0.113.09",
                           "localhost",    "203.0.113.9:",    "203.0.113.9:x",   "203.0.113.9:123456",   "[203.0.113.9]",
                           "[2001:db8::1", "2001:db8::1]",    "[2001:db8::1]x",  "[2001:db8::1]:",       "[]",
@@ -128,7 +128,7 @@ TEST_CASE("forwarded: an element that names nobody ends the walk at the hop befo
   }
 }
 
-TEST_CASE("forwarded: a last line whose parts cannot be told apart is refused, an earlier one is not looked into") {
+TEST_CASE("forwarded: a last line whose parts are ambiguous is refused, an earlier one is not read") {
   for (const char* broken :
        {"for=\"", "for=\"203.0.113.9", "for=\"203.0.113.9\\\"", "for=\"203.0.113.9\"x", "for=203.0.113.9\"", "for",
         "for=", "=203.0.113.9", "for =203.0.113.9", "for= 203.0.113.9", "for=203.0.113.9 for=10.0.0.1",
@@ -168,7 +168,7 @@ TEST_CASE("forwarded: both fields have to name the same client") {
   CHECK(both("203.0.113.9", "for=\"") == "400");
 }
 
-TEST_CASE("forwarded: a list as long as a head may be is no burden") {
+TEST_CASE("forwarded: a list as long as a head may be is read in linear time") {
   std::string many;
   for (int count = 0; count < 60'000; ++count) many += "10.0.0.1, ";
   CHECK(plain(many + "203.0.113.9") == "203.0.113.9");

@@ -256,8 +256,8 @@ TEST_CASE("heads: no head is longer than head_bytes_max says") {
   CHECK(head_bytes_max(HeadLimits{1, SIZE_MAX, SIZE_MAX}) < most);
 }
 
-// "METHOD target path 1.minor", with "HEAD!" before it when there is to be no body; "-" when nothing is told.
-std::string told(std::string_view bytes) {
+// "METHOD target path 1.minor", with "HEAD!" before it when there is to be no body; "-" when nothing is known.
+std::string known_line(std::string_view bytes) {
   const ExactCopy copy(bytes);
   Head head;
   REQUIRE(decode_head("PUT http://b/x?y HTTP/1.0\r\nContent-Length: 3\r\n\r\n", 0, {}, head).status ==
@@ -273,19 +273,20 @@ std::string told(std::string_view bytes) {
          std::string(head.target.view()) + " " + std::string(head.path.view()) + " 1." + std::to_string(head.minor);
 }
 
-TEST_CASE("heads: of a refused or unfinished one its request line is told, where that is sound") {
-  CHECK(told("GET /a?b HTTP/1.1\r\n") == "GET /a?b /a 1.1");
-  CHECK(told("\r\nHEAD / HTTP/1.0\r\nX") == "HEAD!HEAD / / 1.0");
-  CHECK(told("GET / HTTP/1.1\r\nHost: a\nb") == "GET / / 1.1");
-  CHECK(told("get / HTTP/1.1\r\n") == "get / / 1.1");
-  CHECK(told("CONNECT a:443 HTTP/1.1\r\n") == "CONNECT a:443 a:443 1.1");
+TEST_CASE("heads: of a refused or unfinished one the request line is known, where that is sound") {
+  CHECK(known_line("GET /a?b HTTP/1.1\r\n") == "GET /a?b /a 1.1");
+  CHECK(known_line("\r\nHEAD / HTTP/1.0\r\nX") == "HEAD!HEAD / / 1.0");
+  CHECK(known_line("GET / HTTP/1.1\r\nHost: a\nb") == "GET / / 1.1");
+  CHECK(known_line("get / HTTP/1.1\r\n") == "get / / 1.1");
+  CHECK(known_line("CONNECT a:443 HTTP/1.1\r\n") == "CONNECT a:443 a:443 1.1");
   for (const char* nothing :
        {"", "\r\n", "GET / HTTP/1.1", "GET / HTTP/1.1\r", "GET / HTTP/2.0\r\n", "GET /\r\n", "GET * HTTP/1.1\r\n",
         "GET /\x01 HTTP/1.1\r\n", "GET /a\nb HTTP/1.1\r\n", "\r\n\r\n\r\n"}) {
     CAPTURE(nothing);
-    CHECK(told(nothing) == "-");
+    CHECK(known_line(nothing) == "-");
   }
-  for (const char* head : {"HEAD /a\x7f HTTP/1.1\r\n", "HEAD /", "HEAD / HTTP/2.0\r\n"}) CHECK(told(head) == "HEAD!-");
+  for (const char* head : {"HEAD /a\x7f HTTP/1.1\r\n", "HEAD /", "HEAD / HTTP/2.0\r\n"})
+    CHECK(known_line(head) == "HEAD!-");
 }
 
 TEST_CASE("heads: every view points into the bytes given") {
@@ -327,7 +328,7 @@ TEST_CASE("heads: a field is found whatever its case, the first of its name, and
   CHECK(head.field("x").data == nullptr);
 }
 
-TEST_CASE("head: which kinds of names its fields have, and whether one has an underscore, is told") {
+TEST_CASE("head: which kinds of names its fields have, and whether one has an underscore, is known") {
   const auto decode = [](const std::string& fields) {
     Head head;
     head.has_underscore = true;

@@ -54,7 +54,7 @@ TEST_CASE("elf: what a shared object needs and where it looks is read as written
   CHECK(object->is_plugin);
 }
 
-TEST_CASE("elf: a plugin for another version of the ABI is told from what is not a plugin") {
+TEST_CASE("elf: a plugin for another version of the ABI and a file that is not a plugin are different faults") {
   for (const HashTable hash : {HashTable::gnu, HashTable::sysv}) {
     ElfImage image;
     image.hash = hash;

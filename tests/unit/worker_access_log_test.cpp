@@ -152,7 +152,7 @@ TEST_CASE("access log: what is not there is a dash, an empty query is nothing") 
   CHECK(line("%(r)s", request) == "GET / HTTP/1.0\n");
 }
 
-TEST_CASE("access log: text that is no atom stays, an unknown atom is a dash") {
+TEST_CASE("access log: text that is not an atom stays, an unknown atom is a dash") {
   const std::string request = get("/");
   CHECK(line("plain text", request) == "plain text\n");
   CHECK(line("", request) == "\n");
@@ -237,7 +237,7 @@ TEST_CASE("access log: a request of which nothing was understood has a peer, a s
   CHECK(lines("%(m)s|%(U)s|%(q)s|%(H)s|%({host}i)s|%({x}o)s|%({PATH_INFO}e)s", refused, host) == "-|-||-|-|-|-\n");
 }
 
-TEST_CASE("access log: a clock that seems to go back is no time at all") {
+TEST_CASE("access log: a clock that seems to go back counts as no time") {
   Answered_exchange answered(get("/"));
   Exchange& exchange = answered.exchange();
   const Folder folder;
@@ -266,7 +266,7 @@ TEST_CASE("access log: lines are written together, in order, and none is lost") 
   CHECK(std::count(all.begin(), all.end(), '\n') == 500);
 }
 
-TEST_CASE("access log: told of a new file, it goes on in that, under the same number") {
+TEST_CASE("access log: after a reopen it writes to the new file, under the same descriptor") {
   Answered_exchange answered(get("/"));
   const Folder folder;
   const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));

@@ -295,7 +295,7 @@ TEST_CASE("conversation: a bad chunk after the answer has begun cuts it off, wit
   Client client(server);
   client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
   while (client.buffered().find("abc") == std::string::npos) REQUIRE(client.more());
-  client.send("this is no chunk\r\n");
+  client.send("this is not a chunk\r\n");
   const std::string all = client.rest();
   CHECK_FALSE(client.timed_out());
   CHECK(all.find("HTTP/1.1", 8) == std::string::npos);

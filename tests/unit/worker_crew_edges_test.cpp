@@ -156,7 +156,7 @@ TEST_CASE("crew: whoever leaves has completed what was handled last") {
 }
 
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-TEST_CASE("crew: a thread that the system refuses is told by start(), and the process can still end") {
+TEST_CASE("crew: start() reports a thread that the system refuses, and the process can still end") {
   CHECK(in_a_child([] {
           FakeLoop loop(200);
           // Room for some of the stacks (8 MiB each), not for all.

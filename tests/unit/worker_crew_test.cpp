@@ -50,7 +50,7 @@ TEST_CASE("crew: every thread is started before run() and ended before it return
   }
 }
 
-TEST_CASE("crew: a thread that cannot be set up is told by start()") {
+TEST_CASE("crew: start() reports a thread that cannot be set up") {
   // In a process of its own that ends after it, as a worker does: the other threads are left behind.
   CHECK(in_a_child([] {
           FakeLoop loop(3);

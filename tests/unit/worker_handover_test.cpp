@@ -52,7 +52,7 @@ TEST_CASE("handover: bytes arrive in order, with how far the response has come")
   CHECK(parts.empty());
 }
 
-TEST_CASE("handover: the loop is to be told once, until it has come") {
+TEST_CASE("handover: the loop is notified once, until it has taken the answer") {
   Handover handover(bytes_max);
   std::atomic<bool> posted{false};
   Written first("1"), second("2"), third("3");

@@ -75,7 +75,7 @@ TEST_CASE("plugin: one file mounted twice is loaded once and initialised twice")
   for (auto& mount : mounts) mount->plugin.worker_exit(mount->instance);
 }
 
-TEST_CASE("plugin: what is no shared object is refused with the name the operator gave it") {
+TEST_CASE("plugin: a file that is not a shared object is refused with the name the operator gave it") {
   const Folder folder;
   const std::string text = folder.write("copy-of-app.so", "this is text\n");
   const std::string said = error_of(text, "./app.so");
@@ -171,7 +171,7 @@ TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the pl
   CHECK(ready_check(*mounts[2], info));  // it has none: that is fine
 }
 
-TEST_CASE("plugin: what has no application in it is told from what cannot be set up, by the exit code to come") {
+TEST_CASE("plugin: a missing application and a failed set-up have different exit codes") {
   Mount mount;
   mount.source = "shop:app";
   mount.plugin = {};
@@ -188,7 +188,7 @@ TEST_CASE("plugin: what has no application in it is told from what cannot be set
   CHECK(worker_init(mount, {}).exit_code == 3);
 }
 
-TEST_CASE("plugin: what a hook is told of its mount and its worker") {
+TEST_CASE("plugin: what a hook can read about its mount and its worker") {
   static std::string seen;
   static const narwhal_option options[] = {{"given", "string", "fallback", ""},
                                            {"left", "int", "17", ""},

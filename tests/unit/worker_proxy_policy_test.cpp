@@ -160,7 +160,7 @@ TEST_CASE("proxy policy: header_map says what becomes of names with an underscor
   CHECK(Seen(forwards, peer_of(outside), fields).names() == "Host A-B C");
 }
 
-TEST_CASE("proxy policy: a PROXY header names the peer, and its trust is asked anew") {
+TEST_CASE("proxy policy: a PROXY header names the peer, and its trust is checked again") {
   Config config;
   config.proxy_protocol = ProxyProtocol::either;
   ProxyPolicy policy(config);
