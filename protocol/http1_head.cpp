@@ -149,12 +149,16 @@ std::size_t empty_lines(std::string_view bytes) noexcept {
   return at;
 }
 
+// What the request line may take: 0 is the most that any may.
+std::size_t line_bytes_max(const HeadLimits& limits) noexcept {
+  return limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max;
+}
+
 ScanLimits limits_of_scan(const HeadLimits& limits, std::size_t skipped) noexcept {
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   std::size_t field_line = limits.field_size > crlf_bytes ? limits.field_size - crlf_bytes : 0;
   if (limits.field_size == 0) field_line = unlimited;
-  return {limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max, field_line,
-          head_bytes_max(limits) - skipped};
+  return {line_bytes_max(limits), field_line, head_bytes_max(limits) - skipped};
 }
 
 bool too_many_fields(std::size_t count, const HeadLimits& limits) noexcept {
@@ -211,11 +215,10 @@ Bytes Head::field(std::string_view name) const noexcept {
 }
 
 std::size_t head_bytes_max(const HeadLimits& limits) noexcept {
-  const std::size_t line = limits.request_line - 1 < part_bytes_max ? limits.request_line : part_bytes_max;
   std::size_t fields = part_bytes_max;
   const bool bounded = limits.fields != 0 && limits.field_size != 0;
   if (bounded && __builtin_mul_overflow(limits.fields, limits.field_size, &fields)) fields = part_bytes_max;
-  return (empty_lines_max + 2) * crlf_bytes + line + std::min(fields, part_bytes_max);
+  return (empty_lines_max + 2) * crlf_bytes + line_bytes_max(limits) + std::min(fields, part_bytes_max);
 }
 
 HeadFed decode_head(std::string_view bytes, std::size_t scanned, const HeadLimits& limits, Head& head) {

@@ -79,14 +79,19 @@ inline int hex_value(char c) noexcept {
   return -1;
 }
 
-// Writes at most text.size() bytes at `out`; returns how many. A '%' without two hex digits after it stays as it is.
+// The byte that the escape at `at` stands for; -1 when there is none: a '%' without two hex digits after it stays as it is.
+inline int escaped_byte(std::string_view text, std::size_t at) noexcept {
+  const int high = text[at] == '%' && text.size() - at > 2 ? hex_value(text[at + 1]) : -1;
+  const int low = high < 0 ? -1 : hex_value(text[at + 2]);
+  return low < 0 ? -1 : high * 16 + low;
+}
+
+// Writes at most text.size() bytes at `out`; returns how many.
 inline std::size_t percent_decode_into(std::string_view text, Plus plus, char* out) noexcept {
   char* at = out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = high < 0 ? -1 : hex_value(text[i + 2]);
-    if (low >= 0) {
-      *at++ = static_cast<char>(high * 16 + low);
+    if (const int byte = escaped_byte(text, i); byte >= 0) {
+      *at++ = static_cast<char>(byte);
       i += 2;
     } else {
       *at++ = text[i] == '+' && plus == Plus::space ? ' ' : text[i];
@@ -102,10 +107,9 @@ inline std::size_t percent_decode_into(std::string_view text, Plus plus, char* o
 inline std::size_t prefix_size(std::string_view path, std::string_view prefix) noexcept {
   // The byte at `at`, decoded; `at` becomes the place after it.
   const auto next = [path](std::size_t& at) noexcept {
-    const int high = path[at] == '%' && path.size() - at > 2 ? detail::hex_value(path[at + 1]) : -1;
-    const int low = high < 0 ? -1 : detail::hex_value(path[at + 2]);
-    const char byte = low < 0 ? path[at] : static_cast<char>(high * 16 + low);
-    at += low < 0 ? 1 : 3;
+    const int escaped = detail::escaped_byte(path, at);
+    const char byte = escaped < 0 ? path[at] : static_cast<char>(escaped);
+    at += escaped < 0 ? 1 : 3;
     return byte;
   };
   std::size_t at = 0;

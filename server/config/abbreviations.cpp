@@ -10,11 +10,7 @@ namespace narwhal::server {
 namespace {
 
 void add_flags(std::string_view flags, bool needs_value, std::string_view owner, std::vector<FlagName>& known) {
-  while (!flags.empty()) {
-    const std::size_t comma = flags.find(',');
-    known.push_back({flags.substr(0, comma), needs_value, owner});
-    flags = comma == std::string_view::npos ? std::string_view{} : flags.substr(comma + 1);
-  }
+  for (const std::string_view flag : split_flags(flags)) known.push_back({flag, needs_value, owner});
 }
 
 // Those that begin with `name`, one of each setting; only the exact one if there is one.

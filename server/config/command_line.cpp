@@ -63,10 +63,8 @@ std::vector<std::string> fill_bare_flags(std::vector<std::string> words) {
 
 std::vector<std::string> long_flags(std::string_view flags) {
   std::vector<std::string> result;
-  for (std::size_t at = 0; at < flags.size();) {
-    const std::size_t end = std::min(flags.find(',', at), flags.size());
-    if (flags.substr(at, 2) == "--") result.emplace_back(flags.substr(at, end - at));
-    at = end + 1;
+  for (const std::string_view flag : split_flags(flags)) {
+    if (flag.starts_with("--")) result.emplace_back(flag);
   }
   return result;
 }

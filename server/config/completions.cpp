@@ -23,21 +23,11 @@ struct Flag {
   bool takes_folders() const { return metavar.starts_with("DIR"); }
 };
 
-std::vector<std::string_view> split(std::string_view flags) {
-  std::vector<std::string_view> names;
-  while (!flags.empty()) {
-    const std::size_t comma = flags.find(',');
-    names.push_back(flags.substr(0, comma));
-    flags = comma == std::string_view::npos ? std::string_view{} : flags.substr(comma + 1);
-  }
-  return names;
-}
-
 std::vector<Flag> all_flags() {
   std::vector<Flag> flags;
-  for (const ProgramFlag& each : program_flags) flags.push_back({split(each.flags), each.metavar, each.help, ""});
+  for (const ProgramFlag& each : program_flags) flags.push_back({split_flags(each.flags), each.metavar, each.help, ""});
   for (const Setting& setting : settings()) {
-    flags.push_back({split(setting.flags), setting.metavar, setting.help, value_words(setting)});
+    flags.push_back({split_flags(setting.flags), setting.metavar, setting.help, value_words(setting)});
   }
   return flags;
 }

@@ -10,16 +10,6 @@
 namespace narwhal::server {
 namespace {
 
-std::vector<std::string_view> split_flags(std::string_view flags) {
-  std::vector<std::string_view> result;
-  while (!flags.empty()) {
-    const std::size_t comma = flags.find(',');
-    result.push_back(flags.substr(0, comma));
-    flags = comma == std::string_view::npos ? std::string_view{} : flags.substr(comma + 1);
-  }
-  return result;
-}
-
 std::string unknown_text(const char* what, std::string_view name, const std::vector<std::string_view>& known) {
   const std::string start = std::string("unknown ") + what + " '" + std::string(name) + "'";
   const std::string_view near = nearest_name(name, known);

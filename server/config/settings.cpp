@@ -166,4 +166,14 @@ std::string_view long_flag(const Setting& setting) {
   return flags.substr(start, flags.find(',', start) - start);
 }
 
+std::vector<std::string_view> split_flags(std::string_view flags) {
+  std::vector<std::string_view> names;
+  while (!flags.empty()) {
+    const std::size_t comma = flags.find(',');
+    names.push_back(flags.substr(0, comma));
+    flags = comma == std::string_view::npos ? std::string_view{} : flags.substr(comma + 1);
+  }
+  return names;
+}
+
 }  // namespace narwhal::server

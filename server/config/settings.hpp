@@ -58,5 +58,7 @@ std::span<const Setting> settings();
 const Setting* find_setting(std::string_view name);
 // The long flag that --help and the manual use: "--workers".
 std::string_view long_flag(const Setting& setting);
+// "-w,--workers" as its names.
+std::vector<std::string_view> split_flags(std::string_view flags);
 
 }  // namespace narwhal::server

@@ -94,6 +94,17 @@ def rollup(pid, name):
     raise KeyError(name)
 
 
+def largest_pss(pids):
+    """The most memory (PSS, in bytes) that one of the processes has; one that has just left has none."""
+    most = 0
+    for pid in pids:
+        try:
+            most = max(most, rollup(pid, "Pss"))
+        except (OSError, KeyError):
+            pass
+    return most
+
+
 def cpu_seconds(pid):
     fields = stat_fields(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
