@@ -1,4 +1,4 @@
-// The access log: Gunicorn's format and atoms, compiled once, written a batch at a time.
+// The access log: Gunicorn's format and atoms, or JSON; compiled once, written a batch at a time.
 // Safety   every value is escaped: no client can end a line or a quoted value.
 // Threads  the holder of the baton.
 #pragma once
@@ -6,23 +6,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "core/access_format.hpp"
 #include "core/clock.hpp"
 #include "core/fd.hpp"
 #include "core/result.hpp"
+#include "worker/access_values.hpp"
 
 namespace narwhal::worker {
-
-class Exchange;
-
-// What was answered. Where the host has answered while a handler still runs, the exchange's parts belong to the handler's
-// thread.
-struct Answered {
-  int status;
-  std::uint64_t body_bytes;
-  bool own = true;  // the answer is the exchange's own: its response head and variables may be read
-};
 
 class AccessLog {
  public:
@@ -37,18 +28,13 @@ class AccessLog {
   void flush() noexcept;
 
  private:
-  struct Piece {
-    char atom = 0;     // 0: literal text; 'i', 'o', 'e' for {name}i and its kin
-    std::string text;  // the literal, or the name
-  };
-  static std::vector<Piece> compile(const std::string& format);
   void add_line(const Exchange& exchange, const Answered& answered, Instant now);
-  void add_atom(const Piece& piece, const Exchange& exchange, const Answered& answered, Instant now);
+  void add_atom(const AccessPiece& piece, const Exchange& exchange, const Answered& answered, Instant now);
   void add_escaped(std::string_view value);
   void add_time();
 
   int fd_ = -1;
-  std::vector<Piece> pieces_;
+  AccessFormat format_;
   std::string lines_;
   std::int64_t time_second_ = -1;
   std::string time_text_;

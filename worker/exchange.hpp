@@ -59,7 +59,10 @@ class Exchange : public Task, public RequestState {
   // ---- any thread ----
   const narwhal_request& request() const noexcept { return request_; }
   std::string_view client_address() const noexcept { return client.empty() ? peer.text() : client; }
-  narwhal_bytes variable(std::string_view name);  // variables.cpp
+  narwhal_bytes variable(std::string_view name);  // this and the next two: variables.cpp
+  // What the access log shows for {name}e: what the plugin gave it, else the variable.
+  narwhal_bytes logged_variable(std::string_view name);
+  bool add_log_value(std::string_view name, std::string_view value) noexcept;  // copies; false: out of memory
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
   // ---- for the thread that runs the handler, with or without the baton ----

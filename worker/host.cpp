@@ -96,6 +96,10 @@ int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t cou
 
 void flush(narwhal_exchange* handle) noexcept { exchange_of(handle).response.flush(); }
 
+int log_value(narwhal_exchange* handle, narwhal_bytes name, narwhal_bytes value) noexcept {
+  return exchange_of(handle).add_log_value(view_of(name), view_of(value)) ? NARWHAL_OK : NARWHAL_ERROR;
+}
+
 LogLevel known_level(int32_t level) noexcept {
   return static_cast<LogLevel>(std::clamp(level, NARWHAL_LOG_DEBUG, NARWHAL_LOG_CRITICAL));
 }
@@ -146,6 +150,7 @@ const narwhal_host host_table = {
     .watch = watch,
     .flush = flush,
     .write_lent = write_lent,
+    .log_value = log_value,
 };
 
 }  // namespace narwhal::worker

@@ -16,6 +16,12 @@ namespace narwhal::worker {
 class Connection;
 struct Mount;
 
+// A value for the access log, in the exchange's arena.
+struct LogValue {
+  const LogValue* next;
+  std::string_view name, value;
+};
+
 struct RequestState {
   // ---- filled by the connection; the handler's thread reads it ----
   Buffer* in = nullptr;               // where the head lies; one reference
@@ -42,9 +48,10 @@ struct RequestState {
 
   // ---- the answering thread's, until the response has ended ----
   bool keep_alive = true;
-  bool handed_over = false;       // some of the response went to the loop before its end
-  bool ended_in_handler = false;  // on the thread of its handler, which has still to return
-  void* user = nullptr;           // the plugin's
+  bool handed_over = false;              // some of the response went to the loop before its end
+  bool ended_in_handler = false;         // on the thread of its handler, which has still to return
+  void* user = nullptr;                  // the plugin's
+  const LogValue* log_values = nullptr;  // the last one first
 };
 
 }  // namespace narwhal::worker

@@ -1,6 +1,12 @@
 // CGI-style variables of a request (RFC 3875 4.1), made when an application asks for them.
+#include <strings.h>
+
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstring>
+#include <new>
+#include <string>
 
 #include "narwhal/text.hpp"
 #include "protocol/percent.hpp"
@@ -62,6 +68,27 @@ std::pair<std::string_view, std::string_view> split_authority(std::string_view a
 }
 
 }  // namespace
+
+bool Exchange::add_log_value(std::string_view name, std::string_view value) noexcept {
+  auto* const added = static_cast<LogValue*>(arena.allocate(sizeof(LogValue) + name.size() + value.size()));
+  if (added == nullptr) return false;
+  char* const text = reinterpret_cast<char*>(added + 1);
+  std::memcpy(text, name.data(), name.size());
+  std::memcpy(text + name.size(), value.data(), value.size());
+  log_values = new (added) LogValue{log_values, {text, name.size()}, {text + name.size(), value.size()}};
+  return true;
+}
+
+narwhal_bytes Exchange::logged_variable(std::string_view name) {
+  for (const LogValue* each = log_values; each != nullptr; each = each->next) {
+    const bool is_same =
+        each->name.size() == name.size() && strncasecmp(each->name.data(), name.data(), name.size()) == 0;
+    if (is_same) return bytes_of(each->value);
+  }
+  std::string upper(name);
+  std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
+  return variable(upper);
+}
 
 narwhal_bytes Exchange::variable(std::string_view name) {
   const narwhal_request& view = request();

@@ -242,6 +242,11 @@ typedef struct narwhal_host {
    * this fails; but not with NARWHAL_AGAIN, because nothing is taken then. It pays from a few KiB on. */
   int (*write_lent)(narwhal_exchange *, narwhal_bytes, uint32_t flags, void (*release)(void *release_arg),
                     void *release_arg);
+  /* [any, one thread at a time] What the access log shows for %({name}e)s of this exchange, in place of the variable of
+   * that name: a user's name, an identifier. Copied; names are compared in any case, and the last value counts. Call it
+   * before the answer has ended, or inside handle() at any time but after a flush() that follows the end. NARWHAL_ERROR:
+   * out of memory. */
+  int (*log_value)(narwhal_exchange *, narwhal_bytes name, narwhal_bytes value);
 } narwhal_host;
 
 /* What a plugin can ask when it is set up. Valid during the call; `host` is valid for the life of the process. */

@@ -96,6 +96,11 @@ class Request {
     return view_of(host_->variable(exchange_, bytes_of(name)));
   }
 
+  // What the access log shows for %({name}e)s, in place of the variable of that name. Copied. Throws std::bad_alloc.
+  void log_value(std::string_view name, std::string_view value) const {
+    if (host_->log_value(exchange_, bytes_of(name), bytes_of(value)) != NARWHAL_OK) throw std::bad_alloc();
+  }
+
   // A parameter of the router's pattern, decoded. Throws std::out_of_range for a name that the pattern lacks.
   std::string_view parameter(std::string_view name) const {
     for (const PathParameter& parameter : parameters_) {

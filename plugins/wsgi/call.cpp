@@ -8,6 +8,7 @@
 #include "plugins/wsgi/forked.hpp"
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
+#include "plugins/wsgi/log_values.hpp"
 
 namespace narwhal::wsgi {
 
@@ -83,8 +84,8 @@ void retire_start_response() noexcept {
   if (Py_REFCNT(reused.start_response) != 1) Py_CLEAR(reused.start_response);  // the application keeps it
 }
 
-// The application's iterable, part by part.
-bool write_parts(Answer& answer, PyObject* result) noexcept {
+// The application's iterable, part by part. The access log shows the environ as it is when the answer ends.
+bool write_parts(Answer& answer, PyObject* result, PyObject* environ, narwhal_exchange* exchange) noexcept {
   const Ref iterator(PyObject_GetIter(result));
   if (!iterator) return false;
   while (!answer.gone()) {
@@ -92,7 +93,10 @@ bool write_parts(Answer& answer, PyObject* result) noexcept {
     end_if_forked();
     if (!part) return PyErr_Occurred() == nullptr;
     if (!answer.write(part.get())) return false;
-    if (answer.ended()) answer.flush();
+    if (answer.ended()) {
+      log_environ(environ, exchange);
+      answer.flush();
+    }
   }
   return false;
 }
@@ -113,10 +117,10 @@ bool write_file(Answer& answer, PyObject* wrapper) noexcept {
   return false;
 }
 
-bool write_result(Answer& answer, PyObject* result) noexcept {
+bool write_result(Answer& answer, PyObject* result, PyObject* environ, narwhal_exchange* exchange) noexcept {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return answer.write_all(result);
   if (is_whole_file(result)) return write_file(answer, result);
-  return write_parts(answer, result);
+  return write_parts(answer, result, environ, exchange);
 }
 
 // Calls close() where there is one (lists and tuples have none), after the answer was sent.
@@ -175,7 +179,9 @@ int run(PyObject* application, PyObject* environ, narwhal_exchange* exchange) no
   const Ref result(PyObject_Vectorcall(application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
   end_if_forked();
   int outcome = NARWHAL_OK;
-  if (!result || !write_result(answer, result.get()) || !answer.finish()) outcome = fail(answer, exchange);
+  if (!result || !write_result(answer, result.get(), environ, exchange) || !answer.finish())
+    outcome = fail(answer, exchange);
+  log_environ(environ, exchange);
   // After failures too: PEP 3333 requires it.
   if (result && !close_result(answer, result.get())) log_failure(exchange, "Error closing the response of ");
   retire_start_response();

@@ -12,6 +12,7 @@
 #include "plugins/wsgi/hooks.hpp"
 #include "plugins/wsgi/input.hpp"
 #include "plugins/wsgi/interpreter.hpp"
+#include "plugins/wsgi/log_values.hpp"
 #include "plugins/wsgi/loggers.hpp"
 #include "plugins/wsgi/python.hpp"
 
@@ -143,6 +144,7 @@ int worker_init(const narwhal_boot* boot, void** out) noexcept try {
   leave_interpreter();
   if (loaded != NARWHAL_OK) return loaded;
   choose_body(boot, *instance);
+  set_logged_names(option(boot, "log_environ"));
   if (option(boot, "sendfile") == "false") read_all_files();
   ++mounts;
   *out = instance.release();
@@ -213,6 +215,7 @@ constexpr narwhal_option options[] = {
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
+    {"log_environ", "string", "", "variables of the environ that the access log shows, separated by commas"},
     {"sendfile", "bool", "true", "send files by sendfile(2), in all applications of the worker"},
     {nullptr, nullptr, nullptr, nullptr}};
 

@@ -12,6 +12,7 @@ namespace {
 
 // Where ours is better, or differs on purpose.
 constexpr std::pair<std::string_view, std::string_view> remarks[] = {
+    {"access_log_format", "Same; \"json\" writes JSON, and an atom that is none is named in the log."},
     {"capture_output", "Same; also what native plugins print."},
     {"chdir", "Same; a symbolic link in it is resolved again at each reload."},
     {"forwarded_allow_ips", "Same; ranges such as 10.0.0.0/8 too."},

@@ -15,6 +15,7 @@
 #include "server/config/config_text.hpp"
 #include "server/config/find_plugins.hpp"
 #include "server/config/gunicorn_settings.hpp"
+#include "server/config/log_settings.hpp"
 #include "server/config/python_app.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
@@ -242,6 +243,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   settle_worker_class(draft);
+  settle_logs(draft);
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back(no_application_text(draft.config));
   }

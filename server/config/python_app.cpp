@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "core/access_format.hpp"
 #include "core/joined.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/is_program.hpp"
@@ -40,6 +41,7 @@ Options python_options(const Config& config, const Route& route) {
       {"pythonpath", joined(config.pythonpath, ",")},
       {"hooks", config.hooks_file},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
+      {"log_environ", joined(compile_access_format(config.access_log_format).names_of('e'), ",")},
       {"request_buffering", config.request_buffering ? "" : "false"},
       {"sendfile", config.sendfile ? "" : "false"}};
   for (const auto& setting : settings) {

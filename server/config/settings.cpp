@@ -136,7 +136,7 @@ const Setting setting_table[] = {
     {"accesslog", "--access-logfile", logs, &Config::accesslog, "FILE", "", "access log file; '-': standard output", 0,
      0, Text::log_target},
     {"access_log_format", "--access-logformat", logs, &Config::access_log_format, "FORMAT", "",
-     "format of the access log, in Gunicorn's atoms"},
+     "format of the access log: atoms, or json"},
     {"capture_output", "--capture-output", logs, &Config::capture_output, "", "",
      "write the output of plugins to the error log"},
     {"server_header", "--server-header", logs, &Config::server_header, "TEXT", "",

@@ -43,7 +43,7 @@ struct narwhal_exchange {
   std::mutex mutex;
   std::condition_variable ended_changed;
   int status = 0;
-  Pairs headers, trailers;
+  Pairs headers, trailers, log_values;
   std::vector<std::pair<int, Pairs>> interim;
   std::string body, reason;
   const char* body_at = nullptr;  // where the plugin's bytes of a respond() were
@@ -206,6 +206,10 @@ inline void log_text(std::int32_t level, narwhal_bytes line, narwhal_bytes) { lo
 inline int log_descriptor() { return 2; }
 inline int watch(narwhal_bytes) { return NARWHAL_STATE; }
 inline void flush(narwhal_exchange*) {}
+inline int log_value(narwhal_exchange* exchange, narwhal_bytes name, narwhal_bytes value) {
+  exchange->log_values.emplace_back(text_of(name), text_of(value));
+  return NARWHAL_OK;
+}
 inline int write_lent(narwhal_exchange* exchange, narwhal_bytes bytes, std::uint32_t flags, void (*release)(void*),
                       void* release_arg) {
   const int code = write(exchange, bytes, flags);
@@ -242,7 +246,8 @@ inline narwhal_host host = {sizeof(narwhal_host),
                             log_descriptor,
                             watch,
                             flush,
-                            write_lent};
+                            write_lent,
+                            log_value};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;

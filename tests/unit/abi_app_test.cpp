@@ -50,6 +50,17 @@ TEST_CASE("app: a function is an app") {
   CHECK(answer.body == "Hello, world!\n");
 }
 
+TEST_CASE("app: a request can give the access log a value of its own") {
+  app_under_test = [](const Request& request) {
+    request.log_value("USER_ID", "42");
+    return Response::text("x");
+  };
+  Worker worker(plugin_under_test);
+  const auto exchange = fake::exchange({});
+  REQUIRE(worker.plugin().handle(worker.instance(), exchange.get()) == NARWHAL_OK);
+  CHECK(exchange->log_values == Pairs{{"USER_ID", "42"}});
+}
+
 TEST_CASE("app: a small static answer costs no allocation and its bytes are not copied") {
   narwhal_host host = fake::host;
   host.respond = count_respond;

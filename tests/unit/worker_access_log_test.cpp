@@ -216,6 +216,49 @@ TEST_CASE("access log: an endless value is cut, never in the middle of an escape
   }
 }
 
+TEST_CASE("access log: json has every atom under a name, and nothing is missing without being null") {
+  const std::string text =
+      line("json", get("/a%20b?x=1", "Referer: http://r/\r\nUser-Agent: ua\r\n"), 2s + 345'678'901ns);
+  const std::string expected =
+      "\"request\":\"GET /a%20b?x=1 HTTP/1.1\",\"method\":\"GET\",\"path\":\"/a b\",\"query\":\"x=1\","
+      "\"protocol\":\"HTTP/1.1\",\"referer\":\"http://r/\",\"user_agent\":\"ua\",\"status\":200,\"response_length\":5,"
+      "\"request_time\":2.345678,\"request_time_ms\":2345,\"request_time_us\":2345678,\"pid\":" +
+      std::to_string(::getpid()) + "}\n";
+  CHECK(text.find(expected) != std::string::npos);
+  CHECK(std::regex_search(
+      text,
+      std::regex(
+          R"re(^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d","epoch":\d+\.\d{6},"remote_address":"1\.2\.3\.4","client":"1\.2\.3\.4","user":null,)re")));
+}
+
+TEST_CASE("access log: json adds what the format names") {
+  const std::string text =
+      line("json %({x-one}i)s %({x-two}i)s %({x-said}o)s %({REQUEST_METHOD}e)s", get("/", "X-One: 1\r\n"));
+  CHECK(
+      text.find(
+          R"("request_headers":{"x-one":"1","x-two":null},"response_headers":{"x-said":"a value"},"environ":{"REQUEST_METHOD":"GET"},)") !=
+      std::string::npos);
+}
+
+TEST_CASE("access log: json of a request of which nothing was understood") {
+  Exchange refused(idle_loop());
+  const Answered host{.status = 400, .body_bytes = 21, .own = false};
+  CHECK(
+      lines("json", refused, host).find(R"("request":null,"method":null,"path":null,"query":null,"protocol":null,)") !=
+      std::string::npos);
+}
+
+TEST_CASE("access log: what a plugin gives is shown in place of the variable, the last value first") {
+  Answered_exchange answered(get("/"));
+  Exchange& exchange = answered.exchange();
+  REQUIRE(host_table.log_value(handle_of(exchange), NARWHAL_LITERAL("user_id"), NARWHAL_LITERAL("7")) == NARWHAL_OK);
+  REQUIRE(host_table.log_value(handle_of(exchange), NARWHAL_LITERAL("USER_ID"), NARWHAL_LITERAL("8")) == NARWHAL_OK);
+  REQUIRE(host_table.log_value(handle_of(exchange), NARWHAL_LITERAL("PATH_INFO"), NARWHAL_LITERAL("x\ny")) ==
+          NARWHAL_OK);
+  CHECK(lines("%({User_Id}e)s %({PATH_INFO}e)s %({HTTP_HOST}e)s", exchange, {200, 5}) == "8 x\\ny shop.example\n");
+  CHECK(lines("%({USER_ID}e)s", exchange, {504, 5, false}) == "-\n");
+}
+
 TEST_CASE("access log: an answer of the host's own shows nothing of the handler's") {
   Answered_exchange answered(get("/a"));
   const Answered host{.status = 504, .body_bytes = 26, .own = false};
