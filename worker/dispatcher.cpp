@@ -223,7 +223,7 @@ void Dispatcher::settle() {
         &relief_, [](uv_timer_t* timer) { static_cast<Dispatcher*>(timer->data)->relieve(); }, relief_every.count(), 0);
   }
   loop_.publish_load();
-  loop_.recycling().after_turn(loop_.now());
+  if (loop_.recycling().watches_turns()) loop_.recycling().after_turn(loop_.now());
 }
 
 // ---- the end ----

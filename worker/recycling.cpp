@@ -92,7 +92,7 @@ void Recycling::set_limits(const LifeLimits& limits) noexcept {
   watches_turns_ = limits.requests != LifeLimits::off || limits.memory != LifeLimits::off;
 }
 
-void Recycling::check_turn(Instant now) {
+void Recycling::after_turn(Instant now) {
   LifeUse use{.requests = counters_.requests_handled()};
   if (limits_.memory != LifeLimits::off && now >= memory_due_) use.memory = measure_memory(narwhal::now());
   if (const auto why = passed_limit(use, limits_, config_)) expire(*why);
@@ -100,7 +100,7 @@ void Recycling::check_turn(Instant now) {
 
 void Recycling::tick(Instant now) {
   if (unreported_) return report();
-  if (watches_turns_) check_turn(now);
+  if (watches_turns_) after_turn(now);
   if (limits_.age.count() == LifeLimits::off) return;
   if (const auto why = passed_limit({.age = now - began_}, limits_, config_)) expire(*why);
 }

@@ -48,9 +48,9 @@ class Recycling {
   void begin(Instant now);
   // It is retired: there is nothing to ask for any more.
   void end() noexcept { set_limits({}); }
-  void after_turn(Instant now) {
-    if (watches_turns_) check_turn(now);
-  }
+  // False while after_turn() has nothing to do. Asked first, because reading the clock is a call too.
+  bool watches_turns() const noexcept { return watches_turns_; }
+  void after_turn(Instant now);
   void tick(Instant now);
 
   // Reports to the master. False if that has to be tried again.
@@ -59,7 +59,6 @@ class Recycling {
 
  private:
   void set_limits(const LifeLimits& limits) noexcept;
-  void check_turn(Instant now);
   std::int64_t measure_memory(Instant now);
   void expire(const std::string& why);
   void report();
