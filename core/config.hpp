@@ -76,7 +76,9 @@ struct Config {
   std::size_t max_worker_memory = 0;  // bytes (PSS); a worker that uses more is replaced; 0: never
   seconds max_worker_lifetime = 0s;   // a worker that has served so long is replaced; 0: never
   bool reuse_port = false;
-  std::string user, group;  // of template and workers; empty: those of the master
+  bool daemon = false;                    // the server runs in the background, in a session of its own
+  bool enable_stdio_inheritance = false;  // with daemon: standard output and error are kept
+  std::string user, group;                // of template and workers; empty: those of the master
   bool initgroups = false;
   int umask = 0;                // of a Unix socket's file
   std::string chdir;            // empty: start_directory

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/joined.hpp"
@@ -13,6 +14,7 @@
 #include "core/process_title.hpp"
 #include "server/check_config.hpp"
 #include "server/config/load_config.hpp"
+#include "server/daemon.hpp"
 #include "server/master.hpp"
 #include "worker/worker.hpp"
 
@@ -32,8 +34,16 @@ void fill_standard_streams() {
   if (filled >= 0) ::close(filled);
 }
 
+// What the start and each reload log of their settings, whatever the level of the log is.
+std::vector<std::string> notices_of(const server::LoadedConfig& loaded, server::KeptStreams kept) {
+  std::vector<std::string> notices = loaded.notices;
+  for (std::string& line : server::lost_logs(loaded.config, kept)) notices.push_back(std::move(line));
+  return notices;
+}
+
 int check(const server::LoadedConfig& loaded) {
-  for (const std::string& notice : loaded.notices) std::fprintf(stderr, "narwhal: %s\n", notice.c_str());
+  for (const std::string& notice : notices_of(loaded, server::kept_streams(loaded.config)))
+    std::fprintf(stderr, "narwhal: %s\n", notice.c_str());
   narwhal::or_throw(server::check_config(loaded.config, worker::check_plugins));
   return 0;
 }
@@ -48,26 +58,51 @@ int print_faults(const server::LoadResult& refused) {
   return refused.exit_code;
 }
 
-int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment) {
-  std::vector<std::string> logged = start.notices;
+// `daemon`: null unless this process is one.
+int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment,
+          server::Daemon* daemon) {
+  const server::KeptStreams kept = daemon != nullptr ? daemon->kept() : server::KeptStreams{true, true};
+  const std::vector<std::string> first = notices_of(start, kept);
+  std::vector<std::string> logged = first;
   const auto request = [&] { return server::python_config_request(argc, argv, environment); };
   const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
     const auto loaded = server::load_config(argc, argv, environment, answer);
     if (!loaded) return Error{narwhal::joined(loaded.faults, "; ")};  // the log wants one line
-    for (const std::string& notice : loaded->notices) {               // once, and again only if it has changed
+    const std::vector<std::string> notices = notices_of(*loaded, kept);
+    for (const std::string& notice : notices) {  // once, and again only if it has changed
       const bool is_new = std::find(logged.begin(), logged.end(), notice) == logged.end();
       if (is_new) narwhal::log::write(narwhal::LogLevel::warning, notice);
     }
-    logged = loaded->notices;
+    logged = notices;
     return loaded->config;
   };
-  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, start.notices})
+  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, first, daemon})
       .supervise();
 }
 
-}  // namespace
+// What `body` returns; a StartupError is a message and exit code 1.
+template <class Body>
+int guarded(Body body) try {
+  return body();
+} catch (const narwhal::StartupError& error) {
+  std::fprintf(stderr, "narwhal: %s\n", error.what());
+  return 1;
+}
 
-int main(int argc, char** argv) try {
+int serve_in_background(const server::LoadedConfig& start, int argc, char** argv,
+                        const server::Environment& environment) {
+  server::Daemon daemon = server::Daemon::leave_caller(start.config);
+  const int code = guarded([&] {
+    const int ended = serve(start, argc, argv, environment, &daemon);
+    const std::string& log = start.config.errorlog;
+    if (ended != 0 && log != "-") std::fprintf(stderr, "narwhal: the start has failed: see %s\n", log.c_str());
+    return ended;
+  });
+  daemon.ended(code);
+  return code;
+}
+
+int run(int argc, char** argv) {
   fill_standard_streams();
   argv = narwhal::keep_title_space(argc, argv);
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
@@ -80,8 +115,12 @@ int main(int argc, char** argv) try {
     case server::Mode::check: return check(*loaded);
     case server::Mode::serve: break;
   }
-  return serve(*loaded, argc, argv, environment);
-} catch (const narwhal::StartupError& error) {
-  std::fprintf(stderr, "narwhal: %s\n", error.what());
-  return 1;
+  if (loaded->config.daemon) return serve_in_background(*loaded, argc, argv, environment);
+  return serve(*loaded, argc, argv, environment, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return guarded([&] { return run(argc, argv); });
 }

@@ -101,10 +101,19 @@ void Master::turn() {
   // Reports before deaths: a child's last report explains why it died.
   for (LiveGeneration* generation : succession_.all()) generation->read_reports(readable_, now_);
   serve_signals();
+  settle_daemon();
   check_watched_files();
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.update(succession_);
+}
+
+void Master::settle_daemon() {
+  Daemon* const daemon = parts_.daemon;
+  if (daemon == nullptr || !std::binary_search(readable_.begin(), readable_.end(), daemon->descriptor())) return;
+  if (daemon->settle() == Daemon::Event::none || stop_ != Stop::none) return;
+  log::warning("The process that was to wait for the start has ended: the start is given up");
+  stop(Stop::quick);
 }
 
 void Master::check_watched_files() {
@@ -120,6 +129,7 @@ void Master::wait() {
   watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
+  if (parts_.daemon != nullptr) watched_.push_back({parts_.daemon->descriptor(), POLLIN, 0});
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
   const Instant deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
@@ -217,7 +227,10 @@ void Master::reload_failed(const std::string& why) { announcer_.reload_failed(wh
 
 void Master::took_over(const Config& config, const Config* former) {
   announcer_.ready(succession_);
-  if (former == nullptr) return;
+  if (former == nullptr) {
+    if (parts_.daemon != nullptr) parts_.daemon->started();
+    return;
+  }
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) log::error("{}", opened.error());
   set_process_title("narwhal: master [" + app_title(config) + "]");
   if (config.pidfile != former->pidfile) {

@@ -11,6 +11,7 @@
 #include "core/clock.hpp"
 #include "core/signals.hpp"
 #include "server/announcer.hpp"
+#include "server/daemon.hpp"
 #include "server/pidfile.hpp"
 #include "server/site.hpp"
 #include "server/succession.hpp"
@@ -25,6 +26,7 @@ class Master : private Succession::Observer {
     TemplateBody run_template;
     std::string version;
     std::vector<std::string> notices;  // about the configuration of the start, for the log whatever its level is
+    Daemon* daemon = nullptr;          // what this process is with --daemon; outlives the master
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
@@ -37,6 +39,7 @@ class Master : private Succession::Observer {
 
   void start();
   void turn();
+  void settle_daemon();
   void check_watched_files();
   void wait();
   void serve_signals();

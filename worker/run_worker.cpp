@@ -11,6 +11,7 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "core/signals.hpp"
+#include "core/start_output.hpp"
 #include "worker/crash.hpp"
 #include "worker/forked_children.hpp"
 #include "worker/loop.hpp"
@@ -71,7 +72,10 @@ class MasterChannel {
         return loop_.leave_within(orphan_limit, orphan_limit_passed);
       }
       switch (static_cast<Order>(received.record.kind)) {
-        case Order::accept: loop_.begin_accepting(); break;
+        case Order::accept:
+          start_output::end();
+          loop_.begin_accepting();
+          break;
         case Order::drain: loop_.retire(received.record.code != 0 ? Backlog::take : Backlog::leave); break;
         case Order::quit: loop_.quit(); break;
         case Order::error_log:

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace narwhal::server {
@@ -28,6 +29,10 @@ int take_activation() {
   for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
   if (pid != ::getpid() || !count || *count <= 0) return 0;
   return *count;
+}
+
+void pass_activation(pid_t from) {
+  if (number_in("LISTEN_PID") == from) ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
 }
 
 }  // namespace narwhal::server

@@ -90,14 +90,15 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
   // Does not compile if a field is added or removed: then the table needs one line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
                sources, workers, worker_class, threads, worker_connections, queue_size, backlog, max_requests,
-               max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, user, group, initgroups, umask,
-               chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
-               body_timeout, write_timeout, keepalive, timeout, graceful_timeout, heartbeat_timeout, probation,
-               limit_request_line, limit_request_fields, limit_request_field_size, limit_request_body, min_rate,
-               body_buffer_size, tmp_upload_dir, request_buffering, sendfile, response_buffer_size, forwarded_allow_ips,
-               client_header, secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips,
-               loglevel, errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
-  CHECK(settings().size() == 59);
+               max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, daemon,
+               enable_stdio_inheritance, user, group, initgroups, umask, chdir, start_directory, raw_env, pidfile,
+               proc_name, stage_dir, boot_timeout, header_timeout, body_timeout, write_timeout, keepalive, timeout,
+               graceful_timeout, heartbeat_timeout, probation, limit_request_line, limit_request_fields,
+               limit_request_field_size, limit_request_body, min_rate, body_buffer_size, tmp_upload_dir,
+               request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
+               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
+               errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
+  CHECK(settings().size() == 61);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

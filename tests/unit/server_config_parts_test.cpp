@@ -115,8 +115,8 @@ TEST_CASE("Gunicorn's settings: a value changes nothing, has no effect, or is re
   }
   CHECK(judged("protocol", "http").fault.empty());
   CHECK(judged("worker_tmp_dir", "/dev/shm").notice.empty());
-  CHECK(judged("daemon", "true").fault ==
-        "'daemon' is a setting of Gunicorn that this version of narwhal does not have yet");
+  CHECK(judged("dirty_apps", "a:B").fault ==
+        "'dirty_apps' is a setting of Gunicorn that this version of narwhal does not have yet");
   CHECK(
       judged("certfile", "a.pem").fault ==
       "'certfile' is a setting of Gunicorn that this version of narwhal does not have yet: use a proxy in front of it "

@@ -131,7 +131,8 @@ TEST_CASE("gunicorn file: a setting without which another thing would be served 
       std::vector<std::string>{"g.py:5: 'certfile' is a setting of Gunicorn that this version of narwhal does not have "
                                "yet: use a proxy in front of it for TLS"});
   CHECK(faults(R"(["certfile", 5, "None", ""], ["cert_reqs", 6, "int", "0"])").empty());
-  CHECK(faults(R"(["daemon", 5, "bool", "true"])").size() == 1);
+  CHECK(faults(R"(["dirty_apps", 5, "list", [["str", "a:B"]]])").size() == 1);
+  CHECK(good(R"(["daemon", 5, "bool", "true"])").daemon);
 }
 
 TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {

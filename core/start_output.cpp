@@ -1,0 +1,41 @@
+#include "core/start_output.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace narwhal::start_output {
+namespace {
+
+ino_t pipe_inode = 0;  // 0: none
+dev_t pipe_device = 0;
+
+// A stream may have become the error log since: capture_output.
+bool is_the_pipe(int stream) noexcept {
+  struct stat facts {};
+  return ::fstat(stream, &facts) == 0 && S_ISFIFO(facts.st_mode) && facts.st_ino == pipe_inode &&
+         facts.st_dev == pipe_device;
+}
+
+}  // namespace
+
+Result<Done> begin(const Fd& pipe, const std::vector<int>& streams) {
+  struct stat facts {};
+  if (::fstat(pipe.get(), &facts) != 0) return errno_error("fstat of a pipe");
+  for (const int stream : streams) {
+    if (::dup2(pipe.get(), stream) < 0) return errno_error("redirect standard output and error");
+  }
+  pipe_inode = facts.st_ino;
+  pipe_device = facts.st_dev;
+  return Done{};
+}
+
+void end() noexcept {
+  if (pipe_inode == 0) return;
+  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (null && is_the_pipe(stream)) ::dup2(null.get(), stream);
+  }
+}
+
+}  // namespace narwhal::start_output
