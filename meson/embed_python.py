@@ -1,11 +1,24 @@
-"""Writes a C++ source that holds a Python script as a constant string: embed_python.py SCRIPT OUTPUT NAME.
+"""Writes a C++ source that holds a Python script as a constant string: embed_python.py OUTPUT NAME SCRIPT [MODULE...].
 
-NAME is the array's qualified name, such as narwhal::wsgi::hooks_script; a header of ours declares it. A script that does
-not compile stops the build.
+NAME is the array's qualified name, such as narwhal::wsgi::hooks_script; a header of ours declares it. The script can
+import the MODULEs, which are files of ours, by their names. A file that does not compile stops the build.
 """
+import os
 import sys
 
 ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"', ord("\t"): "\\t", ord("?"): "\\?"}
+
+# What runs before the script. Run by `python -c`, the current directory comes first in sys.path: a json.py or an ast.py
+# there must not take the place of Python's.
+ADD_MODULE = """\
+import sys
+if __name__ == "__main__" and sys.path[:1] == [""]:
+    del sys.path[0]
+def add_module(name, source):
+    module = type(sys)(name)
+    sys.modules[name] = module
+    exec(compile(source, "<narwhal: " + name + ">", "exec"), vars(module))
+"""
 
 
 def literal(line):
@@ -14,14 +27,28 @@ def literal(line):
                          for byte in line) + '\\n"'
 
 
-def main(script, output, name):
-    with open(script, "rb") as file:
+def read(path):
+    with open(path, "rb") as file:
         source = file.read()
-    compile(source, script, "exec")
+    compile(source, path, "exec")
+    return source
+
+
+def bundle(script, modules):
+    """The script after a text that adds the modules."""
+    source = read(script)
+    if not modules:
+        return source
+    added = "".join(f"add_module({os.path.basename(path)[:-len('.py')]!r}, {read(path).decode()!r})\n" for path in modules)
+    return (ADD_MODULE + added).encode() + source
+
+
+def main(output, name, script, *modules):
+    source = bundle(script, modules)
     namespace, _, array = name.rpartition("::")
     lines = "\n".join("    " + literal(line) for line in source.splitlines())
     with open(output, "w", encoding="ascii") as file:
-        file.write(f"// Generated from {script} by {sys.argv[0]}.\n"
+        file.write(f"// Generated from {', '.join([script, *modules])} by {sys.argv[0]}.\n"
                    f"namespace {namespace} {{\n"
                    f"extern const char {array}[];\n"
                    f"const char {array}[] =\n{lines};\n"

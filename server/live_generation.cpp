@@ -20,11 +20,13 @@ LiveGeneration::LiveGeneration(Plan plan, Site& site, Instant now)
 void LiveGeneration::add_sockets(std::vector<pollfd>& watched) const {
   if (template_.socket() >= 0) watched.push_back({template_.socket(), POLLIN, 0});
   workers_.add_sockets(watched);
+  if (const HookProcess* hooks = plan_.hooks.process()) watched.push_back({hooks->descriptor(), POLLIN, 0});
 }
 
 Instant LiveGeneration::next_deadline(Instant now) const {
   if (failure() && workers_.phase() == Phase::booting) return now;
-  return std::min({template_.deadline(), template_due_, workers_.next_deadline(now)});
+  const Instant hooks = plan_.hooks.process() != nullptr ? plan_.hooks.process()->deadline() : never;
+  return std::min({template_.deadline(), template_due_, hooks, workers_.next_deadline(now)});
 }
 
 void LiveGeneration::read_reports(std::span<const int> readable, Instant now) {
@@ -38,6 +40,7 @@ void LiveGeneration::read_template_reports(Instant now) {
 }
 
 bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
+  if (HookProcess* hooks = plan_.hooks.process(); hooks != nullptr && hooks->reaped(pid, status)) return true;
   if (pid != template_.pid()) return workers_.reaped(pid, status, now);
   read_template_reports(now);
   template_.reaped(status, now);
@@ -76,6 +79,7 @@ void LiveGeneration::settle(Instant now) {
   workers_.check_time(now);
   workers_.admit_and_remove(now);
   if (workers_.phase() != Phase::leaving && !failure()) workers_.fill_places(now);
+  if (HookProcess* hooks = plan_.hooks.process()) hooks->settle(now);
 }
 
 void LiveGeneration::add_watched_files(Instant now) {

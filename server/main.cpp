@@ -58,15 +58,22 @@ int print_faults(const server::LoadResult& refused) {
   return refused.exit_code;
 }
 
+// What the start has read.
+struct Start {
+  const server::LoadedConfig& loaded;
+  int argc;
+  char** argv;
+  const server::Environment& environment;
+};
+
 // `daemon`: null unless this process is one.
-int serve(const server::LoadedConfig& start, int argc, char** argv, const server::Environment& environment,
-          server::Daemon* daemon) {
+int serve(const Start& start, server::Hooks hooks, server::Daemon* daemon) {
   const server::KeptStreams kept = daemon != nullptr ? daemon->kept() : server::KeptStreams{true, true};
-  const std::vector<std::string> first = notices_of(start, kept);
+  const std::vector<std::string> first = notices_of(start.loaded, kept);
   std::vector<std::string> logged = first;
-  const auto request = [&] { return server::python_config_request(argc, argv, environment); };
+  const auto request = [&] { return server::python_config_request(start.argc, start.argv, start.environment); };
   const auto read = [&](const std::optional<Result<std::string>>& answer) -> Result<Config> {
-    const auto loaded = server::load_config(argc, argv, environment, answer);
+    const auto loaded = server::load_config(start.argc, start.argv, start.environment, answer);
     if (!loaded) return Error{narwhal::joined(loaded.faults, "; ")};  // the log wants one line
     const std::vector<std::string> notices = notices_of(*loaded, kept);
     for (const std::string& notice : notices) {  // once, and again only if it has changed
@@ -76,8 +83,8 @@ int serve(const server::LoadedConfig& start, int argc, char** argv, const server
     logged = notices;
     return loaded->config;
   };
-  return server::Master(start.config, {{request, read}, worker::run_template, NARWHAL_VERSION, first, daemon})
-      .supervise();
+  server::Master::Parts parts{{request, read}, worker::run_template, NARWHAL_VERSION, first, daemon, std::move(hooks)};
+  return server::Master(start.loaded.config, std::move(parts)).supervise();
 }
 
 // What `body` returns; a StartupError is a message and exit code 1.
@@ -89,12 +96,21 @@ int guarded(Body body) try {
   return 1;
 }
 
-int serve_in_background(const server::LoadedConfig& start, int argc, char** argv,
-                        const server::Environment& environment) {
-  server::Daemon daemon = server::Daemon::leave_caller(start.config);
+// The process that has read the file was the caller's.
+server::Hooks hooks_of_daemon(const Start& start) {
+  if (!start.loaded.config.has_master_hooks) return {};
+  const auto request = server::python_config_request(start.argc, start.argv, start.environment);
+  std::optional<server::PythonConfigReading> reading;
+  if (request) narwhal::or_throw(server::read_python_config(*request, reading));
+  return {std::move(reading), start.loaded.config};
+}
+
+int serve_in_background(const Start& start) {
+  const Config& config = start.loaded.config;
+  server::Daemon daemon = server::Daemon::leave_caller(config);
   const int code = guarded([&] {
-    const int ended = serve(start, argc, argv, environment, &daemon);
-    const std::string& log = start.config.errorlog;
+    const int ended = serve(start, hooks_of_daemon(start), &daemon);
+    const std::string& log = config.errorlog;
     if (ended != 0 && log != "-") std::fprintf(stderr, "narwhal: the start has failed: see %s\n", log.c_str());
     return ended;
   });
@@ -106,7 +122,8 @@ int run(int argc, char** argv) {
   fill_standard_streams();
   argv = narwhal::keep_title_space(argc, argv);
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
-  const server::LoadResult loaded = server::load_config(argc, argv, environment);
+  std::optional<server::PythonConfigReading> reading;
+  const server::LoadResult loaded = server::load_config(argc, argv, environment, reading);
   if (!loaded) return print_faults(loaded);
   switch (loaded->mode) {
     case server::Mode::help: return print(loaded->text);
@@ -115,8 +132,12 @@ int run(int argc, char** argv) {
     case server::Mode::check: return check(*loaded);
     case server::Mode::serve: break;
   }
-  if (loaded->config.daemon) return serve_in_background(*loaded, argc, argv, environment);
-  return serve(*loaded, argc, argv, environment, nullptr);
+  const Start start{*loaded, argc, argv, environment};
+  if (loaded->config.daemon) {
+    reading.reset();
+    return serve_in_background(start);
+  }
+  return serve(start, server::Hooks(std::move(reading), loaded->config), nullptr);
 }
 
 }  // namespace

@@ -55,6 +55,10 @@ std::string short_name(int signo) {
   return name;
 }
 
+std::string addresses(const Plan& plan) {
+  return joined(plan.listeners, ",", [](const auto& listener) -> const std::string& { return listener->address; });
+}
+
 int poll_timeout(Instant now, Instant deadline) {
   if (deadline == never) return -1;
   if (deadline <= now) return 0;
@@ -69,6 +73,7 @@ Master::Master(Config config, Parts parts)
       parts_(std::move(parts)),
       site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
       signals_(open_signals()),
+      hooks_(std::move(parts_.hooks)),
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw StartupError(errno_error("become the workers' reaper").message);
@@ -90,10 +95,31 @@ void Master::start() {
   log::info("Starting narwhal {}", parts_.version);
   for (const std::string& notice : parts_.notices) log::write(LogLevel::warning, notice);
   or_throw(move_pidfile(start_config_.pidfile));
-  succession_.begin(start_config_, now_);
+  hooks_.workers_changed(start_config_.workers, std::nullopt);
+  hooks_.on_starting();
+  if (!wait_for_hooks(start_config_.boot_timeout)) return;
+  succession_.begin(start_config_, hooks_);
   if (succession_.gone()) return;
-  log::info("Listening at: {} ({})", addresses_ = addresses(), ::getpid());
   log::info("Using worker: native, {} handler thread{}", start_config_.threads, start_config_.threads == 1 ? "" : "s");
+}
+
+// Until they have returned or the limit has passed. False: a signal asks for the end meanwhile.
+bool Master::wait_for_hooks(std::chrono::seconds limit) {
+  HookProcess* const hooks = hooks_.process();
+  const Instant end = deadline_after(narwhal::now(), limit);
+  const Stop stop_before = stop_;
+  while (hooks != nullptr) {
+    const Instant now = narwhal::now();
+    hooks->settle(now);
+    if (hooks->idle() || now >= end) return true;
+    pollfd watched[] = {{hooks->descriptor(), POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}};
+    ::poll(watched, 2, poll_timeout(now, std::min(end, hooks->deadline())));
+    for (const int signo : signals_.arrived()) {
+      on_signal(signo);
+      if (stop_ != stop_before || signo == SIGINT || signo == SIGQUIT) return false;
+    }
+  }
+  return true;
 }
 
 void Master::turn() {
@@ -189,7 +215,8 @@ void Master::stop(Stop how) {
 
 void Master::reap() {
   while (const auto ended = reap_any()) {
-    bool known = succession_.reaped(ended->pid, ended->status);
+    bool known = succession_.reaped(ended->pid, ended->status) ||
+                 (hooks_.process() != nullptr && hooks_.process()->reaped(ended->pid, ended->status));
     for (LiveGeneration* generation : succession_.all()) {
       known = known || generation->reaped(ended->pid, ended->status, now_);
     }
@@ -204,18 +231,37 @@ void Master::reopen_logs() {
 }
 
 int Master::shut_down() {
+  const auto& failure = succession_.first_boot_failure();
+  if (failure) {
+    log::error("Shutting down: Master");
+    log::error("Reason: {}", failure->exit_code == exit_app_failed ? "App failed to load." : "Worker failed to boot.");
+  } else {
+    log::info("Shutting down: Master");
+  }
+  run_on_exit();
   // The end of the signal pipe restores the default actions: an INT after a TERM must not kill this exiting process.
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, nullptr);
-  const auto& failure = succession_.first_boot_failure();
-  if (!failure) {
-    log::info("Shutting down: Master");
-    return 0;
-  }
-  log::error("Shutting down: Master");
-  log::error("Reason: {}", failure->exit_code == exit_app_failed ? "App failed to load." : "Worker failed to boot.");
-  return failure->exit_code;
+  return failure ? failure->exit_code : 0;
+}
+
+void Master::run_on_exit() {
+  if (hooks_.process() == nullptr) return;
+  // One that hangs since the start would keep the operator waiting.
+  if (!succession_.has_begun()) return;
+  hooks_.on_exit();
+  const auto limit = std::max<std::chrono::seconds>(start_config_.graceful_timeout, std::chrono::seconds{1});
+  wait_for_hooks(limit);
+  if (!hooks_.idle()) log::warning("on_exit has not returned within {} s: its process is ended", limit.count());
+  hooks_.process()->end_within(std::chrono::seconds{1});
+}
+
+void Master::bound(const Plan& plan) {
+  log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
+  hooks_.listen_at(plan.listeners);
+  hooks_.when_ready();
+  wait_for_hooks(start_config_.boot_timeout);
 }
 
 void Master::reloading(Instant now) {
@@ -225,7 +271,9 @@ void Master::reloading(Instant now) {
 
 void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why, succession_); }
 
-void Master::took_over(const Config& config, const Config* former) {
+void Master::took_over(const Plan& plan, const Config* former) {
+  const Config& config = plan.config();
+  hooks_ = plan.hooks;
   announcer_.ready(succession_);
   if (former == nullptr) {
     if (parts_.daemon != nullptr) parts_.daemon->started();
@@ -236,7 +284,7 @@ void Master::took_over(const Config& config, const Config* former) {
   if (config.pidfile != former->pidfile) {
     if (const auto moved = move_pidfile(config.pidfile); !moved) log::error("{}", moved.error());
   }
-  if (addresses() != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(), ::getpid());
+  if (addresses(plan) != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
   log_settings_that_need_restart(config);
 }
 
@@ -255,11 +303,6 @@ Result<Done> Master::move_pidfile(const std::string& path) {
 void Master::log_settings_that_need_restart(const Config& config) const {
   const std::string keys = joined(needs_restart(start_config_, config), ", ");
   if (!keys.empty()) log::warning("Reload: restart narwhal to apply the new value of {}", keys);
-}
-
-std::string Master::addresses() const {
-  const auto address_of = [](const auto& listener) -> const std::string& { return listener->address; };
-  return joined(succession_.all().back()->plan().listeners, ",", address_of);
 }
 
 }  // namespace narwhal::server

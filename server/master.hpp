@@ -2,6 +2,7 @@
 // it handles every signal in every state. It maps no plugin and parses no request.
 // Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; USR1 reopens
 //          the logs. Workers and templates receive their orders over sockets.
+// Hooks    of a gunicorn.conf.py run in a process of their own (hooks.hpp). Only on_starting and on_exit are waited for.
 #pragma once
 
 #include <optional>
@@ -27,6 +28,7 @@ class Master : private Succession::Observer {
     std::string version;
     std::vector<std::string> notices;  // about the configuration of the start, for the log whatever its level is
     Daemon* daemon = nullptr;          // what this process is with --daemon; outlives the master
+    Hooks hooks{};                     // of that configuration
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
@@ -38,6 +40,7 @@ class Master : private Succession::Observer {
   enum class Stop { none, graceful, quick };
 
   void start();
+  bool wait_for_hooks(std::chrono::seconds limit);
   void turn();
   void settle_daemon();
   void check_watched_files();
@@ -50,20 +53,22 @@ class Master : private Succession::Observer {
   void reap();
   void reopen_logs();
   int shut_down();
+  void run_on_exit();
 
+  void bound(const Plan& plan) override;
   void reloading(Instant now) override;
   void reload_failed(const std::string& why) override;
-  void took_over(const Config& config, const Config* former) override;
+  void took_over(const Plan& plan, const Config* former) override;
 
   void log_settings_that_need_restart(const Config& config) const;
   Result<Done> move_pidfile(const std::string& path);
-  std::string addresses() const;
 
   const Config start_config_;
   Parts parts_;
   Site site_;
   SignalPipe signals_;
   Announcer announcer_;
+  Hooks hooks_;  // of the generation that serves
   std::optional<Pidfile> pidfile_;
   Succession succession_;
   std::string addresses_;  // as last logged

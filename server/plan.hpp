@@ -8,6 +8,7 @@
 
 #include "core/privileges.hpp"
 #include "core/seat.hpp"
+#include "server/hooks.hpp"
 #include "server/sockets/listeners.hpp"
 
 namespace narwhal::server {
@@ -16,6 +17,7 @@ struct Plan {
   std::shared_ptr<const Generation> generation;
   ListenerList listeners;
   Identity identity;  // of template and workers
+  Hooks hooks{};
 
   std::uint64_t number() const { return generation->number; }
   const Config& config() const { return generation->config; }

@@ -83,7 +83,7 @@ Prepared prepare_again(const Plan& earlier, std::uint64_t number, const Listener
   if (!listeners) return FailedStep{"bind", listeners.error()};
   auto generation = std::make_shared<Generation>(*earlier.generation);
   generation->number = number;
-  return Plan{std::move(generation), *std::move(listeners), earlier.identity};
+  return Plan{std::move(generation), *std::move(listeners), earlier.identity, earlier.hooks};
 }
 
 }  // namespace narwhal::server

@@ -15,11 +15,15 @@ const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
 
-void Succession::begin(const Config& config, Instant now) {
+void Succession::begin(const Config& config, const Hooks& hooks) {
   Prepared prepared = prepare_first(config, site_.stage_area);
   last_number_ = 1;
+  if (auto* plan = std::get_if<Plan>(&prepared)) {
+    plan->hooks = hooks;
+    observer_.bound(*plan);
+    return stopping_ ? void() : begin_next(std::move(prepared), narwhal::now());
+  }
   const auto* failed_step = std::get_if<FailedStep>(&prepared);
-  if (failed_step == nullptr) return begin_next(std::move(prepared), now);
   if (failed_step->step != "stage") throw StartupError(failed_step->reason);
   log::error("{}", failed_step->reason);
   first_boot_failure_ = BootFailure{failed_step->step, failed_step->reason, exit_app_failed};
@@ -29,8 +33,14 @@ void Succession::change_target(int by) {
   if (current_ == nullptr) return;
   const int wanted = static_cast<int>(current_->target()) + by;
   const int most = static_cast<int>(Scoreboard::slots_max / 4);
-  current_->set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
+  set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
   if (in_transaction()) change_after_reload_ += by;  // else the change would end with the generation that serves now
+}
+
+void Succession::set_target(unsigned workers) {
+  const unsigned before = current_->target();
+  current_->set_target(workers);
+  if (workers != before) current_->plan().hooks.workers_changed(workers, before);
 }
 
 void Succession::settle(Instant now) {
@@ -61,7 +71,7 @@ void Succession::begin_reload(Instant now) {
   rolling_back_to_ = 0;
   observer_.reloading(now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
-  if (!request) return begin_configured(read_config_.read(std::nullopt), now);
+  if (!request) return begin_configured(read_config_.read(std::nullopt), {}, now);
   auto reading = PythonConfigReading::start(*request);
   if (!reading) return give_up({"config", reading.error()});
   reading_.emplace(*std::move(reading));
@@ -70,17 +80,26 @@ void Succession::begin_reload(Instant now) {
 void Succession::read_config_answer(Instant now) {
   if (!reading_->read_answer() && now < reading_->deadline()) return;
   const Result<std::string> answer = reading_->finish(now);
+  const Result<Config> config = read_config_.read(answer);
+  std::optional<PythonConfigReading> reading = std::move(reading_);
   reading_.reset();
-  begin_configured(read_config_.read(answer), now);
+  begin_configured(config, config ? Hooks(std::move(reading), *config) : Hooks(), now);
 }
 
-void Succession::begin_configured(const Result<Config>& config, Instant now) {
+void Succession::begin_configured(const Result<Config>& config, const Hooks& hooks, Instant now) {
   if (!config) return give_up({"config", config.error()});
   const unsigned configured = current_->plan().config().workers;
   if (current_->target() != configured && config->workers != current_->target()) {
     log::info("Number of workers: back to {}, as configured", config->workers);
   }
-  begin_next(prepare_next(*config, ++last_number_, current_->plan().listeners, site_.stage_area), now);
+  Prepared prepared = prepare_next(*config, ++last_number_, current_->plan().listeners, site_.stage_area);
+  if (auto* plan = std::get_if<Plan>(&prepared)) {
+    plan->hooks = hooks;
+    hooks.listen_at(plan->listeners);
+    if (config->workers != current_->target()) hooks.workers_changed(config->workers, current_->target());
+    hooks.on_reload();
+  }
+  begin_next(std::move(prepared), now);
 }
 
 void Succession::begin_rollback(Instant now) {
@@ -156,14 +175,15 @@ void Succession::take_over(Instant now) {
                   plural(next_->target()), seconds_of(now - next_->started()));
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
   watch_only(*current_, now);
-  const Config config = current_->plan().config();
+  const Plan& plan = current_->plan();
+  const Config& config = plan.config();
   if (former == nullptr) {
     log::info("{}", now_ready);
-    return observer_.took_over(config, nullptr);
+    return observer_.took_over(plan, nullptr);
   }
   const std::string repeats = rolling_back_to_ == 0 ? "" : fmt::format(", a copy of generation {}", rolling_back_to_);
   log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
-  observer_.took_over(config, &former->plan().config());
+  observer_.took_over(plan, &former->plan().config());
   previous_.reset();
   // A generation that a rollback restored is not on probation: the one it replaced must not return.
   if (rolling_back_to_ == 0 && config.probation.count() > 0) {
@@ -188,27 +208,27 @@ void Succession::end_probation_if_due(Instant now) {
   remove_unused_copies();
 }
 
-void Succession::retire_all(Instant now) {
+void Succession::end() {
   stopping_ = true;
   previous_.reset();
   reading_.reset();
-  if (next_) {
-    next_->quit(now);
-    leaving_.push_back(std::move(next_));
-  }
-  if (current_) {
-    current_->retire(now, Successor::none);
-    leaving_.push_back(std::move(current_));
-  }
+  if (next_) leaving_.push_back(std::move(next_));
+  if (current_) leaving_.push_back(std::move(current_));
+}
+
+void Succession::retire_all(Instant now) {
+  if (next_) next_->quit(now);
+  if (current_) current_->retire(now, Successor::none);
+  end();
 }
 
 void Succession::quit_all(Instant now) {
-  retire_all(now);
+  end();
   for (const auto& generation : leaving_) generation->quit(now);
 }
 
 void Succession::kill_all(Instant now) {
-  retire_all(now);
+  end();
   for (const auto& generation : leaving_) generation->kill(now);
 }
 
@@ -220,7 +240,11 @@ Instant Succession::next_deadline(Instant now) const {
 }
 
 void Succession::drop_gone() {
-  if (std::erase_if(leaving_, [](const auto& generation) { return generation->gone(); }) == 0) return;
+  // A generation of before has its own hooks to finish; at a stop, time is short.
+  const auto is_gone = [this](const auto& generation) {
+    return generation->gone() && (stopping_ || generation->plan().hooks.idle());
+  };
+  if (std::erase_if(leaving_, is_gone) == 0) return;
   list_all();
   remove_unused_copies();
 }

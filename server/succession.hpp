@@ -25,10 +25,12 @@ class Succession {
   // Receives the events of a reload; the master passes them on to the log's target, the process title and systemd.
   class Observer {
    public:
+    // The first generation's listeners are bound, and nothing is forked yet. May stop the server.
+    virtual void bound(const Plan& plan) = 0;
     virtual void reloading(Instant now) = 0;
     virtual void reload_failed(const std::string& why) = 0;
-    // `config` serves from now on. `former` is null at the first boot.
-    virtual void took_over(const Config& config, const Config* former) = 0;
+    // `plan` serves from now on. `former` is null at the first boot.
+    virtual void took_over(const Plan& plan, const Config* former) = 0;
 
    protected:
     ~Observer() = default;
@@ -39,7 +41,7 @@ class Succession {
       : site_(site), read_config_(std::move(read_config)), observer_(observer) {}
 
   // The first generation. Throws StartupError when its settings cannot be served at all.
-  void begin(const Config& config, Instant now);
+  void begin(const Config& config, const Hooks& hooks);
   void request_reload() { reload_requested_ = true; }
   // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
@@ -52,6 +54,7 @@ class Succession {
   // The loop's view of all generations, oldest first.
   const std::vector<LiveGeneration*>& all() const { return all_; }
   bool gone() const { return all_.empty(); }
+  bool has_begun() const { return last_number_ != 0; }  // the first generation was prepared
   Instant next_deadline(Instant now) const;
   // The first generation could not boot: the server ends.
   const std::optional<BootFailure>& first_boot_failure() const { return first_boot_failure_; }
@@ -64,9 +67,11 @@ class Succession {
   std::size_t leaving_count() const { return leaving_.size(); }
 
  private:
+  void end();
+  void set_target(unsigned workers);
   void begin_reload(Instant now);
   void read_config_answer(Instant now);
-  void begin_configured(const Result<Config>& config, Instant now);
+  void begin_configured(const Result<Config>& config, const Hooks& hooks, Instant now);
   void begin_rollback(Instant now);
   void begin_next(Prepared prepared, Instant now);
   void watch_sources(const Plan& plan, Instant now);

@@ -92,8 +92,14 @@ void WorkerPool::read_reports(std::span<const int> readable, Instant now) {
   for (WorkerProcess& worker : workers_) {
     const bool has_records =
         worker.socket() >= 0 && std::binary_search(readable.begin(), readable.end(), worker.socket());
-    if (has_records) worker.read_reports(now);
+    if (has_records) read_reports_of(worker, now);
   }
+}
+
+void WorkerPool::read_reports_of(WorkerProcess& worker, Instant now) {
+  const bool was_unborn = worker.pid() == 0;
+  worker.read_reports(now);
+  if (was_unborn && worker.pid() != 0) plan_.hooks.forked(worker.slot(), worker.pid());
 }
 
 void WorkerPool::never_forked(std::uint32_t slot, const std::string& reason, Instant now) {
@@ -104,7 +110,7 @@ void WorkerPool::never_forked(std::uint32_t slot, const std::string& reason, Ins
 
 bool WorkerPool::reaped(pid_t pid, int status, Instant now) {
   for (WorkerProcess& worker : workers_) {
-    if (worker.pid() == 0) worker.read_reports(now);  // its hello may be the one that makes the pid known
+    if (worker.pid() == 0) read_reports_of(worker, now);  // its hello may be the one that makes the pid known
     if (worker.pid() != pid || worker.gone()) continue;
     worker.reaped(status, now);
     return true;
@@ -144,6 +150,7 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   // For a generation that never served, the transaction writes the one line that says why.
   const bool quiet = phase_ == Phase::booting || discarded_;
   log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
+  if (worker.exit_status()) plan_.hooks.child_exit(worker.slot(), worker.pid());
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
   if (!worker.holds_place()) return;
@@ -228,6 +235,7 @@ Instant WorkerPool::spawn(Instant now) {
     site_.slots.give_back(*slot);
     return pair ? now + spawn_retry : cannot_spawn(pair.error(), now);
   }
+  plan_.hooks.pre_fork(*slot);
   workers_.emplace_back(*slot, std::move(pair->master), *plan_.generation, now);
   return never;
 }
@@ -262,7 +270,8 @@ void WorkerPool::retire(Instant now, Successor successor) {
 
 void WorkerPool::quit(Instant now) {
   discarded_ = discarded_ || phase_ == Phase::booting;
-  retire(now, Successor::present);
+  phase_ = Phase::leaving;
+  vacancies_.clear();
   apply_to_all(workers_, Event::quit, now);
 }
 

@@ -69,6 +69,7 @@ class WorkerPool {
   const CrashWatch& crashes() const { return crashes_; }
 
  private:
+  void read_reports_of(WorkerProcess& worker, Instant now);
   void remove_ended(WorkerProcess& worker, Instant now);
   void replace(const WorkerProcess& dead, bool crash, Instant now);
   void retire_replaced(Instant now);

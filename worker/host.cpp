@@ -5,7 +5,9 @@
 #include "core/log.hpp"
 #include "narwhal/text.hpp"
 #include "worker/exchange.hpp"
+#include "worker/loop.hpp"
 #include "worker/read_body.hpp"
+#include "worker/recycling.hpp"
 #include "worker/watched_files.hpp"
 
 #ifndef NARWHAL_VERSION
@@ -116,6 +118,9 @@ int watch(narwhal_bytes path) noexcept {
   return no_throw([&] { return watch_file(view_of(path)); });
 }
 
+void replace_worker() noexcept { Recycling::ask(); }
+int left_at_once() noexcept { return worker::left_at_once() ? 1 : 0; }
+
 const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet
 
 }  // namespace
@@ -151,6 +156,8 @@ const narwhal_host host_table = {
     .flush = flush,
     .write_lent = write_lent,
     .log_value = log_value,
+    .replace_worker = replace_worker,
+    .left_at_once = left_at_once,
 };
 
 }  // namespace narwhal::worker

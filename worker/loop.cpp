@@ -103,6 +103,8 @@ void Loop::follow(Order which, const Fd& log) {
   if (!done) log::error("{}", done.error());
 }
 
+bool left_at_once() noexcept { return the_loop->quitting_; }
+
 void Loop::drop_buffer(void* buffer) noexcept { the_loop->buffers_.drop(static_cast<Buffer*>(buffer)); }
 
 // ---- time ----

@@ -48,7 +48,8 @@ class Loop {
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
   // Shortens a retirement. `passed` is for the log if connections are dropped then: "graceful_timeout has passed".
   void leave_within(std::chrono::seconds limit, const char* passed) noexcept;
-  void quit();                                        // drops everything, at once
+  void quit();  // drops everything, at once
+  friend bool left_at_once() noexcept;
   bool stopped() const noexcept { return stopped_; }  // nothing is waited for any more
   // It is retired, and its connections are closed or not waited for.
   bool may_leave() const noexcept { return retiring() && (connections_.count() == 0 || stopped_); }
@@ -128,5 +129,8 @@ class Loop {
   std::atomic<bool> retiring_{false};
   bool quitting_ = false, stopped_ = false;
 };
+
+// Whether this process's loop was ordered to leave at once. For the main thread, after the last request.
+bool left_at_once() noexcept;
 
 }  // namespace narwhal::worker

@@ -68,9 +68,19 @@ std::optional<std::string> passed_limit(const LifeUse& use, const LifeLimits& li
   return std::nullopt;
 }
 
-Recycling::Recycling(const Config& config, const Counters& counters) noexcept : config_(config), counters_(counters) {}
+Recycling::Recycling(const Config& config, const Counters& counters) noexcept : config_(config), counters_(counters) {
+  asked_.store(false, std::memory_order_relaxed);  // whatever happened in the template
+}
+
+std::atomic<bool> Recycling::asked_{false};
+
+void Recycling::end() noexcept {
+  set_limits({});
+  may_ask_ = false;
+}
 
 void Recycling::begin(Instant now) {
+  may_ask_ = true;
   const TwoDice dice = roll();
   LifeLimits limits = draw_limits(config_, dice.first, dice.second);
   began_ = now;
@@ -100,6 +110,7 @@ void Recycling::after_turn(Instant now) {
 
 void Recycling::tick(Instant now) {
   if (unreported_) return report();
+  if (may_ask_ && asked_.load(std::memory_order_relaxed)) return expire("was asked by its application to end");
   if (watches_turns_) after_turn(now);
   if (limits_.age.count() == LifeLimits::off) return;
   if (const auto why = passed_limit({.age = now - began_}, limits_, config_)) expire(*why);
@@ -120,6 +131,7 @@ void Recycling::expire(const std::string& why) {
   log::info("Autorestarting worker after current request.");  // Gunicorn's line
   log::info("Worker (pid:{}) {}: it serves until its successor is ready", ::getpid(), why);
   set_limits({});
+  may_ask_ = false;
   report();
 }
 

@@ -1,11 +1,12 @@
 // Recycling: when this worker asks to be replaced by a new one, because it has passed max_requests, max_worker_memory or
-// max_worker_lifetime. It serves until the master retires it, which is when its successor serves.
+// max_worker_lifetime, or because a plugin wants it. It serves until the master retires it, which is when its successor serves.
 // Units    answered requests, bytes, nanoseconds.
 // Cost     one comparison a turn of the loop when these are off. Memory is looked at forty times a second at most, age once
 //          a tick.
 // Threads  the holder of the baton.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +48,9 @@ class Recycling {
   // The worker accepts from now on.
   void begin(Instant now);
   // It is retired: there is nothing to ask for any more.
-  void end() noexcept { set_limits({}); }
+  void end() noexcept;
+  // A plugin asks for a new worker in place of this one. Any thread; noticed by the next tick.
+  static void ask() noexcept { asked_.store(true, std::memory_order_relaxed); }
   // False while after_turn() has nothing to do. Asked first, because reading the clock is a call too.
   bool watches_turns() const noexcept { return watches_turns_; }
   void after_turn(Instant now);
@@ -70,6 +73,8 @@ class Recycling {
   Instant began_ = unset;
   Instant memory_due_ = unset;
   bool unreported_ = false;
+  bool may_ask_ = false;  // it accepts, and has not expired
+  static std::atomic<bool> asked_;
 };
 
 }  // namespace narwhal::worker

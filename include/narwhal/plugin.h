@@ -247,6 +247,12 @@ typedef struct narwhal_host {
    * before the answer has ended, or inside handle() at any time but after a flush() that follows the end. NARWHAL_ERROR:
    * out of memory. */
   int (*log_value)(narwhal_exchange *, narwhal_bytes name, narwhal_bytes value);
+
+  /* ---- the worker's life ---- */
+  /* [any] Asks the server to replace this worker by a new one. It serves until that one is ready, and is retired then. */
+  void (*replace_worker)(void);
+  /* [boot] In worker_exit(): 1 when this worker had to leave at once (INT, QUIT), 0 when it has finished its requests. */
+  int (*left_at_once)(void);
 } narwhal_host;
 
 /* What a plugin can ask when it is set up. Valid during the call; `host` is valid for the life of the process. */

@@ -9,13 +9,14 @@
 namespace narwhal::wsgi {
 
 bool requests_have_hooks = false;
+unsigned long requests_begun = 0;
 
 namespace {
 
 PyObject* hooks = nullptr;  // the script's Hooks; the next two are classes of the script
 PyObject* request_class = nullptr;
 PyObject* response_class = nullptr;
-bool ready_was_called = false;
+bool forked_was_called = false, ready_was_called = false;
 bool has_pre_request = false, has_post_request = false;
 std::atomic<bool> may_abort{false};  // there is a worker_abort that has not been called
 
@@ -35,7 +36,16 @@ PyObject* write_log(PyObject*, PyObject* arguments) noexcept {
   return Py_NewRef(Py_None);
 }
 
+PyObject* answered(PyObject*, PyObject*) noexcept { return PyLong_FromUnsignedLong(requests_begun); }
+
+PyObject* retire(PyObject*, PyObject*) noexcept {
+  if (NARWHAL_HAS(host, narwhal_host, replace_worker)) host->replace_worker();
+  return Py_NewRef(Py_None);
+}
+
 PyMethodDef write_log_method = {"write_log", write_log, METH_VARARGS, "write_log(level, line, text)"};
+PyMethodDef answered_method = {"answered", answered, METH_NOARGS, "how many requests this worker has begun"};
+PyMethodDef retire_method = {"retire", retire, METH_NOARGS, "asks the server to replace this worker"};
 
 bool has_hook(const char* name) noexcept {
   const Ref hook(PyObject_GetAttrString(hooks, name));
@@ -48,13 +58,16 @@ bool call(const char* method) noexcept {
   return static_cast<bool>(done);
 }
 
-bool make_hooks(const HookFacts& facts) noexcept {
+bool make_hooks(const std::string& location, const std::string& settings) noexcept {
   const Ref globals(run_script(hooks_script, "<narwhal: hooks>"));
   const Ref write(globals ? PyCFunction_New(&write_log_method, nullptr) : nullptr);
-  const Ref location(write ? PyUnicode_DecodeFSDefault(facts.location.c_str()) : nullptr);
-  if (!location) return false;
-  hooks = PyObject_CallFunction(PyDict_GetItemString(globals.get(), "Hooks"), "OOIII", location.get(), write.get(),
-                                facts.age, facts.workers, facts.threads);
+  const Ref count(write ? PyCFunction_New(&answered_method, nullptr) : nullptr);
+  const Ref end(count ? PyCFunction_New(&retire_method, nullptr) : nullptr);
+  const Ref place(end ? PyUnicode_DecodeFSDefault(location.c_str()) : nullptr);
+  const Ref values(place ? PyUnicode_DecodeFSDefault(settings.c_str()) : nullptr);
+  if (!values) return false;
+  hooks = PyObject_CallFunctionObjArgs(PyDict_GetItemString(globals.get(), "Hooks"), place.get(), values.get(),
+                                       write.get(), count.get(), end.get(), nullptr);
   if (hooks == nullptr) return false;
   request_class = Py_NewRef(PyDict_GetItemString(globals.get(), "Request"));
   response_class = Py_NewRef(PyDict_GetItemString(globals.get(), "Response"));
@@ -102,13 +115,19 @@ void run_abort() noexcept {
 
 }  // namespace
 
-bool open_hooks(const HookFacts& facts) noexcept {
-  if (hooks != nullptr || facts.location.empty()) return true;
-  if (!make_hooks(facts)) return false;
+bool load_hooks(const std::string& location, const std::string& settings) noexcept {
+  if (hooks != nullptr || location.empty()) return true;
+  if (!make_hooks(location, settings)) return false;
   has_pre_request = has_hook("pre_request");
   has_post_request = has_hook("post_request");
   may_abort.store(has_hook("worker_abort"));
-  return call("forked");
+  return true;
+}
+
+bool hooks_forked(unsigned age) noexcept {
+  if (hooks == nullptr || std::exchange(forked_was_called, true)) return true;
+  const Ref done(PyObject_CallMethod(hooks, "forked", "I", age));
+  return static_cast<bool>(done);
 }
 
 bool hooks_ready(PyObject* application) noexcept {
@@ -120,7 +139,9 @@ bool hooks_ready(PyObject* application) noexcept {
 
 void close_hooks() noexcept {
   if (hooks == nullptr) return;
-  if (!call("leave")) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
+  const bool quickly = NARWHAL_HAS(host, narwhal_host, left_at_once) && host->left_at_once() != 0;
+  const Ref done(PyObject_CallMethod(hooks, "leave", "i", quickly ? 1 : 0));
+  if (!done) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
   Py_CLEAR(hooks);
   Py_CLEAR(request_class);
   Py_CLEAR(response_class);

@@ -103,9 +103,13 @@ int refuse_hooks(const narwhal_boot* boot) {
   return refuse(boot, reason);
 }
 
+int read_hooks(const narwhal_boot* boot) {
+  return load_hooks(option(boot, "hooks"), option(boot, "settings")) ? NARWHAL_OK : refuse_hooks(boot);
+}
+
 int begin_hooks(const narwhal_boot* boot) {
-  const auto place = static_cast<unsigned>(boot->worker) + 1;
-  return open_hooks({option(boot, "hooks"), place, boot->workers, boot->threads}) ? NARWHAL_OK : refuse_hooks(boot);
+  if (const int read = read_hooks(boot); read != NARWHAL_OK) return read;
+  return hooks_forked(static_cast<unsigned>(boot->worker) + 1) ? NARWHAL_OK : refuse_hooks(boot);
 }
 
 // In the template: every worker inherits what is loaded here.
@@ -115,7 +119,9 @@ int preload(const narwhal_boot* boot, void** out) noexcept try {
   instance->name = option(boot, "app");
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
   watch_for_forks();
-  const int loaded = load(boot, *instance);
+  int loaded =
+      read_hooks(boot);  // what the file shares, such as a multiprocessing.Value, is shared by all workers then
+  if (loaded == NARWHAL_OK) loaded = load(boot, *instance);
   if (loaded == NARWHAL_OK) {
     freeze_collector();
     *out = instance.release();
@@ -176,6 +182,7 @@ void thread_exit(void*) noexcept {
 
 int handle(void* instance, narwhal_exchange* exchange) noexcept {
   const Gil gil;
+  ++requests_begun;
   const Instance& mount = instance_of(instance);
   const int outcome = call_application(mount.application.get(), mount.environ, mount.body, exchange);
   watch_modules();
@@ -213,6 +220,7 @@ constexpr narwhal_option options[] = {
     {"venv", "string", "", "directory of a virtual environment; default: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
+    {"settings", "string", "{}", "the server's settings in JSON, for these hooks"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
     {"log_environ", "string", "", "variables of the environ that the access log shows, separated by commas"},

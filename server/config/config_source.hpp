@@ -25,6 +25,7 @@ ConfigSource choose_source(const std::optional<std::string>& named, const Enviro
 struct SourceText {
   Layer layer;
   std::vector<std::string> hooks, not_used;  // as in GunicornFile
+  bool has_master_hooks = false;
 };
 
 Layer read_yaml_source(const ConfigSource& source);

@@ -1,42 +1,31 @@
-"""Reads a gunicorn.conf.py and answers in JSON on a descriptor: gunicorn_conf_reader.hpp has arguments and answer.
+"""Reads a gunicorn.conf.py and answers in JSON over a socket: gunicorn_conf_reader.hpp has arguments and messages.
 
-As in Gunicorn, a file becomes the module __config__, and its imports are looked for in the current directory first.
-Unlike there, no byte code of the file is kept: Python takes a cached one as current when the file was saved twice within
-a second.
+If the file has hooks of the master, the process stays, and runs them: hook_runner.py. As in Gunicorn, imports of the file
+are looked for in the current directory first.
 """
-import sys
-
-if __name__ == "__main__" and sys.path[:1] == [""]:
-    del sys.path[0]  # the current directory, by -c: a json.py or an ast.py there must not take the place of Python's
 import ast
-import importlib
-import importlib.machinery
-import importlib.util
 import json
 import os
+import socket
+import sys
 import traceback
 
+from hook_runner import PIECE, Runner
+from narwhal_gunicorn import MASTER_HOOKS, find_hook, load
 
-def reply(descriptor, **answer):
+
+def reply(channel, **answer):
     data = json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    sys.stdout.flush()  # the server ends this process as soon as it has the answer
-    with open(descriptor, "wb") as pipe:
-        pipe.write(data)
+    sys.stdout.flush()  # the server may end this process as soon as it has the answer
+    for start in range(0, len(data), PIECE):
+        channel.send(b"a" + data[start:start + PIECE])
+    channel.send(b".")
 
 
 def read(location):
-    """Runs the file, or imports "python:MODULE": (its names, its path; "" for a module without a file)."""
-    if location.startswith("python:"):
-        module = importlib.import_module(location[len("python:"):])
-        return vars(module), getattr(module, "__file__", None) or ""
-    with open(location, "rb") as file:
-        code = compile(file.read(), location, "exec", dont_inherit=True)
-    loader = importlib.machinery.SourceFileLoader("__config__", location)
-    spec = importlib.util.spec_from_file_location("__config__", location, loader=loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["__config__"] = module
-    exec(code, vars(module))
-    return vars(module), location
+    """(its module, its path; "" for a module without a file)"""
+    module = load(location)
+    return module, getattr(module, "__file__", None) or ""
 
 
 def lines_of_names(path):
@@ -109,30 +98,49 @@ def fault(error, path):
 
 def print_traceback(error):
     step = error.__traceback__
-    while step is not None and step.tb_frame.f_code.co_filename == "<string>":
+    while step is not None and step.tb_frame.f_code.co_filename.startswith(("<string>", "<narwhal")):
         step = step.tb_next  # a frame of this program
     traceback.print_exception(type(error), error, step)
     sys.stderr.flush()
 
 
-def main(descriptor, location, names):
-    os.set_inheritable(descriptor, False)
+def check_hooks(module, lines):
+    """Refuses a hook of the master that cannot be called as (line, text); None if all are in order."""
+    for name in MASTER_HOOKS:
+        try:
+            find_hook(module, name)
+        except Exception as error:
+            return [lines.get(name, 0), f"{name}: {error}"]
+    return None
+
+
+def main(channel, location, names):
+    """The exit status, and the file's module if it was read."""
     sys.argv[:] = [location]
     sys.path.insert(0, os.getcwd())
     path = "" if location.startswith("python:") else location
     try:
-        values, path = read(location)
+        module, path = read(location)
     except BaseException as error:
         if not isinstance(error, OSError) or error.filename != path:
             print_traceback(error)
-        reply(descriptor, file=path, fault=fault(error, path))
-        return 1
-    lines = lines_of_names(path)
+        reply(channel, file=path, fault=fault(error, path))
+        return 1, None
+    values, lines = vars(module), lines_of_names(path)
+    if refused := check_hooks(module, lines):
+        reply(channel, file=path, fault=refused)
+        return 1, None
     settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
     unknown = others(values, names, lines)
-    reply(descriptor, file=path, settings=settings, **({"others": unknown} if unknown else {}))
-    return 0
+    reply(channel, file=path, settings=settings, **({"others": unknown} if unknown else {}))
+    return 0, module
 
 
 if __name__ == "__main__":
-    os._exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")))  # without waiting for threads of the file
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.setblocking(True)
+    os.set_inheritable(channel.fileno(), False)
+    status, module = main(channel, sys.argv[2], sys.argv[3].split(","))
+    if module and any(getattr(module, name, None) for name in MASTER_HOOKS):
+        Runner(channel, module).run()
+    os._exit(status)  # without waiting for threads of the file

@@ -15,10 +15,10 @@ using Kind = YamlNode::Kind;
 
 constexpr std::string_view app_key = "wsgi_app";
 
-// The hooks that a worker runs. Gunicorn runs the others in its master, and ours runs no Python; worker_int belongs to
-// a signal that plugins do not receive.
-constexpr std::string_view worker_hooks[] = {"post_fork",    "post_worker_init", "pre_request",
-                                             "post_request", "worker_abort",     "worker_exit"};
+constexpr std::string_view worker_hooks[] = {"post_fork",  "post_worker_init", "pre_request", "post_request",
+                                             "worker_int", "worker_abort",     "worker_exit"};
+constexpr std::string_view master_hooks[] = {"on_starting", "on_reload",        "when_ready", "pre_fork",
+                                             "child_exit",  "nworkers_changed", "on_exit"};
 
 // Settings that only narwhal has.
 constexpr std::string_view unknown_to_gunicorn[] = {
@@ -103,7 +103,7 @@ class AnswerReader {
 
   void read_name(const std::string& name, const std::string& where, const PythonValue& value) {
     if (name == app_key) return read_app(where, value);
-    if (holds(worker_hooks, name)) return read_hook(name, where, value);
+    if (holds(worker_hooks, name) || holds(master_hooks, name)) return read_hook(name, where, value);
     if (const Setting* setting = find_setting(name)) return read_setting(*setting, where, value);
     if (const GunicornSetting* foreign = find_gunicorn_setting(name)) read_foreign(*foreign, where, value);
   }
@@ -128,7 +128,11 @@ class AnswerReader {
   void read_hook(const std::string& name, const std::string& where, const PythonValue& value) {
     if (value.type == "None") return;
     if (value.type != "callable" && value.type != "str") return fault(where + ": " + name + ": is not a function");
-    file_.hooks.push_back(name);
+    if (holds(master_hooks, name)) {
+      file_.has_master_hooks = true;
+    } else {
+      file_.hooks.push_back(name);
+    }
   }
 
   void read_setting(const Setting& setting, const std::string& where, const PythonValue& value) {

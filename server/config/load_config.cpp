@@ -146,8 +146,9 @@ Words read_words(int argc, const char* const* argv, const Environment& environme
   return words;
 }
 
-// Only Python applications bring a Python that could run them.
+// Only Python applications bring a Python that could run those of workers.
 void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) {
+  config.has_master_hooks = file.has_master_hooks;
   if (file.hooks.empty()) return;
   const bool has_python =
       std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) { return !route.plugin.empty(); });
@@ -218,9 +219,15 @@ std::optional<PythonConfigRequest> python_config_request(int argc, const char* c
 }
 
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment) {
+  std::optional<PythonConfigReading> ended_on_return;
+  return load_config(argc, argv, environment, ended_on_return);
+}
+
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       std::optional<PythonConfigReading>& reading) {
   const auto request = python_config_request(argc, argv, environment);
   if (!request) return load_config(argc, argv, environment, std::nullopt);
-  return load_config(argc, argv, environment, read_python_config(*request));
+  return load_config(argc, argv, environment, read_python_config(*request, reading));
 }
 
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment,

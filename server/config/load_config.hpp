@@ -61,8 +61,11 @@ struct LoadResult : Result<LoadedConfig> {
   int exit_code = 0;                // on an error: 2 for faults of the command line, 1 for all others
 };
 
-// A gunicorn.conf.py is read by a separate process (python_config.hpp); load_config waits for it.
+// A gunicorn.conf.py is read by a separate process (python_config.hpp); load_config waits for it. `reading` is that
+// process, which runs the master's hooks of the file; without it the process is ended.
 LoadResult load_config(int argc, const char* const* argv, const Environment& environment);
+LoadResult load_config(int argc, const char* const* argv, const Environment& environment,
+                       std::optional<PythonConfigReading>& reading);
 
 // The same in two steps, for the master, which has other work while Python runs: the request to Python, if one is
 // needed, then everything else with its answer.

@@ -11,6 +11,7 @@
 #include "server/config/absolute_paths.hpp"
 #include "server/config/is_program.hpp"
 #include "server/config/setting_values.hpp"
+#include "server/config/settings_json.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -40,6 +41,7 @@ Options python_options(const Config& config, const Route& route) {
       {"venv", config.venv},
       {"pythonpath", joined(config.pythonpath, ",")},
       {"hooks", config.hooks_file},
+      {"settings", config.hooks_file.empty() ? "" : settings_json(config)},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
       {"log_environ", joined(compile_access_format(config.access_log_format).names_of('e'), ",")},
       {"request_buffering", config.request_buffering ? "" : "false"},

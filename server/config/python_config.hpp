@@ -1,6 +1,5 @@
-// Reads a gunicorn.conf.py in a separate Python process. The master runs no Python, so nothing that the file does stays
-// in it, and a file that hangs or crashes harms no other process.
-// Output      what the file prints goes to our standard output; Python's traceback goes to the error log.
+// Reads a gunicorn.conf.py in a separate Python process, so that a file that hangs or crashes harms no other process. If
+// it has hooks of the master, the process stays for them (server/hook_process.hpp).
 // Trust       the file is the operator's and may do anything; only its time and the length of its answer are limited.
 // Ownership   a reading owns its process, and kills it when destroyed.
 #pragma once
@@ -30,43 +29,48 @@ struct PythonConfigRequest {
   std::chrono::seconds limit{0};                 // for the whole reading; 0: no limit
 };
 
-// The interpreter for such a file: that of the workers. Their virtual environment's, else `workers_python`, the program of
-// the Python that the plugin for Python applications was built with, else a program of its name on PATH, else any Python.
-// The error says where it was looked for.
-Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
-                                const std::string& workers_python);
-
 class PythonConfigReading {
  public:
   static Result<PythonConfigReading> start(const PythonConfigRequest& request);
   PythonConfigReading(PythonConfigReading&&) = default;
-  PythonConfigReading& operator=(PythonConfigReading&&) = delete;
+  PythonConfigReading& operator=(PythonConfigReading&& other) noexcept;  // of one that has ended
   ~PythonConfigReading();
 
-  int descriptor() const { return answer_.get(); }  // readable when read_answer() has something to read
-  // Reads what has arrived, without waiting; true once no more will come.
+  // The socket of its messages, which gunicorn_conf_reader.hpp describes: non-blocking.
+  int descriptor() const { return socket_.get(); }
+  // Reads what has arrived, without waiting; true once the answer is complete or no more will come.
   bool read_answer();
   Instant deadline() const { return deadline_; }
-  // Ends the process if necessary. Returns the answer, as gunicorn_conf_reader.hpp describes it; the error names the
-  // file.
+  // The answer, after read_answer() was true or the deadline has passed; the error names the file. After an error the
+  // process has ended; else it waits for messages if the file has hooks of the master.
   Result<std::string> finish(Instant now);
+
+  const PythonConfigRequest& request() const { return request_; }
+  pid_t pid() const { return child_.pid(); }  // 0: reaped
   // For the caller that reaps all children. True: this child was ours.
   bool reaped(pid_t pid, int status);
+  // Whether it has ended; reaps it then.
+  bool ended();
+  // Closes the socket: the process ends by itself.
+  void close() { socket_ = Fd(); }
+  // Kills and reaps it.
+  void end();
+  int status() const { return status_; }  // as waitpid() gave it
 
  private:
-  PythonConfigReading(std::string shown_name, Child child, Fd answer, Instant deadline)
-      : shown_name_(std::move(shown_name)), child_(std::move(child)), answer_(std::move(answer)), deadline_(deadline) {}
-  void end();
+  PythonConfigReading(PythonConfigRequest request, Child child, Fd socket, Instant deadline)
+      : request_(std::move(request)), child_(std::move(child)), socket_(std::move(socket)), deadline_(deadline) {}
 
-  std::string shown_name_;
+  PythonConfigRequest request_;
   Child child_;
-  Fd answer_;
+  Fd socket_;
   Instant deadline_;
   std::string text_;
-  int status_ = 0;  // as waitpid() gave it
+  bool complete_ = false;
+  int status_ = 0;
 };
 
-// The whole reading, in one call that waits.
-Result<std::string> read_python_config(const PythonConfigRequest& request);
+// The whole reading, in one call that waits. `reading` is its process, if it could be started.
+Result<std::string> read_python_config(const PythonConfigRequest& request, std::optional<PythonConfigReading>& reading);
 
 }  // namespace narwhal::server

@@ -1,7 +1,7 @@
 """server/config/gunicorn_conf_reader.py: what it answers for each kind of file and value."""
 import json
-import os
 import pathlib
+import socket
 import sys
 
 import gunicorn_conf_reader as reader
@@ -16,10 +16,15 @@ def ask(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv[:])
 
     def asked(location, *names):
-        read_end, write_end = os.pipe()
-        status = reader.main(write_end, str(location), names)  # closes its end
-        with open(read_end, "rb") as pipe:
-            return status, json.loads(pipe.read())
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            status, module = reader.main(theirs, str(location), names)
+            assert (module is None) == (status != 0)
+            pieces = []
+            while (message := ours.recv(1 << 20)) != b".":
+                assert message.startswith(b"a")
+                pieces.append(message[1:])
+            return status, json.loads(b"".join(pieces))
     return asked
 
 

@@ -1,7 +1,10 @@
 """plugins/wsgi/python/hooks.py: what the hooks of a gunicorn.conf.py get, and when they are called."""
+import json
 import os
+import sys
 
 import hooks
+import narwhal_gunicorn
 import pytest
 
 
@@ -18,12 +21,21 @@ def lines():
 
 
 @pytest.fixture
-def make(tmp_path, lines):
+def retired():
+    """How often a hook has asked for the end of its worker."""
+    def ask():
+        ask.count += 1
+    ask.count = 0
+    return ask
+
+
+@pytest.fixture
+def make(tmp_path, lines, retired):
     """make(source): the Hooks of a file with this source."""
     def made(source):
         path = tmp_path / "gunicorn.conf.py"
         path.write_text(source)
-        return hooks.Hooks(str(path), lines, age=3, workers=2, threads=4)
+        return hooks.Hooks(str(path), json.dumps({"workers": 2, "threads": 4, "max_requests": 0}), lines, lambda: 7, retired)
     return made
 
 
@@ -32,7 +44,7 @@ def request(headers=(("HOST", "h"),), version="HTTP/1.1"):
 
 
 def test_the_log_formats_as_logging_does(lines):
-    log = hooks.Log(lines)
+    log = narwhal_gunicorn.Log(lines)
     log.debug("plain %s")
     log.info("%s is %d", "x", 7)
     log.warn("%(a)s", {"a": 1})
@@ -42,14 +54,14 @@ def test_the_log_formats_as_logging_does(lines):
 
 
 def test_the_log_takes_levels_of_logging_and_their_names(lines):
-    log = hooks.Log(lines)
+    log = narwhal_gunicorn.Log(lines)
     for level in (5, 10, 20, 30, 40, 50, 90, "WARNING", "unheard of"):
         log.log(level, "x")
     assert [level for level, _, _ in lines] == [0, 0, 1, 2, 3, 4, 4, 2, 1]
 
 
 def test_the_log_adds_tracebacks(lines):
-    log = hooks.Log(lines)
+    log = narwhal_gunicorn.Log(lines)
     try:
         1 / 0
     except ZeroDivisionError as error:
@@ -67,9 +79,55 @@ def test_settings_are_those_of_the_file_else_gunicorns_defaults(make):
         cfg.unknown
 
 
+def test_the_servers_settings_come_before_the_files(make):
+    cfg = make("workers = 9\nworker_tmp_dir = '/dev/shm'\nraw_env = ['A=1', 'B=2=3']\n").worker.cfg
+    assert (cfg.workers, cfg.worker_tmp_dir, cfg.env) == (2, "/dev/shm", {"A": "1", "B": "2=3"})
+    cfg.set("workers", 4)
+    assert cfg.workers == cfg.settings["workers"].get() == 4
+
+
+@pytest.mark.parametrize("bind, address", [
+    ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:8000", ("::1", 8000)), ("unix:/run/a:1", "/run/a:1"), ("fd://3", "fd://3"),
+    (":80", ("0.0.0.0", 80))])
+def test_addresses_are_those_of_gunicorn(bind, address):
+    assert narwhal_gunicorn.address_of(bind) == address
+
+
+def test_an_attribute_that_is_missing_is_none_with_one_warning(make, lines):
+    made = make("")
+    made.forked(1)
+    for _ in range(2):
+        assert made.server.of_no_gunicorn is None and request().of_no_gunicorn is None
+    assert lines == [(2, f"Hooks: narwhal does not have '{name}.of_no_gunicorn': it is None", "")
+                     for name in ("server", "request")]
+    with pytest.raises(AttributeError):
+        made.server.__of_no_python__
+
+
+def test_a_worker_that_is_not_alive_is_retired_once(make, retired):
+    worker = make("").worker
+    worker.alive = False
+    worker.alive = False
+    assert retired.count == 1 and not worker.alive and worker.nr == 7
+
+
+def test_worker_int_runs_before_worker_exit_at_a_quick_stop_only(make, lines):
+    made = make("""
+calls = []
+def worker_int(worker): calls.append("int"); 1 / 0
+def worker_exit(server, worker): calls.append("exit")
+""")
+    calls = sys.modules["__config__"].calls
+    made.leave(False)
+    assert calls == ["exit"]
+    made.leave(True)
+    assert calls == ["exit", "int", "exit"]
+    assert lines[0][1] == "Exception in worker_int hook" and "ZeroDivisionError" in lines[0][2]
+
+
 def test_the_file_is_the_module_config(make):
     made = make("name = __name__\npath = __file__\ndef post_fork(server, worker): worker.seen = (name, path)\n")
-    made.forked()
+    made.forked(3)
     assert made.worker.seen[0] == "__config__" and made.worker.seen[1].endswith("gunicorn.conf.py")
 
 
@@ -81,12 +139,12 @@ def post_worker_init(worker): calls.append(("post_worker_init", worker.wsgi, wor
 def worker_abort(worker): calls.append(("worker_abort", str(worker)))
 def worker_exit(server, worker): calls.append(("worker_exit", worker.alive))
 """)
-    calls = hooks.sys.modules["__config__"].calls
-    made.forked()
+    calls = sys.modules["__config__"].calls
+    made.forked(3)
     made.ready("the application")
     assert made.worker.booted
     made.abort()
-    made.leave()
+    made.leave(False)
     assert calls == [("post_fork", 2, 3, False), ("post_worker_init", "the application", False),
                      ("worker_abort", f"<Worker {os.getpid()}>"), ("worker_exit", False)]
     assert made.worker.pid == os.getpid() and made.server.pid == made.worker.ppid == os.getppid()
@@ -94,9 +152,9 @@ def worker_exit(server, worker): calls.append(("worker_exit", worker.alive))
 
 def test_without_hooks_nothing_is_called(make):
     made = make("")
-    made.forked()
+    made.forked(3)
     made.ready(None)
-    made.leave()
+    made.leave(False)
     assert made.pre_request is None and made.post_request is None
 
 
@@ -114,7 +172,7 @@ def pre_request(worker, req):
 def test_post_request_may_have_two_to_four_parameters(make, parameters, given):
     made = make(f"calls = []\ndef post_request({parameters}): calls.append(({parameters}))\n")
     made.after(request(), {}, hooks.Response("404 Not Found", []))
-    call, = hooks.sys.modules["__config__"].calls
+    call, = sys.modules["__config__"].calls
     assert len(call) == given
     if given == 4:
         assert (call[3].status, call[3].status_code) == ("404 Not Found", 404)

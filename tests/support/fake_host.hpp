@@ -218,6 +218,8 @@ inline int write_lent(narwhal_exchange* exchange, narwhal_bytes bytes, std::uint
 }
 
 // A host of an earlier minor version states a smaller struct_size, whatever follows its end in memory.
+inline int replacements_asked = 0;
+
 inline narwhal_host host = {sizeof(narwhal_host),
                             NARWHAL_ABI_MINOR,
                             0,
@@ -247,7 +249,9 @@ inline narwhal_host host = {sizeof(narwhal_host),
                             watch,
                             flush,
                             write_lent,
-                            log_value};
+                            log_value,
+                            [] { ++replacements_asked; },
+                            [] { return 0; }};
 
 inline std::map<std::string, std::string> options;
 inline std::string boot_failure;

@@ -86,7 +86,9 @@ AT(narwhal_host, watch, 208, 8);
 AT(narwhal_host, flush, 216, 8);
 AT(narwhal_host, write_lent, 224, 8);
 AT(narwhal_host, log_value, 232, 8);
-SIZE(narwhal_host, 240);
+AT(narwhal_host, replace_worker, 240, 8);
+AT(narwhal_host, left_at_once, 248, 8);
+SIZE(narwhal_host, 256);
 
 AT(narwhal_boot, struct_size, 0, 8);
 AT(narwhal_boot, host, 8, 8);

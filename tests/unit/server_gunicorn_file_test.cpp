@@ -135,13 +135,15 @@ TEST_CASE("gunicorn file: a setting without which another thing would be served 
   CHECK(good(R"(["daemon", 5, "bool", "true"])").daemon);
 }
 
-TEST_CASE("gunicorn file: hooks that a worker runs are found, others named") {
+TEST_CASE("gunicorn file: hooks of workers and of the master are found, others named") {
   const std::vector<std::string> post_fork{"post_fork"};
   CHECK(read(R"(["post_fork", 1, "callable", ""])").hooks == post_fork);
   CHECK(read(R"(["post_fork", 1, "str", "hooks.post_fork"])").hooks == post_fork);
   CHECK(read(R"(["post_fork", 1, "None", ""])").hooks.empty());
   CHECK(read(R"(["when_ready", 1, "callable", ""])").hooks.empty());
-  CHECK(read(R"(["when_ready", 1, "callable", ""])").not_used == std::vector<std::string>{"when_ready"});
+  CHECK(read(R"(["when_ready", 1, "callable", ""])").has_master_hooks);
+  CHECK_FALSE(read(R"(["when_ready", 1, "None", ""])").has_master_hooks);
+  CHECK(read(R"(["pre_exec", 1, "callable", ""])").not_used == std::vector<std::string>{"pre_exec"});
   CHECK(faults(R"(["post_fork", 3, "int", "1"])") == std::vector<std::string>{"g.py:3: post_fork: is not a function"});
 }
 

@@ -1,5 +1,6 @@
 // Python applications: the options of their plugin, and their name.
 #include "server/config/python_app.hpp"
+#include "server/config/settings_json.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,9 +16,11 @@ TEST_CASE("python app: its plugin gets the app, and the settings for Python") {
   config.venv = "/srv/venv";
   config.pythonpath = {"/a", "/b"};
   config.hooks_file = "/srv/gunicorn.conf.py";
-  CHECK(
-      python_options(config, bare) ==
-      Options{{"app", "web:app"}, {"venv", "/srv/venv"}, {"pythonpath", "/a,/b"}, {"hooks", "/srv/gunicorn.conf.py"}});
+  CHECK(python_options(config, bare) == Options{{"app", "web:app"},
+                                                {"venv", "/srv/venv"},
+                                                {"pythonpath", "/a,/b"},
+                                                {"hooks", "/srv/gunicorn.conf.py"},
+                                                {"settings", settings_json(config)}});
 }
 
 TEST_CASE("python app: its plugin gets request_buffering only if it is off, and a route may override it") {

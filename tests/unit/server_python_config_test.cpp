@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/config/load_config.hpp"
+#include "server/config/python_process.hpp"
 #include "tests/support/start_folder.hpp"
 
 using namespace narwhal;
@@ -80,17 +81,18 @@ TEST_CASE("python config: ignored settings are named in one line") {
               "import logging as unrelated\n"
               "unknown_name = 5\n"
               "def on_starting(server): pass\n"
-              "def when_ready(server): pass\n"
+              "def pre_exec(server): pass\n"
+              "def ssl_context(config, factory): pass\n"
               "def post_fork(server, worker): pass\n");
   const LoadedConfig loaded = start.good({"web:app"});
   using Lines = std::vector<std::string>;
-  CHECK(loaded.notices ==
-        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: on_starting, when_ready"});
+  CHECK(loaded.notices == Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context"});
   CHECK(loaded.config.hooks_file == start.path("gunicorn.conf.py"));
   const LoadedConfig native = start.good({"./a.so"});
   CHECK(native.notices ==
-        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: on_starting, when_ready, post_fork"});
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context, post_fork"});
   CHECK(native.config.hooks_file.empty());
+  CHECK(native.config.has_master_hooks);
 }
 
 TEST_CASE("python config: each kind of failure is one line with its place") {

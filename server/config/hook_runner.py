@@ -1,0 +1,130 @@
+"""Runs the master's hooks of a gunicorn.conf.py, in the process that has read the file.
+
+Messages from the master, one at a time: "settings JSON" first, then a hook's name with its arguments, "listeners ADDRESS..."
+or "forked AGE PID".
+Answers: "d" when the hook has returned or raised, "l" with a line for the log before it. The process ends when the master
+closes the socket. What a hook breaks is a line of the log.
+"""
+import atexit
+import json
+import os
+import signal
+import sys
+
+from narwhal_gunicorn import MASTER_HOOKS, Listener, Log, Server, Worker, config_of, find_hook
+
+PIECE = 32 * 1024  # bytes of one message
+
+# The master ends this process. A terminal or a service manager may send these to the whole group.
+KEPT_OUT = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+            signal.SIGTTIN, signal.SIGTTOU)
+
+
+def keep_signals_out():
+    """By handlers that do nothing, not by SIG_IGN: what a hook starts by exec has the default actions."""
+    for number in KEPT_OUT:
+        signal.signal(number, lambda *_: None)
+
+    def restore():
+        for number in KEPT_OUT:
+            signal.signal(number, signal.SIG_DFL)
+    os.register_at_fork(after_in_child=restore)
+
+
+def set_title(title):
+    """What ps shows: by default the whole program, which was an argument. A last byte that is not NUL makes the kernel
+    show the text up to the first NUL."""
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(title.encode("utf-8", "replace")[:end - start - 2].ljust(end - start - 1, b"\0") + b".")
+    except (OSError, ValueError, IndexError):
+        pass
+
+
+def text_of(value):
+    return value.encode("utf-8", "backslashreplace")[:PIECE]
+
+
+class Runner:
+    def __init__(self, channel, module):
+        self.channel, self.module, self.pid = channel, module, os.getpid()
+        self.hooks = {name: find_hook(module, name) for name in MASTER_HOOKS}
+        self.log = Log(self.write)
+        self.server, self.workers = None, {}
+
+    def write(self, level, line, text):
+        self.channel.send(b"l%d" % level + text_of(line).replace(b"\0", b"\\0") + b"\0" + text_of(text))
+
+    def run(self):
+        keep_signals_out()
+        set_title(f"narwhal: hooks [{os.path.basename(sys.argv[0])}]")
+        while message := self.channel.recv(1024 * 1024):
+            name, _, rest = message.decode("utf-8", "surrogateescape").partition(" ")
+            self.take(name, rest)
+            if os.getpid() != self.pid:
+                os._exit(0)  # a hook has forked, and its child has come back from it
+            self.channel.send(b"d")
+        atexit._run_exitfuncs()
+
+    def take(self, name, rest):
+        try:
+            getattr(self, name)(rest)
+        except BaseException:  # SystemExit, too
+            self.log.error("Exception in %s hook", name, exc_info=True)
+        sys.stdout.flush()
+
+    def call(self, name, *arguments):
+        if self.hooks[name]:
+            self.hooks[name](self.server, *arguments)
+
+    def settings(self, text):
+        self.server = Server(self.log, config_of(json.loads(text), self.module))
+
+    def listeners(self, text):
+        self.server.LISTENERS = [Listener(address.removeprefix("http://")) for address in text.split()]
+
+    def on_starting(self, _):
+        self.call("on_starting")
+
+    def when_ready(self, _):
+        self.call("when_ready")
+
+    def on_reload(self, _):
+        self.call("on_reload")
+
+    def on_exit(self, _):
+        self.call("on_exit")
+
+    def nworkers_changed(self, rest):
+        new, old = rest.split()
+        self.server.num_workers = int(new)
+        self.call("nworkers_changed", int(new), None if old == "-" else int(old))
+
+    def pre_fork(self, age):
+        self.server.worker_age = int(age)
+        self.workers[age] = Worker(self.log, self.server.cfg, int(age), "[booting]")
+        self.call("pre_fork", self.workers[age])
+
+    def forked(self, rest):
+        age, pid = rest.split()
+        worker = self.worker(age, pid)
+        worker.booted = True
+        self.server.WORKERS[int(pid)] = worker
+
+    def child_exit(self, rest):
+        age, pid = rest.split()
+        self.server.WORKERS.pop(int(pid), None)
+        worker = self.worker(age, pid)
+        self.workers.pop(age, None)
+        worker._alive = False
+        self.call("child_exit", worker)
+
+    def worker(self, age, pid):
+        """The one of pre_fork; another one if this process began after it."""
+        found = self.workers.setdefault(age, Worker(self.log, self.server.cfg, int(age)))
+        found._pid = int(pid)
+        return found

@@ -1,0 +1,88 @@
+#include "server/config/python_process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/log.hpp"
+#include "server/config/is_program.hpp"
+
+namespace narwhal::server {
+namespace {
+
+std::string variable(const std::map<std::string, std::string>& variables, const std::string& name) {
+  const auto found = variables.find(name);
+  return found == variables.end() ? "" : found->second;
+}
+
+std::string on_path(std::string_view folders, const std::string& name) {
+  while (!folders.empty()) {
+    const std::size_t colon = std::min(folders.find(':'), folders.size());
+    const std::string program = std::string(folders.substr(0, colon)) + "/" + name;
+    if (colon > 0 && is_program(program)) return program;
+    folders.remove_prefix(std::min(colon + 1, folders.size()));
+  }
+  return "";
+}
+
+// Pointers into `texts`, and the null at the end that execve() needs.
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  result.reserve(texts.size() + 1);
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// In the child. Returns only if it cannot execve().
+int become(const PythonProgram& program, std::vector<std::string>& arguments, std::vector<std::string>& environment,
+           int inherited) {
+  // The master handles what a terminal or an operator sends to the whole group; only signals to end apply here too.
+  for (const int signo : {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) ::signal(signo, SIG_IGN);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::dup2(log::descriptor(), STDERR_FILENO);
+  ::fcntl(inherited, F_SETFD, 0);
+  if (::chdir(program.directory.c_str()) != 0) return exit_python_not_run;
+  ::execve(program.interpreter.c_str(), pointers(arguments).data(), pointers(environment).data());
+  return exit_python_not_run;
+}
+
+}  // namespace
+
+Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
+                                const std::string& workers_python) {
+  if (!venv.empty()) {
+    const std::string program = venv + "/bin/python";
+    if (is_program(program)) return program;
+    return Error{"venv: " + program + " is not a program"};
+  }
+  if (const std::string active = variable(variables, "VIRTUAL_ENV"); !active.empty()) {
+    if (const std::string program = active + "/bin/python"; is_program(program)) return program;
+  }
+  if (is_program(workers_python)) return workers_python;
+  const std::string same_version = workers_python.substr(workers_python.rfind('/') + 1);  // "python3.11"
+  const std::string path = variable(variables, "PATH");
+  if (!same_version.empty()) {
+    if (std::string program = on_path(path, same_version); !program.empty()) return program;
+  }
+  if (std::string program = on_path(path, "python3"); !program.empty()) return program;
+  if (std::string program = "/usr/bin/python3"; is_program(program)) return program;
+  return Error{"python3 was not found on PATH: install it, or name a virtual environment (VIRTUAL_ENV)"};
+}
+
+Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables) {
+  return find_python(venv, variables, NARWHAL_PYTHON);
+}
+
+Result<Child> start_python(const PythonProgram& program, int inherited) {
+  std::vector<std::string> arguments{program.interpreter, "-c", program.script}, environment;
+  arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
+  for (const auto& [name, value] : program.variables) environment.push_back(name + "=" + value);
+  return fork_child([&] { return become(program, arguments, environment, inherited); });
+}
+
+}  // namespace narwhal::server

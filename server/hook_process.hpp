@@ -1,0 +1,60 @@
+// HookProcess: the process that has read a gunicorn.conf.py, and runs its hooks of the master: each once, in the order of
+// the calls, one after the other. The master runs no Python, and waits for none of them but on_starting and on_exit.
+// Faults  a hook that raises, hangs (boot_timeout) or ends the process is a line in the error log. After its end the
+//         process is started again for the next hook, and reads the file again; the hook that it ended in is not repeated.
+// Blocks  never.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "core/clock.hpp"
+#include "core/config.hpp"
+#include "server/config/python_config.hpp"
+
+namespace narwhal::server {
+
+class HookProcess {
+ public:
+  // `reading` has given its answer, and `config` was made of it.
+  HookProcess(PythonConfigReading reading, const Config& config);
+
+  // "pre_fork 1": gunicorn_conf_reader.hpp has the messages.
+  void call(std::string message);
+  // Every call has returned.
+  bool idle() const { return calls_.empty(); }
+  // Reads messages, checks time, starts what comes next. Called in each turn of the master's loop.
+  void settle(Instant now);
+
+  int descriptor() const { return stage_ == Stage::off ? -1 : process_.descriptor(); }
+  Instant deadline() const;
+  // A child of the master has ended. True: it was this process.
+  bool reaped(pid_t pid, int status) { return process_.reaped(pid, status); }
+  // Lets it end by itself, with what its file has registered by atexit, for this long at most. Waits.
+  void end_within(std::chrono::milliseconds limit);
+
+ private:
+  enum class Stage { reading, ready, busy, ended, off };
+
+  void read_messages(Instant now);
+  void take_message(std::string_view message);
+  void read_again(Instant now);
+  void check_end();
+  void check_time(Instant now);
+  void returned();
+  void send_next(Instant now);
+  void start_again();
+  void switch_off(const std::string& why);
+
+  PythonConfigReading process_;
+  const std::string settings_;
+  const std::chrono::seconds limit_;  // of one hook
+  std::deque<std::string> calls_;     // the first one is running where the stage is busy
+  Stage stage_ = Stage::ready;
+  bool has_returned_ = false;  // from any call, since the process was started
+  Instant deadline_ = never;
+};
+
+}  // namespace narwhal::server

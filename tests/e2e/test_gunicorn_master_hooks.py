@@ -1,0 +1,308 @@
+"""Hooks of a gunicorn.conf.py that belong to the master: which run, in what order, and that nothing they do harms the
+service."""
+import os
+import re
+import signal
+import textwrap
+
+import pytest
+
+import proc
+from clock import eventually
+from server import BUILD, example, run
+
+# say(...) adds a line to the file "said" in the folder of the server.
+SAY = """\
+import os
+def say(*what):
+    with open("said", "a") as file:
+        print(*what, file=file)
+"""
+
+
+@pytest.fixture
+def hooked(serve, tmp_path):
+    """hooked(text, *flags): a server with a gunicorn.conf.py that may say()."""
+    def start(text, *flags, **named):
+        write(tmp_path, text)
+        return serve(example("echo"), *flags, **named)
+    return start
+
+
+def write(folder, text):
+    (folder / "gunicorn.conf.py").write_text(SAY + textwrap.dedent(text))
+
+
+@pytest.fixture
+def said(tmp_path):
+    def read():
+        path = tmp_path / "said"
+        return path.read_text().splitlines() if path.exists() else []
+    return read
+
+
+ALL = """
+    import socket
+    def is_bound(server):
+        with socket.socket() as probe:
+            return probe.connect_ex(server.LISTENERS[0].getsockname()) == 0
+    def nworkers_changed(server, new, old): say("nworkers_changed", new, old, server.num_workers)
+    def on_starting(server): say("on_starting", server.pid == os.getppid(), os.path.exists("pid"))
+    def when_ready(server): say("when_ready", is_bound(server))
+    def on_reload(server): say("on_reload", server.cfg.timeout)
+    def pre_fork(server, worker): say("pre_fork", worker.age, worker.pid)
+    def child_exit(server, worker): say("child_exit", worker.age, worker.pid)
+    def on_exit(server): say("on_exit", sorted(server.WORKERS))
+    """
+
+
+def is_hook_process(pid):
+    return proc.title(pid).rstrip("\0") == "narwhal: hooks [gunicorn.conf.py]"
+
+
+def names(lines):
+    return [line.split()[0] for line in lines]
+
+
+def test_the_masters_hooks_run_once_each_in_gunicorns_order(hooked, said):
+    server = hooked(ALL, "-w", 2, "-p", "pid")
+    first = server.worker_pids()
+    eventually("both pre_fork", lambda: names(said()).count("pre_fork") == 2)
+    assert said()[:3] == ["nworkers_changed 2 None 2", "on_starting True True", "when_ready True"]
+    assert sorted(said()[3:]) == ["pre_fork 1 [booting]", "pre_fork 2 [booting]"]
+    server.send(signal.SIGTTIN)
+    server.wait_workers(3)
+    eventually("the third pre_fork", lambda: said()[5:] == ["nworkers_changed 3 2 3", "pre_fork 3 [booting]"])
+    server.send(signal.SIGTTOU)
+    left, = {*first, *server.worker_pids()} - set(server.wait_workers(2))
+    eventually("a child_exit", lambda: said()[7:] == ["nworkers_changed 2 3 2", said()[-1]] and "child_exit" in said()[-1])
+    assert int(said()[-1].split()[2]) == left
+    last = set(server.worker_pids())
+    assert server.stop() == 0
+    ends = said()[9:]
+    assert names(ends) == ["child_exit", "child_exit", "on_exit"] and ends[-1] == "on_exit []"
+    assert {int(line.split()[2]) for line in ends[:-1]} == last
+    assert "ignored" not in server.log()
+
+
+def test_a_reload_runs_the_hooks_of_the_changed_file(hooked, said, tmp_path):
+    server = hooked(ALL, "-w", 1)
+    old, = server.worker_pids()
+    write(tmp_path, ALL.replace('say("', 'say("new-') + "timeout = 77\n    workers = 1\n")
+    server.reload()
+    new, = server.worker_pids()
+    eventually("the end of the old worker", lambda: f"child_exit 1 {old}" in said())
+    assert server.stop() == 0
+    assert [line for line in said() if line.startswith("new-")] == [
+        "new-on_reload 77", "new-pre_fork 2 [booting]", f"new-child_exit 2 {new}", "new-on_exit []"]
+    assert "on_exit []" not in said()
+
+
+def test_a_reload_that_fails_leaves_the_hooks_as_they_were(hooked, said, tmp_path):
+    server = hooked(ALL)
+    worker, = server.worker_pids()
+    write(tmp_path, "def child_exit(server): pass\n")
+    server.send(signal.SIGHUP)
+    server.wait_for(r"Reload failed at step 'config': gunicorn\.conf\.py:5: child_exit: child_exit must have an arity of: 2")
+    assert server.stop() == 0
+    assert said()[-2:] == [f"child_exit 1 {worker}", "on_exit []"]
+
+
+def test_child_exit_runs_for_a_worker_that_was_killed(hooked, said):
+    server = hooked(ALL)
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_workers(1, without=[worker])
+    eventually("child_exit", lambda: said().count(f"child_exit 1 {worker}") == 1)
+
+
+HOOKS = ["on_starting(server)", "when_ready(server)", "pre_fork(server, worker)", "child_exit(server, worker)",
+         "nworkers_changed(server, new, old)", "on_reload(server)", "on_exit(server)"]
+FAULTS = {"raises": "raise KeyError('by the hook')", "ends": "os._exit(7)", "leaves": "raise SystemExit(7)",
+          "hangs": "import time; time.sleep(600)", "is killed": "os.kill(os.getpid(), 9)",
+          "forks": "pid = os.fork(); say('parent' if pid else 'child')",
+          "signals": "os.kill(os.getpid(), 15); os.kill(os.getpid(), 2)"}
+MESSAGES = {"raises": r"Exception in {0} hook\nTraceback(.*\n)+KeyError: 'by the hook'",
+            "ends": r"Hook {0} of gunicorn\.conf\.py: its process exited with code 7; the server goes on",
+            "leaves": r"Exception in {0} hook\nTraceback(.*\n)+SystemExit: 7",
+            "hangs": r"Hook {0} of gunicorn\.conf\.py has not returned within boot_timeout \(1 s\): its process is ended",
+            "is killed": r"Hook {0} of gunicorn\.conf\.py: its process was sent SIGKILL"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_fails_is_a_line_in_the_log(hooked, said, hook, fault):
+    """The service starts, reloads, replaces workers and stops whatever a hook does; later hooks run."""
+    name = hook.split("(")[0]
+    others = "".join(f"def {each}: say('{each.split('(')[0]}')\n" for each in HOOKS if each != hook)
+    server = hooked(others + f"def {hook}:\n    say('{name}')\n    {FAULTS[fault]}\n", "--boot-timeout",
+                    1 if fault == "hangs" else 20)
+    server.wait_serving()
+    old = server.worker_pids()
+    server.reload()
+    server.wait_serving()
+    server.send(signal.SIGTTIN)
+    server.wait_workers(2)
+    eventually("child_exit of the old worker", lambda: "child_exit" in said(), timeout=20)
+    assert server.stop(timeout=30) == 0
+    assert said().count("on_reload") == 1 and said().count("on_exit") == 1 and said().count("on_starting") == 1
+    if fault in MESSAGES:
+        assert re.search(MESSAGES[fault].format(name), server.log()), server.log()
+    if fault == "forks":
+        assert said().count("child") == said().count("parent") > 0
+    assert old and "Traceback" not in server.log() or fault in ("raises", "leaves")
+
+
+def test_a_hook_may_use_what_gunicorn_gives(hooked, said):
+    server = hooked("""
+        def on_starting(server):
+            server.log.info("%s listens at %s", server.proc_name, server.address)
+            say(server.cfg.workers, server.cfg.timeout, server.cfg.max_requests, server.cfg.accesslog, server.worker_class)
+            say(server.made_up, server.made_up)
+        def child_exit(server, worker):
+            say(worker, worker.alive, worker.nr, worker.ppid == server.pid, worker.pid in server.WORKERS)
+        """, "-w", 2, "--max-requests", 1000, "-n", "shop")
+    assert re.search(r"\[INFO\] shop listens at \[\('127\.0\.0\.1', \d+\)\]$", server.log(), re.MULTILINE)
+    assert server.log().count("narwhal does not have 'server.made_up': it is None") == 1
+    assert said() == ["2 30 1000 None sync", "None None"]
+    worker = server.worker_pids()[0]
+    os.kill(worker, signal.SIGKILL)
+    eventually("child_exit", lambda: said()[2:] == [f"<Worker {worker}> False 0 True False"])
+
+
+def test_server_methods_reach_the_master(hooked, said):
+    server = hooked("""
+        def when_ready(server):
+            say("ready")
+        def child_exit(server, worker):
+            say("dead")
+            server.stop()
+        """)
+    os.kill(server.worker_pids()[0], signal.SIGKILL)
+    assert server.wait_exit() == 0
+    assert said()[:2] == ["ready", "dead"]
+
+
+def test_signals_to_the_whole_group_do_not_end_the_hooks(hooked, said):
+    server = hooked(ALL)
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.wait_exit() == 0
+    assert said()[-1] == "on_exit []"
+
+
+def test_a_signal_ends_the_wait_for_on_starting(hooked, said):
+    server = hooked("def on_starting(server):\n    say('here')\n    import time; time.sleep(600)\n", wait=False)
+    eventually("on_starting", lambda: said() == ["here"])
+    server.send(signal.SIGTERM)
+    assert server.wait_exit(timeout=8) == 0
+
+
+def test_no_process_is_kept_for_a_file_without_hooks_of_the_master(hooked):
+    server = hooked("workers = 1\n")
+    server.wait_serving()
+    assert not [pid for pid in server.processes() if "narwhal" not in proc.title(pid) or is_hook_process(pid)]
+
+
+def test_one_process_is_kept_through_reloads(hooked, said):
+    server = hooked(ALL, "--probation", 0)
+    for _ in range(3):
+        server.reload()
+    eventually("one Python", lambda: len([pid for pid in server.processes() if is_hook_process(pid)]) == 1)
+
+
+def test_a_file_that_breaks_after_the_start_is_named(hooked, said, tmp_path):
+    """Its process ended, and the file cannot be read again."""
+    server = hooked("def child_exit(server, worker):\n    os._exit(1)\n", "-w", 2)
+    write(tmp_path, "def child_exit(\n")
+    pids = server.worker_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    server.wait_for(r"Hooks of gunicorn\.conf\.py do not run any more: gunicorn\.conf\.py:\d+: SyntaxError.*; send HUP when")
+    server.wait_workers(2, without=pids)
+    server.wait_serving()
+
+
+def test_arity_is_checked_when_the_file_is_read(tmp_path):
+    write(tmp_path, "def on_exit(): pass\n")
+    done = run("--check-config", example("echo"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "gunicorn.conf.py:5: on_exit: on_exit must have an arity of: 1" in done.stderr
+
+
+@pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(), reason="this build has no WSGI plugin")
+class TestWorkers:
+    """Hooks in the workers, with the attributes of Gunicorn."""
+
+    APP = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n"
+
+    @pytest.fixture
+    def python(self, serve, tmp_path):
+        def start(text, *flags, **named):
+            (tmp_path / "shop.py").write_text(self.APP)
+            write(tmp_path, text)
+            return serve("shop:app", *flags, **named)
+        return start
+
+    def test_attributes_of_server_worker_and_request(self, python, said):
+        server = python("""
+            def post_fork(server, worker):
+                server.log.info("listening at %s", server.address)
+                say(server.timeout, server.cfg.max_requests, server.reexec_pid, worker.timeout, len(worker.sockets))
+                say(server.unheard_of, worker.unheard_of)
+            def pre_request(worker, req):
+                worker.log.info("worker %s: %s %s %s", worker.nr, req.method, req.path, req.unheard_of)
+            """, "--max-requests", 500)
+        for _ in range(2):
+            assert server.get("/a").status == 200
+        assert re.search(r"listening at \[\('127\.0\.0\.1', \d+\)\]$", server.log(), re.MULTILINE)
+        assert said() == ["30 500 0 30 1", "None None"]
+        assert "worker 1: GET /a None" in server.log() and "worker 2: GET /a None" in server.log()
+        for name in ("server.unheard_of", "worker.unheard_of", "request.unheard_of"):
+            assert server.log().count(f"narwhal does not have '{name}': it is None") == 1
+
+    def test_worker_int_runs_at_a_quick_stop_only(self, python, said):
+        text = """
+            def worker_int(worker): say("int", worker.pid)
+            def worker_exit(server, worker): say("exit", worker.pid)
+            """
+        server = python(text)
+        pid, = server.worker_pids()
+        server.reload()
+        new, = server.worker_pids()
+        eventually("the first worker's end", lambda: said() == [f"exit {pid}"])
+        assert server.stop(signal.SIGINT) == 0
+        assert said() == [f"exit {pid}", f"int {new}", f"exit {new}"]
+
+    def test_alive_false_retires_the_worker(self, python, said):
+        server = python("""
+            def post_request(worker, req, environ, resp):
+                if req.path == "/last":
+                    worker.alive = False
+            """)
+        pids = server.worker_pids()
+        assert server.get("/last").status == 200
+        server.wait_workers(1, without=pids)
+        assert "was asked by its application to end: it serves until its successor is ready" in server.log()
+        assert server.get("/").status == 200
+
+    def test_a_shared_value_is_shared_with_preload(self, python, said):
+        server = python("""
+            import multiprocessing
+            count = multiprocessing.Value("i", 0)
+            def post_fork(server, worker):
+                with count.get_lock():
+                    count.value += 1
+                say(count.value)
+            """, "--preload", "-w", 3)
+        assert sorted(said()) == ["1", "2", "3"]
+        server.wait_serving()
+
+    def test_hooks_of_master_and_workers_together(self, python, said):
+        server = python("""
+            def pre_fork(server, worker): say("pre_fork")
+            def post_fork(server, worker): say("post_fork")
+            def child_exit(server, worker): say("child_exit")
+            """)
+        server.wait_serving()
+        server.stop()
+        assert sorted(said()) == ["child_exit", "post_fork", "pre_fork"]
