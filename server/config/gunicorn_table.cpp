@@ -10,6 +10,9 @@
 namespace narwhal::server {
 namespace {
 
+constexpr std::string_view beside_master = "Same; it runs in a process beside the master, which does not wait for it.";
+constexpr std::string_view before_master = "Same; it runs in a process beside the master, which waits for it.";
+
 // Where ours is better, or differs on purpose.
 constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"access_log_format", "Same; \"json\" writes JSON, and an atom that is none is named in the log."},
@@ -35,7 +38,27 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
      "One kind of worker: gevent, eventlet and tornado are served by threads; classes for ASGI are refused."},
     {"worker_connections", "Better: 10000 by default, and it holds for every worker."},
     {"workers", "Same, at most 500."},
+    {"on_starting", before_master},
+    {"when_ready", before_master},
+    {"on_exit", before_master},
+    {"on_reload", beside_master},
+    {"pre_fork", beside_master},
+    {"child_exit", beside_master},
+    {"nworkers_changed", beside_master},
+    {"worker_int", "Same; after a quick stop, when the handlers have returned."},
+    {"pre_exec", "Not run, and the log says so: USR2 does not start a new program yet."},
+    {"ssl_context", "Not run, and the log says so: use a proxy in front of it for TLS."},
+    {"on_dirty_starting", "Not run, and the log says so."},
+    {"dirty_post_fork", "Not run, and the log says so."},
+    {"dirty_worker_init", "Not run, and the log says so."},
+    {"dirty_worker_exit", "Not run, and the log says so."},
 };
+
+std::string remark_on(std::string_view name) {
+  const auto found =
+      std::find_if(std::begin(remarks), std::end(remarks), [&](const auto& remark) { return remark.first == name; });
+  return found == std::end(remarks) ? "Same." : std::string(found->second);
+}
 
 std::string meaning_of(const GunicornSetting& setting) {
   using enum GunicornSetting::Other;
@@ -48,13 +71,7 @@ std::string meaning_of(const GunicornSetting& setting) {
     case missing: return "Not yet: refused" + why + ".";
     case hook: break;
   }
-  return "A function in a gunicorn.conf.py; narwhal.yaml(5) says which are run.";
-}
-
-std::string meaning_of(const Setting& setting) {
-  const auto found = std::find_if(std::begin(remarks), std::end(remarks),
-                                  [&](const auto& remark) { return remark.first == setting.name; });
-  return found == std::end(remarks) ? "Same." : std::string(found->second);
+  return remark_on(setting.name);
 }
 
 }  // namespace
@@ -62,7 +79,7 @@ std::string meaning_of(const Setting& setting) {
 std::vector<GunicornRow> gunicorn_rows() {
   std::vector<GunicornRow> rows{{"wsgi_app", "Same."}};
   for (const Setting& setting : settings()) {
-    if (!is_only_ours(setting.name)) rows.push_back({std::string(setting.name), meaning_of(setting)});
+    if (!is_only_ours(setting.name)) rows.push_back({std::string(setting.name), remark_on(setting.name)});
   }
   for (const GunicornSetting& setting : gunicorn_settings()) {
     // These three are flags with another meaning than a key would have.

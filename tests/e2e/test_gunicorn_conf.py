@@ -54,9 +54,9 @@ def test_ignored_settings_are_named_once(serve, tmp_path):
     server = serve("-c", conf, example("echo"))
     server.reload()
     assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["pre_exec, ssl_context"]
-    conf.write_text("worker_class = 'sync'\ndef on_exit(server): pass\n")
+    conf.write_text("worker_class = 'sync'\ndef on_dirty_starting(arbiter): pass\n")
     server.reload()
-    assert re.findall(NOT_USED, server.log(), re.MULTILINE)[1:] == ["on_exit"]
+    assert re.findall(NOT_USED, server.log(), re.MULTILINE)[1:] == ["on_dirty_starting"]
 
 
 def test_what_has_no_effect_is_named_once_whatever_the_log_level_is(serve, tmp_path):
