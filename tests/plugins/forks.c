@@ -1,20 +1,27 @@
 /* Its preload leaves a thread running, which is an error. With -DFORK_HOOKS it has before_fork and after_fork, so it is
  * not; it answers how often each was called, as this worker has inherited the counts. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "shared.h"
 
 static int befores, afters;
 
-static void *sleep_for_ever(void *unused) {
+static void *sleep_for_ever(void *begun) {
+  sem_post(begun);
   for (;;) pause();
-  return unused;
+  return begun;
 }
 
 static int preload(const narwhal_boot *boot, void **instance) {
+  static sem_t begun;
   pthread_t thread;
-  if (pthread_create(&thread, NULL, sleep_for_ever, NULL) != 0) return boot_failed(boot, "no thread");
+  sem_init(&begun, 0, 0);
+  if (pthread_create(&thread, NULL, sleep_for_ever, &begun) != 0) return boot_failed(boot, "no thread");
+  // A sanitizer takes locks of its own while a thread begins: a fork at that moment would leave them locked in the worker.
+  while (sem_wait(&begun) != 0) {
+  }
   *instance = &befores;
   return NARWHAL_OK;
 }
