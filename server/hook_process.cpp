@@ -67,7 +67,7 @@ void HookProcess::read_again(Instant now) {
 
 void HookProcess::read_messages(Instant now) {
   char bytes[128 * 1024];
-  while (stage_ == Stage::busy) {
+  while (stage_ == Stage::busy || stage_ == Stage::ready) {  // a thread of the file may write to the log at any time
     const ssize_t size = ::recv(process_.descriptor(), bytes, sizeof bytes, 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return;
@@ -78,7 +78,7 @@ void HookProcess::read_messages(Instant now) {
 }
 
 void HookProcess::take_message(std::string_view message) {
-  if (message.front() == 'd') return returned();
+  if (message.front() == 'd' && stage_ == Stage::busy) return returned();
   if (message.front() != 'l' || message.size() < 2) return;
   const auto level = static_cast<LogLevel>(std::clamp(message[1] - '0', 0, static_cast<int>(LogLevel::critical)));
   message.remove_prefix(2);

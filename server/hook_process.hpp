@@ -28,7 +28,7 @@ class HookProcess {
   // Reads messages, checks time, starts what comes next. Called in each turn of the master's loop.
   void settle(Instant now);
 
-  int descriptor() const { return stage_ == Stage::off ? -1 : process_.descriptor(); }
+  int descriptor() const { return is_alive() ? process_.descriptor() : -1; }
   Instant deadline() const;
   // A child of the master has ended. True: it was this process.
   bool reaped(pid_t pid, int status) { return process_.reaped(pid, status); }
@@ -38,6 +38,7 @@ class HookProcess {
  private:
   enum class Stage { reading, ready, busy, ended, off };
 
+  bool is_alive() const { return stage_ != Stage::ended && stage_ != Stage::off; }
   void read_messages(Instant now);
   void take_message(std::string_view message);
   void read_again(Instant now);

@@ -82,7 +82,12 @@ class Runner:
             self.hooks[name](self.server, *arguments)
 
     def settings(self, text):
-        self.server = Server(self.log, config_of(json.loads(text), self.module))
+        cfg = config_of(json.loads(text), self.module)
+        self.server = Server(self.log, cfg)
+        os.environ.update(cfg.env)
+        if cfg.chdir:
+            os.chdir(cfg.chdir)
+        sys.path[:0] = [*filter(None, (cfg.pythonpath or "").split(",")), *filter(None, [cfg.chdir])]
 
     def listeners(self, text):
         self.server.LISTENERS = [Listener(address.removeprefix("http://")) for address in text.split()]

@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "core/joined.hpp"
 #include "core/json_text.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
@@ -13,6 +14,12 @@ std::string text_json(std::string_view text) {
   std::string json;
   append_json_string(json, text);
   return json;
+}
+
+std::string list_json(const std::vector<std::string>& texts) {
+  std::string json = "[";
+  for (const std::string& text : texts) json += (json.size() == 1 ? "" : ", ") + text_json(text);
+  return json + "]";
 }
 
 struct ToJson {
@@ -30,6 +37,7 @@ struct ToJson {
     return (config.*member).empty() ? "null" : text_json(config.*member);
   }
   std::string operator()(Options Config::*member) const {
+    if (setting.name == "raw_env") return list_json(value_texts(setting, config));
     std::string json = "{";
     for (const auto& [name, value] : config.*member) {
       json += (json.size() == 1 ? "" : ", ") + text_json(name) + ": " + text_json(value);
@@ -40,9 +48,8 @@ struct ToJson {
   std::string operator()(Member) const {
     const std::vector<std::string> texts = value_texts(setting, config);
     if (!setting.is_list()) return text_json(texts.front());
-    std::string json = "[";
-    for (const std::string& text : texts) json += (json.size() == 1 ? "" : ", ") + text_json(text);
-    return json + "]";
+    if (setting.name != "pythonpath") return list_json(texts);
+    return texts.empty() ? "null" : text_json(joined(texts, ","));
   }
 };
 

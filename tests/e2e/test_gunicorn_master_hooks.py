@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import textwrap
+import time
 
 import pytest
 
@@ -168,6 +169,38 @@ def test_a_hook_may_use_what_gunicorn_gives(hooked, said):
     worker = server.worker_pids()[0]
     os.kill(worker, signal.SIGKILL)
     eventually("child_exit", lambda: said()[2:] == [f"<Worker {worker}> False 0 True False"])
+
+
+def test_hooks_see_the_directory_the_environment_and_the_modules_of_the_application(hooked, tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "of_the_app.py").write_text("name = 'found'\n")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "of_the_path.py").write_text("name = 'found too'\n")
+    hooked("""
+        raw_env = ["WHO=me=you"]
+        def on_starting(server):
+            import of_the_app, of_the_path
+            with open("seen", "w") as file:
+                print(of_the_app.name, of_the_path.name, os.environ["WHO"], server.cfg.raw_env, server.cfg.env, file=file)
+        """, "--chdir", "web", "--pythonpath", "../lib")
+    seen = (tmp_path / "web" / "seen").read_text()
+    assert seen == "found found too me=you ['WHO=me=you'] {'WHO': 'me=you'}\n"
+
+
+def test_a_thread_of_the_file_may_log_and_costs_the_master_nothing(hooked):
+    server = hooked("""
+        def when_ready(server):
+            import threading, time
+            def tick():
+                for number in range(3):
+                    time.sleep(0.2)
+                    server.log.info("tick %d", number)
+            threading.Thread(target=tick).start()
+        """)
+    server.wait_for("tick 2")
+    before = proc.cpu_seconds(server.pid)
+    time.sleep(0.5)
+    assert proc.cpu_seconds(server.pid) - before < 0.2
 
 
 def test_server_methods_reach_the_master(hooked, said):

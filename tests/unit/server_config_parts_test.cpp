@@ -9,11 +9,13 @@
 #include "core/bind_text.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/bind_address.hpp"
+#include "server/config/config_file.hpp"
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
+#include "server/config/settings_json.hpp"
 #include "server/config/shell_words.hpp"
 #include "server/config/utf8.hpp"
 
@@ -137,6 +139,29 @@ TEST_CASE("settings: a printed value is read back as the same value") {
     for (const std::string& text : value_texts(setting, defaults)) CHECK_FALSE(set_value(setting, text, config));
     CHECK(config == defaults);
   }
+}
+
+TEST_CASE("settings in JSON: types and texts are Gunicorn's, and what is not set is null") {
+  Config config;
+  config.workers = 3;
+  config.raw_env = {{"A", "1"}, {"B", "2=\"3\""}};
+  config.pythonpath = {"/a", "/b"};
+  config.reload = true;
+  config.timeout = std::chrono::seconds{77};
+  const std::string json = settings_json(config);
+  const auto has = [&](const char* text) { return json.find(text) != std::string::npos; };
+  CHECK(has(R"("workers": 3)"));
+  CHECK(has(R"("raw_env": ["A=1", "B=2=\"3\""])"));
+  CHECK(has(R"("pythonpath": "/a,/b")"));
+  CHECK(has(R"("reload": true)"));
+  CHECK(has(R"("timeout": 77)"));
+  CHECK(has(R"("bind": ["127.0.0.1:8000"])"));
+  CHECK(has(R"("accesslog": null)"));
+  CHECK(has(R"("loglevel": "info")"));
+  CHECK(has(R"("secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", )"));
+  CHECK(has(R"("forwarded_allow_ips": ["127.0.0.1", "::1"])"));
+  const Result<YamlNode> parsed = parse_yaml(json, "settings");  // JSON is YAML
+  CHECK(parsed);
 }
 
 TEST_CASE("shell words: quotes and backslashes keep together what white space would split") {
