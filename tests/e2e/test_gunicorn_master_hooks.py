@@ -243,6 +243,46 @@ def test_one_process_is_kept_through_reloads(hooked, said):
     eventually("one Python", lambda: len([pid for pid in server.processes() if is_hook_process(pid)]) == 1)
 
 
+def hook_process(server):
+    return eventually("the process for hooks", lambda: [pid for pid in server.processes() if is_hook_process(pid)])[0]
+
+
+def test_a_process_that_is_killed_between_hooks_is_started_again_for_the_next(hooked, said):
+    server = hooked(ALL)
+    killed = hook_process(server)
+    os.kill(killed, signal.SIGKILL)
+    server.wait_for(r"The process for the hooks of gunicorn\.conf\.py was sent SIGKILL: it is started again for the next hook")
+    assert not [pid for pid in server.processes() if is_hook_process(pid)]
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    eventually("child_exit", lambda: f"child_exit 1 {worker}" in said())
+    assert hook_process(server) != killed
+    assert server.stop() == 0 and said()[-1] == "on_exit []"
+
+
+def test_many_reloads_leave_nothing(hooked, said):
+    """No descriptor, no zombie, no process, whether the reload succeeds or not."""
+    server = hooked(ALL, "--probation", 0)
+    server.reload()
+    eventually("one process", lambda: len([pid for pid in server.processes() if is_hook_process(pid)]) == 1)
+    before = len(proc.descriptors(server.pid))
+    good = (server.folder / "gunicorn.conf.py").read_text()
+    for number in range(4):
+        (server.folder / "gunicorn.conf.py").write_text(good + "workers = 0\n" * (number % 2))
+        mark = server.mark()
+        server.send(signal.SIGHUP)
+        server.wait_for("Reload failed" if number % 2 else "is ready .*: retiring", after=mark)
+    eventually("one process", lambda: len([pid for pid in server.processes() if is_hook_process(pid)]) == 1)
+    eventually("the descriptors of before", lambda: len(proc.descriptors(server.pid)) == before)
+    assert said().count("on_reload 30") == 3
+
+
+def test_a_long_line_of_a_hook_is_cut(hooked):
+    server = hooked("def when_ready(server): server.log.error('%s', 'x' * 1000000)\n")
+    line, = [line for line in server.log().splitlines() if "xxx" in line]
+    assert 30000 < len(line) < 40000
+
+
 def test_a_file_that_breaks_after_the_start_is_named(hooked, said, tmp_path):
     """Its process ended, and the file cannot be read again."""
     server = hooked("def child_exit(server, worker):\n    os._exit(1)\n", "-w", 2)
