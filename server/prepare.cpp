@@ -39,6 +39,13 @@ Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
     if (may_mean_python(route.app)) {
       return Error{staged.error() + " (name a Python application by its module, as in web.shop:app)"};
     }
+    struct stat facts {};
+    if (::stat(route.app.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode)) {
+      return Error{
+          route.app +
+          ": is a directory (name a plugin in it, as in dir/shop.so; with --chdir, a Python application in it: "
+          "shop:app)"};
+    }
     if (::access(route.app.c_str(), F_OK) == 0) return staged;
     return Error{staged.error() +
                  " (name a plugin by its path, as in ./shop.so; --chdir sets where relative paths start)"};

@@ -150,7 +150,8 @@ struct Rewording {
   std::string_view theirs, ours;
 };
 constexpr Rewording rewordings[] = {
-    {"illegal block entry", "a '-' here begins a list: quote it, or begin the list on a new line"},
+    {"illegal block entry",
+     "a '-' here begins a list: quote it, or begin the list on a new line, after blanks and not a tab"},
     {"unknown token", "a value that begins with this character needs quotes"},
     {"illegal map value", "unexpected ':': the value needs quotes, or the indentation is wrong"},
     {"end of map not found", "unexpected text: the value needs quotes, or the indentation is wrong"},

@@ -269,3 +269,11 @@ def test_what_plugins_print_goes_to_the_log_with_capture_output(serve, tmp_path)
     worker, = server.wait_workers(1)
     shown = proc.descriptors(worker)
     assert shown[1] == shown[2] == str(path)
+
+
+def test_a_directory_is_not_an_application(tmp_path):
+    (tmp_path / "site").mkdir()
+    done = run("--check-config", "./site", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (f"narwhal: {tmp_path}/site: is a directory (name a plugin in it, as in dir/shop.so; with --chdir, "
+                           "a Python application in it: shop:app)\n")
