@@ -97,7 +97,7 @@ void Master::start() {
   or_throw(move_pidfile(start_config_.pidfile));
   hooks_.workers_changed(start_config_.workers, std::nullopt);
   hooks_.on_starting();
-  if (!wait_for_hooks(start_config_.boot_timeout)) return;
+  if (!wait_for_hooks(start_config_.boot_timeout)) return give_up_hooks();
   succession_.begin(start_config_, hooks_);
   if (succession_.gone()) return;
   log::info("Using worker: native, {} handler thread{}", start_config_.threads, start_config_.threads == 1 ? "" : "s");
@@ -120,6 +120,12 @@ bool Master::wait_for_hooks(std::chrono::seconds limit) {
     }
   }
   return true;
+}
+
+// One that hangs must not keep the operator waiting for on_exit.
+void Master::give_up_hooks() {
+  log::warning("The start was interrupted while a hook was running: its process is ended");
+  hooks_ = {};
 }
 
 void Master::turn() {
@@ -248,8 +254,6 @@ int Master::shut_down() {
 
 void Master::run_on_exit() {
   if (hooks_.process() == nullptr) return;
-  // One that hangs since the start would keep the operator waiting.
-  if (!succession_.has_begun()) return;
   hooks_.on_exit();
   const auto limit = std::max<std::chrono::seconds>(start_config_.graceful_timeout, std::chrono::seconds{1});
   wait_for_hooks(limit);
@@ -261,7 +265,7 @@ void Master::bound(const Plan& plan) {
   log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
   hooks_.listen_at(plan.listeners);
   hooks_.when_ready();
-  wait_for_hooks(start_config_.boot_timeout);
+  if (!wait_for_hooks(start_config_.boot_timeout)) give_up_hooks();
 }
 
 void Master::reloading(Instant now) {

@@ -41,6 +41,7 @@ class Master : private Succession::Observer {
 
   void start();
   bool wait_for_hooks(std::chrono::seconds limit);
+  void give_up_hooks();
   void turn();
   void settle_daemon();
   void check_watched_files();

@@ -54,7 +54,6 @@ class Succession {
   // The loop's view of all generations, oldest first.
   const std::vector<LiveGeneration*>& all() const { return all_; }
   bool gone() const { return all_.empty(); }
-  bool has_begun() const { return last_number_ != 0; }  // the first generation was prepared
   Instant next_deadline(Instant now) const;
   // The first generation could not boot: the server ends.
   const std::optional<BootFailure>& first_boot_failure() const { return first_boot_failure_; }

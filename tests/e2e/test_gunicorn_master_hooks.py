@@ -223,11 +223,14 @@ def test_signals_to_the_whole_group_do_not_end_the_hooks(hooked, said):
     assert said()[-1] == "on_exit []"
 
 
-def test_a_signal_ends_the_wait_for_on_starting(hooked, said):
-    server = hooked("def on_starting(server):\n    say('here')\n    import time; time.sleep(600)\n", wait=False)
-    eventually("on_starting", lambda: said() == ["here"])
-    server.send(signal.SIGTERM)
+@pytest.mark.parametrize("hook", ["on_starting", "when_ready"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_hook_of_the_start(hooked, said, hook, number):
+    server = hooked(f"def {hook}(server):\n    say('here')\n    import time; time.sleep(600)\n", wait=False)
+    eventually(hook, lambda: said() == ["here"])
+    server.send(number)
     assert server.wait_exit(timeout=8) == 0
+    assert "The start was interrupted while a hook was running: its process is ended" in server.log()
 
 
 def test_no_process_is_kept_for_a_file_without_hooks_of_the_master(hooked):
