@@ -17,6 +17,7 @@ struct AccessPiece {
 
 struct AccessFormat {
   bool is_json = false;             // an object with every atom; `pieces` add named values to it
+  bool has_all_headers = false;     // of json: lists of all fields of request and response, too; for the log process
   std::vector<AccessPiece> pieces;  // of a template in order
   std::vector<std::string> unknown_atoms;
 

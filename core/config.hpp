@@ -61,9 +61,9 @@ struct Config {
   std::vector<std::string> reload_extra_files;  // paths or patterns
   std::vector<std::string> pythonpath;          // directories, searched before Python's own
   std::string venv;                             // of a Python virtual environment; empty: the plugin looks for one
-  std::string hooks_file;                       // a gunicorn.conf.py with hooks of workers: its path, or "python:MODULE"
-  bool has_master_hooks = false;                // of the master: the process that has read the file runs them
-  std::vector<std::string> sources;             // files that these settings were read from
+  std::string hooks_file;            // a gunicorn.conf.py with hooks of workers: its path, or "python:MODULE"
+  bool has_master_hooks = false;     // of the master: the process that has read the file runs them
+  std::vector<std::string> sources;  // files that these settings were read from
 
   // processes
   unsigned workers = 1;
@@ -130,6 +130,20 @@ struct Config {
   std::string accesslog;       // "-": stdout; empty: none
   std::string access_log_format = R"(%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s")";
   bool capture_output = false;
+  // one of these makes a process write the logs: core/log_records.hpp
+  std::string logger_class;  // empty: Gunicorn's
+  std::string logconfig, logconfig_json;
+  bool logconfig_dict = false;  // `conf_file` has one
+  std::string conf_file;        // a gunicorn.conf.py: its path, or "python:MODULE"; empty: none
+  bool syslog = false;
+  std::string syslog_addr = "udp://localhost:514";
+  std::string syslog_prefix;  // empty: proc_name
+  std::string syslog_facility = "user";
+  bool disable_redirect_access_to_syslog = false;
+  std::string statsd_host;  // empty: no metrics are sent
+  std::string statsd_prefix;
+  std::string dogstatsd_tags;
+  bool enable_backlog_metric = false;
   std::string server_header = "narwhal";  // empty: no Server field
 
   bool operator==(const Config&) const = default;

@@ -1,6 +1,7 @@
 #include "core/log.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
@@ -28,6 +29,9 @@ std::atomic<int> target_fd{STDERR_FILENO};
 std::atomic<LogLevel> lowest{LogLevel::info};
 std::string target_path;  // absolute; empty: stderr. Only open() writes it, before there are threads
 bool is_output_captured = false;
+std::atomic<int> collector{-1};           // a socket to the log process
+std::atomic<bool> collector_waits{true};  // whether a line may wait for that process: not again while it takes none
+constexpr int collector_wait_ms = 100;
 
 constexpr std::string_view level_names[] = {"TRACE", "DEBUG",    "INFO", "WARNING",
                                             "ERROR", "CRITICAL", "OFF"};  // spdlog's
@@ -110,6 +114,24 @@ void write_frugally(LogLevel level, std::string_view text) noexcept try {
   // A lost line must not end the process.
 }
 
+// False: the log process does not take it.
+bool send_to_collector(std::string_view record) noexcept {
+  const int socket = collector.load(std::memory_order_relaxed);
+  Sent sent = send_log_message(socket, record);
+  if (sent == Sent::full && collector_waits.load(std::memory_order_relaxed)) {
+    pollfd writable{socket, POLLOUT, 0};
+    ::poll(&writable, 1, collector_wait_ms);
+    sent = send_log_message(socket, record);
+  }
+  collector_waits.store(sent != Sent::full, std::memory_order_relaxed);
+  return sent == Sent::yes;
+}
+
+bool is_collected(LogLevel level, std::string_view line, std::string_view trace) {
+  if (collector.load(std::memory_order_relaxed) < 0) return false;
+  return send_to_collector(error_log_record(level, line, trace, !enabled(level)));
+}
+
 // Never destroyed: a thread may still log while the process exits.
 spdlog::logger& logger() {
   static spdlog::logger* const only = [] {
@@ -178,7 +200,22 @@ int descriptor() noexcept { return target_fd.load(std::memory_order_relaxed); }
 
 bool enabled(LogLevel level) noexcept { return level >= lowest.load(std::memory_order_relaxed); }
 
+void collect(int socket) noexcept { collector.store(socket, std::memory_order_relaxed); }
+
+void metric(const LogMetric& metric, std::string_view text) noexcept try {
+  if (collector.load(std::memory_order_relaxed) < 0) return;
+  [[maybe_unused]] const bool sent = send_to_collector(error_log_record(LogLevel::debug, text, {}, false, &metric));
+} catch (...) {
+  // A metric that is lost for want of memory is the least of the problems then.
+}
+
 void write(LogLevel level, std::string_view text) noexcept try {
+  if (!is_collected(level, text, {})) write_to_target(level, text);
+} catch (...) {
+  write_frugally(level, text);
+}
+
+void write_to_target(LogLevel level, std::string_view text) noexcept try {
   std::string line;
   line.reserve(text.size() + 16);
   if (!append_escaped(line, text, text_bytes_max)) line += " [cut]";
@@ -197,6 +234,7 @@ void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args a
 
 void write(LogLevel level, std::string_view line, std::string_view text) noexcept try {
   while (text.ends_with('\n')) text.remove_suffix(1);
+  if (!line.empty() && is_collected(level, line, text)) return;
   std::string piece;
   piece.reserve(line.size() + text.size() + 16);
   if (!line.empty()) {

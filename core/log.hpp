@@ -12,6 +12,7 @@
 
 #include "core/config.hpp"
 #include "core/fd.hpp"
+#include "core/log_records.hpp"
 #include "core/result.hpp"
 
 namespace narwhal::log {
@@ -24,6 +25,13 @@ Result<Done> reopen();
 Result<Fd> open_file(const std::string& path);
 // Continues in a file that a process with the necessary rights has opened, unless the log is stderr.
 Result<Done> follow(const Fd& file);
+// Lines go to the log process from now on, by this socket (core/log_records.hpp); -1: to the target again. A line that
+// that process does not take, because it is slow or gone, goes to the target.
+void collect(int socket) noexcept;
+// A line for the target, past the log process: about that process.
+void write_to_target(LogLevel level, std::string_view text) noexcept;
+// A metric for the log process, with a line at level debug. Without such a process: nothing.
+void metric(const LogMetric& metric, std::string_view text) noexcept;
 // Standard output and standard error go to the log as well, also after it is reopened.
 Result<Done> capture_output();
 // The descriptor lines go to, for signal handlers and for close_all_but(). Valid until the next open().

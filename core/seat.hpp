@@ -20,6 +20,7 @@ struct TemplateSeat {
   Scoreboard* scoreboard = nullptr;
   int access_log =
       -1;  // opened with the master's rights; -1: none. The number stays the same when the file is replaced
+  int log_socket = -1;  // to the log process, where the settings need one
 };
 
 // What one worker inherits.
@@ -30,7 +31,7 @@ struct Seat {
   std::vector<const Listener*> listeners;
   Scoreboard* scoreboard = nullptr;
   int relay_give = -1, relay_take = -1;  // from the template: see worker/relay.hpp
-  int access_log = -1;                   // as in TemplateSeat
+  int access_log = -1, log_socket = -1;  // as in TemplateSeat
 };
 
 // Exit codes of template and workers; the server's exit codes are Gunicorn's (0, 1, 2, 3, 4).

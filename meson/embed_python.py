@@ -14,10 +14,18 @@ ADD_MODULE = """\
 import sys
 if __name__ == "__main__" and sys.path[:1] == [""]:
     del sys.path[0]
-def add_module(name, source):
-    module = type(sys)(name)
-    sys.modules[name] = module
-    exec(compile(source, "<narwhal: " + name + ">", "exec"), vars(module))
+from importlib.machinery import ModuleSpec
+class OwnModules:
+    def __init__(self):
+        self.sources = {}
+        sys.meta_path.insert(0, self)
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name in self.sources else None
+    def create_module(self, spec):
+        pass
+    def exec_module(self, module):
+        exec(compile(self.sources[module.__name__], "<narwhal: " + module.__name__ + ">", "exec"), vars(module))
+add_module = OwnModules().sources.__setitem__
 """
 
 

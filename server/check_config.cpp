@@ -17,6 +17,7 @@
 #include "core/write_all.hpp"
 #include "server/check_paths.hpp"
 #include "server/child_environment.hpp"
+#include "server/log_run.hpp"
 #include "server/prepare.hpp"
 
 namespace narwhal::server {
@@ -70,6 +71,7 @@ Outcome await(Child& child, int answer, Instant deadline) {
 
 Result<Done> check_config(const Config& config, const CheckPlugins& check_plugins) {
   if (auto checked = check_own_files(config); !checked) return checked;
+  if (auto checked = check_log_settings(config); !checked) return checked;
   auto area = StageArea::create(config.stage_dir);
   if (!area) return Error{area.error()};
   Prepared prepared = prepare_check(config, *area);

@@ -8,11 +8,7 @@
 namespace narwhal::server {
 
 LiveGeneration::LiveGeneration(Plan plan, Site& site, Instant now)
-    : plan_(std::move(plan)),
-      site_(site),
-      template_(plan_, site.scoreboard, site.body),
-      workers_(plan_, site, template_),
-      started_(now) {
+    : plan_(std::move(plan)), site_(site), template_(plan_, site), workers_(plan_, site, template_), started_(now) {
   if (const auto started = template_.start(now); !started)
     template_failure_ = BootFailure{"load", started.error(), exit_app_failed};
 }
@@ -120,7 +116,7 @@ void LiveGeneration::kill(Instant now) {
 
 void LiveGeneration::reopen_logs() {
   send_log(Order::error_log, plan_.config().errorlog);
-  send_log(Order::access_log, plan_.config().accesslog);
+  if (!needs_log_process(plan_.config())) send_log(Order::access_log, plan_.config().accesslog);
 }
 
 void LiveGeneration::send_log(Order which, const std::string& target) {

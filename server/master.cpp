@@ -88,6 +88,7 @@ int Master::supervise() {
 void Master::start() {
   now_ = narwhal::now();
   or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
+  or_throw(site_.log_process.begin(start_config_));
   const std::string& accesslog = start_config_.accesslog;
   if (!accesslog.empty() && accesslog != "-")
     or_throw(log::open_file(accesslog));  // now, so that a mistake is reported before the fork
@@ -135,9 +136,14 @@ void Master::turn() {
   serve_signals();
   settle_daemon();
   check_watched_files();
+  site_.log_process.settle(now_, site_.dice.roll());
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.update(succession_);
+  if (const LiveGeneration* serving = succession_.serving()) {
+    site_.log_process.count_workers(serving->workers_serving());
+    backlog_metric_.settle(serving->plan().config(), serving->plan().listeners, now_);
+  }
 }
 
 void Master::settle_daemon() {
@@ -162,9 +168,11 @@ void Master::wait() {
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
   if (parts_.daemon != nullptr) watched_.push_back({parts_.daemon->descriptor(), POLLIN, 0});
+  site_.log_process.add_sockets(watched_);
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
-  const Instant deadline = std::min(succession_.next_deadline(before), site_.file_watch.next_deadline());
+  const Instant deadline = std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(),
+                                     site_.log_process.deadline(), backlog_metric_.deadline()});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
@@ -222,6 +230,7 @@ void Master::stop(Stop how) {
 void Master::reap() {
   while (const auto ended = reap_any()) {
     bool known = succession_.reaped(ended->pid, ended->status) ||
+                 site_.log_process.reaped(ended->pid, ended->status, site_.dice.roll()) ||
                  (hooks_.process() != nullptr && hooks_.process()->reaped(ended->pid, ended->status));
     for (LiveGeneration* generation : succession_.all()) {
       known = known || generation->reaped(ended->pid, ended->status, now_);
@@ -234,6 +243,7 @@ void Master::reap() {
 void Master::reopen_logs() {
   [[maybe_unused]] const auto or_former = log::reopen();  // the generation that uses it reports a failure
   for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
+  site_.log_process.reopen();
 }
 
 int Master::shut_down() {
@@ -249,6 +259,7 @@ int Master::shut_down() {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  site_.log_process.end();
   return failure ? failure->exit_code : 0;
 }
 

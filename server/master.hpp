@@ -12,6 +12,7 @@
 #include "core/clock.hpp"
 #include "core/signals.hpp"
 #include "server/announcer.hpp"
+#include "server/backlog_metric.hpp"
 #include "server/daemon.hpp"
 #include "server/pidfile.hpp"
 #include "server/site.hpp"
@@ -69,6 +70,7 @@ class Master : private Succession::Observer {
   Site site_;
   SignalPipe signals_;
   Announcer announcer_;
+  BacklogMetric backlog_metric_;
   Hooks hooks_;  // of the generation that serves
   std::optional<Pidfile> pidfile_;
   Succession succession_;

@@ -10,6 +10,7 @@
 #include "core/clock.hpp"
 #include "core/scoreboard.hpp"
 #include "server/file_watch.hpp"
+#include "server/log_process.hpp"
 #include "server/plan.hpp"
 #include "server/staging/stage_area.hpp"
 
@@ -49,6 +50,7 @@ struct Site {
   Scoreboard scoreboard;
   StageArea stage_area;
   TemplateBody body;
+  LogProcess log_process{};
   SlotPool slots{};
   Dice dice{};             // varies the back-off
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`

@@ -46,9 +46,11 @@ void Succession::set_target(unsigned workers) {
 void Succession::settle(Instant now) {
   for (LiveGeneration* generation : all_) generation->settle(now);
   if (reading_) read_config_answer(now);
-  if (next_ && next_->failure()) {
-    next_failed(now);
-  } else if (next_ && next_->ready()) {
+  if (next_ && site_.log_process.fault() != nullptr) {
+    next_failed({"log", *site_.log_process.fault(), exit_boot_failed}, now);
+  } else if (next_ && next_->failure() && !site_.log_process.preparing()) {  // whose fault would be the reason
+    next_failed(BootFailure(*next_->failure()), now);
+  } else if (next_ && next_->ready() && site_.log_process.prepared()) {
     take_over(now);
   }
   end_probation_if_due(now);
@@ -115,6 +117,7 @@ void Succession::begin_rollback(Instant now) {
 void Succession::begin_next(Prepared prepared, Instant now) {
   if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return give_up(*failed_step);
   watch_sources(std::get<Plan>(prepared), now);
+  if (current_) site_.log_process.prepare(std::get<Plan>(prepared).config());
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
   list_all();
 }
@@ -149,8 +152,8 @@ void Succession::watch_only(const LiveGeneration& generation, Instant now) {
   files.forget_before(generation.number(), config.reload_engine, now);
 }
 
-void Succession::next_failed(Instant now) {
-  const BootFailure failure = *next_->failure();
+void Succession::next_failed(const BootFailure& failure, Instant now) {
+  site_.log_process.discard();
   next_->quit(now);
   leaving_.push_back(std::move(next_));
   if (current_) return give_up({failure.step, failure.reason});
@@ -170,6 +173,7 @@ void Succession::give_up(const FailedStep& failed_step) {
 
 void Succession::take_over(Instant now) {
   next_->admit(now);
+  site_.log_process.take_over(next_->plan().config());
   const std::string now_ready =
       fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(), next_->target(),
                   plural(next_->target()), seconds_of(now - next_->started()));
@@ -212,6 +216,7 @@ void Succession::end() {
   stopping_ = true;
   previous_.reset();
   reading_.reset();
+  site_.log_process.discard();
   if (next_) leaving_.push_back(std::move(next_));
   if (current_) leaving_.push_back(std::move(current_));
 }
@@ -235,7 +240,10 @@ void Succession::kill_all(Instant now) {
 Instant Succession::next_deadline(Instant now) const {
   Instant next = previous_ ? probation_end_ : never;
   if (reading_) next = std::min(next, reading_->deadline());
-  for (const LiveGeneration* generation : all_) next = std::min(next, generation->next_deadline(now));
+  for (const LiveGeneration* generation : all_) {
+    const bool waits_for_log = generation == next_.get() && generation->failure() && site_.log_process.preparing();
+    if (!waits_for_log) next = std::min(next, generation->next_deadline(now));
+  }
   return next;
 }
 
@@ -246,6 +254,8 @@ void Succession::drop_gone() {
   };
   if (std::erase_if(leaving_, is_gone) == 0) return;
   list_all();
+  const auto needs_log = [](const LiveGeneration* each) { return needs_log_process(each->plan().config()); };
+  if (!stopping_ && std::none_of(all_.begin(), all_.end(), needs_log)) site_.log_process.stop();
   remove_unused_copies();
 }
 

@@ -17,8 +17,9 @@ namespace {
 
 constexpr int records_a_turn = 64;
 
-std::vector<int> kept_descriptors(const Plan& plan, int socket) {
+std::vector<int> kept_descriptors(const Plan& plan, int socket, int log_socket) {
   std::vector<int> kept{socket, log::descriptor()};
+  if (log_socket >= 0) kept.push_back(log_socket);
   for (const auto& listener : plan.listeners) kept.push_back(listener->fd.get());
   return kept;
 }
@@ -42,29 +43,32 @@ Result<Done> TemplateProcess::start(Instant now) {
 }
 
 int TemplateProcess::run_in_child(Fd socket) const {
-  close_all_but(kept_descriptors(plan_, socket.get()));
+  const int log_socket = site_.log_process.socket_for(plan_.config());
+  close_all_but(kept_descriptors(plan_, socket.get(), log_socket));
   const auto fail = [&](const std::string& reason, int code) {
     static_cast<void>(send_record(socket.get(), make_record(Report::failed, 0, plan_.number(), reason, code)));
     return code;
   };
-  const auto access_log = open_logs();
+  const auto access_log = open_logs(log_socket);
   if (!access_log) return fail(access_log.error(), exit_boot_failed);
   if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
-  TemplateSeat seat{plan_.generation, std::move(socket), {}, &scoreboard_, access_log->get()};
+  TemplateSeat seat{plan_.generation, std::move(socket), {}, &site_.scoreboard, access_log->get(), log_socket};
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
-  return body_(std::move(seat));
+  return site_.body(std::move(seat));
 }
 
 // Opened here, before the rights are given up: workers may not be allowed to open them. The error log too, because a
 // reload can have changed it, and the master keeps the old one until the new generation is admitted. Returns the access
 // log, if there is one.
-Result<Fd> TemplateProcess::open_logs() const {
+Result<Fd> TemplateProcess::open_logs(int log_socket) const {
   const Config& config = plan_.config();
+  log::collect(log_socket);
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return Error{opened.error()};
   if (config.capture_output) {
     if (const auto captured = log::capture_output(); !captured) return Error{captured.error()};
   }
-  if (config.accesslog.empty() || config.accesslog == "-") return Fd();
+  const bool is_own = log_socket < 0 && !config.accesslog.empty() && config.accesslog != "-";
+  if (!is_own) return Fd();
   return log::open_file(config.accesslog);
 }
 

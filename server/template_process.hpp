@@ -17,6 +17,7 @@
 #include "core/seat.hpp"
 #include "core/time_limit.hpp"
 #include "server/plan.hpp"
+#include "server/site.hpp"
 
 namespace narwhal::server {
 
@@ -28,9 +29,8 @@ class TemplateProcess {
     std::string reason;
   };
 
-  // All three must outlive it.
-  TemplateProcess(const Plan& plan, Scoreboard& scoreboard, const TemplateBody& body)
-      : plan_(plan), scoreboard_(scoreboard), body_(body) {}
+  // Both must outlive it.
+  TemplateProcess(const Plan& plan, Site& site) : plan_(plan), site_(site) {}
 
   Result<Done> start(Instant now);
   // Reads its reports so far; returns the forks that failed.
@@ -58,12 +58,11 @@ class TemplateProcess {
 
  private:
   int run_in_child(Fd socket) const;
-  Result<Fd> open_logs() const;
+  Result<Fd> open_logs(int log_socket) const;
   Result<Done> enter_child() const;
 
   const Plan& plan_;
-  Scoreboard& scoreboard_;
-  const TemplateBody& body_;
+  Site& site_;
   State state_ = State::absent;
   std::optional<Child> child_;
   Fd socket_;

@@ -66,6 +66,35 @@ void add_named(std::string& line, const AccessFormat& format, char atom, std::st
   line += ',';
 }
 
+// ["name","value"],
+void add_pair(std::string& line, std::string_view name, std::string_view value) {
+  line += '[';
+  append_json_string(line, name);
+  line += ',';
+  append_json_string(line, value.substr(0, value_bytes_max));
+  line += "],";
+}
+
+// Fields past this size are left out, so that no client makes a line that is too long to send.
+constexpr std::size_t headers_bytes_max = 32 * 1024;
+
+void add_all_headers(std::string& line, const Exchange& exchange, const Answered& answered) {
+  const std::size_t end = line.size() + headers_bytes_max;
+  line += R"("headers":[)";
+  for (const Field& field : exchange.head.fields) {
+    if (line.size() < end) add_pair(line, field.name, field.value);
+  }
+  if (line.back() == ',') line.pop_back();
+  line += R"(],"sent_headers":[)";
+  if (answered.own) {
+    for_each_response_field(exchange.response.bytes().head(), [&](std::string_view name, std::string_view value) {
+      if (line.size() < end) add_pair(line, name, value);
+    });
+  }
+  if (line.back() == ',') line.pop_back();
+  line += "],";
+}
+
 }  // namespace
 
 void add_json_line(std::string& line, const AccessFormat& format, const Exchange& exchange, const Answered& answered,
@@ -88,6 +117,7 @@ void add_json_line(std::string& line, const AccessFormat& format, const Exchange
   add_named(line, format, 'i', "request_headers", exchange, answered);
   add_named(line, format, 'o', "response_headers", exchange, answered);
   add_named(line, format, 'e', "environ", exchange, answered);
+  if (format.has_all_headers) add_all_headers(line, exchange, answered);
   fmt::format_to(
       std::back_inserter(line),
       R"("status":{},"response_length":{},"request_time":{}.{:06},"request_time_ms":{},"request_time_us":{},"pid":{}}})",

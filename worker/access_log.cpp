@@ -1,15 +1,18 @@
 #include "worker/access_log.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <utility>
 
 #include "core/escape.hpp"
 #include "core/log.hpp"
+#include "core/log_records.hpp"
 #include "core/write_all.hpp"
 #include "worker/access_json.hpp"
 #include "worker/exchange.hpp"
@@ -22,6 +25,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom, before it is escaped
 constexpr std::size_t batch_bytes_max = 64 * 1024;
+constexpr std::size_t backlog_bytes_max = 4 * 1024 * 1024;  // of lines that wait for the log process
+constexpr std::chrono::milliseconds last_wait{500};
 
 }  // namespace
 
@@ -30,8 +35,15 @@ void AccessLog::open(int descriptor, const std::string& format) {
   format_ = compile_access_format(format);
 }
 
+void AccessLog::open_collector(int socket, const std::string& format, bool with_all_headers) {
+  open(socket, format);
+  is_collected_ = format_.is_json = true;
+  format_.has_all_headers = with_all_headers;
+}
+
 Result<Done> AccessLog::follow(const Fd& file) {
   flush();
+  if (is_collected_) return Done{};
   if (fd_ < 0) return Done{};
   if (::dup3(file.get(), fd_, O_CLOEXEC) < 0) return errno_error("reopen the access log");
   return Done{};
@@ -39,6 +51,10 @@ Result<Done> AccessLog::follow(const Fd& file) {
 
 void AccessLog::add(const Exchange& exchange, const Answered& answered, Instant now) noexcept {
   const std::size_t before = lines_.size();
+  if (is_collected_ && before - sent_ > backlog_bytes_max) {
+    ++lost_;
+    return;
+  }
   try {
     add_line(exchange, answered, now);
   } catch (const std::bad_alloc&) {
@@ -49,6 +65,7 @@ void AccessLog::add(const Exchange& exchange, const Answered& answered, Instant 
 }
 
 void AccessLog::add_line(const Exchange& exchange, const Answered& answered, Instant now) {
+  if (is_collected_) lines_ += 'A';
   if (format_.is_json) add_json_line(lines_, format_, exchange, answered, now);
   for (const AccessPiece& piece : format_.pieces) {
     if (format_.is_json) break;
@@ -130,7 +147,35 @@ void AccessLog::add_time() {
   lines_ += time_text_;
 }
 
+// Whole lines, in messages of a limited size.
+void AccessLog::send_records() noexcept {
+  while (sent_ < lines_.size()) {
+    const std::string_view left = std::string_view(lines_).substr(sent_);
+    std::size_t end = left.rfind('\n', log_message_bytes_max);
+    if (end == std::string_view::npos) end = left.find('\n');
+    const Sent sent = send_log_message(fd_, left.substr(0, end + 1));
+    if (sent == Sent::full) return;
+    if (sent == Sent::refused) ++lost_;
+    sent_ += end + 1;
+  }
+  lines_.clear();
+  sent_ = 0;
+  if (lost_ == 0) return;
+  log::warning("{} line(s) of the access log are lost: the log process was too slow", std::exchange(lost_, 0));
+}
+
+void AccessLog::finish() noexcept {
+  flush();
+  const Instant end = narwhal::now() + last_wait;
+  while (is_collected_ && !lines_.empty() && narwhal::now() < end) {
+    pollfd writable{fd_, POLLOUT, 0};
+    ::poll(&writable, 1, 20);
+    flush();
+  }
+}
+
 void AccessLog::flush() noexcept {
+  if (is_collected_) return send_records();
   // A full disk costs lines, not requests.
   [[maybe_unused]] const bool written = fd_ < 0 || write_all(fd_, lines_);
   lines_.clear();

@@ -14,16 +14,12 @@ namespace {
 
 // A field of the response head as it was sent.
 std::string_view response_field(std::string_view head, std::string_view name) {
-  while (true) {
-    const std::size_t line_end = head.find("\r\n");
-    if (line_end == std::string_view::npos) return {};
-    head.remove_prefix(line_end + 2);
-    if (head.size() > name.size() && head[name.size()] == ':' &&
-        strncasecmp(head.data(), name.data(), name.size()) == 0) {
-      head.remove_prefix(name.size() + 2);
-      return head.substr(0, head.find("\r\n"));
-    }
-  }
+  std::string_view found;
+  for_each_response_field(head, [&](std::string_view field, std::string_view value) {
+    const bool is_it = field.size() == name.size() && strncasecmp(field.data(), name.data(), name.size()) == 0;
+    if (is_it && found.data() == nullptr) found = value;
+  });
+  return found;
 }
 
 }  // namespace

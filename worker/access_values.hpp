@@ -2,6 +2,7 @@
 // Threads  the holder of the baton.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,6 +29,16 @@ std::string decoded_path(const Exchange& exchange);
 std::string_view protocol_of(const Exchange& exchange);  // "-": nothing of a refused request was understood
 std::string request_line(const Exchange& exchange);
 std::chrono::nanoseconds time_taken(const Exchange& exchange, Instant now);
+// Calls use(name, value) for each field of the response head as it was sent.
+template <class Use>
+void for_each_response_field(std::string_view head, Use&& use) {
+  for (std::size_t line_end = head.find("\r\n"); line_end != std::string_view::npos; line_end = head.find("\r\n")) {
+    head.remove_prefix(line_end + 2);
+    const std::string_view line = head.substr(0, head.find("\r\n"));
+    const std::size_t colon = line.find(':');
+    if (colon != std::string_view::npos) use(line.substr(0, colon), line.substr(std::min(colon + 2, line.size())));
+  }
+}
 // A request field, a response field or a variable: of {name}i, {name}o and {name}e.
 std::string_view named_value(const AccessPiece& piece, const Exchange& exchange, const Answered& answered);
 

@@ -216,7 +216,7 @@ bool Dispatcher::gathers_answers() const noexcept {
 void Dispatcher::settle() {
   held_answers_.flush();
   while (Connection* const connection = unwatched_.take()) connection->watch();
-  loop_.flush_access_log();
+  if (loop_.access_log().enabled()) loop_.access_log().flush();
   const bool may_relieve = loop_.crew().counts().waiting() != 0 && loop_.acceptor().relay().usable();
   if (may_relieve && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
     uv_timer_start(

@@ -20,6 +20,14 @@ std::chrono::milliseconds patience_of(const Config& config) {
   return config.timeout.count() == 0 ? std::chrono::hours(24) : std::chrono::milliseconds(config.timeout);
 }
 
+void open_log(AccessLog& log, const Seat& seat) {
+  const Config& config = seat.generation->config;
+  if (logs_requests(config))
+    return log.open_collector(seat.log_socket, config.access_log_format, logs_all_headers(config));
+  if (needs_log_process(config)) return;
+  log.open(config.accesslog == "-" ? STDOUT_FILENO : seat.access_log, config.access_log_format);
+}
+
 }  // namespace
 
 Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
@@ -49,7 +57,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       Wheel::tick.count());
   wheel_.start(now());
   dates_.refresh();
-  access_log_.open(config().accesslog == "-" ? STDOUT_FILENO : seat.access_log, config().access_log_format);
+  open_log(access_log_, seat);
   or_throw(acceptor_.open(seat));
 }
 
@@ -91,7 +99,7 @@ void Loop::quit() {
 
 // Handlers that do not come back would keep the process for ever.
 void Loop::leave_at_once() {
-  access_log_.flush();
+  access_log_.finish();
   if (!quitting_) {
     log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.counts().handling());
   }
@@ -121,6 +129,7 @@ void Loop::tick() {
   const Instant precisely = narwhal::now();
   deadlines_.check(precisely);
   recycling_.tick(precisely);
+  if (access_log_.enabled()) access_log_.flush();  // what the log process did not take
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
     dispatcher_.refuse_waiting();
@@ -137,10 +146,6 @@ void Loop::record_answer(const Exchange& exchange, const Answered& answered) {
   const Instant now = turn_time();
   counters_.request_answered(answered.status, exchange.started, now);
   if (access_log_.enabled()) access_log_.add(exchange, answered, now);
-}
-
-void Loop::flush_access_log() noexcept {
-  if (access_log_.enabled()) access_log_.flush();
 }
 
 void Loop::publish_load() {

@@ -163,6 +163,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   channel.send_report(Report::ready);
   // An exception that came out here would destroy the loop while other threads still use it.
   [&loop]() noexcept { loop.crew().run(); }();
+  loop.access_log().finish();
   loop.mounts().end_worker();
   log::info("Worker exiting (pid: {})", ::getpid());
   std::fflush(nullptr);  // what plugins have printed

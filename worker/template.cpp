@@ -98,7 +98,7 @@ class Template {
         if (order == Order::leave) return 0;
         if (order == Order::spawn && received.fd) spawn(received.record.slot, std::move(received.fd));
         if (order == Order::error_log) log_if_failed(log::follow(received.fd));
-        if (order == Order::access_log && ::dup3(received.fd.get(), seat_.access_log, O_CLOEXEC) < 0) {
+        if (order == Order::access_log && seat_.access_log >= 0 && ::dup3(received.fd.get(), seat_.access_log, O_CLOEXEC) < 0) {
           log_if_failed(errno_error("reopen the access log"));
         }
       }
@@ -128,7 +128,8 @@ class Template {
     Seat seat{seat_.generation,  slot,
               std::move(master), seat_.listeners,
               seat_.scoreboard,  relay_give_.get(),
-              relay_take_.get(), seat_.access_log};
+              relay_take_.get(), seat_.access_log,
+              seat_.log_socket};
     before_fork();
     const pid_t intermediate = ::fork();
     const int fork_errno = errno;

@@ -277,7 +277,37 @@ class Worker(Lenient):
         return f"<Worker {self.pid}>"
 
 
+class StandIn:
+    """Finds the modules of Gunicorn that a logger_class is made from, where that package is not installed."""
+
+    names = ("gunicorn", "gunicorn.glogging", "gunicorn.instrument", "gunicorn.instrument.statsd")
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.names:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, is_package=name in ("gunicorn", "gunicorn.instrument"))
+
+    def create_module(self, spec):
+        """Python makes it."""
+
+    def exec_module(self, module):
+        if module.__name__ in ("gunicorn.glogging", "gunicorn.instrument.statsd"):
+            import narwhal_logging  # here, because few files need it
+            vars(module).update(narwhal_logging.contents_of(module.__name__))
+
+    def __enter__(self):
+        sys.meta_path.append(self)  # last: the package itself comes first
+
+    def __exit__(self, *_):
+        sys.meta_path.remove(self)
+
+
 def load(location):
+    with StandIn():
+        return load_module(location)
+
+
+def load_module(location):
     """Runs the file, or imports "python:MODULE", as Gunicorn does: a file becomes the module __config__.
 
     Unlike there, no byte code of the file is kept: Python takes a cached one as current when the file was saved twice

@@ -112,6 +112,26 @@ PyTypeObject errors_type = [] {
   return type;
 }();
 
+// ---- lines of the error log ----
+
+PyObject* write_log(PyObject*, PyObject* arguments) noexcept {
+  int level = 0;
+  PyObject *line = nullptr, *text = nullptr;
+  if (PyArg_ParseTuple(arguments, "iUU", &level, &line, &text) == 0) return nullptr;
+  const Ref line_bytes(PyUnicode_AsEncodedString(line, "utf-8", "backslashreplace"));
+  const Ref text_bytes(line_bytes ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : nullptr);
+  if (!text_bytes) return nullptr;
+  const narwhal_bytes below = bytes_of(view_of_bytes(text_bytes.get()));
+  if (below.size == 0) {
+    host->log(level, bytes_of(view_of_bytes(line_bytes.get())));
+  } else {
+    host->log_text(level, bytes_of(view_of_bytes(line_bytes.get())), below);
+  }
+  return Py_NewRef(Py_None);
+}
+
+PyMethodDef write_log_method = {"write_log", write_log, METH_VARARGS, "write_log(level, line, text)"};
+
 // ---- wsgi.early_hints ----
 
 PyObject* send_early_hints(PyObject*, PyObject* headers) noexcept {
@@ -133,6 +153,8 @@ PyMethodDef early_hints_method = {"early_hints", send_early_hints, METH_O,
 bool prepare_extra_types() noexcept { return PyType_Ready(&errors_type) == 0; }
 
 PyObject* make_errors() noexcept { return reinterpret_cast<PyObject*>(PyObject_New(Errors, &errors_type)); }
+
+PyObject* make_log_writer() noexcept { return PyCFunction_New(&write_log_method, nullptr); }
 
 PyObject* make_early_hints() noexcept { return PyCFunction_New(&early_hints_method, nullptr); }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "plugins/wsgi/extras.hpp"
 #include "plugins/wsgi/interpreter.hpp"
 #include "plugins/wsgi/scripts.hpp"
 
@@ -20,22 +21,6 @@ bool forked_was_called = false, ready_was_called = false;
 bool has_pre_request = false, has_post_request = false;
 std::atomic<bool> may_abort{false};  // there is a worker_abort that has not been called
 
-PyObject* write_log(PyObject*, PyObject* arguments) noexcept {
-  int level = 0;
-  PyObject *line = nullptr, *text = nullptr;
-  if (PyArg_ParseTuple(arguments, "iUU", &level, &line, &text) == 0) return nullptr;
-  const Ref line_bytes(PyUnicode_AsEncodedString(line, "utf-8", "backslashreplace"));
-  const Ref text_bytes(line_bytes ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : nullptr);
-  if (!text_bytes) return nullptr;
-  const narwhal_bytes below = bytes_of(view_of_bytes(text_bytes.get()));
-  if (below.size == 0) {
-    host->log(level, bytes_of(view_of_bytes(line_bytes.get())));
-  } else {
-    host->log_text(level, bytes_of(view_of_bytes(line_bytes.get())), below);
-  }
-  return Py_NewRef(Py_None);
-}
-
 PyObject* answered(PyObject*, PyObject*) noexcept { return PyLong_FromUnsignedLong(requests_begun); }
 
 PyObject* retire(PyObject*, PyObject*) noexcept {
@@ -43,7 +28,6 @@ PyObject* retire(PyObject*, PyObject*) noexcept {
   return Py_NewRef(Py_None);
 }
 
-PyMethodDef write_log_method = {"write_log", write_log, METH_VARARGS, "write_log(level, line, text)"};
 PyMethodDef answered_method = {"answered", answered, METH_NOARGS, "how many requests this worker has begun"};
 PyMethodDef retire_method = {"retire", retire, METH_NOARGS, "asks the server to replace this worker"};
 
@@ -60,7 +44,7 @@ bool call(const char* method) noexcept {
 
 bool make_hooks(const std::string& location, const std::string& settings) noexcept {
   const Ref globals(run_script(hooks_script, "<narwhal: hooks>"));
-  const Ref write(globals ? PyCFunction_New(&write_log_method, nullptr) : nullptr);
+  const Ref write(globals ? make_log_writer() : nullptr);
   const Ref count(write ? PyCFunction_New(&answered_method, nullptr) : nullptr);
   const Ref end(count ? PyCFunction_New(&retire_method, nullptr) : nullptr);
   const Ref place(end ? PyUnicode_DecodeFSDefault(location.c_str()) : nullptr);

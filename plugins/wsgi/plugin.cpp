@@ -62,7 +62,13 @@ int load(const narwhal_boot* boot, Instance& instance) {
     PyErr_Clear();
     return refuse(boot, "set up: " + reason);
   }
-  if (!prepare_loggers(option(boot, "loglevel"))) {
+  const std::string settings = option(boot, "logging");
+  if (!settings.empty() && !configure_loggers(option(boot, "loglevel"), settings)) {
+    const std::string reason = "loggers: " + exception_line();
+    log_exception(NARWHAL_LOG_ERROR, "Exception in worker process");
+    return refuse(boot, reason);
+  }
+  if (settings.empty() && !prepare_loggers(option(boot, "loglevel"))) {
     log_exception(NARWHAL_LOG_WARNING, "The logger gunicorn.error could not be set up");
   }
   Loaded loaded = load_application(instance.name);
@@ -223,6 +229,7 @@ constexpr narwhal_option options[] = {
     {"settings", "string", "{}", "the server's settings in JSON, for these hooks"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
+    {"logging", "string", "", "settings of the logs, in JSON, where a process writes them"},
     {"log_environ", "string", "", "variables of the environ that the access log shows, separated by commas"},
     {"sendfile", "bool", "true", "send files by sendfile(2), in all applications of the worker"},
     {nullptr, nullptr, nullptr, nullptr}};

@@ -6,9 +6,10 @@
 
 namespace narwhal::wsgi {
 
-extern const char application_script[];  // python/application.py
-extern const char hooks_script[];        // python/hooks.py
-extern const char loggers_script[];      // python/loggers.py
+extern const char application_script[];      // python/application.py
+extern const char hooks_script[];            // python/hooks.py
+extern const char loggers_script[];          // python/loggers.py
+extern const char process_loggers_script[];  // python/process_loggers.py
 
 // Runs a script in a namespace of its own and returns that, a dict; null: an exception. `file_name` is what tracebacks
 // call the script; it begins with "<narwhal", by which tracebacks in the log are cut to the application's part.

@@ -14,6 +14,7 @@ namespace {
 using Kind = YamlNode::Kind;
 
 constexpr std::string_view app_key = "wsgi_app";
+constexpr std::string_view logconfig_key = "logconfig_dict";
 
 constexpr std::string_view worker_hooks[] = {"post_fork",  "post_worker_init", "pre_request", "post_request",
                                              "worker_int", "worker_abort",     "worker_exit"};
@@ -103,6 +104,7 @@ class AnswerReader {
 
   void read_name(const std::string& name, const std::string& where, const PythonValue& value) {
     if (name == app_key) return read_app(where, value);
+    if (name == logconfig_key) return read_logconfig(where, value);
     if (holds(worker_hooks, name) || holds(master_hooks, name)) return read_hook(name, where, value);
     if (const Setting* setting = find_setting(name)) return read_setting(*setting, where, value);
     if (const GunicornSetting* foreign = find_gunicorn_setting(name)) read_foreign(*foreign, where, value);
@@ -122,6 +124,13 @@ class AnswerReader {
     if (value.type != "str") return fault(where + ": wsgi_app: is not a string such as 'module:callable'");
     file_.layer.app = Located{value.text, where + ": wsgi_app"};
     file_.layer.origin = where;
+  }
+
+  // Its values may be any objects: the log process takes them from the file.
+  void read_logconfig(const std::string& where, const PythonValue& value) {
+    if (value.is_false()) return;
+    if (value.type != "dict") return fault(where + ": logconfig_dict: is not a dictionary");
+    file_.has_logconfig_dict = true;
   }
 
   // A function, or a string that names one, as in Gunicorn.

@@ -14,8 +14,9 @@ namespace narwhal::server {
 
 struct GunicornFile {
   Layer layer;
-  std::vector<std::string> hooks;     // names of those that workers run if an application is a Python application
+  std::vector<std::string> hooks;  // names of those that workers run if an application is a Python application
   bool has_master_hooks = false;
+  bool has_logconfig_dict = false;
   std::string path;                   // absolute; empty for a module without a file
   std::vector<std::string> not_used;  // names: Gunicorn's settings that we do not have, and hooks that are not run
 };

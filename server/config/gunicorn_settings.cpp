@@ -10,7 +10,7 @@ using enum GunicornSetting::Takes;
 using enum GunicornSetting::Other;
 
 constexpr std::string_view for_asgi = "it is for ASGI applications, and narwhal runs WSGI ones";
-constexpr std::string_view own_log = "the server writes its log itself";
+constexpr std::string_view conf_or_json = "write it in a gunicorn.conf.py, or name a file in JSON as 'logconfig_json'";
 constexpr std::string_view ambiguous = "it would accept ambiguous requests";
 constexpr std::string_view tls_by_proxy = "use a proxy in front of it for TLS";
 constexpr std::string_view flag_only = "it is a flag of the command line";
@@ -18,8 +18,6 @@ constexpr std::string_view hooks_are_functions = "hooks are functions; write the
 constexpr std::string_view with_http2 = "it needs HTTP/2";
 constexpr std::string_view with_dirty = "it needs 'dirty_apps'";
 constexpr std::string_view with_tls = "it needs 'certfile'";
-constexpr std::string_view with_statsd = "it needs 'statsd_host'";
-constexpr std::string_view with_syslog = "it needs 'syslog'";
 
 // Those of Gunicorn 26.
 constexpr GunicornSetting setting_table[] = {
@@ -43,19 +41,7 @@ constexpr GunicornSetting setting_table[] = {
     {"casefold_http_method", "--casefold-http-method", nothing, ignored, ambiguous},
     {"root_path", "--root-path", value, ignored,
      "it is for ASGI applications: set SCRIPT_NAME or the prefix of a route"},
-    {"disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", nothing, moot, "there is no syslog"},
-    {"logger_class", "--logger-class", value, later, own_log, "gunicorn.glogging.Logger"},
-    {"logconfig", "--log-config", value, later, own_log},
-    {"logconfig_dict", "", value, later, own_log},
-    {"logconfig_json", "--log-config-json", value, later, own_log},
-    {"syslog_addr", "--log-syslog-to", value, moot, with_syslog},
-    {"syslog", "--log-syslog", nothing, later, ""},
-    {"syslog_prefix", "--log-syslog-prefix", value, moot, with_syslog},
-    {"syslog_facility", "--log-syslog-facility", value, moot, with_syslog},
-    {"statsd_host", "--statsd-host", value, later, ""},
-    {"dogstatsd_tags", "--dogstatsd-tags", value, moot, with_statsd},
-    {"statsd_prefix", "--statsd-prefix", value, moot, with_statsd},
-    {"enable_backlog_metric", "--enable-backlog-metric", nothing, moot, with_statsd},
+    {"logconfig_dict", "", value, refused, conf_or_json},
     {"default_proc_name", "", value, ignored, "set 'proc_name'", "gunicorn"},
     {"keyfile", "--keyfile", value, missing, tls_by_proxy},
     {"certfile", "--certfile", value, missing, tls_by_proxy},

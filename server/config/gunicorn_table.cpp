@@ -23,6 +23,9 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"graceful_timeout", "Same; it also limits a reload and a replacement."},
     {"keepalive", "Better: 75 by default, longer than a proxy in front keeps its connections."},
     {"limit_request_field_size", "Same; the flag may also be written with hyphens alone."},
+    {"logconfig", "Same; applied in a process for the logs and in each worker."},
+    {"logconfig_json", "Same, but a file that there is not is a mistake."},
+    {"logger_class", "Same, in a process for the logs; narwhal.yaml(5) says what it gets."},
     {"loglevel", "Same, but an unknown word is a mistake."},
     {"pidfile", "Better: it is locked, so one that a killed server left does no harm."},
     {"preload_app", "Better: a reload loads the new code."},
@@ -83,6 +86,10 @@ std::vector<GunicornRow> gunicorn_rows() {
   }
   for (const GunicornSetting& setting : gunicorn_settings()) {
     // These three are flags with another meaning than a key would have.
+    if (setting.name == "logconfig_dict") {
+      rows.push_back({std::string(setting.name), "Same, in a gunicorn.conf.py."});
+      continue;
+    }
     const bool is_flag = setting.name == "config" || setting.name == "check_config" || setting.name == "print_config";
     rows.push_back({std::string(setting.name), is_flag ? "Same, as a flag." : meaning_of(setting)});
   }

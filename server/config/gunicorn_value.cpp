@@ -59,7 +59,8 @@ struct ToTexts {
     return fits ? Texts(std::vector{stripped(value.text)}) : wrong_type(value.type, "a number");
   }
   Texts word() const {
-    if (setting.name == "worker_class" && value.type == "callable") return std::vector{value.text};
+    const bool takes_classes = setting.name == "worker_class" || setting.name == "logger_class";
+    if (takes_classes && value.type == "callable") return std::vector{value.text};
     const bool takes_numbers = setting.name == "user" || setting.name == "group";
     if (value.type != "str" && (value.type != "int" || !takes_numbers)) return wrong_type(value.type, "a string");
     return std::vector{stripped(value.text)};

@@ -8,6 +8,8 @@
 
 #include "core/access_format.hpp"
 #include "core/joined.hpp"
+#include "core/json_text.hpp"
+#include "core/log_records.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/is_program.hpp"
 #include "server/config/setting_values.hpp"
@@ -30,6 +32,18 @@ fs::path called_path(const std::string& program, std::string_view path, const st
   return {};
 }
 
+// For the loggers of the application: plugins/wsgi/python/process_loggers.py.
+std::string logging_json(const Config& config) {
+  std::string json = R"({"has_logconfig_dict":)" + std::string(config.logconfig_dict ? "true" : "false");
+  const std::pair<const char*, const std::string&> texts[] = {
+      {"conf_file", config.conf_file}, {"logconfig", config.logconfig}, {"logconfig_json", config.logconfig_json}};
+  for (const auto& [name, text] : texts) {
+    json += std::string(",\"") + name + "\":";
+    append_json_string(json, text);
+  }
+  return json + "}";
+}
+
 }  // namespace
 
 Options python_options(const Config& config, const Route& route) {
@@ -43,6 +57,7 @@ Options python_options(const Config& config, const Route& route) {
       {"hooks", config.hooks_file},
       {"settings", config.hooks_file.empty() ? "" : settings_json(config)},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
+      {"logging", needs_log_process(config) ? logging_json(config) : ""},
       {"log_environ", joined(compile_access_format(config.access_log_format).names_of('e'), ",")},
       {"request_buffering", config.request_buffering ? "" : "false"},
       {"sendfile", config.sendfile ? "" : "false"}};

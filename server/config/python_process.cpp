@@ -43,9 +43,14 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
            int inherited) {
   // The master handles what a terminal or an operator sends to the whole group; only signals to end apply here too.
   for (const int signo : {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) ::signal(signo, SIG_IGN);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::dup2(log::descriptor(), STDERR_FILENO);
+  if (program.kind == PythonProgram::Kind::log) {  // it ends after the last line of the others
+    for (const int signo : {SIGINT, SIGTERM, SIGQUIT, SIGWINCH}) ::signal(signo, SIG_IGN);
+  } else {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::dup2(log::descriptor(), STDERR_FILENO);
+  }
   ::fcntl(inherited, F_SETFD, 0);
+  for (const int descriptor : program.also_inherited) ::fcntl(descriptor, F_SETFD, 0);
   if (::chdir(program.directory.c_str()) != 0) return exit_python_not_run;
   ::execve(program.interpreter.c_str(), pointers(arguments).data(), pointers(environment).data());
   return exit_python_not_run;

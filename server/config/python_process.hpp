@@ -17,10 +17,12 @@ constexpr int exit_python_not_run = 127;  // of a child that could not execute t
 
 struct PythonProgram {
   std::string interpreter;
-  std::string script;                            // its text
-  std::vector<std::string> arguments;            // of the script
-  std::map<std::string, std::string> variables;  // the environment
-  std::string directory;                         // its current directory
+  std::string script;                                   // its text
+  std::vector<std::string> arguments;                   // of the script
+  std::map<std::string, std::string> variables;         // the environment
+  std::string directory;                                // its current directory
+  std::vector<int> also_inherited{};                    // more descriptors that keep their numbers
+  enum class Kind { helper, log } kind = Kind::helper;  // log: keeps our standard error, and outlives the master
 };
 
 // The interpreter for the operator's files: that of the workers. Their virtual environment's, else `workers_python`, the

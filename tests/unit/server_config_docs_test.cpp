@@ -97,8 +97,11 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                limit_request_field_size, limit_request_body, min_rate, body_buffer_size, tmp_upload_dir,
                request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
                secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
-               errorlog, accesslog, access_log_format, capture_output, server_header] = Config{};
-  CHECK(settings().size() == 61);
+               errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
+               logconfig_dict, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
+               disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
+               server_header] = Config{};
+  CHECK(settings().size() == 73);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

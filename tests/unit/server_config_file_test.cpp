@@ -166,6 +166,12 @@ TEST_CASE("config file: Gunicorn's settings that narwhal does not have are named
              "[]\npaste:\n") == narwhal::Config{});
 }
 
+TEST_CASE("config file: a logconfig_dict is refused with the way to write it") {
+  CHECK(fault("logconfig_dict: {version: 1}") ==
+        "narwhal.yaml:1:1: 'logconfig_dict' is a setting of Gunicorn that narwhal does not have: write it in a "
+        "gunicorn.conf.py, or name a file in JSON as 'logconfig_json'");
+}
+
 TEST_CASE("config file: Gunicorn's name for the app is accepted too, but not together with ours") {
   CHECK(good("wsgi_app: web:app").routes == std::vector<narwhal::Route>{{"", "web:app", {}}});
   CHECK(fault("app: a\nwsgi_app: b") ==

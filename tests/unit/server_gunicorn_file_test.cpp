@@ -119,10 +119,19 @@ TEST_CASE("gunicorn file: a setting of Gunicorn that we do not have is named if 
       std::vector<std::string>{"g.py:4: 'spew' is a setting of Gunicorn that narwhal does not have: it does not trace "
                                "Python code; it has no effect"});
   CHECK(notices(R"(["logconfig_dict", 1, "dict", []])").empty());
-  CHECK(notices(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"]]])").size() == 1);
-  CHECK(notices(R"(["logger_class", 1, "callable", ""])").size() == 1);
+  CHECK(notices(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"]]])").empty());
   CHECK(good(R"(["worker_class", 1, "str", "gevent"])").worker_class == "gevent");
   CHECK(good(R"(["worker_class", 1, "callable", "shop.Worker"])").worker_class == "shop.Worker");
+}
+
+TEST_CASE("gunicorn file: a logconfig_dict is left to the log process, whatever is in it") {
+  CHECK(read(R"(["logconfig_dict", 1, "dict", [["version", "int", "1"], ["x", "object", ""]]])").has_logconfig_dict);
+  CHECK_FALSE(read(R"(["logconfig_dict", 1, "dict", []])").has_logconfig_dict);
+  CHECK_FALSE(read(R"(["logconfig_dict", 1, "None", ""])").has_logconfig_dict);
+  CHECK(faults(R"(["logconfig_dict", 7, "list", [["int", "1"]]])") ==
+        std::vector<std::string>{"g.py:7: logconfig_dict: is not a dictionary"});
+  CHECK(good(R"(["logger_class", 1, "callable", "shop.Logger"])").logger_class == "shop.Logger");
+  CHECK(good(R"(["logger_class", 1, "str", "shop.Logger"])").logger_class == "shop.Logger");
 }
 
 TEST_CASE("gunicorn file: a setting without which another thing would be served is an error, with the flag's text") {

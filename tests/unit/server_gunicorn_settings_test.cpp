@@ -56,7 +56,8 @@ TEST_CASE(
   for (const GunicornSetting& setting : gunicorn_settings()) {
     const std::string name(setting.name), value = setting.takes == GunicornSetting::Takes::nothing ? "true" : "5";
     INFO(name);
-    if (setting.other == GunicornSetting::Other::hook) continue;
+    // Functions and a dictionary of objects can only be written in Python.
+    if (setting.other == GunicornSetting::Other::hook || name == "logconfig_dict") continue;
     const auto wanted = judge(setting, name, value);
     const std::string expected = said(wanted.fault.empty() ? std::vector<std::string>{} : std::vector{wanted.fault},
                                       wanted.notice.empty() ? std::vector<std::string>{} : std::vector{wanted.notice});

@@ -1,6 +1,7 @@
 #include "worker/access_log.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/log_records.hpp"
 #include "tests/support/folder.hpp"
 #include "tests/support/worker_idle_loop.hpp"
 
@@ -341,4 +343,54 @@ TEST_CASE("access log: a full disk costs lines, not the worker") {
   for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, unset);
   log.flush();
   CHECK(log.enabled());
+}
+
+TEST_CASE("access log: for the log process each line is a record, with all header fields if it may look at them") {
+  Answered_exchange answered(get("/", "X-One: 1\r\nX-Two: 2\r\n"));
+  for (const bool with_all_headers : {false, true}) {
+    LogSockets sockets;
+    REQUIRE(open_log_sockets(sockets));
+    AccessLog log;
+    log.open_collector(sockets.writer.get(), "%(h)s %({x-two}i)s", with_all_headers);
+    log.add(answered.exchange(), {200, 5}, unset);
+    log.flush();
+    char bytes[8192];
+    const ssize_t size = ::recv(sockets.reader.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    REQUIRE(size > 0);
+    const std::string record(bytes, static_cast<std::size_t>(size));
+    CHECK(record.starts_with("A{"));
+    CHECK(record.ends_with("}\n"));
+    CHECK(record.find(R"("request_headers":{"x-two":"2"},)") != std::string::npos);
+    const bool has_all =
+        record.find(R"("headers":[["Host","shop.example"],["X-One","1"],["X-Two","2"]],"sent_headers":[[)") !=
+        std::string::npos;
+    CHECK(has_all == with_all_headers);
+    CHECK((record.find(R"(["X-Said","a value"])") != std::string::npos) == with_all_headers);
+  }
+}
+
+TEST_CASE("access log: lines that the log process does not take are kept, in order, and later ones are counted") {
+  Answered_exchange answered(get("/" + std::string(3'000, 'x')));
+  LogSockets sockets;
+  REQUIRE(open_log_sockets(sockets));
+  AccessLog log;
+  log.open_collector(sockets.writer.get(), "", false);
+  unsigned added = 0;
+  for (; added < 4'000; ++added) log.add(answered.exchange(), {200, added}, unset);
+  unsigned expected = 0;
+  std::vector<char> bytes(64 * 1024);
+  while (true) {
+    const ssize_t size = ::recv(sockets.reader.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (size < 0) break;
+    const std::string record(bytes.data(), static_cast<std::size_t>(size));
+    CHECK(record.find(R"("response_length":)" + std::to_string(expected++) + ",") != std::string::npos);
+    log.flush();
+  }
+  CHECK(expected > 500);
+  CHECK(expected < added);
+  log.add(answered.exchange(), {201, 0}, unset);
+  log.finish();
+  const ssize_t size = ::recv(sockets.reader.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  REQUIRE(size > 0);
+  CHECK(std::string(bytes.data(), static_cast<std::size_t>(size)).find(R"("status":201)") != std::string::npos);
 }

@@ -1,0 +1,50 @@
+"""The loggers of an application where a setting makes a process write the logs: run in place of loggers.py.
+
+As in a worker of Gunicorn, logconfig and its kin are applied here too, so records of the application go where they say.
+"""
+import json
+import logging
+import sys
+import traceback
+import types
+
+import narwhal_gunicorn
+import narwhal_logging
+
+LEVELS = ((logging.CRITICAL, 4), (logging.ERROR, 3), (logging.WARNING, 2), (logging.INFO, 1))
+
+
+class ServerHandler(logging.Handler):
+    """Records become lines of the server's error log, and so records of the log process. write(level, line, text) is the
+    server's."""
+
+    def __init__(self, write):
+        super().__init__()
+        self.write = write
+
+    def emit(self, record):
+        try:
+            number = next((number for level, number in LEVELS if record.levelno >= level), 0)
+            trace = record.exc_text or ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
+            self.write(number, record.getMessage(), trace)
+        except Exception:
+            self.handleError(record)
+
+
+def conf_module(location):
+    """The gunicorn.conf.py, which the hooks may have loaded already."""
+    loaded = sys.modules.get("__config__")
+    if not location or getattr(loaded, "__file__", None) == location:
+        return loaded
+    return narwhal_gunicorn.load(location)
+
+
+def prepare(write, level, text):
+    facts = types.SimpleNamespace(**json.loads(text))
+    logger = logging.getLogger("gunicorn.error")
+    if not logger.handlers:
+        logger.addHandler(ServerHandler(write))
+        logger.setLevel(level)
+        logger.propagate = False
+    facts.logconfig_dict = conf_module(facts.conf_file).logconfig_dict if facts.has_logconfig_dict else {}
+    narwhal_logging.apply_logconfig(facts)
