@@ -75,7 +75,10 @@ class Runner:
             getattr(self, name)(rest)
         except BaseException:  # SystemExit, too
             self.log.error("Exception in %s hook", name, exc_info=True)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except (AttributeError, OSError, ValueError):  # a hook may have closed it
+            pass
 
     def call(self, name, *arguments):
         if self.hooks[name]:

@@ -7,18 +7,12 @@ import textwrap
 import pytest
 
 from clock import eventually
+from saying import SAY
 from server import BUILD, run
 
 pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
                                 reason="this build has no WSGI plugin: it needs the package libpython3-dev")
 
-# say(...) adds a line to the file "said" beside the application.
-SAY = """\
-import os
-def say(*what):
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "said"), "a") as file:
-        print(*what, file=file)
-"""
 APP = SAY + """\
 import time
 say("import")
@@ -42,14 +36,6 @@ def hooked(serve, tmp_path):
         (tmp_path / "gunicorn.conf.py").write_text(SAY + textwrap.dedent(text))
         return serve("shop:app", *flags, **named)
     return start
-
-
-@pytest.fixture
-def said(tmp_path):
-    def read():
-        path = tmp_path / "said"
-        return path.read_text().splitlines() if path.exists() else []
-    return read
 
 
 ALL = """

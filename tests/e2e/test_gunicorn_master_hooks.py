@@ -10,15 +10,8 @@ import pytest
 
 import proc
 from clock import eventually
+from saying import SAY
 from server import BUILD, example, run
-
-# say(...) adds a line to the file "said" in the folder of the server.
-SAY = """\
-import os
-def say(*what):
-    with open("said", "a") as file:
-        print(*what, file=file)
-"""
 
 
 @pytest.fixture
@@ -32,14 +25,6 @@ def hooked(serve, tmp_path):
 
 def write(folder, text):
     (folder / "gunicorn.conf.py").write_text(SAY + textwrap.dedent(text))
-
-
-@pytest.fixture
-def said(tmp_path):
-    def read():
-        path = tmp_path / "said"
-        return path.read_text().splitlines() if path.exists() else []
-    return read
 
 
 ALL = """
