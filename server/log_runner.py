@@ -14,6 +14,7 @@ import types
 
 import narwhal_gunicorn
 import narwhal_logging
+from narwhal_gunicorn import set_title
 from narwhal_logging import ConfigFault, Request, Response, interval, sender
 
 MESSAGE_BYTES_MAX = 1 << 20
@@ -174,7 +175,7 @@ def read_lines(lines, take):
 def start_logger(control):
     """(logger, cfg); None after the master has been sent the reason why there is none."""
     start = json.loads(control.recv(MESSAGE_BYTES_MAX))
-    sys.path[:0] = [os.getcwd(), *(start["settings"]["pythonpath"] or [])]
+    sys.path[:0] = [os.getcwd(), *filter(None, (start["settings"]["pythonpath"] or "").split(","))]
     try:
         logging.setLogRecordFactory(sender.make_record)
         sys.meta_path.append(narwhal_gunicorn.StandIn())
@@ -193,11 +194,7 @@ def main(lines, control):
     control.setblocking(True)
     for each in (lines, control):
         each.set_inheritable(False)
-    try:
-        with open("/proc/self/comm", "w", encoding="ascii") as name:
-            name.write("narwhal: log")
-    except OSError:
-        pass
+    set_title(sys.argv[3])
     started = start_logger(control)
     if started is None:
         return 1

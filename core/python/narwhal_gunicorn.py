@@ -325,6 +325,20 @@ def load_module(location):
     return module
 
 
+def set_title(title):
+    """What ps shows: by default the whole program, which was an argument. A last byte that is not NUL makes the kernel
+    show the text up to the first NUL."""
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(title.encode("utf-8", "replace")[:end - start - 2].ljust(end - start - 1, b"\0") + b".")
+    except (OSError, ValueError, IndexError):
+        pass
+
+
 def arity_of(function):
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len([each for each in inspect.signature(function).parameters.values() if each.kind in kinds])

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from narwhal_gunicorn import MASTER_HOOKS, Listener, Log, Server, Worker, config_of, find_hook
+from narwhal_gunicorn import MASTER_HOOKS, Listener, Log, Server, Worker, config_of, find_hook, set_title
 
 PIECE = 32 * 1024  # bytes of one message
 
@@ -29,20 +29,6 @@ def keep_signals_out():
         for number in KEPT_OUT:
             signal.signal(number, signal.SIG_DFL)
     os.register_at_fork(after_in_child=restore)
-
-
-def set_title(title):
-    """What ps shows: by default the whole program, which was an argument. A last byte that is not NUL makes the kernel
-    show the text up to the first NUL."""
-    try:
-        with open("/proc/self/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-        start, end = int(fields[45]), int(fields[46])
-        with open("/proc/self/mem", "r+b", buffering=0) as memory:
-            memory.seek(start)
-            memory.write(title.encode("utf-8", "replace")[:end - start - 2].ljust(end - start - 1, b"\0") + b".")
-    except (OSError, ValueError, IndexError):
-        pass
 
 
 def text_of(value):

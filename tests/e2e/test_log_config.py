@@ -296,3 +296,13 @@ def test_json_lines_by_the_log_process(serve, tmp_path):
     line = json.loads(server.stdout())
     assert line["path"] == '/a"b' and line["request_headers"] == {"x-in": "caf\xe9"} and line["status"] == 200
     assert "headers" not in line
+
+
+@needs_python
+def test_a_handler_of_a_module_that_only_pythonpath_finds(serve, tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "own_handlers.py").write_text("import logging\nclass Own(logging.FileHandler): pass\n")
+    described = dictionary(tmp_path)
+    described["handlers"]["error"]["class"] = "own_handlers.Own"
+    (tmp_path / "log.json").write_text(json.dumps(described))
+    start(serve, tmp_path, "--log-config-json", tmp_path / "log.json", "--pythonpath", tmp_path / "lib")
