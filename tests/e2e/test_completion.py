@@ -16,7 +16,7 @@ def script(shell):
 
 def flags_of_help():
     return set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", "\n".join(
-        line[:34] for line in run("--help").stdout.splitlines() if re.match(r" +-", line))))
+        re.split("  +", line.strip())[0] for line in run("--help").stdout.splitlines() if re.match(r" +-", line))))
 
 
 def complete(tmp_path, *words):
