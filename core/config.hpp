@@ -133,8 +133,9 @@ struct Config {
   // one of these makes a process write the logs: core/log_records.hpp
   std::string logger_class;  // empty: Gunicorn's
   std::string logconfig, logconfig_json;
-  bool logconfig_dict = false;  // `conf_file` has one
-  std::string conf_file;        // a gunicorn.conf.py: its path, or "python:MODULE"; empty: none
+  bool logconfig_dict = false;        // `conf_file` has one
+  bool conf_changes_loggers = false;  // it adds filters or handlers to Gunicorn's loggers
+  std::string conf_file;              // a gunicorn.conf.py: its path, or "python:MODULE"; empty: none
   bool syslog = false;
   std::string syslog_addr = "udp://localhost:514";
   std::string syslog_prefix;  // empty: proc_name

@@ -36,7 +36,8 @@ void add_member(std::string& json, std::string_view key, std::string_view text) 
 }  // namespace
 
 bool needs_log_process(const Config& config) {
-  return config.syslog || !config.statsd_host.empty() || has_logconfig(config) || has_own_logger(config);
+  return config.conf_changes_loggers || config.syslog || !config.statsd_host.empty() || has_logconfig(config) ||
+         has_own_logger(config);
 }
 
 bool logs_requests(const Config& config) {
@@ -45,7 +46,9 @@ bool logs_requests(const Config& config) {
                                        has_logconfig(config) || has_own_logger(config));
 }
 
-bool logs_all_headers(const Config& config) { return has_logconfig(config) || has_own_logger(config); }
+bool logs_all_headers(const Config& config) {
+  return has_logconfig(config) || has_own_logger(config) || config.conf_changes_loggers;
+}
 
 Result<Done> open_log_sockets(LogSockets& sockets) {
   int ends[2];

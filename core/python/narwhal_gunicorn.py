@@ -339,6 +339,14 @@ def set_title(title):
         pass
 
 
+LOGGERS = ("gunicorn.error", "gunicorn.access")
+
+
+def changes_of_loggers():
+    """What has been added to Gunicorn's loggers, as a text: compare it with an earlier one."""
+    return repr([(logger.filters, logger.handlers) for logger in map(logging.getLogger, LOGGERS)])
+
+
 def arity_of(function):
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len([each for each in inspect.signature(function).parameters.values() if each.kind in kinds])

@@ -125,6 +125,7 @@ SourceText read_python_source(const ConfigSource& source, const Result<std::stri
   if (!file.path.empty()) result.layer.files = {file.path};
   result.hooks = std::move(file.hooks);
   result.has_logconfig_dict = file.has_logconfig_dict;
+  result.changes_loggers = file.changes_loggers;
   result.has_master_hooks = file.has_master_hooks;
   result.not_used = std::move(file.not_used);
   return result;

@@ -11,7 +11,10 @@ import sys
 import traceback
 
 from hook_runner import PIECE, Runner
-from narwhal_gunicorn import MASTER_HOOKS, find_hook, load
+from narwhal_gunicorn import MASTER_HOOKS, changes_of_loggers, find_hook, load
+
+
+UNCHANGED = changes_of_loggers()
 
 
 def reply(channel, **answer):
@@ -132,7 +135,10 @@ def main(channel, location, names):
         return 1, None
     settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
     unknown = others(values, names, lines)
-    reply(channel, file=path, settings=settings, **({"others": unknown} if unknown else {}))
+    more = {"others": unknown} if unknown else {}
+    if changes_of_loggers() != UNCHANGED:
+        more["loggers"] = "true"
+    reply(channel, file=path, settings=settings, **more)
     return 0, module
 
 

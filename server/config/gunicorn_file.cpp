@@ -65,6 +65,7 @@ class AnswerReader {
       if (key == "fault") read_fault(value);
       if (key == "settings") read_settings(value);
       if (key == "others") read_others(value);
+      if (key == "loggers") file_.changes_loggers = true;
     }
     return std::move(file_);
   }

@@ -17,6 +17,7 @@ struct GunicornFile {
   std::vector<std::string> hooks;  // names of those that workers run if an application is a Python application
   bool has_master_hooks = false;
   bool has_logconfig_dict = false;
+  bool changes_loggers = false;       // adds filters or handlers to Gunicorn's loggers
   std::string path;                   // absolute; empty for a module without a file
   std::vector<std::string> not_used;  // names: Gunicorn's settings that we do not have, and hooks that are not run
 };

@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 
-from narwhal_gunicorn import MASTER_HOOKS, Listener, Log, Server, Worker, config_of, find_hook, set_title
+from narwhal_gunicorn import (MASTER_HOOKS, Listener, Log, Server, Worker, changes_of_loggers, config_of, find_hook,
+                              set_title)
 
 PIECE = 32 * 1024  # bytes of one message
 
@@ -41,6 +42,7 @@ class Runner:
         self.hooks = {name: find_hook(module, name) for name in MASTER_HOOKS}
         self.log = Log(self.write)
         self.server, self.workers = None, {}
+        self.loggers, self.has_warned_of_loggers = changes_of_loggers(), False
 
     def write(self, level, line, text):
         self.channel.send(b"l%d" % level + text_of(line).replace(b"\0", b"\\0") + b"\0" + text_of(text))
@@ -61,10 +63,19 @@ class Runner:
             getattr(self, name)(rest)
         except BaseException:  # SystemExit, too
             self.log.error("Exception in %s hook", name, exc_info=True)
+        self.check_loggers(name)
         try:
             sys.stdout.flush()
         except (AttributeError, OSError, ValueError):  # a hook may have closed it
             pass
+
+    def check_loggers(self, hook):
+        """Says once that what a hook adds to Gunicorn's loggers has no effect: this process writes no log."""
+        before, self.loggers = self.loggers, changes_of_loggers()
+        if self.loggers != before and not self.has_warned_of_loggers:
+            self.has_warned_of_loggers = True
+            self.log.warning("Hook %s: a filter or a handler that a hook adds to gunicorn.access or gunicorn.error has no "
+                             "effect; add it outside of functions, or in logconfig_dict", hook)
 
     def call(self, name, *arguments):
         if self.hooks[name]:

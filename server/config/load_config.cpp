@@ -257,6 +257,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, exit_refused));
   settle_hooks(words.source, file, draft.config);
   draft.config.logconfig_dict = file.has_logconfig_dict;
+  draft.config.conf_changes_loggers = file.changes_loggers;
   if (words.source.kind == ConfigSource::Kind::python) draft.config.conf_file = words.source.location;
   LoadedConfig loaded = finish(std::move(draft), words.mode);
   add_notices(words.source, file, environment, loaded.notices);

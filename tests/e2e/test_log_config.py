@@ -181,6 +181,38 @@ def test_a_reload_changes_the_configuration_and_a_broken_one_keeps_the_old(serve
     assert "/new" not in text_of(tmp_path / "access.out")
 
 
+FILTERS = '''
+import logging
+accesslog = "-"
+class NoHealth(logging.Filter):
+    def filter(self, record):
+        return "GET /health" not in record.getMessage()
+'''
+
+
+@needs_python
+def test_a_filter_that_the_file_adds_to_gunicorns_logger(serve, tmp_path):
+    (tmp_path / "site_app.py").write_text(APP)
+    (tmp_path / "gunicorn.conf.py").write_text(FILTERS + 'logging.getLogger("gunicorn.access").addFilter(NoHealth())\n')
+    server = serve("site_app:app", "--chdir", tmp_path)
+    server.get("/health")
+    server.get("/seen")
+    eventually("the line", lambda: "GET /seen" in server.stdout())
+    assert "/health" not in server.stdout()
+
+
+@needs_python
+def test_a_filter_that_a_hook_adds_is_named_as_of_no_effect(serve, tmp_path):
+    (tmp_path / "site_app.py").write_text(APP)
+    (tmp_path / "gunicorn.conf.py").write_text(
+        FILTERS + 'def on_starting(server):\n    server.log.access_log.addFilter(NoHealth())\n')
+    server = serve("site_app:app", "--chdir", tmp_path)
+    server.wait_for("Hook on_starting: a filter or a handler that a hook adds to gunicorn.access or gunicorn.error has no effect; "
+                    "add it outside of functions, or in logconfig_dict")
+    server.get("/health")
+    eventually("the line", lambda: "GET /health" in server.stdout())
+
+
 # ---- logger_class ----
 LOGGERS = '''
 import os

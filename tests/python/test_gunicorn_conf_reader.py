@@ -1,5 +1,6 @@
 """server/config/gunicorn_conf_reader.py: what it answers for each kind of file and value."""
 import json
+import logging
 import pathlib
 import socket
 import sys
@@ -114,3 +115,12 @@ def test_a_module_that_is_not_there_has_no_file(ask, capfd):
 
 def test_texts_that_are_not_unicode_do_not_stop_the_answer(ask, conf):
     assert ask(conf("proc_name = 'a\\udc80'\n"), "proc_name")[1]["settings"] == [["proc_name", 1, "str", "a\udc80"]]
+
+
+def test_filters_and_handlers_that_the_file_adds_to_gunicorns_loggers_are_reported(ask, conf):
+    assert "loggers" not in ask(conf("import logging\nlogging.getLogger('gunicorn.access').setLevel(10)\n"))[1]
+    source = "import logging\nlogging.getLogger('gunicorn.access').addFilter(lambda record: True)\n"
+    try:
+        assert ask(conf(source))[1]["loggers"] == "true"
+    finally:
+        logging.getLogger("gunicorn.access").filters.clear()

@@ -90,4 +90,8 @@ TEST_CASE("log records: which settings need the log process, and what it is sent
     CHECK(logs_all_headers(config));
   }
   CHECK(logs_all_headers(with([](Config& config) { config.logconfig_dict = true; })));
+  const Config filtered = with([](Config& config) { config.conf_changes_loggers = true; });
+  CHECK(needs_log_process(filtered));
+  CHECK(logs_all_headers(filtered));
+  CHECK_FALSE(logs_requests(filtered));  // there is no accesslog
 }

@@ -98,7 +98,7 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
                secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
                errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
-               logconfig_dict, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
+               logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
                disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
                server_header] = Config{};
   CHECK(settings().size() == 73);
