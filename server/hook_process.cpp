@@ -18,7 +18,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds look_for_end{500};  // a hook's own children may hold the socket open
+constexpr std::chrono::milliseconds look_for_end{500};     // a hook's own children may hold the socket open
+constexpr std::chrono::milliseconds end_after_close{500};  // of a process whose socket is closed, before it is killed
 
 std::string_view name_of(std::string_view message) { return message.substr(0, message.find(' ')); }
 
@@ -34,7 +35,10 @@ void HookProcess::call(std::string message) {
   if (stage_ != Stage::off) calls_.push_back(std::move(message));
 }
 
+std::string_view HookProcess::first_call() const { return calls_.empty() ? "" : name_of(calls_.front()); }
+
 Instant HookProcess::deadline() const {
+  if (is_closed() && is_alive()) return kill_at_;
   switch (stage_) {
     case Stage::busy: return std::min(deadline_, Instant(narwhal::now() + look_for_end));
     case Stage::reading: return process_.deadline();
@@ -49,9 +53,9 @@ void HookProcess::settle(Instant now) {
   if (stage_ == Stage::off) return;
   if (stage_ == Stage::reading) read_again(now);
   read_messages(now);
-  check_end();
+  check_end(now);
   check_time(now);
-  if (calls_.empty() || stage_ == Stage::busy || stage_ == Stage::reading) return;
+  if (calls_.empty() || stage_ == Stage::busy || stage_ == Stage::reading || is_closed()) return;
   if (stage_ == Stage::ended) return start_again();
   send_next(now);
 }
@@ -67,11 +71,12 @@ void HookProcess::read_again(Instant now) {
 
 void HookProcess::read_messages(Instant now) {
   char bytes[128 * 1024];
-  while (stage_ == Stage::busy || stage_ == Stage::ready) {  // a thread of the file may write to the log at any time
+  // Also when ready: a thread of the file may write to the log at any time.
+  while ((stage_ == Stage::busy || stage_ == Stage::ready) && !is_closed()) {
     const ssize_t size = ::recv(process_.descriptor(), bytes, sizeof bytes, 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return;
-    if (size <= 0) return process_.end();
+    if (size <= 0) return closed(now);
     take_message({bytes, static_cast<std::size_t>(size)});
     if (stage_ == Stage::ready && !calls_.empty()) send_next(now);
   }
@@ -84,7 +89,16 @@ void HookProcess::take_message(std::string_view message) {
   message.remove_prefix(2);
   const std::size_t end = std::min(message.find('\0'), message.size());
   const std::string_view text = message.substr(std::min(end + 1, message.size()));
-  if (log::enabled(level)) log::write(level, message.substr(0, end), text);
+  const std::string_view line = message.substr(0, end);
+  if (!log::enabled(level)) return;
+  if (text.empty()) return log::write(level, line);
+  log::write(level, line, text);
+}
+
+// Its process is ending in most cases: how it ended is known a moment later.
+void HookProcess::closed(Instant now) {
+  process_.close();
+  kill_at_ = now + end_after_close;
 }
 
 void HookProcess::returned() {
@@ -94,22 +108,27 @@ void HookProcess::returned() {
   deadline_ = never;
 }
 
-void HookProcess::check_end() {
-  if ((stage_ != Stage::busy && stage_ != Stage::ready) || !process_.ended()) return;
-  if (!has_returned_) return switch_off("its process " + describe_exit(process_.status()));
+void HookProcess::check_end(Instant now) {
+  if (stage_ != Stage::busy && stage_ != Stage::ready) return;
+  const bool has_ended = process_.ended();
+  if (!has_ended && now < kill_at_) return;
+  process_.end();
+  kill_at_ = never;
+  const std::string end = has_ended ? describe_exit(process_.status()) : "has closed its connection to the server";
+  if (!has_returned_) return switch_off("its process " + end);
   if (stage_ == Stage::busy) {
     log::error("Hook {} of {}: its process {}; the server goes on", name_of(calls_.front()),
-               process_.request().shown_name, describe_exit(process_.status()));
+               process_.request().shown_name, end);
     calls_.pop_front();
   } else {
     log::warning("The process for the hooks of {} {}: it is started again for the next hook",
-                 process_.request().shown_name, describe_exit(process_.status()));
+                 process_.request().shown_name, end);
   }
   stage_ = Stage::ended;
 }
 
 void HookProcess::check_time(Instant now) {
-  if (stage_ != Stage::busy || now < deadline_) return;
+  if (stage_ != Stage::busy || is_closed() || now < deadline_) return;
   log::error("Hook {} of {} has not returned within boot_timeout ({} s): its process is ended, the server goes on",
              name_of(calls_.front()), process_.request().shown_name, limit_.count());
   process_.end();
@@ -120,7 +139,7 @@ void HookProcess::check_time(Instant now) {
 void HookProcess::send_next(Instant now) {
   const std::string& message = calls_.front();
   if (::send(process_.descriptor(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-    if (errno == EPIPE || errno == ECONNRESET) return process_.end();  // check_end() finds it
+    if (errno == EPIPE || errno == ECONNRESET) return closed(now);
     return switch_off(errno_error("send " + std::string(name_of(message))).message);
   }
   stage_ = Stage::busy;

@@ -25,6 +25,8 @@ class HookProcess {
   void call(std::string message);
   // Every call has returned.
   bool idle() const { return calls_.empty(); }
+  // The hook that is running or comes next; empty if idle.
+  std::string_view first_call() const;
   // Reads messages, checks time, starts what comes next. Called in each turn of the master's loop.
   void settle(Instant now);
 
@@ -38,11 +40,13 @@ class HookProcess {
  private:
   enum class Stage { reading, ready, busy, ended, off };
 
+  bool is_closed() const { return kill_at_ != never; }
   bool is_alive() const { return stage_ != Stage::ended && stage_ != Stage::off; }
   void read_messages(Instant now);
   void take_message(std::string_view message);
   void read_again(Instant now);
-  void check_end();
+  void closed(Instant now);
+  void check_end(Instant now);
   void check_time(Instant now);
   void returned();
   void send_next(Instant now);
@@ -56,6 +60,7 @@ class HookProcess {
   Stage stage_ = Stage::ready;
   bool has_returned_ = false;  // from any call, since the process was started
   Instant deadline_ = never;
+  Instant kill_at_ = never;  // set when its end of the socket is closed
 };
 
 }  // namespace narwhal::server

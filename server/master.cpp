@@ -268,7 +268,11 @@ void Master::run_on_exit() {
   hooks_.on_exit();
   const auto limit = std::max<std::chrono::seconds>(start_config_.graceful_timeout, std::chrono::seconds{1});
   wait_for_hooks(limit);
-  if (!hooks_.idle()) log::warning("on_exit has not returned within {} s: its process is ended", limit.count());
+  if (!hooks_.idle()) {
+    const std::string_view name = hooks_.process()->first_call();
+    log::warning("{} has not returned within {} s: its process is ended{}", name, limit.count(),
+                 name == "on_exit" ? "" : ", and on_exit does not run");
+  }
   hooks_.process()->end_within(std::chrono::seconds{1});
 }
 

@@ -98,7 +98,7 @@ void Succession::begin_configured(const Result<Config>& config, const Hooks& hoo
   if (auto* plan = std::get_if<Plan>(&prepared)) {
     plan->hooks = hooks;
     hooks.listen_at(plan->listeners);
-    if (config->workers != current_->target()) hooks.workers_changed(config->workers, current_->target());
+    hooks.workers_changed(config->workers, current_->target());
     hooks.on_reload();
   }
   begin_next(std::move(prepared), now);

@@ -80,7 +80,7 @@ def test_a_reload_runs_the_hooks_of_the_changed_file(hooked, said, tmp_path):
     eventually("the end of the old worker", lambda: f"child_exit 1 {old}" in said())
     assert server.stop() == 0
     assert [line for line in said() if line.startswith("new-")] == [
-        "new-on_reload 77", "new-pre_fork 2 [booting]", f"new-child_exit 2 {new}", "new-on_exit []"]
+        "new-nworkers_changed 1 1 1", "new-on_reload 77", "new-pre_fork 2 [booting]", f"new-child_exit 2 {new}", "new-on_exit []"]
     assert "on_exit []" not in said()
 
 
@@ -269,6 +269,36 @@ def test_a_long_line_of_a_hook_is_cut(hooked):
     server = hooked("def when_ready(server): server.log.error('%s', 'x' * 1000000)\n")
     line, = [line for line in server.log().splitlines() if "xxx" in line]
     assert 30000 < len(line) < 40000
+
+
+def test_a_line_of_a_hook_is_followed_by_the_next_line(hooked):
+    server = hooked("def when_ready(server):\n    server.log.info('first')\n    server.log.info('second')\n")
+    assert re.search(r"\[INFO\] first\n\[.*\[INFO\] second\n\[", server.log()), server.log()
+
+
+@pytest.mark.parametrize("closing", ["os.closerange(3, 100); import time; time.sleep(600)", "os.execvp('sleep', ['sleep', '600'])"])
+def test_a_hook_that_closes_the_connection_to_the_server_is_named(hooked, said, closing):
+    server = hooked(f"def when_ready(server):\n    {closing}\ndef on_exit(server): say('on_exit')\n")
+    server.wait_for(r"Hook when_ready of gunicorn\.conf\.py: its process has closed its connection to the server; the server "
+                    "goes on")
+    server.wait_serving()
+    assert server.stop() == 0 and said() == ["on_exit"]
+
+
+def test_nworkers_changed_runs_at_each_reload(hooked, said):
+    server = hooked(ALL, "-w", 2)
+    server.reload()
+    eventually("on_reload", lambda: "on_reload 30" in said())
+    assert said()[said().index("on_reload 30") - 1] == "nworkers_changed 2 2 2"
+
+
+def test_a_hook_that_on_exit_waits_for_is_named(hooked):
+    server = hooked("""
+        def child_exit(server, worker): import time; time.sleep(600)
+        def on_exit(server): pass
+        """, "--graceful-timeout", 1)
+    assert server.stop() == 0
+    assert "child_exit has not returned within 1 s: its process is ended, and on_exit does not run" in server.log()
 
 
 def test_a_file_that_breaks_after_the_start_is_named(hooked, said, tmp_path):
