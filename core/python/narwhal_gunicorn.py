@@ -122,6 +122,21 @@ class Setting:
         return self.value
 
 
+class ServerHandler(logging.Handler):
+    """Records of logging become lines of the server's error log. write(level, line, text) is the server's."""
+
+    def __init__(self, write):
+        super().__init__()
+        self.write = write
+
+    def emit(self, record):
+        try:
+            trace = record.exc_text or ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
+            self.write(min(max(record.levelno // 10 - 1, 0), 4), record.getMessage(), trace)
+        except Exception:
+            self.handleError(record)
+
+
 class Config:
     """Settings as attributes. Unknown ones are an AttributeError, as in Gunicorn."""
 
@@ -213,6 +228,9 @@ class Server(Lenient):
         self._signal(signal.SIGTERM if graceful else signal.SIGQUIT)
 
     def halt(self, reason=None, exit_status=0):
+        """The exit status remains that of a server that was stopped."""
+        if reason is not None:
+            (self.log.error if exit_status else self.log.info)("Reason: %s", reason)
         self.stop()
 
     def kill_worker(self, pid, sig):

@@ -7,12 +7,13 @@ closes the socket. What a hook breaks is a line of the log.
 """
 import atexit
 import json
+import logging
 import os
 import signal
 import sys
 
-from narwhal_gunicorn import (MASTER_HOOKS, Listener, Log, Server, Worker, changes_of_loggers, config_of, find_hook,
-                              set_title)
+from narwhal_gunicorn import (MASTER_HOOKS, Listener, Log, Server, ServerHandler, Worker, changes_of_loggers, config_of,
+                              find_hook, set_title)
 
 PIECE = 32 * 1024  # bytes of one message
 
@@ -42,7 +43,15 @@ class Runner:
         self.hooks = {name: find_hook(module, name) for name in MASTER_HOOKS}
         self.log = Log(self.write)
         self.server, self.workers = None, {}
+        self.take_logger()
         self.loggers, self.has_warned_of_loggers = changes_of_loggers(), False
+
+    def take_logger(self):
+        """After the file, whose own logging may disable this logger. The log process has the handlers of the file."""
+        logger = logging.getLogger("gunicorn.error")
+        logger.handlers[:] = [ServerHandler(self.write)]
+        logger.setLevel(logging.DEBUG)  # the server leaves out what is below its loglevel
+        logger.propagate = logger.disabled = False
 
     def write(self, level, line, text):
         self.channel.send(b"l%d" % level + text_of(line).replace(b"\0", b"\\0") + b"\0" + text_of(text))
@@ -84,6 +93,8 @@ class Runner:
     def settings(self, text):
         cfg = config_of(json.loads(text), self.module)
         self.server = Server(self.log, cfg)
+        if cfg.capture_output:
+            os.dup2(2, 1)  # standard error is the error log
         os.environ.update(cfg.env)
         if cfg.chdir:
             os.chdir(cfg.chdir)

@@ -276,6 +276,43 @@ def test_a_line_of_a_hook_is_followed_by_the_next_line(hooked):
     assert re.search(r"\[INFO\] first\n\[.*\[INFO\] second\n\[", server.log()), server.log()
 
 
+def test_loggers_of_gunicorn_reach_the_error_log(hooked):
+    server = hooked("""
+        import logging
+        def when_ready(server):
+            logging.getLogger("gunicorn.error").info("by %s", "name")
+            server.log.error_log.warning("by the log")
+            logging.getLogger("gunicorn.error").debug("unseen")
+            try:
+                raise ValueError("shown")
+            except ValueError:
+                server.log.error_log.exception("with its traceback")
+        """)
+    log = server.wait_for("ValueError: shown") and server.log()
+    assert log.count("[INFO] by name\n[") == 1 and log.count("[WARNING] by the log\n[") == 1 and "unseen" not in log
+    assert re.search(r"\[ERROR\] with its traceback\nTraceback .*\n(  .*\n)+ValueError: shown$", log, re.MULTILINE)
+
+
+@pytest.mark.parametrize("flags, reaches_the_log", [((), False), (("--capture-output",), True)])
+def test_what_a_hook_prints_is_captured_with_capture_output(hooked, flags, reaches_the_log):
+    server = hooked("""
+        def when_ready(server):
+            print("printed by Python")
+            os.system("echo printed by a shell")
+        """, *flags)
+    captured, other = (server.log, server.stdout) if reaches_the_log else (server.stdout, server.log)
+    for line in ("printed by Python", "printed by a shell"):
+        eventually(line, lambda: line in captured())
+        assert line not in other()
+
+
+def test_halt_logs_its_reason(hooked):
+    server = hooked("def child_exit(server, worker): server.halt('no disk', 7)\n")
+    os.kill(server.worker_pids()[0], signal.SIGKILL)
+    assert server.wait_exit() == 0
+    assert re.search(r"\[ERROR\] Reason: no disk\n\[", server.log())
+
+
 @pytest.mark.parametrize("closing", ["os.closerange(3, 100); import time; time.sleep(600)", "os.execvp('sleep', ['sleep', '600'])"])
 def test_a_hook_that_closes_the_connection_to_the_server_is_named(hooked, said, closing):
     server = hooked(f"def when_ready(server):\n    {closing}\ndef on_exit(server): say('on_exit')\n")

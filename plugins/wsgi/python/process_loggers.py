@@ -5,30 +5,10 @@ As in a worker of Gunicorn, logconfig and its kin are applied here too, so recor
 import json
 import logging
 import sys
-import traceback
 import types
 
 import narwhal_gunicorn
 import narwhal_logging
-
-LEVELS = ((logging.CRITICAL, 4), (logging.ERROR, 3), (logging.WARNING, 2), (logging.INFO, 1))
-
-
-class ServerHandler(logging.Handler):
-    """Records become lines of the server's error log, and so records of the log process. write(level, line, text) is the
-    server's."""
-
-    def __init__(self, write):
-        super().__init__()
-        self.write = write
-
-    def emit(self, record):
-        try:
-            number = next((number for level, number in LEVELS if record.levelno >= level), 0)
-            trace = record.exc_text or ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
-            self.write(number, record.getMessage(), trace)
-        except Exception:
-            self.handleError(record)
 
 
 def conf_module(location):
@@ -43,7 +23,7 @@ def prepare(write, level, text):
     facts = types.SimpleNamespace(**json.loads(text))
     logger = logging.getLogger("gunicorn.error")
     if not logger.handlers:
-        logger.addHandler(ServerHandler(write))
+        logger.addHandler(narwhal_gunicorn.ServerHandler(write))
         logger.setLevel(level)
         logger.propagate = False
     facts.logconfig_dict = conf_module(facts.conf_file).logconfig_dict if facts.has_logconfig_dict else {}
