@@ -14,6 +14,8 @@ import sys
 import time
 import traceback
 
+from narwhal_lenient import APPLICATION_NAMES, ARBITER_NAMES, LOGGER_NAMES, WORKER_NAMES, Lenient, Reported
+
 # The numbers of parameters that each hook may have; the first is the one that an error names.
 WORKER_HOOKS = {"post_fork": (2,), "post_worker_init": (1,), "pre_request": (2,), "post_request": (4, 3, 2),
                 "worker_int": (1,), "worker_abort": (1,), "worker_exit": (2,)}
@@ -44,14 +46,22 @@ DEFAULTS = {
     "worker_tmp_dir": None, "wsgi_app": None}
 
 
-class Log:
+class Log(Lenient):
     """The server's error log, with the methods of a logging.Logger. write(level, line, text) is the server's."""
 
+    gunicorns_names = LOGGER_NAMES
+    LOG_LEVELS = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO,
+                  "debug": logging.DEBUG}
+    loglevel = Reported(lambda self: self.LOG_LEVELS.get(str(getattr(self.cfg, "loglevel", "")).lower(), logging.INFO),
+                        "the server's loglevel remains")
     error_log = property(lambda self: logging.getLogger("gunicorn.error"))
     access_log = property(lambda self: logging.getLogger("gunicorn.access"))
 
-    def __init__(self, write):
-        self._write = write
+    def __init__(self, write, cfg=None):
+        self._write, self.cfg = write, cfg
+
+    def _where_to_warn(self):
+        return self
 
     def _log(self, level, message, args, exc_info=None, **_):
         line = str(message)
@@ -91,6 +101,9 @@ class Log:
         names = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 4}
         number = names.get(level.lower(), 1) if isinstance(level, str) else min(max(level // 10 - 1, 0), 4)
         self._log(number, message, args, **named)
+
+    def now(self):
+        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
     def reopen_files(self):
         """The server reopens its logs itself, on USR1."""
@@ -169,23 +182,6 @@ def config_of(values, module):
     return Config({**DEFAULTS, **dict.fromkeys([*WORKER_HOOKS, *MASTER_HOOKS]), **given, **values})
 
 
-class Lenient:
-    """An attribute that there is not is None, with one warning: it must not keep a server from starting."""
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        shown = f"{type(self).__name__.lower()}.{name}"
-        log = self.__dict__.get("log") or getattr(type(self), "log", None)
-        if log and shown not in warned:
-            warned.add(shown)
-            log.warning("Hooks: narwhal does not have '%s': it is None", shown)
-        return None
-
-
-warned = set()
-
-
 class Listener:
     """An entry of server.LISTENERS and worker.sockets."""
 
@@ -202,24 +198,27 @@ class Listener:
 class Server(Lenient):
     """Gunicorn's arbiter. `master` gives the master's pid."""
 
+    gunicorns_names = ARBITER_NAMES
+    WORKER_BOOT_ERROR, APP_LOAD_ERROR = 3, 4
     master_name = "Master"
     master_pid = reexec_pid = 0
     pidfile = dirty_arbiter = None
-    systemd = property(lambda self: "LISTEN_FDS" in os.environ)
-    pid = property(lambda self: self._master())
-    address = property(lambda self: self.cfg.address)
-    timeout = property(lambda self: self.cfg.timeout)
-    worker_class = property(lambda self: self.cfg.worker_class)
-    proc_name = property(lambda self: self.cfg.proc_name)
+    systemd = Reported(lambda self: "LISTEN_FDS" in os.environ)
+    pid = Reported(lambda self: self._master())
+    address = Reported(lambda self: self.cfg.address)
+    timeout = Reported(lambda self: self.cfg.timeout)
+    worker_class = Reported(lambda self: self.cfg.worker_class)
+    proc_name = Reported(lambda self: self.cfg.proc_name)
+    num_workers = Reported(lambda self: self._count, "the signals TTIN and TTOU to server.pid change the number")
 
     def __init__(self, log, cfg, master=os.getppid):
-        self.log, self.cfg, self.num_workers, self._master = log, cfg, cfg.workers, master
+        self.log, self.cfg, self._count, self._master = log, cfg, cfg.workers, master
         self.app, self.worker_age, self.WORKERS = App(log), 0, {}
         self.LISTENERS = [Listener(bind) for bind in cfg.bind]
         self.START_CTX = {"args": list(sys.argv), "cwd": os.getcwd(), 0: sys.executable}
 
     def _signal(self, number, pid=None):
-        os.kill(pid or self.pid, number)
+        os.kill(pid or self._master(), number)
 
     def reload(self):
         self._signal(signal.SIGHUP)
@@ -244,11 +243,17 @@ class Server(Lenient):
         """The server needs no waking."""
 
 
+NOT_CALLED = "narwhal does not call it; wrap the application itself"
+
+
 class App(Lenient):
-    callable = None
+    """Gunicorn's application object."""
+
+    gunicorns_names = APPLICATION_NAMES
+    callable = Reported(lambda self: self._application, NOT_CALLED)
 
     def __init__(self, log):
-        self.log = log
+        self.log, self._application = log, None
 
     def wsgi(self):
         return self.callable
@@ -267,12 +272,15 @@ class HeartbeatFile:
 class Worker(Lenient):
     """Gunicorn's worker. `pid`: none in the worker itself."""
 
-    pid = property(lambda self: self._pid or os.getpid())
-    ppid = property(lambda self: self._master())
-    wsgi = property(lambda self: self.app.callable)
-    timeout = property(lambda self: self.cfg.timeout)
+    gunicorns_names = WORKER_NAMES
+    pid = Reported(lambda self: self._pid or os.getpid())
+    ppid = Reported(lambda self: self._master())
+    wsgi = Reported(lambda self: self.app.callable, NOT_CALLED)
+    timeout = Reported(lambda self: self.cfg.timeout)
+    worker_connections = Reported(lambda self: self.cfg.worker_connections)
+    max_requests = Reported(lambda self: self.cfg.max_requests or sys.maxsize)
     reloader = None
-    nr = property(lambda self: self._answered())
+    nr = Reported(lambda self: self._answered())
     alive = property(lambda self: self._alive, lambda self, value: self._set_alive(value))
 
     def __init__(self, log, cfg, age, pid=None, master=os.getppid, answered=lambda: 0, retire=lambda: None):
@@ -280,7 +288,6 @@ class Worker(Lenient):
         self._answered, self._retire, self._alive = answered, retire, True
         self.app, self.booted, self.aborted, self.tmp = App(log), False, False, HeartbeatFile()
         self.sockets = [Listener(bind) for bind in cfg.bind]
-        self.max_requests = cfg.max_requests or sys.maxsize
 
     def _set_alive(self, value):
         ends = self._alive and not value

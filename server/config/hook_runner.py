@@ -92,7 +92,7 @@ class Runner:
 
     def settings(self, text):
         cfg = config_of(json.loads(text), self.module)
-        self.server = Server(self.log, cfg)
+        self.server, self.log.cfg = Server(self.log, cfg), cfg
         if cfg.capture_output:
             os.dup2(2, 1)  # standard error is the error log
         os.environ.update(cfg.env)
@@ -117,7 +117,7 @@ class Runner:
 
     def nworkers_changed(self, rest):
         new, old = rest.split()
-        self.server.num_workers = int(new)
+        self.server._count = int(new)
         self.call("nworkers_changed", int(new), None if old == "-" else int(old))
 
     def pre_fork(self, age):

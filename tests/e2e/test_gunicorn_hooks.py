@@ -93,6 +93,31 @@ def test_the_log_and_the_settings_are_within_reach(hooked):
     assert "[ERROR] (77, 2, 2, ['127.0.0.1:0'], 0, 'sync')" in log and "[ERROR] no such setting" in log
 
 
+def test_a_hook_may_assign_what_narwhal_does_not_use(hooked):
+    """One warning each; the application is called as it is."""
+    server = hooked("""
+        def post_fork(server, worker):
+            worker.timeout = worker.max_requests = server.proc_name = 7
+        def post_worker_init(worker):
+            worker.wsgi = lambda *_: 1 / 0
+        """)
+    for _ in range(2):
+        assert server.get("/").status == 200
+    assert re.search(r"\[WARNING\] Hooks: 'worker\.wsgi' was assigned, which has no effect: narwhal does not call it; wrap the "
+                     "application itself\n", server.log())
+    assert server.log().count("was assigned, which has no effect") == 4
+
+
+def test_responses_have_the_methods_of_gunicorn(hooked, said):
+    server = hooked("""
+        def post_request(worker, req, environ, resp):
+            say("post", resp.is_chunked(), resp.should_close(), req.should_close(), resp.headers_sent, hasattr(resp, "made_up"))
+        """)
+    assert server.get("/").status == 200
+    eventually("what post_request says", lambda: said()[-1].startswith("post"))
+    assert said()[-1].split()[1] == "True" and said()[-1].endswith(" True False")
+
+
 @pytest.mark.parametrize("hook", ["post_fork(server, worker)", "post_worker_init(worker)"])
 @pytest.mark.parametrize("flags", [(), ("--preload",)])
 def test_a_hook_that_raises_fails_the_boot(hooked, hook, flags):

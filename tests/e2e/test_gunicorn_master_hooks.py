@@ -144,13 +144,13 @@ def test_a_hook_may_use_what_gunicorn_gives(hooked, said):
         def on_starting(server):
             server.log.info("%s listens at %s", server.proc_name, server.address)
             say(server.cfg.workers, server.cfg.timeout, server.cfg.max_requests, server.cfg.accesslog, server.worker_class)
-            say(server.made_up, server.made_up)
+            say(server.SIG_QUEUE, server.SIG_QUEUE, hasattr(server, "made_up"))
         def child_exit(server, worker):
             say(worker, worker.alive, worker.nr, worker.ppid == server.pid, worker.pid in server.WORKERS)
         """, "-w", 2, "--max-requests", 1000, "-n", "shop")
     assert re.search(r"\[INFO\] shop listens at \[\('127\.0\.0\.1', \d+\)\]$", server.log(), re.MULTILINE)
-    assert server.log().count("narwhal does not have 'server.made_up': it is None") == 1
-    assert said() == ["2 30 1000 None sync", "None None"]
+    assert server.log().count("narwhal does not have 'server.SIG_QUEUE': it is None") == 1
+    assert said() == ["2 30 1000 None sync", "None None False"]
     worker = server.worker_pids()[0]
     os.kill(worker, signal.SIGKILL)
     eventually("child_exit", lambda: said()[2:] == [f"<Worker {worker}> False 0 True False"])
@@ -376,16 +376,16 @@ class TestWorkers:
             def post_fork(server, worker):
                 server.log.info("listening at %s", server.address)
                 say(server.timeout, server.cfg.max_requests, server.reexec_pid, worker.timeout, len(worker.sockets))
-                say(server.unheard_of, worker.unheard_of)
+                say(server.SIG_QUEUE, worker.nr_conns, hasattr(worker, "made_up"))
             def pre_request(worker, req):
-                worker.log.info("worker %s: %s %s %s", worker.nr, req.method, req.path, req.unheard_of)
+                worker.log.info("worker %s: %s %s %s", worker.nr, req.method, req.path, req.unreader)
             """, "--max-requests", 500)
         for _ in range(2):
             assert server.get("/a").status == 200
         assert re.search(r"listening at \[\('127\.0\.0\.1', \d+\)\]$", server.log(), re.MULTILINE)
-        assert said() == ["30 500 0 30 1", "None None"]
+        assert said() == ["30 500 0 30 1", "None None False"]
         assert "worker 1: GET /a None" in server.log() and "worker 2: GET /a None" in server.log()
-        for name in ("server.unheard_of", "worker.unheard_of", "request.unheard_of"):
+        for name in ("server.SIG_QUEUE", "worker.nr_conns", "request.unreader"):
             assert server.log().count(f"narwhal does not have '{name}': it is None") == 1
 
     def test_worker_int_runs_at_a_quick_stop_only(self, python, said):

@@ -1,10 +1,12 @@
 """plugins/wsgi/python/hooks.py: what the hooks of a gunicorn.conf.py get, and when they are called."""
 import json
 import os
+import re
 import sys
 
 import hooks
 import narwhal_gunicorn
+import narwhal_lenient
 import pytest
 
 
@@ -93,15 +95,68 @@ def test_addresses_are_those_of_gunicorn(bind, address):
     assert narwhal_gunicorn.address_of(bind) == address
 
 
-def test_an_attribute_that_is_missing_is_none_with_one_warning(make, lines):
+@pytest.fixture(autouse=True)
+def _no_warning_yet():
+    narwhal_lenient.warned.clear()
+
+
+def test_an_attribute_of_gunicorn_that_is_missing_is_none_with_one_warning(make, lines):
     made = make("")
     made.forked(1)
-    for _ in range(2):
-        assert made.server.of_no_gunicorn is None and request().of_no_gunicorn is None
-    assert lines == [(2, f"Hooks: narwhal does not have '{name}.of_no_gunicorn': it is None", "")
-                     for name in ("server", "request")]
-    with pytest.raises(AttributeError):
-        made.server.__of_no_python__
+    response = hooks.Response("200 OK", [])
+    missing = [(made.server, "SIG_QUEUE"), (made.worker, "nr_conns"), (request(), "unreader"), (response, "sock"),
+               (made.server.log, "atoms"), (made.server.app, "prog")]
+    for item, name in missing * 2:
+        assert hasattr(item, name) and getattr(item, name) is None
+    assert lines == [(2, f"Hooks: narwhal does not have '{type(item).__name__.lower()}.{name}': it is None", "")
+                     for item, name in missing]
+
+
+def test_an_attribute_that_gunicorn_does_not_have_is_an_attribute_error(make, lines):
+    made = make("")
+    for item in (made.server, made.worker, made.server.app, made.server.log, request(), hooks.Response("200 OK", [])):
+        assert not hasattr(item, "made_up") and getattr(item, "own_name", 7) == 7
+        with pytest.raises(AttributeError, match=f"'{type(item).__name__}' object has no attribute '__of_no_python__'"):
+            item.__of_no_python__
+    assert lines == []
+
+
+def test_the_names_of_gunicorn_are_not_those_that_narwhal_has(make):
+    made = make("")
+    for item in (made.server, made.worker, made.server.app, request(), hooks.Response("200 OK", [])):
+        own = vars(item).keys() | vars(type(item)).keys()
+        assert item.gunicorns_names and not item.gunicorns_names & own
+
+
+REPORTED = [("worker", name) for name in ("wsgi", "timeout", "nr", "pid", "ppid", "max_requests", "worker_connections")] + [
+    ("server", name) for name in ("address", "pid", "timeout", "worker_class", "proc_name", "systemd", "num_workers")] + [
+    ("log", "loglevel"), ("app", "callable")]
+
+
+@pytest.mark.parametrize("owner, name", REPORTED)
+def test_what_has_no_effect_may_be_assigned_with_one_warning(make, lines, owner, name):
+    made = make("")
+    made.ready("application")
+    item = {"worker": made.worker, "server": made.server, "log": made.server.log, "app": made.worker.app}[owner]
+    getattr(item, name)
+    assert lines == []
+    for value in ("one", "two"):
+        setattr(item, name, value)
+        assert getattr(item, name) == value
+    (level, line, _), = lines
+    assert level == 2 and line.startswith(f"Hooks: '{owner}.{name}' was assigned, which has no effect: ")
+
+
+def test_an_application_that_is_wrapped_in_post_worker_init_is_not_called(make, lines):
+    make("def post_worker_init(worker): worker.wsgi = [worker.wsgi]\n").ready("application")
+    assert [line for _, line, _ in lines] == [
+        "Hooks: 'worker.wsgi' was assigned, which has no effect: narwhal does not call it; wrap the application itself"]
+
+
+def test_the_log_has_what_gunicorns_logger_has(make):
+    log = make("loglevel = 'debug'\n").server.log
+    assert log.loglevel == log.LOG_LEVELS["debug"] == 10 and log.cfg.timeout == 30
+    assert re.fullmatch(r"\[\d\d/\w+/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", log.now())
 
 
 def test_a_worker_that_is_not_alive_is_retired_once(make, retired):
@@ -204,3 +259,22 @@ def test_a_request_has_gunicorns_attributes():
     made = request(version="HTTP/1.0")
     assert (made.version, made.uri, made.path, made.query, made.remote_addr) == (
         (1, 0), "/a?b=c", "/a", "b=c", ("192.0.2.1", 7))
+
+
+@pytest.mark.parametrize("version, headers, closes", [
+    ("HTTP/1.1", [], False), ("HTTP/1.0", [], True), ("HTTP/1.1", [("CONNECTION", " Close")], True),
+    ("HTTP/1.0", [("CONNECTION", "keep-alive")], False), ("HTTP/1.0", [("CONNECTION", "upgrade")], True)])
+def test_a_request_says_whether_its_client_closes(version, headers, closes):
+    assert request(headers, version).should_close() is closes
+
+
+@pytest.mark.parametrize("status, headers, length, chunked", [
+    ("200 OK", [], None, True), ("200 OK", [("Content-Length", "7")], 7, False), ("204 No Content", [], None, False)])
+def test_a_response_has_gunicorns_attributes(make, status, headers, length, chunked):
+    made = make("calls = []\ndef post_request(worker, req, environ, resp): calls.append(resp)\n")
+    response = hooks.Response(status, headers)
+    made.after(request(), {}, response)
+    assert sys.modules["__config__"].calls == [response]
+    assert (response.response_length, response.chunked, response.is_chunked()) == (length, chunked, chunked)
+    assert response.headers_sent and not response.should_close()
+    assert response.cfg is response.req.cfg is made.worker.cfg

@@ -4,7 +4,8 @@ hooks.cpp runs this in each worker, or with preload_app once in the template, an
 """
 import json
 
-from narwhal_gunicorn import WORKER_HOOKS, Lenient, Log, Server, Worker, config_of, find_hook, load
+from narwhal_gunicorn import WORKER_HOOKS, Log, Server, Worker, config_of, find_hook, load
+from narwhal_lenient import REQUEST_NAMES, RESPONSE_NAMES, Lenient
 
 
 def environ_of(headers):
@@ -17,14 +18,33 @@ def environ_of(headers):
     return values
 
 
-class Request(Lenient):
+class Message(Lenient):
+    _log = None
+
+    def _where_to_warn(self):
+        return self._log
+
+
+class Request(Message):
+    gunicorns_names = REQUEST_NAMES
     fragment = ""
+    must_close = False
 
     def __init__(self, method, uri, path, query, version, scheme, peer, headers):
         self.method, self.uri, self.path, self.query, self.scheme = method, uri, path, query, scheme
         self.version = tuple(int(digit) for digit in version.rpartition("/")[2].split("."))
         self.remote_addr = self.peer_addr = peer
         self.headers, self._sent = headers, list(headers)
+
+    def should_close(self):
+        """Whether the client has asked for the end of its connection."""
+        for name, value in self.headers:
+            if name == "CONNECTION":
+                wish = value.lower().strip(" \t")
+                if wish in ("close", "keep-alive"):
+                    return wish == "close"
+                break
+        return self.version <= (1, 0)
 
     def apply_changes(self, environ):
         """Puts into environ the headers that pre_request has added, changed or removed."""
@@ -40,10 +60,27 @@ class Request(Lenient):
                 environ.pop(key, None)
 
 
-class Response(Lenient):
+class Response(Message):
+    gunicorns_names = RESPONSE_NAMES
+    chunked = property(lambda self: self.is_chunked())
+
     def __init__(self, status, headers):
         self.status, self.headers = status, headers
         self.status_code = int(status[:3]) if status else None
+        self.headers_sent = bool(status)
+        lengths = [value for name, value in headers if name.lower() == "content-length" and value.isdecimal()]
+        self.response_length = int(lengths[0]) if lengths else None
+
+    def is_chunked(self):
+        request = vars(self).get("req")
+        if not request or not self.status or self.response_length is not None:
+            return False
+        has_body = request.method != "HEAD" and self.status_code >= 200 and self.status_code not in (204, 304)
+        return has_body and request.version > (1, 0)
+
+    def should_close(self):
+        request = vars(self).get("req")
+        return bool(request and request.should_close())
 
 
 class Hooks:
@@ -56,7 +93,8 @@ class Hooks:
             setattr(self, name, find_hook(module, name))
         log = Log(write)
         cfg = config_of(json.loads(settings), module)
-        Request.log = Response.log = log
+        log.cfg = Message.cfg = cfg
+        Message._log = log
         self.server = Server(log, cfg)
         self.worker = Worker(log, cfg, 0, answered=answered, retire=retire)
 
@@ -66,7 +104,7 @@ class Hooks:
             self.post_fork(self.server, self.worker)
 
     def ready(self, application):
-        self.worker.app.callable = self.server.app.callable = application
+        self.worker.app._application = self.server.app._application = application
         if self.post_worker_init:
             self.post_worker_init(self.worker)
         self.worker.booted = True
@@ -76,6 +114,8 @@ class Hooks:
         request.apply_changes(environ)
 
     def after(self, request, environ, response):
+        if response:
+            response.req = request
         try:
             self.post_request(self.worker, request, environ, response)
         except Exception:
