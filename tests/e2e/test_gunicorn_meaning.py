@@ -23,6 +23,42 @@ sys.modules["gevent.monkey"] = types.SimpleNamespace(is_module_patched=lambda na
 def app(environ, start_response):
     return []
 """
+FILE = """
+positions = []
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/positions":
+        start_response("200 OK", [])
+        return [repr(positions).encode()]
+    file = open("static.txt", "rb")
+    close = file.close
+    def close_and_note():
+        positions.append(file.tell())
+        close()
+    file.close = close_and_note
+    start_response("200 OK", [])
+    return environ["wsgi.file_wrapper"](file)
+"""
+
+
+@pytest.mark.parametrize("flags, env, conf, reads", [
+    ([], {}, "", False), (["--no-sendfile"], {}, "", True), ([], {}, "sendfile = False\n", True),
+    ([], {}, "sendfile = True\n", False), ([], {"SENDFILE": "0"}, "", True), ([], {"SENDFILE": "yes"}, "", False)])
+def test_without_sendfile_a_file_is_read(serve, tmp_path, flags, env, conf, reads):
+    (tmp_path / "static.txt").write_bytes(b"x" * 100000)
+    (tmp_path / "files.py").write_text(FILE)
+    (tmp_path / "gunicorn.conf.py").write_text(conf)
+    server = serve("files:app", "-c", tmp_path / "gunicorn.conf.py", *flags, env=env)
+    assert server.get("/").body == b"x" * 100000
+    # sendfile(2) does not move the position of the file object; read() does.
+    assert server.get("/positions").text == ("[100000]" if reads else "[0]")
+
+
+def test_no_sendfile_in_narwhal_yaml(serve, tmp_path):
+    (tmp_path / "static.txt").write_bytes(b"x" * 100000)
+    (tmp_path / "files.py").write_text(FILE)
+    server = serve(config="app: files:app\nsendfile: false\n")
+    assert server.get("/").body == b"x" * 100000
+    assert server.get("/positions").text == "[100000]"
 
 
 def test_a_graceful_timeout_of_0_stops_at_once(serve):
