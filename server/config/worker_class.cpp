@@ -14,6 +14,13 @@ bool contains_any(const std::string& text, std::initializer_list<std::string_vie
   return std::any_of(words.begin(), words.end(), [&](auto word) { return text.find(word) != std::string::npos; });
 }
 
+// "web.py:3: " for a line of a file; what the environment or the command line says is found by its name.
+std::string place_of(std::string_view setting, const Draft& draft) {
+  const auto found = draft.origins.find(setting);
+  const bool is_line = found != draft.origins.end() && found->second.find(':') != std::string::npos;
+  return is_line ? found->second + ": " : "";
+}
+
 std::string count_text(const Draft& draft) {
   const unsigned threads = draft.config.threads;
   const char* const plural = threads == 1 ? "" : "s";
@@ -27,7 +34,7 @@ std::string count_text(const Draft& draft) {
 void settle_worker_class(Draft& draft) {
   Config& config = draft.config;
   const std::string& name = config.worker_class;
-  const std::string start = "worker_class '" + name + "': ";
+  const std::string start = place_of("worker_class", draft) + "worker_class '" + name + "': ";
   const auto refuse = [&](const char* reason) { draft.faults.push_back(start + reason); };
   if (contains_any(name, {"uvicorn", "asgi", "Uvicorn", "hypercorn", "daphne"}))
     return refuse("ASGI is not served yet: narwhal runs WSGI applications");
