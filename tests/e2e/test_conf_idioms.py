@@ -254,6 +254,40 @@ def test_the_environment_of_the_application_as_one_string(project):
     assert ask(server, "os.environ['ONE']") == "1"
 
 
+def test_a_file_of_variables_that_the_configuration_reads(project):
+    # As load_dotenv() does, and django's manage.py.
+    project.write(".env", "DATABASE_URL='postgres://db/shop'\n# nothing\nTWO=a=b\n\n")
+    server = project.start(
+        "import os\n"
+        "for line in open('.env').read().splitlines():\n"
+        "    if line and not line.startswith('#'):\n"
+        "        name, _, value = line.partition('=')\n"
+        "        os.environ.setdefault(name, value.strip(\"'\"))\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'web.settings')\n"
+        "os.environ['LINES'] = 'one\\ntwo \\u00e4'\n"
+        "os.environ.pop('SECRET_OF_THE_SHELL', None)\n"
+        "raw_env = ['TWO=2']\n", env={"SECRET_OF_THE_SHELL": "1", "DATABASE_URL": "of the shell"})
+    names = ["DATABASE_URL", "TWO", "DJANGO_SETTINGS_MODULE", "LINES", "SECRET_OF_THE_SHELL"]
+    assert ask(server, f"[os.environ.get(name) for name in {names}]") == [
+        "of the shell", "2", "web.settings", "one\ntwo \u00e4", None]
+    project.write(".env", "FRESH=1\n")
+    server.reload()
+    assert ask(server, "[os.environ.get(n) for n in ('FRESH', 'TWO')]") == ["1", "2"]
+
+
+def test_directories_that_the_configuration_puts_into_the_path_of_python(project):
+    for name in ("front", "end", "both/front", "both/end"):
+        project.write(f"{name}/in_{name.replace('/', '_')}.py", "")
+    project.write("end/json.py", "raise ImportError('not the json of Python')\n")
+    project.write("end/ordinary.py", "WHERE = 'end'\n")
+    project.write("front/ordinary.py", "WHERE = 'front'\n")
+    project.write("show.py", "import json, ordinary, in_front, in_end\n" + project.read("show.py"))
+    server = project.start("import os, sys\nHERE = os.path.dirname(os.path.abspath(__file__))\n"
+                           "sys.path.insert(0, os.path.join(HERE, 'front'))\nsys.path.append('end')\n")
+    assert ask(server, "ordinary.WHERE") == "front"
+    assert ask(server, "[sys.path[0], sys.path[-1]]") == [str(project.folder / "front"), str(project.folder / "end")]
+
+
 def test_directories_as_paths(project):
     project.write("src/web/__init__.py", "")
     project.write("src/web/wsgi.py", "from show import app as application\nfrom helper import WORD\n")
