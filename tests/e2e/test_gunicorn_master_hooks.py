@@ -135,7 +135,7 @@ def test_a_hook_that_fails_is_a_line_in_the_log(hooked, said, hook, fault):
     if fault in MESSAGES:
         assert re.search(MESSAGES[fault].format(name), server.log()), server.log()
     if fault == "forks":
-        assert said().count("child") == said().count("parent") > 0
+        eventually("what the children say", lambda: said().count("child") == said().count("parent") > 0)
     assert old and "Traceback" not in server.log() or fault in ("raises", "leaves")
 
 
