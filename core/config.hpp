@@ -51,13 +51,6 @@ enum class ProxyProtocol { off, v1, v2, either };
 // How a changed file is noticed.
 enum class ReloadEngine { automatic, poll, inotify };
 
-// What a gunicorn.conf.py has changed in the process that it was read in, for the processes of the application.
-struct FileEffects {
-  std::vector<std::pair<std::string, std::optional<std::string>>> environ;  // without a value: removed
-  std::vector<std::string> path_front, path_end;                            // directories of sys.path, in its order
-  bool operator==(const FileEffects&) const = default;
-};
-
 struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
@@ -68,9 +61,8 @@ struct Config {
   std::vector<std::string> reload_extra_files;  // paths or patterns
   std::vector<std::string> pythonpath;          // directories, searched before Python's own
   std::string venv;                             // of a Python virtual environment; empty: the plugin looks for one
-  std::string hooks_file;         // a gunicorn.conf.py with hooks of workers: its path, or "python:MODULE"
-  bool has_master_hooks = false;  // of the master: the process that has read the file runs them
-  FileEffects file_effects;
+  std::string hooks_file;            // a gunicorn.conf.py with hooks of workers: its path, or "python:MODULE"
+  bool has_master_hooks = false;     // of the master: the process that has read the file runs them
   std::vector<std::string> sources;  // files that these settings were read from
 
   // processes

@@ -30,10 +30,6 @@ Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it
   ignore_write_signals();
   if (const auto entered = enter_directory(config); !entered) return entered;
-  for (const auto& [name, value] : config.file_effects.environ) {
-    if (value) ::setenv(name.c_str(), value->c_str(), 1);
-    if (!value) ::unsetenv(name.c_str());
-  }
   // Gunicorn sets it before it loads the application, and applications look for "gunicorn" in it.
   ::setenv("SERVER_SOFTWARE", "gunicorn/26.1.0 (narwhal/" NARWHAL_VERSION ")", 1);
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);

@@ -98,31 +98,21 @@ bool put_in_front(PyObject* path, const std::string& folder) {
   return there == 1 || (there == 0 && PyList_Insert(path, 0, text.get()) == 0);
 }
 
-bool put_at_end(PyObject* path, const std::string& folder) {
-  const Ref text(PyUnicode_DecodeFSDefault(folder.c_str()));
-  const int there = text ? PySequence_Contains(path, text.get()) : -1;
-  return there == 1 || (there == 0 && PyList_Append(path, text.get()) == 0);
-}
-
-// Calls `put` for each of the folders that commas separate.
-bool each_folder(std::string_view folders, PyObject* path, bool (*put)(PyObject* path, const std::string& folder)) {
-  while (!folders.empty()) {
-    const auto comma = folders.find(',');
-    const std::string folder(folders.substr(0, comma));
-    folders.remove_prefix(comma == std::string_view::npos ? folders.size() : comma + 1);
-    if (folder.empty()) continue;
-    const std::unique_ptr<char, void (*)(void*)> whole(::realpath(folder.c_str(), nullptr), std::free);
-    if (!put(path, whole != nullptr ? whole.get() : folder)) return false;
-  }
-  return true;
-}
-
 // As in Gunicorn: the folders of pythonpath come first, the last one foremost, then the working directory.
-bool extend_path(const InterpreterOptions& options) {
+bool extend_path(const std::string& pythonpath) {
   PyObject* const path = PySys_GetObject("path");
   const std::unique_ptr<char, void (*)(void*)> here(::getcwd(nullptr, 0), std::free);
   if (path == nullptr || (here != nullptr && !put_in_front(path, here.get()))) return false;
-  return each_folder(options.pythonpath, path, put_in_front) && each_folder(options.path_end, path, put_at_end);
+  std::string_view rest = pythonpath;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    const std::string folder(rest.substr(0, comma));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    if (folder.empty()) continue;
+    const std::unique_ptr<char, void (*)(void*)> whole(::realpath(folder.c_str(), nullptr), std::free);
+    if (!put_in_front(path, whole != nullptr ? whole.get() : folder)) return false;
+  }
+  return true;
 }
 
 // At a crash, faulthandler writes Python's stack to the log, before the native one. It also handles the signal of
@@ -160,7 +150,8 @@ std::string start(const InterpreterOptions& options) {
   // Imported before the application's folder is in sys.path: a logging.py, string.py or ast.py there must not take the
   // place of Python's own, as it does not under Gunicorn.
   const Ref logging(PyImport_ImportModule("logging")), ast(PyImport_ImportModule("ast"));
-  if (!logging || !ast || !extend_path(options) || !enable_fault_handler()) fault = failure_of("set Python up");
+  if (!logging || !ast || !extend_path(options.pythonpath) || !enable_fault_handler())
+    fault = failure_of("set Python up");
   return fault;
 }
 
@@ -175,7 +166,7 @@ std::string enter_interpreter(const InterpreterOptions& options) {
     return enable_fault_handler() ? std::string() : failure_of("set Python up in the worker");
   }
   PyEval_RestoreThread(std::exchange(main_state, nullptr));
-  return extend_path(options) ? std::string() : failure_of("set sys.path up");
+  return extend_path(options.pythonpath) ? std::string() : failure_of("set sys.path up");
 }
 
 void leave_interpreter() noexcept { main_state = PyEval_SaveThread(); }

@@ -13,7 +13,6 @@ namespace narwhal::wsgi {
 struct InterpreterOptions {
   std::string venv;        // directory of a virtual environment; empty: $VIRTUAL_ENV, else none
   std::string pythonpath;  // directories for the front of sys.path, with commas between them
-  std::string path_end;    // the same for its end
 };
 
 // Takes the GIL. Starts the interpreter where the template or an earlier mount has not. Returns an empty text, or why

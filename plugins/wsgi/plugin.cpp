@@ -98,8 +98,7 @@ void choose_body(const narwhal_boot* boot, Instance& instance) {
 }
 
 int enter(const narwhal_boot* boot) {
-  const std::string fault =
-      enter_interpreter({option(boot, "venv"), option(boot, "pythonpath"), option(boot, "path_end")});
+  const std::string fault = enter_interpreter({option(boot, "venv"), option(boot, "pythonpath")});
   return fault.empty() ? NARWHAL_OK : refuse(boot, fault);
 }
 
@@ -226,7 +225,6 @@ constexpr narwhal_option options[] = {
      "the application: module:attribute, module:factory(arguments), or module (its `application`)"},
     {"venv", "string", "", "directory of a virtual environment; default: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
-    {"path_end", "string", "", "directories to put at the end of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"settings", "string", "{}", "the server's settings in JSON, for these hooks"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},

@@ -128,8 +128,6 @@ SourceText read_python_source(const ConfigSource& source, const Result<std::stri
   result.changes_loggers = file.changes_loggers;
   result.has_master_hooks = file.has_master_hooks;
   result.not_used = std::move(file.not_used);
-  result.calls = std::move(file.calls);
-  result.effects = std::move(file.effects);
   return result;
 }
 

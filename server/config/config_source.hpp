@@ -25,9 +25,8 @@ ConfigSource choose_source(const std::optional<std::string>& named, const Enviro
 struct SourceText {
   Layer layer;
   bool has_logconfig_dict = false, changes_loggers = false;
-  std::vector<std::string> hooks, not_used, calls;  // as in GunicornFile
+  std::vector<std::string> hooks, not_used;  // as in GunicornFile
   bool has_master_hooks = false;
-  FileEffects effects{};
 };
 
 Layer read_yaml_source(const ConfigSource& source);

@@ -6,9 +6,6 @@
 //            whether the file has added filters or handlers to Gunicorn's loggers; or {"file": PATH,
 //            "fault": [LINE, TEXT]}, after Python's own traceback was written to stderr. LINE is 0 if it is unknown.
 //            VALUE is a string; for a "list" it is [[TYPE, TEXT], ...], for a "dict" [[KEY, TYPE, TEXT], ...].
-// Effects    of the file on its process, where there are any: "environ": [[NAME, VALUE] or, if it was removed, [NAME], ...],
-//            "path_front" and "path_end": [DIRECTORY, ...] that it has added to sys.path, and "calls": [[LINE, FUNCTION],
-//            ...] of installed packages.
 // Messages   the answer comes in messages that begin with 'a'; '.' ends it. If the file has hooks of the master, the
 //            process stays then. To it: "settings JSON" (setting_values.hpp: settings_json()) first, then a hook's name
 //            with its arguments, "listeners ADDRESS..." or "forked AGE PID"; the next one after the answer to the last. From it: 'd' when the

@@ -107,54 +107,6 @@ def print_traceback(error):
     sys.stderr.flush()
 
 
-def effects_on_process(environ, path):
-    """What the file has changed in this process, which applications see under Gunicorn, as named parts of the answer;
-    `environ` and `path` are those of before."""
-    parts = {}
-    now = dict(os.environ)
-    if changed := [[name, value] for name, value in now.items() if environ.get(name) != value] + \
-                  [[name] for name in environ if name not in now]:
-        parts["environ"] = changed
-    first_kept = next((at for at, entry in enumerate(sys.path) if entry in path), len(sys.path))
-    for key, entries in (("path_front", sys.path[:first_kept]), ("path_end", sys.path[first_kept:])):
-        if new := [os.path.abspath(entry) for entry in entries if isinstance(entry, str) and entry and entry not in path]:
-            parts[key] = new
-    return parts
-
-
-# Their calls leave nothing behind but the environment, or patch Python for a kind of worker that narwhal does not have.
-HARMLESS_PACKAGES = {"decouple", "dotenv", "environ", "environs", "eventlet", "gevent", "prettyconf", "psycogreen"}
-
-
-def is_installed(name):
-    """Whether it is a package that is neither Python's own nor the project's."""
-    file = getattr(sys.modules.get(name), "__file__", None) or ""
-    return name not in sys.stdlib_module_names and ("site-packages" in file or "dist-packages" in file)
-
-
-def calls_of_packages(path, values):
-    """[[line, "package.function"]] of calls that stand alone and may start something, such as an agent's."""
-    calls = []
-    try:
-        with open(path, "rb") as file:
-            tree = ast.parse(file.read())
-    except (OSError, ValueError, SyntaxError):
-        return calls
-    statements = list(tree.body)
-    for statement in statements:
-        for block in ("body", "orelse", "handlers", "finalbody"):
-            if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                statements.extend(getattr(statement, block, ()))
-        if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
-            continue
-        text = ast.unparse(statement.value.func)
-        value = values.get(text.partition(".")[0])
-        package = (getattr(value, "__module__", None) or getattr(value, "__name__", None) or "").partition(".")[0]
-        if package not in HARMLESS_PACKAGES and is_installed(package):
-            calls.append([statement.lineno, text])
-    return sorted(calls)[:20]
-
-
 def check_hooks(module, lines):
     """Refuses a hook of the master that cannot be called as (line, text); None if all are in order."""
     for name in MASTER_HOOKS:
@@ -169,7 +121,6 @@ def main(channel, location, names):
     """The exit status, and the file's module if it was read."""
     sys.argv[:] = [location]
     sys.path.insert(0, os.getcwd())
-    before = dict(os.environ), sys.path[:]
     path = "" if location.startswith("python:") else location
     try:
         module, path = read(location)
@@ -183,10 +134,11 @@ def main(channel, location, names):
         reply(channel, file=path, fault=refused)
         return 1, None
     settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
-    more = {"others": others(values, names, lines), "calls": calls_of_packages(path, values),
-            "loggers": "true" if changes_of_loggers() != UNCHANGED else ""}
-    reply(channel, file=path, settings=settings, **{key: rows for key, rows in more.items() if rows},
-          **effects_on_process(*before))
+    unknown = others(values, names, lines)
+    more = {"others": unknown} if unknown else {}
+    if changes_of_loggers() != UNCHANGED:
+        more["loggers"] = "true"
+    reply(channel, file=path, settings=settings, **more)
     return 0, module
 
 

@@ -66,10 +66,6 @@ class AnswerReader {
       if (key == "settings") read_settings(value);
       if (key == "others") read_others(value);
       if (key == "loggers") file_.changes_loggers = true;
-      if (key == "environ") read_environ(value);
-      if (key == "path_front") file_.effects.path_front = row_of(value, value.items.size());
-      if (key == "path_end") file_.effects.path_end = row_of(value, value.items.size());
-      if (key == "calls") read_calls(value);
     }
     return std::move(file_);
   }
@@ -104,24 +100,6 @@ class AnswerReader {
       if (near.empty()) continue;
       file_.layer.notices.push_back(place(cells[1]) + ": '" + cells[0] + "' is not a setting: did you mean '" +
                                     std::string(near) + "'?");
-    }
-  }
-
-  void read_environ(const YamlNode& rows) {
-    for (const YamlNode& row : rows.items) {
-      const bool is_removed = row.items.size() < 2;
-      const std::vector<std::string> cells = row_of(row, 2);
-      file_.effects.environ.emplace_back(cells[0], is_removed ? std::nullopt : std::optional(cells[1]));
-    }
-  }
-
-  void read_calls(const YamlNode& rows) {
-    for (const YamlNode& row : rows.items) {
-      const std::vector<std::string> cells = row_of(row, 2);
-      file_.calls.push_back(
-          place(cells[0]) + ": " + cells[1] +
-          "() has run in the process that reads this file, not in the workers: if they need it, call it "
-          "in post_fork");
     }
   }
 

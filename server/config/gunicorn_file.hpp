@@ -18,8 +18,6 @@ struct GunicornFile {
   bool has_master_hooks = false;
   bool has_logconfig_dict = false;
   bool changes_loggers = false;       // adds filters or handlers to Gunicorn's loggers
-  FileEffects effects;
-  std::vector<std::string> calls;     // notices, if no worker runs the file: a line each
   std::string path;                   // absolute; empty for a module without a file
   std::vector<std::string> not_used;  // names: Gunicorn's settings that we do not have, and hooks that are not run
 };

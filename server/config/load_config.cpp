@@ -165,7 +165,6 @@ void add_notices(const ConfigSource& source, const SourceText& file, const Envir
   if (!file.not_used.empty())
     notices.push_back(source.shown_name +
                       ": ignored, because narwhal does not use them: " + joined(file.not_used, ", "));
-  if (file.hooks.empty()) notices.insert(notices.end(), file.calls.begin(), file.calls.end());
   const bool has_both = environment.variables.contains("NARWHAL_CMD_ARGS");
   if (has_both && !variable(environment, "GUNICORN_CMD_ARGS").empty())
     notices.emplace_back("GUNICORN_CMD_ARGS is ignored, because NARWHAL_CMD_ARGS is set");
@@ -260,7 +259,6 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   draft.config.logconfig_dict = file.has_logconfig_dict;
   draft.config.conf_changes_loggers = file.changes_loggers;
   if (words.source.kind == ConfigSource::Kind::python) draft.config.conf_file = words.source.location;
-  draft.config.file_effects = std::move(file.effects);
   LoadedConfig loaded = finish(std::move(draft), words.mode);
   add_notices(words.source, file, environment, loaded.notices);
   return loaded;

@@ -44,13 +44,6 @@ std::string logging_json(const Config& config) {
   return json + "}";
 }
 
-// In the order of the option: the last is the foremost. What the file itself has put there comes after the setting's.
-std::string front_of_path(const Config& config) {
-  std::vector<std::string> directories(config.file_effects.path_front.rbegin(), config.file_effects.path_front.rend());
-  directories.insert(directories.end(), config.pythonpath.begin(), config.pythonpath.end());
-  return joined(directories, ",");
-}
-
 }  // namespace
 
 Options python_options(const Config& config, const Route& route) {
@@ -60,8 +53,7 @@ Options python_options(const Config& config, const Route& route) {
   Options options{{"app", route.app}};
   const Options settings{
       {"venv", config.venv},
-      {"pythonpath", front_of_path(config)},
-      {"path_end", joined(config.file_effects.path_end, ",")},
+      {"pythonpath", joined(config.pythonpath, ",")},
       {"hooks", config.hooks_file},
       {"settings", config.hooks_file.empty() ? "" : settings_json(config)},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},

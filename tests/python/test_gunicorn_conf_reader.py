@@ -1,7 +1,6 @@
 """server/config/gunicorn_conf_reader.py: what it answers for each kind of file and value."""
 import json
 import logging
-import os
 import pathlib
 import socket
 import sys
@@ -47,29 +46,6 @@ def test_settings_come_with_their_lines_and_types(ask, conf):
     assert answer == {"file": str(path), "settings": [
         ["bind", 4, "list", [["str", "a"], ["str", "b"]]], ["when_ready", 7, "callable", ""], ["workers", 2, "int", "4"]],
         "others": [["own", 5]]}
-
-
-def test_the_effects_of_the_file_on_its_process_come_too(ask, conf, monkeypatch, tmp_path):
-    monkeypatch.setattr(os, "environ", {"KEPT": "1", "CHANGED": "1", "REMOVED": "1"})
-    path = conf("import os, sys\nos.environ['CHANGED'] = '2'\nos.environ['NEW'] = 'x\\n'\ndel os.environ['REMOVED']\n"
-                "sys.path.insert(0, 'src')\nsys.path.append('/opt/lib')\nsys.path.append('src')\n")
-    answer = ask(path)[1]
-    assert answer["environ"] == [["CHANGED", "2"], ["NEW", "x\n"], ["REMOVED"]]
-    assert answer["path_front"] == [str(tmp_path / "src")]
-    assert answer["path_end"] == ["/opt/lib", str(tmp_path / "src")]
-
-
-def test_a_call_of_an_installed_package_is_named_with_its_line(ask, conf, tmp_path, monkeypatch):
-    for name in ("agent", "dotenv"):
-        (tmp_path / "site-packages" / name).mkdir(parents=True)
-        (tmp_path / "site-packages" / name / "__init__.py").write_text("def start(): pass\n")
-    (tmp_path / "ours.py").write_text("def prepare(): pass\n")
-    monkeypatch.syspath_prepend(tmp_path / "site-packages")
-    answer = ask(conf("import os, agent, dotenv, ours\nfrom agent import start as begin\nos.getcwd()\nours.prepare()\n"
-                      "dotenv.start()\nif True:\n    agent.start()\nbegin()\nprint(1)\ndef post_fork(s, w):\n    agent.start()\n"))[1]
-    assert answer["calls"] == [[7, "agent.start"], [8, "begin"]]
-    for name in ("agent", "dotenv", "ours"):
-        sys.modules.pop(name)
 
 
 @pytest.mark.parametrize("value, described", [

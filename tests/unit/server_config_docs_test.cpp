@@ -89,8 +89,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
 TEST_CASE("settings: every field of Config has one, except those that are computed") {
   // Does not compile if a field is added or removed: then the table needs one line more or less.
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
-               has_master_hooks, file_effects, sources, workers, worker_class, threads, worker_connections, queue_size,
-               backlog, max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, daemon,
+               has_master_hooks, sources, workers, worker_class, threads, worker_connections, queue_size, backlog,
+               max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, daemon,
                enable_stdio_inheritance, user, group, initgroups, umask, chdir, start_directory, raw_env, pidfile,
                proc_name, stage_dir, boot_timeout, header_timeout, body_timeout, write_timeout, keepalive, timeout,
                graceful_timeout, heartbeat_timeout, probation, limit_request_line, limit_request_fields,
