@@ -74,7 +74,9 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   if (auto checked = check_log_settings(config); !checked) return checked;
   auto area = StageArea::create(config.stage_dir);
   if (!area) return Error{area.error()};
-  Prepared prepared = prepare_check(config, *area);
+  Config checked_config = config;
+  checked_config.preload_app = true;  // of a Python application most of what can fail is its import
+  Prepared prepared = prepare_check(checked_config, *area);
   if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return Error{failed_step->reason};
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace narwhal::worker {
@@ -44,7 +45,10 @@ void block_signals() noexcept {
 
 void restore_signals() noexcept { ::pthread_sigmask(SIG_SETMASK, &mask_before_fork, nullptr); }
 
+bool fork_is_ours = false;
+
 void detach_from_server() noexcept {
+  if (fork_is_ours) return restore_signals();
   for (const auto& [descriptor, inode] : listeners) {
     if (inode_of(descriptor) == inode) ::close(descriptor);
   }
@@ -57,14 +61,20 @@ void detach_from_server() noexcept {
 
 }  // namespace
 
-void prepare_for_forked_children(const Seat& seat) {
-  for (const Listener* listener : seat.listeners) {
+void prepare_for_forked_children(const std::vector<const Listener*>& all) {
+  static bool is_registered = false;  // in the template already, if this is a worker
+  fork_is_ours = false;
+  listeners.clear();
+  for (const Listener* listener : all) {
     const int descriptor = listener->fd.get();
     listeners.push_back({descriptor, inode_of(descriptor)});
   }
   note_signal_handlers();
-  ::pthread_atfork(block_signals, restore_signals, detach_from_server);
+  if (!std::exchange(is_registered, true)) ::pthread_atfork(block_signals, restore_signals, detach_from_server);
 }
+
+ForkOfServer::ForkOfServer() noexcept { fork_is_ours = true; }
+ForkOfServer::~ForkOfServer() { fork_is_ours = false; }
 
 void note_signal_handlers() noexcept {
   std::transform(server_signals.begin(), server_signals.end(), server_handlers.begin(), handler_of);

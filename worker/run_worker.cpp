@@ -147,7 +147,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers("Worker");
-  prepare_for_forked_children(seat);
+  prepare_for_forked_children(seat.listeners);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});
   Loop loop(seat, std::move(mounts));

@@ -12,6 +12,7 @@
 #include "core/log.hpp"
 #include "core/signals.hpp"
 #include "worker/crash.hpp"
+#include "worker/forked_children.hpp"
 #include "worker/plugin.hpp"
 #include "worker/run_worker.hpp"
 #include "worker/watched_files.hpp"
@@ -27,9 +28,10 @@ class Template {
 
   int run() {
     install_crash_handlers("Template");
+    prepare_for_forked_children(seat_.listeners);
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();
-    if (done && seat_.generation->config.preload_app) done = preload_all();
+    if (done) done = preload_all();
     if (!done) {
       send_report(Report::failed, done.error(), done.exit_code);
       return done.exit_code;
@@ -57,6 +59,7 @@ class Template {
   HookResult preload_all() {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
+      if (!config.preload_app && !runs_conf_file(*mount)) continue;
       const unsigned threads_before = count_threads();
       send_report(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
@@ -67,6 +70,12 @@ class Template {
       }
     }
     return Done{};
+  }
+
+  // A gunicorn.conf.py is run once for all workers, as in Gunicorn.
+  bool runs_conf_file(const Mount& mount) const {
+    const Config& config = seat_.generation->config;
+    return !config.conf_file.empty() && !config.routes[mount.route].plugin.empty();
   }
 
   // Only the forking thread exists in a child: a lock that another one held would stay locked for ever.
@@ -98,7 +107,8 @@ class Template {
         if (order == Order::leave) return 0;
         if (order == Order::spawn && received.fd) spawn(received.record.slot, std::move(received.fd));
         if (order == Order::error_log) log_if_failed(log::follow(received.fd));
-        if (order == Order::access_log && seat_.access_log >= 0 && ::dup3(received.fd.get(), seat_.access_log, O_CLOEXEC) < 0) {
+        if (order == Order::access_log && seat_.access_log >= 0 &&
+            ::dup3(received.fd.get(), seat_.access_log, O_CLOEXEC) < 0) {
           log_if_failed(errno_error("reopen the access log"));
         }
       }
@@ -131,6 +141,7 @@ class Template {
               relay_take_.get(), seat_.access_log,
               seat_.log_socket};
     before_fork();
+    const ForkOfServer no_foreign_child;
     const pid_t intermediate = ::fork();
     const int fork_errno = errno;
     if (intermediate == 0) {

@@ -17,6 +17,7 @@ namespace {
 PyObject* hooks = nullptr;  // the script's Hooks; the next two are classes of the script
 PyObject* request_class = nullptr;
 PyObject* response_class = nullptr;
+bool hooks_are_off = false;
 bool forked_was_called = false, ready_was_called = false;
 bool has_pre_request = false, has_post_request = false;
 std::atomic<bool> may_abort{false};  // there is a worker_abort that has not been called
@@ -99,8 +100,10 @@ void run_abort() noexcept {
 
 }  // namespace
 
+void give_up_hooks() noexcept { hooks_are_off = true; }
+
 bool load_hooks(const std::string& location, const std::string& settings) noexcept {
-  if (hooks != nullptr || location.empty()) return true;
+  if (hooks != nullptr || hooks_are_off || location.empty()) return true;
   if (!make_hooks(location, settings)) return false;
   has_pre_request = has_hook("pre_request");
   has_post_request = has_hook("post_request");

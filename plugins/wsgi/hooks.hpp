@@ -18,6 +18,8 @@ namespace narwhal::wsgi {
 // Runs the file: "python:MODULE" or its path; nothing if it is empty. `settings`: all of the server's, in JSON. Once in a
 // process, or before it was forked: later calls do nothing.
 bool load_hooks(const std::string& location, const std::string& settings) noexcept;
+// The file could not be run, and is not needed: later calls do nothing.
+void give_up_hooks() noexcept;
 // Runs post_fork, once in a process. `age`: Gunicorn's worker.age; here the worker's slot, from 1.
 bool hooks_forked(unsigned age) noexcept;
 // Runs post_worker_init, after every application was loaded; `application` is one of them. Once in a process, too.

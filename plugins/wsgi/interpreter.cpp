@@ -120,7 +120,12 @@ bool extend_path(const std::string& pythonpath) {
 bool enable_fault_handler() {
   const Ref module(PyImport_ImportModule("faulthandler"));
   if (!module) return false;
-  if (stacks_file >= 0) ::close(stacks_file);
+  if (stacks_file >= 0) {  // of the template: faulthandler does not know that the fork has lost its handlers
+    ::close(stacks_file);
+    const Ref disabled(PyObject_CallMethod(module.get(), "disable", nullptr));
+    const Ref unregistered(PyObject_CallMethod(module.get(), "unregister", "i", stacks_signal()));
+    if (!disabled || !unregistered) return false;
+  }
   stacks_file = ::memfd_create("narwhal-stacks", MFD_CLOEXEC);
   if (stacks_file < 0) return PyErr_SetFromErrno(PyExc_OSError) != nullptr;
   const Ref enabled(PyObject_CallMethod(module.get(), "enable", "i", host->log_descriptor()));

@@ -109,8 +109,19 @@ int refuse_hooks(const narwhal_boot* boot) {
   return refuse(boot, reason);
 }
 
+// A file without hooks for workers has given its settings already. What else it does, as another user perhaps, is worth a
+// warning.
 int read_hooks(const narwhal_boot* boot) {
-  return load_hooks(option(boot, "hooks"), option(boot, "settings")) ? NARWHAL_OK : refuse_hooks(boot);
+  const std::string file = option(boot, "hooks");
+  if (load_hooks(file, option(boot, "settings"))) {
+    watch_modules();
+    return NARWHAL_OK;
+  }
+  if (option(boot, "hooks_required") == "true") return refuse_hooks(boot);
+  const std::string what = file + " cannot be run for the workers: what it sets, apart from settings, they do not have";
+  log_exception(NARWHAL_LOG_WARNING, what.c_str());
+  give_up_hooks();
+  return NARWHAL_OK;
 }
 
 int begin_hooks(const narwhal_boot* boot) {
@@ -125,13 +136,13 @@ int preload(const narwhal_boot* boot, void** out) noexcept try {
   instance->name = option(boot, "app");
   if (const int entered = enter(boot); entered != NARWHAL_OK) return entered;
   watch_for_forks();
-  int loaded =
-      read_hooks(boot);  // what the file shares, such as a multiprocessing.Value, is shared by all workers then
-  if (loaded == NARWHAL_OK) loaded = load(boot, *instance);
-  if (loaded == NARWHAL_OK) {
-    freeze_collector();
-    *out = instance.release();
-  }
+  // Once, as in Gunicorn: workers have the same random numbers of it, and share its multiprocessing.Value.
+  int loaded = read_hooks(boot);
+  const bool imports = option(boot, "preload") == "true";
+  if (loaded == NARWHAL_OK && imports) loaded = load(boot, *instance);
+  if (loaded == NARWHAL_OK) freeze_collector();
+  if (loaded == NARWHAL_OK && imports) *out = instance.release();
+  instance.reset();  // while the GIL is held
   leave_interpreter();
   return loaded;
 } catch (const std::exception& error) {
@@ -226,7 +237,9 @@ constexpr narwhal_option options[] = {
     {"venv", "string", "", "directory of a virtual environment; default: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
+    {"hooks_required", "bool", "true", "whether workers need that file"},
     {"settings", "string", "{}", "the server's settings in JSON, for these hooks"},
+    {"preload", "bool", "true", "with preload_app, import the application in the template; else only run that file"},
     {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
     {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
     {"logging", "string", "", "settings of the logs, in JSON, where a process writes them"},

@@ -54,8 +54,10 @@ Options python_options(const Config& config, const Route& route) {
   const Options settings{
       {"venv", config.venv},
       {"pythonpath", joined(config.pythonpath, ",")},
-      {"hooks", config.hooks_file},
-      {"settings", config.hooks_file.empty() ? "" : settings_json(config)},
+      {"hooks", config.conf_file},
+      {"hooks_required", config.conf_file.empty() || !config.hooks_file.empty() ? "" : "false"},
+      {"settings", config.conf_file.empty() ? "" : settings_json(config)},
+      {"preload", config.preload_app || config.conf_file.empty() ? "" : "false"},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
       {"logging", needs_log_process(config) ? logging_json(config) : ""},
       {"log_environ", joined(compile_access_format(config.access_log_format).names_of('e'), ",")},

@@ -1,5 +1,6 @@
 """Hooks of a gunicorn.conf.py in the workers of a Python application: which run, in what order, and what they may do."""
 import ast
+import os
 import re
 import signal
 import textwrap
@@ -8,7 +9,7 @@ import pytest
 
 from clock import eventually
 from saying import SAY
-from server import BUILD, run
+from server import BUILD, port_is_free, run
 
 pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
                                 reason="this build has no WSGI plugin: it needs the package libpython3-dev")
@@ -168,12 +169,82 @@ def test_post_request_that_raises_is_only_logged(hooked):
     server.wait_for(r"\[ERROR\] Exception in post_request hook\nTraceback", count=2)
 
 
-def test_worker_abort_runs_when_a_request_is_past_its_deadline(hooked, said):
-    server = hooked("def worker_abort(worker): say('abort', worker.pid)\n", "-t", "1", "--graceful-timeout", "1")
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_worker_abort_runs_when_a_request_is_past_its_deadline(hooked, said, flags):
+    server = hooked("def worker_abort(worker): say('abort', worker.pid)\n", "-t", "1", "--graceful-timeout", "1", *flags)
     pids = server.worker_pids()
     assert server.get("/sleep").status == 504
     eventually("what worker_abort says", lambda: f"abort {pids[0]}" in said())
     server.wait_workers(1, without=pids)
+    assert "Python stacks" in server.log() and "was sent signal" not in server.log()
+
+
+CONF_EFFECTS = """
+    import os, secrets, sys
+    os.environ["OF_THE_FILE"] = secrets.token_hex(8)
+    sys.path.insert(0, os.path.join(os.getcwd(), "lib"))
+    """
+
+
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+@pytest.mark.parametrize("hook", ["", "def post_fork(server, worker): pass\n", "def on_exit(server): pass\n"])
+def test_the_file_is_run_once_for_all_workers_and_what_it_does_holds_for_them(serve, tmp_path, hook, flags):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "of_the_file.py").write_text("name = 'found'\n")
+    (tmp_path / "shop.py").write_text("import os, of_the_file\n"
+                                      "def app(environ, start_response):\n"
+                                      "    start_response('200 OK', [('Connection', 'close')])\n"
+                                      "    return [f\"{os.environ['OF_THE_FILE']} {os.getpid()}\".encode()]\n")
+    (tmp_path / "gunicorn.conf.py").write_text(textwrap.dedent(CONF_EFFECTS) + hook)
+    server = serve("shop:app", "-w", 2, *flags)
+    first = server.worker_pids()
+    os.kill(first[0], signal.SIGKILL)
+    server.wait_workers(2, without=[first[0]])
+    answers = set()
+    eventually("answers of both workers", lambda: answers.add(server.get("/").text) or len(answers) == 2)
+    assert len({answer.split()[0] for answer in answers}) == 1
+
+
+def test_workers_that_come_later_have_the_file_of_their_generation(hooked, said, tmp_path):
+    """Not the one on disk, which may be broken, or another one that a reload has refused."""
+    server = hooked("def post_fork(server, worker): say('first')\n")
+    (tmp_path / "gunicorn.conf.py").write_text("x = (\n")
+    server.send(signal.SIGHUP)
+    server.wait_for("Reload failed at step 'config'")
+    worker, = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_workers(1, without=[worker])
+    server.wait_serving()
+    assert said().count("first") == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("hook", ["", "def post_fork(server, worker): pass\n"])
+def test_a_file_that_the_user_of_the_workers_cannot_read(serve, tmp_path, hook):
+    """Its settings count. Without hooks for workers they serve, and the log says what they lack."""
+    (tmp_path / "shop.py").write_text("def app(environ, start_response):\n"
+                                      "    start_response('200 OK', [])\n    return [b'x']\n")
+    conf = tmp_path / "gunicorn.conf.py"
+    conf.write_text("workers = 1\n" + hook)
+    for folder in [tmp_path, *tmp_path.parents[:-2]]:
+        folder.chmod(0o755)
+    conf.chmod(0o600)
+    server = serve("shop:app", "-u", "nobody", wait=not hook)
+    if hook:
+        assert server.wait_exit() == 3 and re.search("hooks of .*: PermissionError", server.log())
+    else:
+        server.wait_serving()
+        assert "gunicorn.conf.py cannot be run for the workers: what it sets" in server.log()
+
+
+def test_a_process_that_the_file_starts_does_not_hold_the_port(hooked, tmp_path):
+    server = hooked("import multiprocessing\nif os.getppid() != 0: manager = multiprocessing.Manager()\n", "--preload")
+    server.wait_serving()
+    address = server.address
+    assert server.stop() == 0
+    assert port_is_free(address)
+    server.kill_everything()
+
 
 
 def test_a_reload_runs_the_changed_hooks(hooked, said, tmp_path):

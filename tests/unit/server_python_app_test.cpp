@@ -15,7 +15,16 @@ TEST_CASE("python app: its plugin gets the app, and the settings for Python") {
   CHECK(python_options(config, bare) == Options{{"app", "web:app"}});
   config.venv = "/srv/venv";
   config.pythonpath = {"/a", "/b"};
-  config.hooks_file = "/srv/gunicorn.conf.py";
+  config.conf_file = "/srv/gunicorn.conf.py";
+  CHECK(python_options(config, bare) == Options{{"app", "web:app"},
+                                                {"venv", "/srv/venv"},
+                                                {"pythonpath", "/a,/b"},
+                                                {"hooks", "/srv/gunicorn.conf.py"},
+                                                {"hooks_required", "false"},
+                                                {"settings", settings_json(config)},
+                                                {"preload", "false"}});
+  config.hooks_file = config.conf_file;
+  config.preload_app = true;
   CHECK(python_options(config, bare) == Options{{"app", "web:app"},
                                                 {"venv", "/srv/venv"},
                                                 {"pythonpath", "/a,/b"},
