@@ -155,20 +155,11 @@ def test_an_agent_of_traces_starts_in_each_worker(project, hook):
     assert all(len(each) == 2 and each[0] == each[1] for each in seen)
 
 
-def test_an_agent_of_a_package_at_the_top_of_the_file_is_named(project):
-    # As an agent that patches libraries: it would have to run in the workers.
-    project.write("site-packages/agent/__init__.py", AGENT)
-    server = project.start("import agent\nagent.start('web')\n",
-                           env={"PYTHONPATH": str(project.folder / "site-packages")})
-    line = (r"\[WARNING\] gunicorn\.conf\.py:2: agent\.start\(\) has run in the process that reads this file, not in the workers: "
-            "if they need it, call it in post_fork$")
-    server.wait_for(line)
-    assert ask(server, "1") == 1
-    project.conf("import agent\nagent.start('web')\ndef post_fork(server, worker):\n    pass\n")
-    mark = server.mark()
-    server.reload()
-    assert ask(server, "len(sys.modules['agent'].started_in)") == 1  # a file with hooks of workers runs there, too
-    assert "agent.start" not in server.log()[mark:]
+def test_an_agent_at_the_top_of_the_file_starts_before_the_workers_are_forked(project):
+    # Once, in the process that they are forked from, as with Gunicorn.
+    project.write("agent.py", AGENT)
+    server = project.start("workers = 2\nimport agent\nagent.start('web')\n")
+    assert ask(server, "sys.modules['agent'].started_in") == [server.template()]
 
 
 # ---- Prometheus ----
