@@ -117,14 +117,14 @@ void write_frugally(LogLevel level, std::string_view text) noexcept try {
 // False: the log process does not take it.
 bool send_to_collector(std::string_view record) noexcept {
   const int socket = collector.load(std::memory_order_relaxed);
-  Sent sent = send_log_message(socket, record);
-  if (sent == Sent::full && collector_waits.load(std::memory_order_relaxed)) {
+  LogDelivery sent = send_log_message(socket, record);
+  if (sent == LogDelivery::full && collector_waits.load(std::memory_order_relaxed)) {
     pollfd writable{socket, POLLOUT, 0};
     ::poll(&writable, 1, collector_wait_ms);
     sent = send_log_message(socket, record);
   }
-  collector_waits.store(sent != Sent::full, std::memory_order_relaxed);
-  return sent == Sent::yes;
+  collector_waits.store(sent != LogDelivery::full, std::memory_order_relaxed);
+  return sent == LogDelivery::yes;
 }
 
 bool is_collected(LogLevel level, std::string_view line, std::string_view trace) {

@@ -62,11 +62,11 @@ Result<Done> open_log_sockets(LogSockets& sockets) {
   return Done{};
 }
 
-Sent send_log_message(int socket, std::string_view message) noexcept {
+LogDelivery send_log_message(int socket, std::string_view message) noexcept {
   while (true) {
-    if (::send(socket, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
+    if (::send(socket, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return LogDelivery::yes;
     if (errno == EINTR) continue;
-    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? Sent::full : Sent::refused;
+    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? LogDelivery::full : LogDelivery::refused;
   }
 }
 

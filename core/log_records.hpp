@@ -29,9 +29,9 @@ Result<Done> open_log_sockets(LogSockets& sockets);
 
 constexpr std::size_t log_message_bytes_max = 3 * 1024;  // of several lines; one line may be longer
 
-enum class Sent { yes, full, refused };
+enum class LogDelivery { yes, full, refused };
 // Without waiting. `refused`: the message is too long, or nobody will ever read it.
-Sent send_log_message(int socket, std::string_view message) noexcept;
+LogDelivery send_log_message(int socket, std::string_view message) noexcept;
 
 struct LogMetric {
   std::string_view name, type;  // "gunicorn.workers", "gauge"

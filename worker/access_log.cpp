@@ -153,9 +153,9 @@ void AccessLog::send_records() noexcept {
     const std::string_view left = std::string_view(lines_).substr(sent_);
     std::size_t end = left.rfind('\n', log_message_bytes_max);
     if (end == std::string_view::npos) end = left.find('\n');
-    const Sent sent = send_log_message(fd_, left.substr(0, end + 1));
-    if (sent == Sent::full) return;
-    if (sent == Sent::refused) ++lost_;
+    const LogDelivery sent = send_log_message(fd_, left.substr(0, end + 1));
+    if (sent == LogDelivery::full) return;
+    if (sent == LogDelivery::refused) ++lost_;
     sent_ += end + 1;
   }
   lines_.clear();

@@ -96,7 +96,7 @@ class Loop {
   // ---- what is shown of it ----
   void record_answer(const Exchange& exchange, const Answered& answered);  // in the counters and the access log
   AccessLog& access_log() noexcept { return access_log_; }
-  void publish_load();                                         // on the scoreboard, for siblings
+  void publish_load();  // on the scoreboard, for siblings
 
  private:
   void tick();

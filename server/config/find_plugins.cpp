@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/joined.hpp"
@@ -20,6 +21,12 @@ std::optional<std::string> installed_path(const std::string& name, const std::ve
   return std::nullopt;
 }
 
+// "gunicorn wsgi" serves the module wsgi.py. The plugin of that name serves nothing unless its option `app` says what.
+bool is_module_wsgi(const Route& route) {
+  return route.app == "wsgi" && std::none_of(route.options.begin(), route.options.end(),
+                                             [](const auto& option) { return option.first == "app"; });
+}
+
 }  // namespace
 
 std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
@@ -27,7 +34,7 @@ std::vector<std::string> find_plugins(const std::vector<std::string>& directorie
   const std::optional<std::string> wsgi = installed_path("wsgi", directories);
   for (Route& route : config.routes) {
     if (is_plugin_path(route.app)) continue;
-    const bool is_python = is_python_app(route.app);
+    const bool is_python = is_python_app(route.app) || is_module_wsgi(route);
     if (const auto path = is_python ? std::nullopt : installed_path(route.app, directories)) {
       route.app = *path;
     } else if (wsgi) {

@@ -244,3 +244,10 @@ def test_a_module_that_is_imported_by_a_request_is_watched_from_then_on(serve, w
     eventually("lib is watched", lambda: proc.inotify_watches(server.pid) > folders)  # reported after the answer
     late.write_text("TEXT = 'later still'\n")
     wait_text(server, "later still")
+
+
+def test_a_module_with_the_name_of_the_plugin(serve, tmp_path):
+    """As in "gunicorn wsgi"."""
+    (tmp_path / "wsgi.py").write_text("def application(environ, start_response):\n"
+                                      "    start_response('200 OK', [])\n    return [b'the module']\n")
+    assert serve("wsgi").get("/").body == b"the module"

@@ -28,8 +28,8 @@ Config with(const std::function<void(Config&)>& change) {
 TEST_CASE("log records: a message arrives whole, and none is lost while nobody reads") {
   LogSockets sockets;
   REQUIRE(open_log_sockets(sockets));
-  CHECK(send_log_message(sockets.writer.get(), "one\n") == Sent::yes);
-  CHECK(send_log_message(sockets.writer.get(), "two\nthree\n") == Sent::yes);
+  CHECK(send_log_message(sockets.writer.get(), "one\n") == LogDelivery::yes);
+  CHECK(send_log_message(sockets.writer.get(), "two\nthree\n") == LogDelivery::yes);
   CHECK(received(sockets) == "one\n");
   CHECK(received(sockets) == "two\nthree\n");
   CHECK(received(sockets) == "(nothing)");
@@ -40,14 +40,14 @@ TEST_CASE("log records: a full queue and a message that is too long are told apa
   REQUIRE(open_log_sockets(sockets));
   const std::string message(log_message_bytes_max, 'x');
   unsigned count = 0;
-  while (send_log_message(sockets.writer.get(), message) == Sent::yes) ++count;
+  while (send_log_message(sockets.writer.get(), message) == LogDelivery::yes) ++count;
   CHECK(count > 30);
-  CHECK(send_log_message(sockets.writer.get(), message) == Sent::full);
+  CHECK(send_log_message(sockets.writer.get(), message) == LogDelivery::full);
   for (unsigned index = 0; index < count; ++index) received(sockets);
-  CHECK(send_log_message(sockets.writer.get(), message) == Sent::yes);
-  CHECK(send_log_message(sockets.writer.get(), std::string(64 << 20, 'x')) == Sent::refused);
+  CHECK(send_log_message(sockets.writer.get(), message) == LogDelivery::yes);
+  CHECK(send_log_message(sockets.writer.get(), std::string(64 << 20, 'x')) == LogDelivery::refused);
   sockets.reader = Fd();
-  CHECK(send_log_message(sockets.writer.get(), message) == Sent::refused);
+  CHECK(send_log_message(sockets.writer.get(), message) == LogDelivery::refused);
 }
 
 TEST_CASE("log records: a line of the error log has level, sender, time and text") {

@@ -200,6 +200,8 @@ TEST_CASE("succession: workers that are killed soon after a reload are not a cra
   server.configure("workers 4\nanswer two");
   server.send(SIGHUP);
   REQUIRE(settles(server, "2", 4));
+  server.wait_for("exited with code 0", 4);  // else a worker of before may be the first child
+  REQUIRE(eventually([&] { return server.children().size() == 5; }));
   const auto children = server.children();
   for (std::size_t i = 1; i < children.size(); ++i) REQUIRE(::kill(children[i], SIGKILL) == 0);  // [0]: the template
   server.wait_for("was sent SIGKILL! Perhaps out of memory?", 4);
