@@ -61,9 +61,9 @@ struct Config {
   std::vector<std::string> reload_extra_files;  // paths or patterns
   std::vector<std::string> pythonpath;          // directories, searched before Python's own
   std::string venv;                             // of a Python virtual environment; empty: the plugin looks for one
-  std::string hooks_file;            // a gunicorn.conf.py with hooks of workers: its path, or "python:MODULE"
-  bool has_master_hooks = false;     // of the master: the process that has read the file runs them
-  std::vector<std::string> sources;  // files that these settings were read from
+  bool has_worker_hooks = false;                // `conf_file` has hooks that the workers of Python applications run
+  bool has_master_hooks = false;                // and of the master: the process that has read the file runs them
+  std::vector<std::string> sources;             // files that these settings were read from
 
   // processes
   unsigned workers = 1;

@@ -1,8 +1,8 @@
 // HookProcess: the process that has read a gunicorn.conf.py, and runs its hooks of the master: each once, in the order of
-// the calls, one after the other. The master runs no Python, and waits for none of them but on_starting and on_exit.
+// the calls, one after the other. The master waits for on_starting, when_ready and on_exit alone.
 // Faults  a hook that raises, hangs (boot_timeout) or ends the process is a line in the error log. After its end the
 //         process is started again for the next hook, and reads the file again; the hook that it ended in is not repeated.
-// Blocks  never.
+// Blocks  never, apart from end_within().
 #pragma once
 
 #include <chrono>

@@ -13,6 +13,7 @@ import sys
 import types
 
 import narwhal_gunicorn
+import narwhal_loggers
 import narwhal_logging
 from narwhal_gunicorn import set_title
 from narwhal_logging import ConfigFault, Request, Response, interval, sender
@@ -44,7 +45,7 @@ def make_cfg(start):
         settings["logger_class"] = chosen
     if settings["statsd_host"]:
         try:
-            settings["statsd_host"] = narwhal_logging.statsd_address(settings["statsd_host"])
+            settings["statsd_host"] = narwhal_loggers.statsd_address(settings["statsd_host"])
         except ValueError:
             raise ConfigFault(f"statsd_host: '{settings['statsd_host']}' is not HOST:PORT or unix://PATH") from None
     settings["user"] = number_of(settings["user"], lambda name: pwd.getpwnam(name).pw_uid, os.geteuid())
@@ -180,7 +181,7 @@ def start_logger(control):
         logging.setLogRecordFactory(sender.make_record)
         sys.meta_path.append(narwhal_gunicorn.StandIn())
         cfg = make_cfg(start)
-        return narwhal_logging.make_logger(cfg), cfg
+        return narwhal_loggers.make_logger(cfg), cfg
     except ConfigFault as fault:
         text = str(fault)
     except BaseException as error:

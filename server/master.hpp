@@ -2,7 +2,7 @@
 // it handles every signal in every state. It maps no plugin and parses no request.
 // Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; USR1 reopens
 //          the logs. Workers and templates receive their orders over sockets.
-// Hooks    of a gunicorn.conf.py run in a process of their own (hooks.hpp). Only on_starting and on_exit are waited for.
+// Hooks    of a gunicorn.conf.py run in a process of their own (hooks.hpp).
 #pragma once
 
 #include <optional>

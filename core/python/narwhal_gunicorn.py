@@ -317,8 +317,8 @@ class StandIn:
 
     def exec_module(self, module):
         if module.__name__ in ("gunicorn.glogging", "gunicorn.instrument.statsd"):
-            import narwhal_logging  # here, because few files need it
-            vars(module).update(narwhal_logging.contents_of(module.__name__))
+            import narwhal_loggers  # here, because few files need it
+            vars(module).update(narwhal_loggers.contents_of(module.__name__))
 
     def __enter__(self):
         sys.meta_path.append(self)  # last: the package itself comes first

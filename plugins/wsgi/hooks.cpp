@@ -25,7 +25,7 @@ std::atomic<bool> may_abort{false};  // there is a worker_abort that has not bee
 PyObject* answered(PyObject*, PyObject*) noexcept { return PyLong_FromUnsignedLong(requests_begun); }
 
 PyObject* retire(PyObject*, PyObject*) noexcept {
-  if (NARWHAL_HAS(host, narwhal_host, replace_worker)) host->replace_worker();
+  host->replace_worker();
   return Py_NewRef(Py_None);
 }
 
@@ -126,8 +126,7 @@ bool hooks_ready(PyObject* application) noexcept {
 
 void close_hooks() noexcept {
   if (hooks == nullptr) return;
-  const bool quickly = NARWHAL_HAS(host, narwhal_host, left_at_once) && host->left_at_once() != 0;
-  const Ref done(PyObject_CallMethod(hooks, "leave", "i", quickly ? 1 : 0));
+  const Ref done(PyObject_CallMethod(hooks, "leave", "i", host->left_at_once()));
   if (!done) log_exception(NARWHAL_LOG_ERROR, "Exception in worker_exit hook");
   Py_CLEAR(hooks);
   Py_CLEAR(request_class);

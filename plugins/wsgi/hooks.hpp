@@ -24,7 +24,8 @@ void give_up_hooks() noexcept;
 bool hooks_forked(unsigned age) noexcept;
 // Runs post_worker_init, after every application was loaded; `application` is one of them. Once in a process, too.
 bool hooks_ready(PyObject* application) noexcept;
-// Runs worker_int if the worker has left at once, then worker_exit. An exception is only logged, because the worker is ending anyway.
+// Runs worker_int if the worker has left at once, then worker_exit. An exception is only logged, because the worker is
+// ending anyway.
 void close_hooks() noexcept;
 // Runs worker_abort on a thread of its own. Any thread, without the GIL: a handler may hold that for ever.
 void abort_by_hook() noexcept;

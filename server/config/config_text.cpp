@@ -158,7 +158,7 @@ std::string print_text(const Config& config, const std::vector<Origin>& origins)
   for (const Setting& setting : settings()) {
     print_setting(setting, config, origin_of(origins, setting.name), text);
   }
-  if (!config.hooks_file.empty()) text += "# The workers run the hooks of " + quoted(config.hooks_file) + "\n";
+  if (config.has_worker_hooks) text += "# The workers run the hooks of " + quoted(config.conf_file) + "\n";
   return text;
 }
 

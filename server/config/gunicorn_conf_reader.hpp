@@ -7,9 +7,10 @@
 //            "fault": [LINE, TEXT]}, after Python's own traceback was written to stderr. LINE is 0 if it is unknown.
 //            VALUE is a string; for a "list" it is [[TYPE, TEXT], ...], for a "dict" [[KEY, TYPE, TEXT], ...].
 // Messages   the answer comes in messages that begin with 'a'; '.' ends it. If the file has hooks of the master, the
-//            process stays then. To it: "settings JSON" (setting_values.hpp: settings_json()) first, then a hook's name
-//            with its arguments, "listeners ADDRESS..." or "forked AGE PID"; the next one after the answer to the last. From it: 'd' when the
-//            hook has returned or raised; 'l', a digit (LogLevel), a line, NUL and a text below it, for the error log.
+//            process stays then. To it: "settings JSON" (settings_json.hpp) first, then a hook's name with its
+//            arguments, "listeners ADDRESS..." or "forked AGE PID"; the next one after the answer to the last. From it:
+//            'd' when the hook has returned or raised; 'l', a digit (LogLevel), a line, NUL and a text below it, for the
+//            error log.
 #pragma once
 
 namespace narwhal::server {

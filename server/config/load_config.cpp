@@ -147,13 +147,13 @@ Words read_words(int argc, const char* const* argv, const Environment& environme
 }
 
 // Only Python applications bring a Python that could run those of workers.
-void settle_hooks(const ConfigSource& source, SourceText& file, Config& config) {
+void settle_hooks(SourceText& file, Config& config) {
   config.has_master_hooks = file.has_master_hooks;
   if (file.hooks.empty()) return;
   const bool has_python =
       std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) { return !route.plugin.empty(); });
   if (has_python) {
-    config.hooks_file = source.location;
+    config.has_worker_hooks = true;
   } else {
     file.not_used.insert(file.not_used.end(), file.hooks.begin(), file.hooks.end());
   }
@@ -255,7 +255,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
     draft.faults.push_back(no_application_text(draft.config));
   }
   if (!draft.faults.empty()) return refuse(std::move(draft.faults), std::max(draft.exit_code, exit_refused));
-  settle_hooks(words.source, file, draft.config);
+  settle_hooks(file, draft.config);
   draft.config.logconfig_dict = file.has_logconfig_dict;
   draft.config.conf_changes_loggers = file.changes_loggers;
   if (words.source.kind == ConfigSource::Kind::python) draft.config.conf_file = words.source.location;

@@ -55,7 +55,7 @@ Options python_options(const Config& config, const Route& route) {
       {"venv", config.venv},
       {"pythonpath", joined(config.pythonpath, ",")},
       {"hooks", config.conf_file},
-      {"hooks_required", config.conf_file.empty() || !config.hooks_file.empty() ? "" : "false"},
+      {"hooks_required", config.conf_file.empty() || config.has_worker_hooks ? "" : "false"},
       {"settings", config.conf_file.empty() ? "" : settings_json(config)},
       {"preload", config.preload_app || config.conf_file.empty() ? "" : "false"},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},

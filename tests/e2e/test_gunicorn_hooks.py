@@ -238,7 +238,7 @@ def test_a_file_that_the_user_of_the_workers_cannot_read(serve, tmp_path, hook):
 
 
 def test_a_process_that_the_file_starts_does_not_hold_the_port(hooked, tmp_path):
-    server = hooked("import multiprocessing\nif os.getppid() != 0: manager = multiprocessing.Manager()\n", "--preload")
+    server = hooked("import multiprocessing\nmanager = multiprocessing.Manager()\n", "--preload")
     server.wait_serving()
     address = server.address
     assert server.stop() == 0

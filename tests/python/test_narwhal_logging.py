@@ -4,9 +4,11 @@ import logging
 import socket
 import types
 
+import narwhal_loggers
 import narwhal_logging
 import pytest
-from narwhal_logging import ConfigFault, Logger, SafeAtoms, Statsd, parse_syslog_address, sender
+from narwhal_loggers import Statsd
+from narwhal_logging import ConfigFault, Logger, SafeAtoms, parse_syslog_address, sender
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,7 @@ def test_what_is_not_an_address_of_syslog(text):
 @pytest.mark.parametrize("text, expected", [("host:9125", ("host", 9125)), ("host", ("host", 8125)),
                                             ("unix:///run/statsd", "/run/statsd")])
 def test_addresses_of_statsd(text, expected):
-    assert narwhal_logging.statsd_address(text) == expected
+    assert narwhal_loggers.statsd_address(text) == expected
 
 
 def test_atoms_are_escaped_and_a_missing_one_is_a_dash():

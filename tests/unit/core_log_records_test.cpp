@@ -35,7 +35,7 @@ TEST_CASE("log records: a message arrives whole, and none is lost while nobody r
   CHECK(received(sockets) == "(nothing)");
 }
 
-TEST_CASE("log records: a full queue and a message that is too long are told apart, and nothing waits") {
+TEST_CASE("log records: a full queue and a message that is too long have different results, and nothing waits") {
   LogSockets sockets;
   REQUIRE(open_log_sockets(sockets));
   const std::string message(log_message_bytes_max, 'x');

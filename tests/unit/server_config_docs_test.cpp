@@ -88,7 +88,7 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
 
 TEST_CASE("settings: every field of Config has one, except those that are computed") {
   // Does not compile if a field is added or removed: then the table needs one line more or less.
-  const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, hooks_file,
+  const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, has_worker_hooks,
                has_master_hooks, sources, workers, worker_class, threads, worker_connections, queue_size, backlog,
                max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime, reuse_port, daemon,
                enable_stdio_inheritance, user, group, initgroups, umask, chdir, start_directory, raw_env, pidfile,

@@ -23,7 +23,7 @@ TEST_CASE("python app: its plugin gets the app, and the settings for Python") {
                                                 {"hooks_required", "false"},
                                                 {"settings", settings_json(config)},
                                                 {"preload", "false"}});
-  config.hooks_file = config.conf_file;
+  config.has_worker_hooks = true;
   config.preload_app = true;
   CHECK(python_options(config, bare) == Options{{"app", "web:app"},
                                                 {"venv", "/srv/venv"},

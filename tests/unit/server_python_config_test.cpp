@@ -49,7 +49,7 @@ TEST_CASE("python config: computed values count, and the line that computed them
   CHECK(origin(loaded, "workers") == "gunicorn.conf.py:3");
   CHECK(origin(loaded, "bind") == "gunicorn.conf.py:5");
   CHECK(loaded.notices.empty());
-  CHECK(loaded.config.hooks_file.empty());
+  CHECK_FALSE(loaded.config.has_worker_hooks);
 }
 
 TEST_CASE("python config: a narwhal.yaml next to it takes precedence, and the command line over both") {
@@ -69,10 +69,11 @@ TEST_CASE("python config: it is named by its path, by file: and by python:") {
   start.write("settings/__init__.py", "");
   start.write("settings/web.py", "workers = 7\ndef post_fork(server, worker): pass\n");
   CHECK(start.good({"-c", "file:conf/web.conf", "./a.so"}).config.workers == 6);
-  CHECK(start.good({"-c", "settings/web.py", "web:app"}).config.hooks_file == start.path("settings/web.py"));
+  CHECK(start.good({"-c", "settings/web.py", "web:app"}).config.conf_file == start.path("settings/web.py"));
   const LoadedConfig loaded = start.good({"-c", "python:settings.web", "web:app"});
   CHECK(loaded.config.workers == 7);
-  CHECK(loaded.config.hooks_file == "python:settings.web");
+  CHECK(loaded.config.conf_file == "python:settings.web");
+  CHECK(loaded.config.has_worker_hooks);
 }
 
 TEST_CASE("python config: ignored settings are named in one line") {
@@ -87,11 +88,11 @@ TEST_CASE("python config: ignored settings are named in one line") {
   const LoadedConfig loaded = start.good({"web:app"});
   using Lines = std::vector<std::string>;
   CHECK(loaded.notices == Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context"});
-  CHECK(loaded.config.hooks_file == start.path("gunicorn.conf.py"));
+  CHECK(loaded.config.has_worker_hooks);
   const LoadedConfig native = start.good({"./a.so"});
   CHECK(native.notices ==
         Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context, post_fork"});
-  CHECK(native.config.hooks_file.empty());
+  CHECK_FALSE(native.config.has_worker_hooks);
   CHECK(native.config.has_master_hooks);
 }
 
