@@ -113,12 +113,15 @@ bool Master::wait_for_hooks(std::chrono::seconds limit) {
     const Instant now = narwhal::now();
     hooks->settle(now);
     if (hooks->idle() || now >= end) return true;
-    pollfd watched[] = {{hooks->descriptor(), POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}};
-    ::poll(watched, 2, poll_timeout(now, std::min(end, hooks->deadline())));
+    pollfd watched[] = {
+        {hooks->descriptor(), POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}, {daemon_descriptor(), POLLIN, 0}};
+    ::poll(watched, 3, poll_timeout(now, std::min(end, hooks->deadline())));
+    if (watched[2].revents != 0) settle_daemon();  // a hook that prints waits for a reader
     for (const int signo : signals_.arrived()) {
       on_signal(signo);
-      if (stop_ != stop_before || signo == SIGINT || signo == SIGQUIT) return false;
+      if (signo == SIGINT || signo == SIGQUIT) return false;
     }
+    if (stop_ != stop_before) return false;
   }
   return true;
 }
@@ -134,7 +137,7 @@ void Master::turn() {
   // Reports before deaths: a child's last report explains why it died.
   for (LiveGeneration* generation : succession_.all()) generation->read_reports(readable_, now_);
   serve_signals();
-  settle_daemon();
+  if (std::binary_search(readable_.begin(), readable_.end(), daemon_descriptor())) settle_daemon();
   check_watched_files();
   site_.log_process.settle(now_, site_.dice.roll());
   succession_.settle(now_);
@@ -146,10 +149,12 @@ void Master::turn() {
   }
 }
 
+// -1, which poll() passes over: there is none, or nothing of it to wait for.
+int Master::daemon_descriptor() const { return parts_.daemon == nullptr ? -1 : parts_.daemon->descriptor(); }
+
+// Call it when its descriptor is readable.
 void Master::settle_daemon() {
-  Daemon* const daemon = parts_.daemon;
-  if (daemon == nullptr || !std::binary_search(readable_.begin(), readable_.end(), daemon->descriptor())) return;
-  if (daemon->settle() == Daemon::Event::none || stop_ != Stop::none) return;
+  if (parts_.daemon->settle() == Daemon::Event::none || stop_ != Stop::none) return;
   log::warning("The process that was to wait for the start has ended: the start is given up");
   stop(Stop::quick);
 }
@@ -167,7 +172,7 @@ void Master::wait() {
   watched_.assign(1, {signals_.descriptor(), POLLIN, 0});
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
-  if (parts_.daemon != nullptr) watched_.push_back({parts_.daemon->descriptor(), POLLIN, 0});
+  watched_.push_back({daemon_descriptor(), POLLIN, 0});
   site_.log_process.add_sockets(watched_);
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();

@@ -44,6 +44,7 @@ class Master : private Succession::Observer {
   bool wait_for_hooks(std::chrono::seconds limit);
   void give_up_hooks();
   void turn();
+  int daemon_descriptor() const;
   void settle_daemon();
   void check_watched_files();
   void wait();

@@ -106,9 +106,12 @@ def test_it_has_a_session_of_its_own_no_streams_and_the_callers_directory(daemon
     assert os.getsid(master) not in (os.getsid(0), master)
     assert proc.parent(master) != os.getpid()
     workers = [pid for pid in proc.children(master) if "worker" in proc.title(pid)]
-    for pid in (master, *workers):
-        streams = proc.descriptors(pid)
-        assert [streams[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
+
+    def streams_of(pid):
+        open_files = proc.descriptors(pid)
+        return [open_files[number] for number in (0, 1, 2)]
+    for pid in (master, *workers):  # a worker leaves the caller's streams when it is admitted, a moment later
+        eventually(f"no streams of {pid}", lambda pid=pid: streams_of(pid) == ["/dev/null"] * 3)
     assert daemon.get().body == repr((str(daemon.folder), "0o22", False)).encode()
 
 
