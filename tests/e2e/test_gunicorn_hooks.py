@@ -25,7 +25,8 @@ def app(environ, start_response):
     if path == "/sleep":
         time.sleep(1000)
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-App", "yes")])
-    return [repr({key: value for key, value in environ.items() if key.startswith("HTTP_")}).encode()]
+    shown = {key: value for key, value in environ.items() if key.startswith("HTTP_") or key == "PATH_INFO"}
+    return [repr(shown).encode()]
 """
 
 
@@ -146,11 +147,13 @@ def test_pre_request_may_refuse_and_add_headers(hooked, said):
         def pre_request(worker, req):
             if req.path == "/no":
                 raise PermissionError("not you")
+            req.path = req.path.replace("old", "new")
             req.headers.append(("X-REQUEST-ID", "17"))
             req.headers.append(("X-TWICE", "b"))
             req.headers = [pair for pair in req.headers if pair[0] != "X-SECRET"]
         def post_request(worker, req, environ, resp): say("post", req.path, len(environ) > 3, resp and resp.status)
         """)
+    assert ast.literal_eval(server.get("/old%20page").text)["PATH_INFO"] == "/new page"
     answer = server.get("/yes", headers=[("X-Secret", "s"), ("X-Twice", "a"), ("X-Kept", "k")])
     seen = ast.literal_eval(answer.text)
     assert (seen["HTTP_X_REQUEST_ID"], seen["HTTP_X_TWICE"], seen["HTTP_X_KEPT"]) == ("17", "a,b", "k")
@@ -159,7 +162,7 @@ def test_pre_request_may_refuse_and_add_headers(hooked, said):
     assert "Error handling request /no" in server.log() and "PermissionError: not you" in server.log()
     assert server.get("/raise").status == 500
     eventually("all of post_request", lambda: [line for line in said() if line.startswith("post")] == [
-        "post /yes True 200 OK", "post /no False None", "post /raise True None"])
+        "post /new%20page True 200 OK", "post /yes True 200 OK", "post /no False None", "post /raise True None"])
 
 
 def test_post_request_that_raises_is_only_logged(hooked):

@@ -223,6 +223,20 @@ def pre_request(worker, req):
     assert environ == {"HTTP_HOST": "h", "HTTP_X_ADDED": "1", "HTTP_X_TWICE": "a,b", "CONTENT_TYPE": "t"}
 
 
+@pytest.mark.parametrize("path, script_name, path_info", [
+    ("/b%20c", "", "/b c"), ("/%C3%BC", "", "/\xc3\xbc"), ("/app/b", "/app", "/b"), ("/app", "/app", ""), ("/apple", "/app", "/apple"),
+])
+def test_pre_request_may_change_the_request(make, path, script_name, path_info):
+    made = make(f"""
+def pre_request(worker, req):
+    req.method, req.path, req.query, req.uri, req.scheme = "PUT", {path!r}, "x=y", "/raw", "https"
+""")
+    environ = {"SCRIPT_NAME": script_name, "HTTP_HOST": "h"}
+    made.before(request([("HOST", "h")]), environ)
+    assert environ == {"REQUEST_METHOD": "PUT", "PATH_INFO": path_info, "QUERY_STRING": "x=y", "RAW_URI": "/raw",
+                       "wsgi.url_scheme": "https", "SCRIPT_NAME": script_name, "HTTP_HOST": "h"}
+
+
 @pytest.mark.parametrize("parameters, given", [("worker, req", 2), ("worker, req, environ", 3), ("w, r, e, resp", 4)])
 def test_post_request_may_have_two_to_four_parameters(make, parameters, given):
     made = make(f"calls = []\ndef post_request({parameters}): calls.append(({parameters}))\n")

@@ -3,6 +3,7 @@
 hooks.cpp runs this in each worker, or with preload_app once in the template, and uses Hooks, Request and Response.
 """
 import json
+from urllib.parse import unquote_to_bytes
 
 from narwhal_gunicorn import WORKER_HOOKS, Log, Server, Worker, config_of, find_hook, load
 from narwhal_lenient import REQUEST_NAMES, RESPONSE_NAMES, Lenient
@@ -18,6 +19,14 @@ def environ_of(headers):
     return values
 
 
+def path_info(path, script_name):
+    """PATH_INFO of a request's path, which is not decoded yet."""
+    decoded = unquote_to_bytes(path).decode("latin-1")
+    rest = decoded[len(script_name):]
+    is_inside = script_name and decoded.startswith(script_name) and rest[:1] in ("", "/")
+    return rest if is_inside else decoded
+
+
 class Message(Lenient):
     _log = None
 
@@ -27,6 +36,8 @@ class Message(Lenient):
 
 class Request(Message):
     gunicorns_names = REQUEST_NAMES
+    # The attributes from which Gunicorn makes the environ after pre_request, apart from path and headers.
+    KEYS = {"method": "REQUEST_METHOD", "query": "QUERY_STRING", "uri": "RAW_URI", "scheme": "wsgi.url_scheme"}
     fragment = ""
     must_close = False
 
@@ -34,7 +45,8 @@ class Request(Message):
         self.method, self.uri, self.path, self.query, self.scheme = method, uri, path, query, scheme
         self.version = tuple(int(digit) for digit in version.rpartition("/")[2].split("."))
         self.remote_addr = self.peer_addr = peer
-        self.headers, self._sent = headers, list(headers)
+        self.headers = headers
+        self._sent = {"headers": list(headers), "path": path, **{name: getattr(self, name) for name in self.KEYS}}
 
     def should_close(self):
         """Whether the client has asked for the end of its connection."""
@@ -47,10 +59,17 @@ class Request(Message):
         return self.version <= (1, 0)
 
     def apply_changes(self, environ):
-        """Puts into environ the headers that pre_request has added, changed or removed."""
-        if self.headers == self._sent:
-            return
-        before, now = environ_of(self._sent), environ_of(self.headers)
+        """Puts into environ what pre_request has changed."""
+        for name, key in self.KEYS.items():
+            if getattr(self, name) != self._sent[name]:
+                environ[key] = getattr(self, name)
+        if self.path != self._sent["path"]:
+            environ["PATH_INFO"] = path_info(self.path, environ["SCRIPT_NAME"])
+        if self.headers != self._sent["headers"]:
+            self._change_headers(environ)
+
+    def _change_headers(self, environ):
+        before, now = environ_of(self._sent["headers"]), environ_of(self.headers)
         for key in before.keys() | now.keys():
             if before.get(key) == now.get(key):
                 continue
