@@ -33,7 +33,7 @@ enum class Order : std::uint32_t {
   accept,      // worker: start to accept
   drain,       // worker: no new connections, finish requests, leave; `code` 1: no other worker accepts any more
   quit,        // worker: leave at once
-  leave,       // template: no more workers will be ordered
+  leave,       // template: close the listeners, fork no more; end when this socket is closed
   error_log,   // both: the attached file is the error log from now on
   access_log,  // both: the same for the access log
 };

@@ -31,6 +31,10 @@ HookProcess::HookProcess(PythonConfigReading reading, const Config& config)
       limit_(config.boot_timeout),
       calls_{settings_} {}
 
+HookProcess::~HookProcess() {
+  if (stage_ == Stage::ready && !is_closed()) process_.leave();
+}
+
 void HookProcess::call(std::string message) {
   if (stage_ != Stage::off) calls_.push_back(std::move(message));
 }

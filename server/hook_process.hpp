@@ -20,6 +20,9 @@ class HookProcess {
  public:
   // `reading` has given its answer, and `config` was made of it.
   HookProcess(PythonConfigReading reading, const Config& config);
+  HookProcess(const HookProcess&) = delete;
+  HookProcess& operator=(const HookProcess&) = delete;
+  ~HookProcess();
 
   // "pre_fork 1": gunicorn_conf_reader.hpp has the messages.
   void call(std::string message);

@@ -75,6 +75,7 @@ void LiveGeneration::settle(Instant now) {
   workers_.check_time(now);
   workers_.admit_and_remove(now);
   if (workers_.phase() != Phase::leaving && !failure()) workers_.fill_places(now);
+  end_template(now);
   if (HookProcess* hooks = plan_.hooks.process()) hooks->settle(now);
 }
 
@@ -90,22 +91,28 @@ void LiveGeneration::add_watched_files(Instant now) {
 
 void LiveGeneration::admit(Instant now) { workers_.admit(now); }
 
-void LiveGeneration::leave(Instant now) {
+void LiveGeneration::leave() {
   // If no newer generation has a listener, this was its last owner in the master: once the workers close it too,
   // clients are refused rather than left in a queue that no worker serves.
   plan_.listeners.clear();
   template_due_ = never;
-  template_.leave(now);
+  template_.leave();
+}
+
+void LiveGeneration::end_template(Instant now) {
+  if (workers_.phase() == Phase::leaving && workers_.empty()) template_.end(now);
 }
 
 void LiveGeneration::retire(Instant now, Successor successor) {
-  leave(now);
+  leave();
   workers_.retire(now, successor);
+  end_template(now);
 }
 
 void LiveGeneration::quit(Instant now) {
-  leave(now);
+  leave();
   workers_.quit(now);
+  end_template(now);
 }
 
 void LiveGeneration::kill(Instant now) {

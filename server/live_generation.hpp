@@ -74,7 +74,8 @@ class LiveGeneration {
   void template_ended(Instant now);
   void restart_template(Instant now);
   void add_watched_files(Instant now);
-  void leave(Instant now);
+  void leave();
+  void end_template(Instant now);  // once the last worker has ended
   void send_log(Order which, const std::string& target);
 
   Plan plan_;

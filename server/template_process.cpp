@@ -16,6 +16,7 @@ namespace narwhal::server {
 namespace {
 
 constexpr int records_a_turn = 64;
+constexpr std::chrono::seconds exit_limit{2};
 
 std::vector<int> kept_descriptors(const Plan& plan, int socket, int log_socket) {
   std::vector<int> kept{socket, log::descriptor()};
@@ -126,12 +127,18 @@ bool TemplateProcess::send_log(Order which, const Fd& file) {
   return bool(send_record(socket_.get(), make_record(which, 0, plan_.number()), file.get()));
 }
 
-void TemplateProcess::leave(Instant now) {
+void TemplateProcess::leave() {
   if (state_ == State::absent || state_ == State::leaving) return;
   if (state_ == State::loading) kill();  // it reads no orders while a plugin is being loaded
   if (socket_) static_cast<void>(send_record(socket_.get(), make_record(Order::leave, 0, plan_.number())));
   state_ = State::leaving;
-  deadline_ = now + std::chrono::seconds{2};
+  deadline_ = never;
+}
+
+void TemplateProcess::end(Instant now) {
+  if (state_ != State::leaving || !socket_) return;
+  socket_ = Fd();
+  deadline_ = now + exit_limit;
 }
 
 void TemplateProcess::kill() {
@@ -144,6 +151,11 @@ void TemplateProcess::check_time(Instant now) {
   if (state_ == State::loading && socket_) {
     late_ = "not loaded after " + std::to_string(plan_.config().boot_timeout.count()) + " s (boot_timeout)";
   }
+  if (state_ == State::leaving)
+    log::warning(
+        "Template of generation {} (pid:{}) has not ended within {} s of its last worker: it is killed, and what its "
+        "plugins do at the end, such as Python's atexit functions, may be lost",
+        plan_.number(), pid(), exit_limit.count());
   kill();
 }
 

@@ -39,7 +39,10 @@ class TemplateProcess {
   bool spawn(std::uint32_t slot, int worker_end);
   // Workers that are forked from now on have this log. False as above.
   bool send_log(Order which, const Fd& file);
-  void leave(Instant now);
+  // It forks no more and closes the listeners.
+  void leave();
+  // After leave(), when its last worker has ended.
+  void end(Instant now);
   void kill();
   void check_time(Instant now);
   void reaped(int status, Instant now);

@@ -32,13 +32,15 @@ class Template {
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
     HookResult done = load();
     if (done) done = preload_all();
-    if (!done) {
+    if (done) {
+      open_relay();
+      send_report(Report::loaded);
+      run_orders();
+    } else {
       send_report(Report::failed, done.error(), done.exit_code);
-      return done.exit_code;
     }
-    open_relay();
-    send_report(Report::loaded);
-    return run_orders();
+    exit_all();
+    return done ? 0 : done.exit_code;
   }
 
  private:
@@ -95,16 +97,17 @@ class Template {
     relay_take_ = Fd(ends[1]);
   }
 
-  int run_orders() {
+  // Returns when the master has closed its socket: after the last worker has ended.
+  void run_orders() {
     while (true) {
       pollfd wait{.fd = seat_.master.get(), .events = POLLIN, .revents = 0};
-      if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return 1;
+      if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return;
       while (true) {
         Received received = receive_record(seat_.master.get());
         if (received.status == Received::Status::nothing_yet) break;
-        if (received.status == Received::Status::gone) return 0;
+        if (received.status == Received::Status::gone) return;
         const auto order = static_cast<Order>(received.record.kind);
-        if (order == Order::leave) return 0;
+        if (order == Order::leave) close_sockets();
         if (order == Order::spawn && received.fd) spawn(received.record.slot, std::move(received.fd));
         if (order == Order::error_log) log_if_failed(log::follow(received.fd));
         if (order == Order::access_log && seat_.access_log >= 0 &&
@@ -112,6 +115,22 @@ class Template {
           log_if_failed(errno_error("reopen the access log"));
         }
       }
+    }
+  }
+
+  // It forks no more. When the workers have closed their copies too, new clients are refused.
+  void close_sockets() {
+    for (const Listener* listener : seat_.listeners) ::close(listener->fd.get());
+    seat_.listeners.clear();
+    relay_give_ = Fd();
+    relay_take_ = Fd();
+  }
+
+  // In the order of before_fork().
+  void exit_all() {
+    for (auto mount = mounts_.rbegin(); mount != mounts_.rend(); ++mount) {
+      const narwhal_plugin& plugin = (*mount)->plugin;
+      if ((*mount)->preloaded && plugin.template_exit != nullptr) plugin.template_exit((*mount)->instance);
     }
   }
 

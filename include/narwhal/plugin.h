@@ -299,7 +299,8 @@ typedef struct narwhal_plugin {
 
   /* Every hook but handle may be NULL. `instance` is yours, one for each mount. */
 
-  /* [template] Called only where the setting preload_app asks for it. *instance is inherited by the workers. */
+  /* [template] Called where the setting preload_app asks for it, and for a Python application that has a
+   * gunicorn.conf.py. *instance is inherited by the workers. */
   int (*preload)(const narwhal_boot *, void **instance);
   /* [boot] *instance is what preload() left there, else NULL. */
   int (*worker_init)(const narwhal_boot *, void **instance);
@@ -330,6 +331,10 @@ typedef struct narwhal_plugin {
   /* [loop] The deadline of this exchange has passed while its handler runs, and its client has got a 504: write to the
    * log what the handler is doing. Called once for each such exchange; must not wait for the handler. */
   void (*stuck)(void *instance, narwhal_exchange *);
+  /* [template] The last call in the template, where preload() was called, even if that failed: after the last worker has
+   * ended. `instance` may be NULL. End here what preload() has started outside of this process: after two seconds the
+   * template is killed. */
+  void (*template_exit)(void *instance);
 } narwhal_plugin;
 
 /* A plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */

@@ -134,6 +134,15 @@ bool enable_fault_handler() {
   return static_cast<bool>(registered);
 }
 
+// In a worker: multiprocessing would take the template's processes for its own, and fail to wait for them at the end.
+void forget_processes_of_the_template() noexcept {
+  const Ref name(PyUnicode_FromString("multiprocessing.process"));
+  const Ref module(name ? PyImport_GetModule(name.get()) : nullptr);
+  const Ref none(module ? PySet_New(nullptr) : nullptr);
+  if (none) PyObject_SetAttrString(module.get(), "_children", none.get());
+  PyErr_Clear();
+}
+
 // Returns the exception that is set as a text, clears it, and releases the GIL.
 std::string failure_of(const char* step) {
   std::string fault = std::string(step) + ": " + exception_line();
@@ -168,6 +177,7 @@ std::string enter_interpreter(const InterpreterOptions& options) {
     forking = false;
     inherited = true;
     PyOS_AfterFork_Child();
+    forget_processes_of_the_template();
     return enable_fault_handler() ? std::string() : failure_of("set Python up in the worker");
   }
   PyEval_RestoreThread(std::exchange(main_state, nullptr));
@@ -253,7 +263,7 @@ void end_python_of_a_copy() noexcept {
   for (const auto& [module_name, function] : steps) {
     const Ref module(PyImport_ImportModule(module_name));
     const Ref done(module ? PyObject_CallMethod(module.get(), function, nullptr) : nullptr);
-    if (!done) log_exception(NARWHAL_LOG_ERROR, "At the worker's end");
+    if (!done) log_exception(NARWHAL_LOG_ERROR, "At the end of the process");
   }
   for (const char* stream : {"stdout", "stderr"}) {
     PyObject* const object = PySys_GetObject(stream);

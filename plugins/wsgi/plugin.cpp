@@ -222,6 +222,13 @@ void stuck(void*, narwhal_exchange* exchange) noexcept {
 void fork_begins(void*) noexcept { before_fork(); }
 void fork_is_over(void*) noexcept { after_fork_in_template(); }
 
+// As at the end of Gunicorn's master: what has been registered with atexit runs, and processes of multiprocessing end.
+void template_exit(void*) noexcept {
+  if (!enter_for_the_end()) return;
+  end_python_of_a_copy();
+  leave_interpreter();
+}
+
 void worker_exit(void* pointer) noexcept {
   if (!enter_for_the_end()) return;
   if (mounts == 1) close_hooks();
@@ -271,4 +278,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .before_fork = wsgi::fork_begins,
     .after_fork = wsgi::fork_is_over,
     .stuck = wsgi::stuck,
+    .template_exit = wsgi::template_exit,
 };

@@ -117,8 +117,22 @@ def check_hooks(module, lines):
     return None
 
 
-def main(channel, location, names):
-    """The exit status, and the file's module if it was read."""
+def has_master_hooks(module):
+    return any(getattr(module, name, None) for name in MASTER_HOOKS)
+
+
+def end_processes():
+    """Those that the file has started by multiprocessing. Managers and pools end by their finalizers."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    util._run_finalizers(0)
+    for process in sys.modules["multiprocessing.process"].active_children():
+        process.terminate()
+
+
+def answer(location, names):
+    """The answer, and the file's module if it was read."""
     sys.argv[:] = [location]
     sys.path.insert(0, os.getcwd())
     path = "" if location.startswith("python:") else location
@@ -127,26 +141,32 @@ def main(channel, location, names):
     except BaseException as error:
         if not isinstance(error, OSError) or error.filename != path:
             print_traceback(error)
-        reply(channel, file=path, fault=fault(error, path))
-        return 1, None
+        return {"file": path, "fault": fault(error, path)}, None
     values, lines = vars(module), lines_of_names(path)
     if refused := check_hooks(module, lines):
-        reply(channel, file=path, fault=refused)
-        return 1, None
+        return {"file": path, "fault": refused}, None
     settings = [[name, lines.get(name, 0), *describe(values[name])] for name in names if name in values]
     unknown = others(values, names, lines)
     more = {"others": unknown} if unknown else {}
     if changes_of_loggers() != UNCHANGED:
         more["loggers"] = "true"
-    reply(channel, file=path, settings=settings, **more)
-    return 0, module
+    return {"file": path, "settings": settings, **more}, module
+
+
+def main(channel, location, names):
+    """The file's module if it was read."""
+    found, module = answer(location, names)
+    if not (module and has_master_hooks(module)):
+        end_processes()  # before the answer, after which the server may end this process
+    reply(channel, **found)
+    return module
 
 
 if __name__ == "__main__":
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.setblocking(True)
     os.set_inheritable(channel.fileno(), False)
-    status, module = main(channel, sys.argv[2], sys.argv[3].split(","))
-    if module and any(getattr(module, name, None) for name in MASTER_HOOKS):
+    module = main(channel, sys.argv[2], sys.argv[3].split(","))
+    if module and has_master_hooks(module):
         Runner(channel, module).run()
-    os._exit(status)  # without waiting for threads of the file
+    os._exit(0 if module else 1)  # without waiting for threads of the file

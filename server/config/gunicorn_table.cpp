@@ -48,6 +48,8 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"pre_fork", beside_master},
     {"child_exit", beside_master},
     {"nworkers_changed", beside_master},
+    {"post_fork", "Same, with the user of the workers."},
+    {"worker_exit", "Same, but not after a handler that never returned."},
     {"worker_int", "Same; after a quick stop, when the handlers have returned."},
     {"pre_exec", "Not run, and the log says so: USR2 does not start a new program yet."},
     {"ssl_context", "Not run, and the log says so: use a proxy in front of it for TLS."},

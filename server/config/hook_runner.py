@@ -16,6 +16,7 @@ from narwhal_gunicorn import (MASTER_HOOKS, Listener, Log, Server, ServerHandler
                               find_hook, set_title)
 
 PIECE = 32 * 1024  # bytes of one message
+EXIT_SECONDS = 2  # for functions of atexit
 
 # The master ends this process. A terminal or a service manager may send these to the whole group.
 KEPT_OUT = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
@@ -65,6 +66,8 @@ class Runner:
             if os.getpid() != self.pid:
                 os._exit(0)  # a hook has forked, and its child has come back from it
             self.channel.send(b"d")
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(EXIT_SECONDS)  # the master does not wait for the process of a former generation
         atexit._run_exitfuncs()
 
     def take(self, name, rest):

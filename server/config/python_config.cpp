@@ -75,6 +75,11 @@ void PythonConfigReading::end() {
   child_.reaped();
 }
 
+void PythonConfigReading::leave() {
+  close();
+  child_.reaped();
+}
+
 bool PythonConfigReading::ended() {
   if (child_.pid() != 0 && ::waitpid(child_.pid(), &status_, WNOHANG) == child_.pid()) child_.reaped();
   return child_.pid() == 0;

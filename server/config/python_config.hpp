@@ -53,6 +53,8 @@ class PythonConfigReading {
   bool ended();
   // Closes the socket: the process ends by itself.
   void close() { socket_ = Fd(); }
+  // The same, and whoever reaps all children reaps it.
+  void leave();
   // Kills and reaps it.
   void end();
   int status() const { return status_; }  // as waitpid() gave it

@@ -291,6 +291,29 @@ def test_fork_hooks_run_around_each_fork_of_a_template_that_preloaded(serve):
     assert numbers(serve(test_plugin("forks_with_hooks")).get("/")) == [0, 0]
 
 
+def test_template_exit_runs_after_the_last_worker_has_ended(serve):
+    server = serve(test_plugin("forks_with_hooks"), "-w", "2", "--preload")
+    workers = server.worker_pids()
+    template = server.template()
+    server.reload()
+    server.wait_for(r"template_exit after 2 forks")
+    assert not any(map(proc.alive, workers))
+    eventually("the end of the template", lambda: not proc.alive(template))
+    assert server.stop() == 0
+    assert server.log().count("template_exit after 2 forks") == 2
+    without = serve(test_plugin("forks_with_hooks"))
+    assert without.stop() == 0 and "template_exit" not in without.log()
+
+
+def test_a_template_exit_that_hangs_is_killed(serve):
+    server = serve(test_plugin("forks_with_hooks"), "--preload", env={"HANG_AT_EXIT": "1"})
+    template = server.template()
+    server.reload()
+    server.wait_for(rf"Template of generation 1 \(pid:{template}\) has not ended within 2 s of its last worker: it is killed")
+    eventually("the end of the template", lambda: not proc.alive(template))
+    server.wait_serving()
+
+
 def test_a_thread_that_preload_leaves_is_an_error_without_fork_hooks():
     done = run("-b", "127.0.0.1:0", "--preload", test_plugin("forks"))
     assert done.returncode == 4, done.stderr

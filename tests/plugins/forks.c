@@ -1,5 +1,6 @@
 /* Its preload leaves a thread running, which is an error. With -DFORK_HOOKS it has before_fork and after_fork, so it is
- * not; it answers how often each was called, as this worker has inherited the counts. */
+ * not; it answers how often each was called, as this worker has inherited the counts. Its template_exit logs that number;
+ * with HANG_AT_EXIT in the environment it does not return. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ static int preload(const narwhal_boot *boot, void **instance) {
   while (sem_wait(&begun) != 0) {
   }
   *instance = &befores;
-  return NARWHAL_OK;
+  return keep_host(boot, instance);
 }
 
 static int handle(void *instance, narwhal_exchange *exchange) {
@@ -34,8 +35,14 @@ static int handle(void *instance, narwhal_exchange *exchange) {
 #ifdef FORK_HOOKS
 static void before_fork(void *instance) { ++*(int *)instance; }
 static void after_fork(void *instance) { afters += instance == &befores; }
+static void template_exit(void *instance) {
+  char line[64];
+  const int size = snprintf(line, sizeof line, "template_exit after %d forks", *(int *)instance);
+  host->log(NARWHAL_LOG_INFO, narwhal_bytes_of(line, (size_t)size));
+  while (getenv("HANG_AT_EXIT") != NULL) pause();
+}
 PLUGIN(.preload = preload, .worker_init = keep_host, .handle = handle, .before_fork = before_fork,
-       .after_fork = after_fork);
+       .after_fork = after_fork, .template_exit = template_exit);
 #else
 PLUGIN(.preload = preload, .worker_init = keep_host, .handle = handle);
 #endif

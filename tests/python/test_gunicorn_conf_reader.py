@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    """ask(location, *names): what main() returns, and its answer."""
+    """ask(location, *names): the module that main() returns, and its answer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "argv", sys.argv[:])
@@ -19,13 +19,12 @@ def ask(tmp_path, monkeypatch):
     def asked(location, *names):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
-            status, module = reader.main(theirs, str(location), names)
-            assert (module is None) == (status != 0)
+            module = reader.main(theirs, str(location), names)
             pieces = []
             while (message := ours.recv(1 << 20)) != b".":
                 assert message.startswith(b"a")
                 pieces.append(message[1:])
-            return status, json.loads(b"".join(pieces))
+            return module, json.loads(b"".join(pieces))
     return asked
 
 
@@ -41,8 +40,8 @@ def conf(tmp_path):
 
 def test_settings_come_with_their_lines_and_types(ask, conf):
     path = conf("workers = 1\nworkers = 2 + 2\n\nbind = ['a', 'b']\nown = 7\n\ndef when_ready(server):\n    timeout = 1\n")
-    status, answer = ask(path, "bind", "timeout", "when_ready", "workers")
-    assert status == 0
+    module, answer = ask(path, "bind", "timeout", "when_ready", "workers")
+    assert module.own == 7
     assert answer == {"file": str(path), "settings": [
         ["bind", 4, "list", [["str", "a"], ["str", "b"]]], ["when_ready", 7, "callable", ""], ["workers", 2, "int", "4"]],
         "others": [["own", 5]]}
@@ -79,8 +78,8 @@ def test_no_lines_are_known_of_a_file_that_cannot_be_parsed(conf, tmp_path):
 
 def test_an_exception_is_a_fault_with_the_innermost_line_of_the_file(ask, conf, capfd):
     path = conf("import json\n\ndef load():\n    return json.loads('{')\n\nworkers = load()\n")
-    status, answer = ask(path, "workers")
-    assert status == 1 and answer["file"] == str(path)
+    module, answer = ask(path, "workers")
+    assert module is None and answer["file"] == str(path)
     assert answer["fault"][0] == 4 and answer["fault"][1].startswith("json.decoder.JSONDecodeError: ")
     assert "Traceback" in capfd.readouterr().err
 
@@ -96,21 +95,22 @@ def test_a_file_that_ends_the_process_is_a_fault(ask, conf, capfd):
 
 def test_a_file_that_is_not_there_is_a_fault_without_a_traceback(ask, tmp_path, capfd):
     path = tmp_path / "absent.py"
-    assert ask(path, "workers") == (1, {"file": str(path), "fault": [0, "there is no such file"]})
+    assert ask(path, "workers") == (None, {"file": str(path), "fault": [0, "there is no such file"]})
     assert capfd.readouterr().err == ""
 
 
 def test_a_module_is_looked_for_in_the_current_directory(ask, tmp_path, monkeypatch):
     (tmp_path / "settings_module.py").write_text("workers = 3\n")
     monkeypatch.delitem(sys.modules, "settings_module", raising=False)
-    assert ask("python:settings_module", "workers") == (
-        0, {"file": str(tmp_path / "settings_module.py"), "settings": [["workers", 1, "int", "3"]]})
+    module, answer = ask("python:settings_module", "workers")
+    assert module.workers == 3
+    assert answer == {"file": str(tmp_path / "settings_module.py"), "settings": [["workers", 1, "int", "3"]]}
     assert sys.argv == ["python:settings_module"]
 
 
 def test_a_module_that_is_not_there_has_no_file(ask, capfd):
-    status, answer = ask("python:no_such_module", "workers")
-    assert (status, answer["file"], answer["fault"][0]) == (1, "", 0)
+    module, answer = ask("python:no_such_module", "workers")
+    assert (module, answer["file"], answer["fault"][0]) == (None, "", 0)
 
 
 def test_texts_that_are_not_unicode_do_not_stop_the_answer(ask, conf):
