@@ -126,6 +126,15 @@ def test_the_caller_shows_what_the_start_logs_and_what_is_lost_afterwards(daemon
     assert checked.returncode == 0 and "the error log is discarded" in checked.stderr
 
 
+def test_a_hook_that_prints_at_the_stop_does_not_delay_it(daemon):
+    """Nobody but the daemon reads what the process of the hooks prints after the start."""
+    write_app(daemon.folder, APP)
+    write_app(daemon.folder, "def on_exit(server):\n    print('x' * 1000000, flush=True)\n", "gunicorn.conf.py")
+    assert daemon.start("application:app", "--graceful-timeout", 60).returncode == 0
+    daemon.stop()
+    assert "on_exit has not returned" not in daemon.log
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_a_failing_application_is_the_exit_code_and_on_the_callers_standard_error(daemon, log):
     write_app(daemon.folder, "import sys\nprint('set DATABASE_URL', file=sys.stderr)\nsys.exit(1)\n")
