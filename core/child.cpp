@@ -30,6 +30,17 @@ Result<Child> fork_child(const std::function<int()>& body) {
   return Child(pid);
 }
 
+bool signal_group(pid_t leader, int signo) noexcept {
+  NARWHAL_CHECK(leader > 1);  // -1 would be every process
+  return ::kill(-leader, signo) == 0;
+}
+
+void end_group(pid_t leader) noexcept {
+  if (!signal_group(leader, SIGTERM)) return;
+  for (int look = 0; look < 10 && signal_group(leader, 0); ++look) ::usleep(5000);
+  signal_group(leader, SIGKILL);
+}
+
 std::optional<Reaped> reap_any() {
   while (true) {
     int status = 0;

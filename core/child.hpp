@@ -38,6 +38,11 @@ class Child {
 // by _exit(): no destructor, no atexit handler and no flush of inherited stdio buffers runs there.
 Result<Child> fork_child(const std::function<int()>& body);
 
+// To every process of the group that this child led, also after its end. False: there is none.
+bool signal_group(pid_t leader, int signo) noexcept;
+// SIGTERM, and a moment later SIGKILL. Waits for that moment if there is one.
+void end_group(pid_t leader) noexcept;
+
 struct Reaped {
   pid_t pid;
   int status;  // as waitpid() gives it

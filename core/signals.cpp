@@ -82,6 +82,14 @@ void disregard_signals(std::initializer_list<int> signals) noexcept {
 
 void disregard_group_signals() noexcept { disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU}); }
 
+void lead_group() noexcept {
+  if (::isatty(STDIN_FILENO) == 0) ::setpgid(0, 0);
+}
+
+void return_to_group_of_master() noexcept {
+  if (::getpgrp() == ::getpid()) ::setpgid(0, ::getpgid(::getppid()));
+}
+
 void ignore_write_signals() noexcept {
   // SIG_IGN, as Python itself sets them.
   for (const int signo : {SIGPIPE, SIGXFSZ}) ::signal(signo, SIG_IGN);

@@ -51,6 +51,11 @@ void disregard_signals(std::initializer_list<int> signals) noexcept;
 // What a terminal or an operator sends to the whole process group, HUP, USR1, USR2, WINCH, TTIN and TTOU, is for the
 // master, which tells its children what to do over their sockets: in them these signals do nothing.
 void disregard_group_signals() noexcept;
+// While the code of an operator or an application is loaded, the process leads a process group, to which what that code
+// starts belongs; then it returns to the group of its parent, the master. Not where standard input is a terminal, from
+// which another group cannot read.
+void lead_group() noexcept;
+void return_to_group_of_master() noexcept;
 // A write to a closed pipe, or past a limit on a file's size, is an error of the call and not the end of the process.
 void ignore_write_signals() noexcept;
 // For a new child: every action back to its default, no signal ignored. Async-signal-safe.

@@ -28,6 +28,8 @@ constexpr std::chrono::milliseconds look_every{20};
 constexpr char passed = '+', failed = '-';  // the child's verdict; the reason follows `failed`
 
 int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
+  const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (null) ::dup2(null.get(), STDIN_FILENO);  // not the terminal, so it leads a group
   auto checked = enter_child_environment(plan, EndsWithMaster::yes);
   if (checked) checked = check_upload_directory(plan.config());
   if (checked) checked = check_plugins(*plan.generation);
@@ -63,6 +65,8 @@ Outcome await(Child& child, int answer, Instant deadline) {
   if (outcome.late) child.send(SIGKILL);
   while (ended <= 0 && ::waitpid(child.pid(), &outcome.status, 0) < 0 && errno == EINTR) {
   }
+  // What the application has started must not hold the pipe of our standard output open.
+  end_group(child.pid());
   child.reaped();
   return outcome;
 }

@@ -26,6 +26,7 @@ Result<Done> enter_directory(const Config& config) {
 
 Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   const Config& config = plan.config();
+  lead_group();
   disregard_group_signals();
   disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it
   ignore_write_signals();

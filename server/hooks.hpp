@@ -20,6 +20,7 @@ class Hooks {
   // `reading` has given its answer, and `config` was made of it. Ends its process if that is not needed.
   Hooks(std::optional<PythonConfigReading> reading, const Config& config) {
     if (reading && config.has_master_hooks) process_ = std::make_shared<HookProcess>(*std::move(reading), config);
+    reading.reset();  // not at the end of the caller's statement, which may run the whole server
   }
 
   void on_starting() const { call("on_starting"); }

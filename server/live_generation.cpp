@@ -40,6 +40,8 @@ bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
   if (pid != template_.pid()) return workers_.reaped(pid, status, now);
   read_template_reports(now);
   template_.reaped(status, now);
+  // While it serves, its workers may still use what has been started there.
+  if (workers_.phase() != Phase::serving) site_.leftovers.end_group(pid, now);
   template_ended(now);
   return true;
 }

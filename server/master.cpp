@@ -24,6 +24,7 @@ namespace {
 // If poll() returns this much late, the machine or a SIGSTOP stopped the master, and most likely its workers too.
 constexpr std::chrono::seconds overslept{1};
 constexpr std::chrono::milliseconds poll_max = std::chrono::minutes{1};
+constexpr std::chrono::seconds hooks_end_limit{1};  // of the process, when all hooks have returned
 
 SignalPipe open_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a log pipe without a reader must not end the server
@@ -77,6 +78,12 @@ Master::Master(Config config, Parts parts)
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw StartupError(errno_error("become the workers' reaper").message);
+}
+
+// Also where the start has failed: as a child of a process that is gone it would be killed, and what its file has started
+// would stay.
+Master::~Master() {
+  if (HookProcess* const hooks = hooks_.process()) hooks->end_within(hooks_end_limit);
 }
 
 int Master::supervise() {
@@ -140,6 +147,7 @@ void Master::turn() {
   if (std::binary_search(readable_.begin(), readable_.end(), daemon_descriptor())) settle_daemon();
   check_watched_files();
   site_.log_process.settle(now_, site_.dice.roll());
+  site_.leftovers.settle(now_);
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.update(succession_);
@@ -176,8 +184,9 @@ void Master::wait() {
   site_.log_process.add_sockets(watched_);
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
-  const Instant deadline = std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(),
-                                     site_.log_process.deadline(), backlog_metric_.deadline()});
+  const Instant deadline =
+      std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(), site_.log_process.deadline(),
+                site_.leftovers.deadline(), backlog_metric_.deadline()});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
@@ -260,6 +269,7 @@ int Master::shut_down() {
     log::info("Shutting down: Master");
   }
   run_on_exit();
+  site_.leftovers.finish();
   // The end of the signal pipe restores the default actions: an INT after a TERM must not kill this exiting process.
   sigset_t all;
   ::sigfillset(&all);
@@ -278,7 +288,7 @@ void Master::run_on_exit() {
     log::warning("{} has not returned within {} s: its process is ended{}", name, limit.count(),
                  name == "on_exit" ? "" : ", and on_exit does not run");
   }
-  hooks_.process()->end_within(std::chrono::seconds{1});
+  hooks_.process()->end_within(hooks_end_limit);
 }
 
 void Master::bound(const Plan& plan) {

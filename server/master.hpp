@@ -34,6 +34,7 @@ class Master : private Succession::Observer {
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
   Master(Config config, Parts parts);
+  ~Master();
   // Runs until a signal stops it; returns the server's exit code. Throws StartupError before the first fork.
   int supervise();
 

@@ -10,6 +10,7 @@
 #include "core/clock.hpp"
 #include "core/scoreboard.hpp"
 #include "server/file_watch.hpp"
+#include "server/leftovers.hpp"
 #include "server/log_process.hpp"
 #include "server/plan.hpp"
 #include "server/staging/stage_area.hpp"
@@ -53,6 +54,7 @@ struct Site {
   LogProcess log_process{};
   SlotPool slots{};
   Dice dice{};             // varies the back-off
+  Leftovers leftovers{};
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };
 

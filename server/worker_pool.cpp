@@ -151,6 +151,7 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   const bool quiet = phase_ == Phase::booting || discarded_;
   log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
   if (worker.exit_status()) plan_.hooks.child_exit(worker.slot(), worker.pid());
+  if (worker.exit_status()) site_.leftovers.end_group(worker.pid(), now);
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
   if (!worker.holds_place()) return;

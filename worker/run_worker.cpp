@@ -157,6 +157,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
     ::_exit(booted.exit_code);
   }
   channel.open();
+  return_to_group_of_master();
   note_signal_handlers();
   ::prctl(PR_SET_PDEATHSIG, 0);  // from here on the loop notices the master's end, and finishes requests first
   slot.state.store(WorkerState::ready);

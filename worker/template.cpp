@@ -34,6 +34,7 @@ class Template {
     if (done) done = preload_all();
     if (done) {
       open_relay();
+      return_to_group_of_master();
       send_report(Report::loaded);
       run_orders();
     } else {
@@ -189,6 +190,7 @@ class Template {
 
   [[noreturn]] void become_worker(Seat seat) noexcept {
     seat_.master = Fd();  // the template's own socket to the master
+    lead_group();
     default_all_signals();
     int status = exit_boot_failed;
     const int master = seat.master.get();

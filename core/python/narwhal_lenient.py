@@ -20,7 +20,7 @@ APPLICATION_NAMES = frozenset("""
     load_config_from_file load_config_from_module_name_or_filename load_default_config load_pasteapp load_wsgiapp logger prog
     reload run usage""".split())
 REQUEST_NAMES = frozenset("""
-    body cfg force_close get_data limit_request_field_size limit_request_fields limit_request_line max_buffer_headers parse
+    body cfg get_data limit_request_field_size limit_request_fields limit_request_line max_buffer_headers parse
     parse_headers parse_proxy_protocol parse_request_line proxy_protocol proxy_protocol_access_check proxy_protocol_info
     read_bytes read_into read_line req_number set_body_reader trailers unreader""".split())
 RESPONSE_NAMES = frozenset("""

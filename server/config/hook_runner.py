@@ -59,6 +59,7 @@ class Runner:
 
     def run(self):
         keep_signals_out()
+        os.setpgid(0, os.getpgid(os.getppid()))  # what hooks start outlives this process, as in Gunicorn
         set_title(f"narwhal: hooks [{os.path.basename(sys.argv[0])}]")
         while message := self.channel.recv(1024 * 1024):
             name, _, rest = message.decode("utf-8", "surrogateescape").partition(" ")
@@ -69,6 +70,10 @@ class Runner:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(EXIT_SECONDS)  # the master does not wait for the process of a former generation
         atexit._run_exitfuncs()
+        try:
+            os.killpg(self.pid, signal.SIGTERM)  # what the file has started otherwise
+        except ProcessLookupError:
+            pass
 
     def take(self, name, rest):
         try:

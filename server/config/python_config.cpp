@@ -72,6 +72,11 @@ void PythonConfigReading::end() {
   child_.send(SIGKILL);
   while (::waitpid(child_.pid(), &status_, 0) < 0 && errno == EINTR) {
   }
+  child_has_ended();
+}
+
+void PythonConfigReading::child_has_ended() {
+  end_group(child_.pid());
   child_.reaped();
 }
 
@@ -81,14 +86,14 @@ void PythonConfigReading::leave() {
 }
 
 bool PythonConfigReading::ended() {
-  if (child_.pid() != 0 && ::waitpid(child_.pid(), &status_, WNOHANG) == child_.pid()) child_.reaped();
+  if (child_.pid() != 0 && ::waitpid(child_.pid(), &status_, WNOHANG) == child_.pid()) child_has_ended();
   return child_.pid() == 0;
 }
 
 bool PythonConfigReading::reaped(pid_t pid, int status) {
   if (child_.pid() == 0 || child_.pid() != pid) return false;
   status_ = status;
-  child_.reaped();
+  child_has_ended();
   return true;
 }
 

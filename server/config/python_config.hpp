@@ -63,6 +63,8 @@ class PythonConfigReading {
   PythonConfigReading(PythonConfigRequest request, Child child, Fd socket, Instant deadline)
       : request_(std::move(request)), child_(std::move(child)), socket_(std::move(socket)), deadline_(deadline) {}
 
+  void child_has_ended();  // with what it has started
+
   PythonConfigRequest request_;
   Child child_;
   Fd socket_;

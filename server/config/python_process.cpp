@@ -41,6 +41,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 // In the child. Returns only if it cannot execve().
 int become(const PythonProgram& program, std::vector<std::string>& arguments, std::vector<std::string>& environment,
            int inherited) {
+  ::setpgid(0, 0);  // what the operator's code starts ends with it
   // The master handles what a terminal or an operator sends to the whole group; only signals to end apply here too.
   for (const int signo : {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) ::signal(signo, SIG_IGN);
   if (program.kind == PythonProgram::Kind::log) {  // it ends after the last line of the others

@@ -230,11 +230,13 @@ def test_pre_request_may_change_the_request(make, path, script_name, path_info):
     made = make(f"""
 def pre_request(worker, req):
     req.method, req.path, req.query, req.uri, req.scheme = "PUT", {path!r}, "x=y", "/raw", "https"
+    req.version = (1, 0)
+    req.force_close()
 """)
     environ = {"SCRIPT_NAME": script_name, "HTTP_HOST": "h"}
     made.before(request([("HOST", "h")]), environ)
     assert environ == {"REQUEST_METHOD": "PUT", "PATH_INFO": path_info, "QUERY_STRING": "x=y", "RAW_URI": "/raw",
-                       "wsgi.url_scheme": "https", "SCRIPT_NAME": script_name, "HTTP_HOST": "h"}
+                       "wsgi.url_scheme": "https", "SERVER_PROTOCOL": "HTTP/1.0", "SCRIPT_NAME": script_name, "HTTP_HOST": "h"}
 
 
 @pytest.mark.parametrize("parameters, given", [("worker, req", 2), ("worker, req, environ", 3), ("w, r, e, resp", 4)])

@@ -46,7 +46,11 @@ class Request(Message):
         self.version = tuple(int(digit) for digit in version.rpartition("/")[2].split("."))
         self.remote_addr = self.peer_addr = peer
         self.headers = headers
-        self._sent = {"headers": list(headers), "path": path, **{name: getattr(self, name) for name in self.KEYS}}
+        self._sent = {"headers": list(headers), "path": path, "version": self.version, **{name: getattr(self, name) for name in self.KEYS}}
+
+    def force_close(self):
+        self.must_close = True
+        self._warn_once("force_close", "Hooks: '%s' has no effect: the server decides when a connection ends")
 
     def should_close(self):
         """Whether the client has asked for the end of its connection."""
@@ -65,6 +69,8 @@ class Request(Message):
                 environ[key] = getattr(self, name)
         if self.path != self._sent["path"]:
             environ["PATH_INFO"] = path_info(self.path, environ["SCRIPT_NAME"])
+        if self.version != self._sent["version"]:
+            environ["SERVER_PROTOCOL"] = "HTTP/" + ".".join(map(str, self.version))
         if self.headers != self._sent["headers"]:
             self._change_headers(environ)
 
