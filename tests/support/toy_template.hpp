@@ -25,6 +25,7 @@
 
 #include "core/clock.hpp"
 #include "core/seat.hpp"
+#include "core/signals.hpp"
 
 namespace narwhal::toy {
 
@@ -162,6 +163,7 @@ inline int run_template(TemplateSeat seat) {
   if (load == "crash") ::raise(SIGSEGV);
   if (load == "exit") return 5;
   if (load == "hang") hang();
+  return_to_group_of_master();
   report(Report::loaded, "");
   while (true) {
     pollfd master{seat.master.get(), POLLIN, 0};
@@ -169,7 +171,7 @@ inline int run_template(TemplateSeat seat) {
     Received received = receive_record(seat.master.get());
     if (received.status == Received::Status::gone) return 0;
     if (received.status == Received::Status::nothing_yet) continue;
-    if (static_cast<Order>(received.record.kind) != Order::spawn) return 0;
+    if (static_cast<Order>(received.record.kind) != Order::spawn) continue;  // it ends when the socket is closed
     spawn(seat, std::move(received));
   }
 }
