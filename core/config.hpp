@@ -61,6 +61,7 @@ struct Config {
   std::vector<std::string> reload_extra_files;  // paths or patterns
   std::vector<std::string> pythonpath;          // directories, searched before Python's own
   std::string venv;                             // of a Python virtual environment; empty: the plugin looks for one
+  std::string python;                           // the interpreter of Python applications; empty: there are none
   bool has_worker_hooks = false;                // `conf_file` has hooks that the workers of Python applications run
   bool has_master_hooks = false;                // and of the master: the process that has read the file runs them
   std::vector<std::string> sources;             // files that these settings were read from

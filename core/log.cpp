@@ -196,6 +196,16 @@ Result<Done> follow(const Fd& file) {
   return Done{};
 }
 
+State state() { return {target_path, target_fd, collector, lowest, is_output_captured}; }
+
+void resume(const State& state) {
+  target_path = state.target;
+  target_fd = state.descriptor;
+  collector = state.collector;
+  lowest = state.level;
+  is_output_captured = state.is_output_captured;
+}
+
 int descriptor() noexcept { return target_fd.load(std::memory_order_relaxed); }
 
 bool enabled(LogLevel level) noexcept { return level >= lowest.load(std::memory_order_relaxed); }

@@ -34,6 +34,15 @@ void write_to_target(LogLevel level, std::string_view text) noexcept;
 void metric(const LogMetric& metric, std::string_view text) noexcept;
 // Standard output and standard error go to the log as well, also after it is reopened.
 Result<Done> capture_output();
+// What open(), collect() and capture_output() have set, for another program that inherits the descriptors.
+struct State {
+  std::string target;  // absolute; empty: stderr
+  int descriptor = -1, collector = -1;
+  LogLevel level = LogLevel::info;
+  bool is_output_captured = false;
+};
+State state();
+void resume(const State& state);
 // The descriptor lines go to, for signal handlers and for close_all_but(). Valid until the next open().
 int descriptor() noexcept;
 bool enabled(LogLevel level) noexcept;

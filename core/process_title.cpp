@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -62,6 +65,24 @@ char** keep_title_space(int argc, char** argv) {
     program_invocation_short_name = const_cast<char*>(slash != nullptr ? slash + 1 : name);
   }
   return arguments;
+}
+
+void find_title_space() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  // The name, the second field, may contain anything; after it come the state (3) and numbers.
+  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string field;
+  std::uintptr_t begin = 0, end = 0;
+  for (int number = 3; number < 48 && fields >> field; ++number) {
+  }
+  if (!(fields >> begin >> end) || begin == 0 || end <= begin) return;
+  std::vector<char*> arguments;
+  for (auto* at = reinterpret_cast<char*>(begin); at < reinterpret_cast<char*>(end); at += ::strlen(at) + 1)
+    arguments.push_back(at);
+  arguments.push_back(nullptr);
+  keep_title_space(static_cast<int>(arguments.size()) - 1, arguments.data());
 }
 
 void set_process_title(std::string_view title) noexcept {

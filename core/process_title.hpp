@@ -10,6 +10,9 @@ namespace narwhal {
 // the moved argv. Old pointers into them read titles from now on.
 char** keep_title_space(int argc, char** argv);
 
+// The same for a program whose main() is not ours, such as Python, later but before there are threads.
+void find_title_space();
+
 // Cut to the space of argv and environ; the thread's name is cut to 15 bytes. Without keep_title_space(), only the
 // thread's name is set. Async-signal-safe; a forked child has its own copy.
 void set_process_title(std::string_view title) noexcept;

@@ -74,13 +74,21 @@ std::string text_of(const Snapshot& request, Instant now, std::span<const Route>
 
 Result<Scoreboard> Scoreboard::create() {
   // Zero pages are valid slots: constructing them would commit 70 MB that are not used.
-  void* const memory =
-      ::mmap(nullptr, mapping_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return errno_error("map the scoreboard");
-  return Scoreboard(static_cast<WorkerSlot*>(memory));
+  Fd memory(::memfd_create("narwhal-scoreboard", MFD_CLOEXEC));
+  if (!memory || ::ftruncate(memory.get(), static_cast<off_t>(mapping_bytes())) != 0)
+    return errno_error("create the scoreboard");
+  return attach(std::move(memory));
 }
 
-Scoreboard::Scoreboard(Scoreboard&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
+Result<Scoreboard> Scoreboard::attach(Fd descriptor) {
+  void* const memory =
+      ::mmap(nullptr, mapping_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor.get(), 0);
+  if (memory == MAP_FAILED) return errno_error("map the scoreboard");
+  return Scoreboard(std::move(descriptor), static_cast<WorkerSlot*>(memory));
+}
+
+Scoreboard::Scoreboard(Scoreboard&& other) noexcept
+    : descriptor_(std::move(other.descriptor_)), slots_(std::exchange(other.slots_, nullptr)) {}
 
 Scoreboard::~Scoreboard() {
   if (slots_ != nullptr) ::munmap(slots_, mapping_bytes());

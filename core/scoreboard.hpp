@@ -1,4 +1,4 @@
-// Scoreboard: what every worker is doing, in one anonymous shared mapping made by the master before any fork. It is the
+// Scoreboard: what every worker is doing, in one shared mapping made by the master before any fork. It is the
 // heartbeat, the source of the metrics, and the answer to "what was it doing when it died".
 // Ownership  one slot belongs to one worker process at a time, which writes it. While no worker owns a slot, the master
 //            clears it and sets `generation`. Atomics, but for the fields of Running that its sequence number guards.
@@ -12,9 +12,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/clock.hpp"
 #include "core/config.hpp"
+#include "core/fd.hpp"
 #include "core/result.hpp"
 
 namespace narwhal {
@@ -88,10 +90,13 @@ class Scoreboard {
  public:
   static constexpr std::size_t slots_max = 1024;  // workers of all generations together
   static Result<Scoreboard> create();             // pages are committed only when touched
+  // The same slots in another program, which has inherited descriptor() of the first.
+  static Result<Scoreboard> attach(Fd descriptor);
   Scoreboard(Scoreboard&& other) noexcept;
   Scoreboard& operator=(Scoreboard&&) = delete;
   ~Scoreboard();
 
+  int descriptor() const noexcept { return descriptor_.get(); }
   WorkerSlot& slot(std::size_t index) noexcept;
   const WorkerSlot& slot(std::size_t index) const noexcept;
   // Back to all zeros, for the next worker. Master only, after the last owner was reaped.
@@ -101,7 +106,8 @@ class Scoreboard {
   std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;
 
  private:
-  explicit Scoreboard(WorkerSlot* slots) noexcept : slots_(slots) {}
+  Scoreboard(Fd descriptor, WorkerSlot* slots) noexcept : descriptor_(std::move(descriptor)), slots_(slots) {}
+  Fd descriptor_;  // of the memory
   WorkerSlot* slots_;
 };
 

@@ -7,14 +7,13 @@
 namespace narwhal::start_output {
 namespace {
 
-ino_t pipe_inode = 0;  // 0: none
-dev_t pipe_device = 0;
+Pipe the_pipe;
 
 // A stream may have become the error log since: capture_output.
 bool is_the_pipe(int stream) noexcept {
   struct stat facts {};
-  return ::fstat(stream, &facts) == 0 && S_ISFIFO(facts.st_mode) && facts.st_ino == pipe_inode &&
-         facts.st_dev == pipe_device;
+  return ::fstat(stream, &facts) == 0 && S_ISFIFO(facts.st_mode) && facts.st_ino == the_pipe.inode &&
+         facts.st_dev == the_pipe.device;
 }
 
 }  // namespace
@@ -25,13 +24,15 @@ Result<Done> begin(const Fd& pipe, const std::vector<int>& streams) {
   for (const int stream : streams) {
     if (::dup2(pipe.get(), stream) < 0) return errno_error("redirect standard output and error");
   }
-  pipe_inode = facts.st_ino;
-  pipe_device = facts.st_dev;
+  the_pipe = {facts.st_dev, facts.st_ino};
   return Done{};
 }
 
+Pipe pipe() noexcept { return the_pipe; }
+void resume(Pipe pipe) noexcept { the_pipe = pipe; }
+
 void end() noexcept {
-  if (pipe_inode == 0) return;
+  if (the_pipe.inode == 0) return;
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
     if (null && is_the_pipe(stream)) ::dup2(null.get(), stream);

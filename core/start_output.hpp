@@ -4,6 +4,8 @@
 // Threads  begin() before there are any; end() any.
 #pragma once
 
+#include <sys/types.h>
+
 #include <vector>
 
 #include "core/fd.hpp"
@@ -13,6 +15,13 @@ namespace narwhal::start_output {
 
 // The standard streams `streams` write to `pipe` from now on.
 Result<Done> begin(const Fd& pipe, const std::vector<int>& streams);
+// Which pipe that is, for another program that inherits the streams.
+struct Pipe {
+  dev_t device = 0;
+  ino_t inode = 0;  // 0: none
+};
+Pipe pipe() noexcept;
+void resume(Pipe pipe) noexcept;
 // Those that still are that pipe go to /dev/null from now on. Does nothing without begin().
 void end() noexcept;
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "core/check_verdict.hpp"
 #include "core/child.hpp"
 #include "core/clock.hpp"
 #include "core/fd.hpp"
@@ -19,28 +20,28 @@
 #include "server/child_environment.hpp"
 #include "server/log_run.hpp"
 #include "server/prepare.hpp"
+#include "server/python_template.hpp"
 
 namespace narwhal::server {
 namespace {
 
-constexpr std::size_t reason_bytes_max = 4000;  // with its mark it fits one atomic write to a pipe
 constexpr std::chrono::milliseconds look_every{20};
-constexpr char passed = '+', failed = '-';  // the child's verdict; the reason follows `failed`
 
-int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, int answer) {
+int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, Fd answer) {
   const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (null) ::dup2(null.get(), STDIN_FILENO);  // not the terminal, so it leads a group
   auto checked = enter_child_environment(plan, EndsWithMaster::yes);
   if (checked) checked = check_upload_directory(plan.config());
+  const TemplateSeat seat{plan.generation, std::move(answer), {}};
+  if (checked && needs_python(plan.config())) checked = become_python(seat, PythonTask::check_plugins);
   if (checked) checked = check_plugins(*plan.generation);
-  const std::string verdict = checked ? std::string(1, passed) : failed + checked.error().substr(0, reason_bytes_max);
-  return write_all(answer, verdict) ? 0 : 2;
+  return write_all(seat.master.get(), check_verdict(checked)) ? 0 : 2;
 }
 
 std::string read_now(int answer, std::chrono::milliseconds wait) {
   pollfd watched{answer, POLLIN, 0};
   if (::poll(&watched, 1, static_cast<int>(wait.count())) <= 0) return {};
-  char bytes[reason_bytes_max + 1];
+  char bytes[verdict_reason_bytes_max + 1];
   const ssize_t size = ::read(answer, bytes, sizeof bytes);
   return size <= 0 ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
 }
@@ -86,15 +87,15 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
   const Fd answer(ends[0]);
   Fd question(ends[1]);
-  auto child = fork_child([&] { return run_in_child(std::get<Plan>(prepared), check_plugins, question.get()); });
+  auto child = fork_child([&] { return run_in_child(std::get<Plan>(prepared), check_plugins, std::move(question)); });
   if (!child) return Error{child.error()};
   question = Fd();
   const Outcome outcome = await(*child, answer.get(), deadline_after(narwhal::now(), config.boot_timeout));
-  if (outcome.verdict.starts_with(failed)) return Error{outcome.verdict.substr(1)};
+  if (outcome.verdict.starts_with(verdict_failed)) return Error{outcome.verdict.substr(1)};
   if (outcome.late)
     return Error{joined(config.routes, " or ", &Route::app) + " was not loaded within " +
                  std::to_string(config.boot_timeout.count()) + " s (boot_timeout)"};
-  if (!outcome.verdict.starts_with(passed)) {
+  if (!outcome.verdict.starts_with(verdict_passed)) {
     return Error{joined(config.routes, " or ", &Route::app) +
                  " ended the process while it was being loaded: the process " + describe_exit(outcome.status)};
   }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/joined.hpp"
 #include "server/hook_process.hpp"
@@ -19,8 +20,9 @@ class Hooks {
   Hooks() = default;
   // `reading` has given its answer, and `config` was made of it. Ends its process if that is not needed.
   Hooks(std::optional<PythonConfigReading> reading, const Config& config) {
-    if (reading && config.has_master_hooks) process_ = std::make_shared<HookProcess>(*std::move(reading), config);
-    reading.reset();  // not at the end of the caller's statement, which may run the whole server
+    // A parameter lives until the end of the caller's statement, which may run the whole server.
+    std::optional<PythonConfigReading> taken = std::exchange(reading, std::nullopt);
+    if (taken && config.has_master_hooks) process_ = std::make_shared<HookProcess>(*std::move(taken), config);
   }
 
   void on_starting() const { call("on_starting"); }

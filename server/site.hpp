@@ -53,7 +53,7 @@ struct Site {
   TemplateBody body;
   LogProcess log_process{};
   SlotPool slots{};
-  Dice dice{};             // varies the back-off
+  Dice dice{};  // varies the back-off
   Leftovers leftovers{};
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };

@@ -11,6 +11,7 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/child_environment.hpp"
+#include "server/python_template.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -18,10 +19,11 @@ namespace {
 constexpr int records_a_turn = 64;
 constexpr std::chrono::seconds exit_limit{2};
 
-std::vector<int> kept_descriptors(const Plan& plan, int socket, int log_socket) {
+std::vector<int> kept_descriptors(const Plan& plan, const Site& site, int socket, int log_socket) {
   std::vector<int> kept{socket, log::descriptor()};
   if (log_socket >= 0) kept.push_back(log_socket);
   for (const auto& listener : plan.listeners) kept.push_back(listener->fd.get());
+  if (needs_python(plan.config())) kept.push_back(site.scoreboard.descriptor());
   return kept;
 }
 
@@ -45,9 +47,10 @@ Result<Done> TemplateProcess::start(Instant now) {
 
 int TemplateProcess::run_in_child(Fd socket) const {
   const int log_socket = site_.log_process.socket_for(plan_.config());
-  close_all_but(kept_descriptors(plan_, socket.get(), log_socket));
+  close_all_but(kept_descriptors(plan_, site_, socket.get(), log_socket));
+  const int master = socket.get();
   const auto fail = [&](const std::string& reason, int code) {
-    static_cast<void>(send_record(socket.get(), make_record(Report::failed, 0, plan_.number(), reason, code)));
+    static_cast<void>(send_record(master, make_record(Report::failed, 0, plan_.number(), reason, code)));
     return code;
   };
   const auto access_log = open_logs(log_socket);
@@ -55,7 +58,8 @@ int TemplateProcess::run_in_child(Fd socket) const {
   if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
   TemplateSeat seat{plan_.generation, std::move(socket), {}, &site_.scoreboard, access_log->get(), log_socket};
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
-  return site_.body(std::move(seat));
+  if (!needs_python(plan_.config())) return site_.body(std::move(seat));
+  return fail(become_python(seat, PythonTask::run_template).message, exit_app_failed);
 }
 
 // Opened here, before the rights are given up: workers may not be allowed to open them. The error log too, because a

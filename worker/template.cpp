@@ -62,7 +62,7 @@ class Template {
   HookResult preload_all() {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
-      if (!config.preload_app && !runs_conf_file(*mount)) continue;
+      if (!config.preload_app && !is_python(*mount)) continue;
       const unsigned threads_before = count_threads();
       send_report(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
@@ -75,11 +75,9 @@ class Template {
     return Done{};
   }
 
-  // A gunicorn.conf.py is run once for all workers, as in Gunicorn.
-  bool runs_conf_file(const Mount& mount) const {
-    const Config& config = seat_.generation->config;
-    return !config.conf_file.empty() && !config.routes[mount.route].plugin.empty();
-  }
+  // Its interpreter is this process, and must know of each fork. A gunicorn.conf.py is run here once for all workers, as
+  // in Gunicorn.
+  bool is_python(const Mount& mount) const { return !seat_.generation->config.routes[mount.route].plugin.empty(); }
 
   // Only the forking thread exists in a child: a lock that another one held would stay locked for ever.
   static constexpr const char* thread_left = "it started a thread while it was loaded; threads belong in worker_init";

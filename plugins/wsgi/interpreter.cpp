@@ -7,22 +7,16 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 
 namespace narwhal::wsgi {
 
 namespace {
 
-// The version of Python that this plugin was built for. NARWHAL_PYTHON is the program of that version.
-#define NARWHAL_TEXT_OF(number) #number
-#define NARWHAL_TEXT(number) NARWHAL_TEXT_OF(number)
-constexpr std::string_view built_for = NARWHAL_TEXT(PY_MAJOR_VERSION) "." NARWHAL_TEXT(PY_MINOR_VERSION);
-
 PyThreadState* main_state = nullptr;              // the main thread's, while it does not hold the GIL
-bool inherited = false;                           // the template's preload() started the interpreter
+bool is_set_up = false;                           // for applications
+bool shares_memory = false;                       // much of it, with the template
 bool forking = false;                             // between before_fork() and the end of that fork
 thread_local PyThreadState* own_state = nullptr;  // this thread's
 thread_local unsigned attached = 0;               // the number of mounts that have attached this thread
@@ -30,67 +24,6 @@ std::atomic<unsigned> inside{0};                  // handlers that hold or wait 
 int stacks_file = -1;                             // a file in memory, where faulthandler writes the stacks
 
 int stacks_signal() noexcept { return SIGRTMIN + 4; }
-
-// Debian's extension modules are not linked with libpython: they find its symbols because the program python3 exports
-// them. Here libpython is a dependency of a plugin and its symbols are local, until it is opened again with
-// RTLD_GLOBAL.
-std::string promote_library() {
-  Dl_info facts{};
-  if (::dladdr(reinterpret_cast<void*>(&Py_IsInitialized), &facts) == 0) return "find libpython";
-  if (::dlopen(facts.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD) == nullptr) return ::dlerror();
-  return {};
-}
-
-std::string value_in(const std::string& file, std::string_view key) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    const auto equals = line.find('=');
-    if (equals == std::string::npos) continue;
-    std::string name = line.substr(0, equals), value = line.substr(equals + 1);
-    while (name.ends_with(' ')) name.pop_back();
-    value.erase(0, value.find_first_not_of(' '));
-    if (name == key) return value;
-  }
-  return {};
-}
-
-// The program of a virtual environment, by whose path Python finds everything else. `fault`: why it cannot be used.
-std::string venv_program(const std::string& venv, std::string& fault) {
-  const std::string file = venv + "/pyvenv.cfg";
-  if (::access(file.c_str(), R_OK) != 0) {
-    fault = "virtual environment " + venv +
-            ": it has no pyvenv.cfg that can be read: make it with " NARWHAL_PYTHON " -m venv " + venv;
-    return {};
-  }
-  std::string version = value_in(file, "version");
-  if (version.empty()) version = value_in(file, "version_info");  // virtualenv's name for it
-  const std::string made_for = version.substr(0, version.find('.', version.find('.') + 1));
-  if (!made_for.empty() && made_for != built_for) {
-    fault = "virtual environment " + venv + " is for Python " + made_for + ", and this plugin runs Python " +
-            std::string(built_for) + ": make it again with " NARWHAL_PYTHON " -m venv " + venv;
-    return {};
-  }
-  return venv + "/bin/python";
-}
-
-std::string check(PyStatus status, const char* step) {
-  if (!PyStatus_Exception(status)) return {};
-  return std::string(step) + ": " + (status.err_msg != nullptr ? status.err_msg : "Python gave no reason");
-}
-
-std::string initialize(const std::string& program) {
-  PyConfig config;
-  PyConfig_InitPythonConfig(&config);
-  const std::unique_ptr<PyConfig, void (*)(PyConfig*)> clear(&config, PyConfig_Clear);
-  config.parse_argv = 0;
-  config.install_signal_handlers = 0;  // signals are the server's
-  std::string fault = check(PyConfig_SetBytesString(&config, &config.program_name, program.c_str()), "program name");
-  char name[] = "narwhal";
-  char* arguments[] = {name};
-  if (fault.empty()) fault = check(PyConfig_SetBytesArgv(&config, 1, arguments), "arguments");
-  if (fault.empty()) fault = check(Py_InitializeFromConfig(&config), "start Python");
-  return fault;
-}
 
 bool put_in_front(PyObject* path, const std::string& folder) {
   const Ref text(PyUnicode_DecodeFSDefault(folder.c_str()));
@@ -151,37 +84,27 @@ std::string failure_of(const char* step) {
   return fault;
 }
 
-std::string start(const InterpreterOptions& options) {
-  if (std::string fault = promote_library(); !fault.empty())
-    return "make libpython known to extension modules: " + fault;
-  const char* active = std::getenv("VIRTUAL_ENV");
-  const std::string venv = !options.venv.empty() ? options.venv : active != nullptr ? active : "";
-  std::string fault, program = NARWHAL_PYTHON;
-  if (!venv.empty()) program = venv_program(venv, fault);
-  if (!fault.empty()) return fault;
-  fault = initialize(program);
-  if (!fault.empty()) return fault;
+bool set_up(const std::string& pythonpath) {
   // Imported before the application's folder is in sys.path: a logging.py, string.py or ast.py there must not take the
   // place of Python's own, as it does not under Gunicorn.
   const Ref logging(PyImport_ImportModule("logging")), ast(PyImport_ImportModule("ast"));
-  if (!logging || !ast || !extend_path(options.pythonpath) || !enable_fault_handler())
-    fault = failure_of("set Python up");
-  return fault;
+  return logging && ast && extend_path(pythonpath) && enable_fault_handler();
 }
 
 }  // namespace
 
-std::string enter_interpreter(const InterpreterOptions& options) {
-  if (!Py_IsInitialized()) return start(options);
+std::string enter_interpreter(const std::string& pythonpath) {
   if (forking) {  // in a new worker: this thread is the only one, and holds the GIL since before_fork()
     forking = false;
-    inherited = true;
     PyOS_AfterFork_Child();
     forget_processes_of_the_template();
     return enable_fault_handler() ? std::string() : failure_of("set Python up in the worker");
   }
+  if (main_state == nullptr)
+    return "this plugin runs in a Python interpreter: name a Python application, not the plugin";
   PyEval_RestoreThread(std::exchange(main_state, nullptr));
-  return extend_path(options.pythonpath) ? std::string() : failure_of("set sys.path up");
+  if (!std::exchange(is_set_up, true)) return set_up(pythonpath) ? std::string() : failure_of("set Python up");
+  return extend_path(pythonpath) ? std::string() : failure_of("set sys.path up");
 }
 
 void leave_interpreter() noexcept { main_state = PyEval_SaveThread(); }
@@ -236,6 +159,7 @@ void log_all_stacks(std::string_view line) noexcept {
 }
 
 void freeze_collector() noexcept {
+  shares_memory = true;
   const Ref module(PyImport_ImportModule("gc"));
   for (const char* step : {"collect", "freeze"}) {
     const Ref done(module ? PyObject_CallMethod(module.get(), step, nullptr) : nullptr);
@@ -251,7 +175,7 @@ bool enter_for_the_end() noexcept {
 }
 
 void end_interpreter() noexcept {
-  if (inherited) {
+  if (shares_memory) {
     end_python_of_a_copy();
   } else {
     Py_FinalizeEx();

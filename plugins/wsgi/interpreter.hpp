@@ -1,6 +1,6 @@
-// The Python interpreter: one for the process, however many applications are mounted.
-// Life     started by the first mount's set-up, in the template (preload) or in the worker; ended by the last mount's
-//          worker_exit, or with the process when a handler still runs Python code.
+// The Python interpreter: the program that this process runs (module.cpp), one for all applications that are mounted.
+// Life     the template is such a program, and the workers are its forks; ended by the last mount's worker_exit, or with
+//          the process when a handler still runs Python code.
 // Threads  main thread only, except where it says otherwise. Between calls the GIL is free.
 #pragma once
 
@@ -10,14 +10,9 @@
 
 namespace narwhal::wsgi {
 
-struct InterpreterOptions {
-  std::string venv;        // directory of a virtual environment; empty: $VIRTUAL_ENV, else none
-  std::string pythonpath;  // directories for the front of sys.path, with commas between them
-};
-
-// Takes the GIL. Starts the interpreter where the template or an earlier mount has not. Returns an empty text, or why
-// it failed; the GIL is not held then.
-std::string enter_interpreter(const InterpreterOptions& options);
+// Takes the GIL. The folders of `pythonpath`, with commas between them, come first in sys.path. Returns an empty text, or
+// why it failed; the GIL is not held then.
+std::string enter_interpreter(const std::string& pythonpath);
 // Releases the GIL, for the handler threads.
 void leave_interpreter() noexcept;
 

@@ -98,7 +98,7 @@ void choose_body(const narwhal_boot* boot, Instance& instance) {
 }
 
 int enter(const narwhal_boot* boot) {
-  const std::string fault = enter_interpreter({option(boot, "venv"), option(boot, "pythonpath")});
+  const std::string fault = enter_interpreter(option(boot, "pythonpath"));
   return fault.empty() ? NARWHAL_OK : refuse(boot, fault);
 }
 
@@ -140,7 +140,7 @@ int preload(const narwhal_boot* boot, void** out) noexcept try {
   int loaded = read_hooks(boot);
   const bool imports = option(boot, "preload") == "true";
   if (loaded == NARWHAL_OK && imports) loaded = load(boot, *instance);
-  if (loaded == NARWHAL_OK) freeze_collector();
+  if (loaded == NARWHAL_OK && (imports || !option(boot, "hooks").empty())) freeze_collector();
   if (loaded == NARWHAL_OK && imports) *out = instance.release();
   instance.reset();  // while the GIL is held
   leave_interpreter();

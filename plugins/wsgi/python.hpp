@@ -11,6 +11,17 @@
 #include <string_view>
 #include <utility>
 
+#if PY_VERSION_HEX < 0x03090000 || PY_VERSION_HEX >= 0x030E0000 || defined(Py_GIL_DISABLED)
+#error "this version of Python has not been tried: 3.9 to 3.13, with the GIL"
+#endif
+#if PY_VERSION_HEX < 0x030A0000
+inline PyObject* Py_XNewRef(PyObject* object) {
+  Py_XINCREF(object);
+  return object;
+}
+inline PyObject* Py_NewRef(PyObject* object) { return Py_XNewRef(object); }
+#endif
+
 namespace narwhal::wsgi {
 
 extern const narwhal_host* host;  // plugin.cpp; set before anything else runs

@@ -3,13 +3,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <optional>
+#include <set>
 
 #include "core/joined.hpp"
+#include "server/config/python_process.hpp"
 #include "server/config/routes.hpp"
 
 namespace narwhal::server {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::optional<std::string> installed_path(const std::string& name, const std::vector<std::string>& directories) {
   for (const std::string& directory : directories) {
@@ -21,30 +27,113 @@ std::optional<std::string> installed_path(const std::string& name, const std::ve
   return std::nullopt;
 }
 
-// "gunicorn wsgi" serves the module wsgi.py. The plugin of that name serves nothing unless its option `app` says what.
-bool is_module_wsgi(const Route& route) {
-  return route.app == "wsgi" && std::none_of(route.options.begin(), route.options.end(),
-                                             [](const auto& option) { return option.first == "app"; });
+// "gunicorn wsgi" serves the module wsgi.py.
+bool is_python(const Route& route, const std::vector<std::string>& directories) {
+  if (is_plugin_path(route.app)) return false;
+  return is_python_app(route.app) || !installed_path(route.app, directories);
+}
+
+// The versions for which there is a WSGI plugin.
+std::vector<std::string> versions_at_hand(const std::vector<std::string>& directories) {
+  constexpr std::string_view begin = "wsgi-", end = ".so";
+  std::set<std::string> versions;
+  for (const std::string& directory : directories) {
+    std::error_code absent;
+    for (const auto& entry : fs::directory_iterator(directory, absent)) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with(begin) && name.ends_with(end))
+        versions.insert(name.substr(begin.size(), name.size() - begin.size() - end.size()));
+    }
+  }
+  return {versions.begin(), versions.end()};
+}
+
+bool is_python_plugin(const fs::path& app) {
+  const std::string name = app.filename();
+  return name.starts_with("wsgi-") && name.ends_with(".so");
+}
+
+std::string no_plugin_text(const std::string& python, const std::string& version,
+                           const std::vector<std::string>& others) {
+  return python + " is Python " + version + ", and there is no WSGI plugin for it" +
+         (others.empty() ? "" : " (there is one for " + joined(others, ", ") + ")") +
+         ": build it with meson setup -Dpythons=" + python + ", or name an environment of another version by --venv";
+}
+
+// Of the server, or of the first application that has one.
+std::string venv_of(const Config& config) {
+  if (!config.venv.empty()) return config.venv;
+  for (const Route& route : config.routes) {
+    for (const auto& [key, value] : route.options) {
+      if (key == "venv") return value;
+    }
+  }
+  return "";
+}
+
+std::string value_in(const fs::path& file, std::string_view key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    const auto equals = line.find('=');
+    if (equals == std::string::npos) continue;
+    std::string name = line.substr(0, equals), value = line.substr(equals + 1);
+    while (name.ends_with(' ')) name.pop_back();
+    value.erase(0, value.find_first_not_of(' '));
+    if (name == key) return value;
+  }
+  return {};
+}
+
+// A virtual environment outlives an upgrade of its Python, which then does not find the packages in it.
+Result<Done> check_environment(const fs::path& python, const std::string& version) {
+  const fs::path venv = python.parent_path().parent_path();
+  std::string made_for = value_in(venv / "pyvenv.cfg", "version");
+  if (made_for.empty()) made_for = value_in(venv / "pyvenv.cfg", "version_info");  // virtualenv's name for it
+  made_for.resize(std::min(made_for.size(), made_for.find('.', made_for.find('.') + 1)));
+  if (made_for.empty() || made_for == version) return Done{};
+  return Error{"virtual environment " + venv.string() + " is for Python " + made_for + ", but " + python.string() +
+               " is Python " + version + ": make it again with python3 -m venv " + venv.string()};
+}
+
+// The plugin for the interpreter of the applications, which becomes `config.python`.
+Result<std::string> plugin_for_python(const PluginPlaces& places, Config& config) {
+  auto python = find_python(venv_of(config), places.variables);
+  if (!python) return Error{python.error()};
+  const auto version = version_of_python(*python);
+  if (!version) return Error{version.error()};
+  if (const auto checked = check_environment(*python, *version); !checked) return Error{checked.error()};
+  const auto plugin = installed_path("wsgi-" + *version, places.directories);
+  if (!plugin) return Error{no_plugin_text(*python, *version, versions_at_hand(places.directories))};
+  config.python = *std::move(python);
+  return *plugin;
 }
 
 }  // namespace
 
-std::vector<std::string> find_plugins(const std::vector<std::string>& directories, Config& config) {
+std::vector<std::string> find_plugins(const PluginPlaces& places, Config& config) {
   std::vector<std::string> faults;
-  const std::optional<std::string> wsgi = installed_path("wsgi", directories);
+  std::optional<Result<std::string>> python_plugin;
+  const bool can_run_python = !versions_at_hand(places.directories).empty();
   for (Route& route : config.routes) {
+    if (is_python_plugin(route.app))
+      faults.push_back("app: " + route.app + " runs Python applications: name the application, as in shop:app");
     if (is_plugin_path(route.app)) continue;
-    const bool is_python = is_python_app(route.app) || is_module_wsgi(route);
-    if (const auto path = is_python ? std::nullopt : installed_path(route.app, directories)) {
-      route.app = *path;
-    } else if (wsgi) {
-      route.plugin = *wsgi;
-    } else if (is_python) {
+    if (!is_python(route, places.directories)) {
+      route.app = *installed_path(route.app, places.directories);
+    } else if (can_run_python) {
+      if (!python_plugin) python_plugin = plugin_for_python(places, config);
+      if (*python_plugin) {
+        route.plugin = **python_plugin;
+      } else if (faults.empty()) {
+        faults.push_back("app '" + route.app + "': " + python_plugin->error());
+      }
+    } else if (is_python_app(route.app)) {
+      const auto& directories = places.directories;
       faults.push_back("app: '" + route.app +
-                       "' is a Python application, but the plugin that runs it, wsgi.so, is not " +
+                       "' is a Python application, but the plugin that runs it, wsgi-VERSION.so, is not " +
                        (directories.empty() ? "installed" : "in " + joined(directories, " or ")));
-    } else if (!directories.empty()) {
-      route.app = directories.back() + "/" + route.app + ".so";  // for the message that it does not exist
+    } else if (!places.directories.empty()) {
+      route.app = places.directories.back() + "/" + route.app + ".so";  // for the message that it does not exist
     }
   }
   return faults;

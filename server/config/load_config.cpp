@@ -247,7 +247,8 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
                               std::move(words.from_variable.layer), std::move(words.line.layer)});
   const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
-  const std::vector<std::string> homeless = find_plugins(environment.plugin_directories, draft.config);
+  const std::vector<std::string> homeless =
+      find_plugins({environment.plugin_directories, environment.variables}, draft.config);
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   settle_worker_class(draft);
   settle_logs(draft);

@@ -57,7 +57,7 @@ Options python_options(const Config& config, const Route& route) {
       {"hooks", config.conf_file},
       {"hooks_required", config.conf_file.empty() || config.has_worker_hooks ? "" : "false"},
       {"settings", config.conf_file.empty() ? "" : settings_json(config)},
-      {"preload", config.preload_app || config.conf_file.empty() ? "" : "false"},
+      {"preload", config.preload_app ? "" : "false"},
       {"loglevel", config.loglevel == LogLevel::info ? "" : value_texts(*find_setting("loglevel"), config).front()},
       {"logging", needs_log_process(config) ? logging_json(config) : ""},
       {"log_environ", joined(compile_access_format(config.access_log_format).names_of('e'), ",")},

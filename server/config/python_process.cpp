@@ -1,11 +1,16 @@
 #include "server/config/python_process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <regex>
 #include <string_view>
 
 #include "core/log.hpp"
@@ -57,6 +62,34 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
   return exit_python_not_run;
 }
 
+// What the program says of itself. Waits for it.
+Result<std::string> asked_version(const std::string& program) {
+  constexpr const char* question =
+      "import sys; print('%d.%d' % sys.version_info[:2] if sys.implementation.name == 'cpython' else "
+      "sys.implementation.name)";
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe");
+  const Fd answer(ends[0]);
+  Fd output(ends[1]);
+  auto child = fork_child([&] {
+    ::dup2(output.get(), STDOUT_FILENO);
+    ::execl(program.c_str(), program.c_str(), "-c", question, static_cast<char*>(nullptr));
+    return exit_python_not_run;
+  });
+  if (!child) return Error{child.error()};
+  output = Fd();
+  char text[32] = "";
+  pollfd readable{answer.get(), POLLIN, 0};
+  const ssize_t size = ::poll(&readable, 1, 10'000) > 0 ? ::read(answer.get(), text, sizeof text) : 0;
+  child->send(SIGKILL);
+  while (::waitpid(child->pid(), nullptr, 0) < 0 && errno == EINTR) {
+  }
+  child->reaped();
+  const std::string version(text, static_cast<std::size_t>(std::max<ssize_t>(size - 1, 0)));
+  if (!version.starts_with("3.")) return Error{program + " does not run CPython 3: " + version};
+  return version;
+}
+
 }  // namespace
 
 Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
@@ -82,6 +115,18 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
 
 Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables) {
   return find_python(venv, variables, NARWHAL_PYTHON);
+}
+
+Result<std::string> version_of_python(const std::string& program) {
+  std::error_code unknown;
+  const std::string name = std::filesystem::canonical(program, unknown).filename();
+  static const std::regex versioned("python(3\\.\\d+)(t?)");
+  std::smatch found;
+  if (std::regex_match(name, found, versioned)) {
+    if (found[2].length() != 0) return Error{program + ": builds of Python without the GIL are not served yet"};
+    return found[1].str();
+  }
+  return asked_version(program);
 }
 
 Result<Child> start_python(const PythonProgram& program, int inherited) {

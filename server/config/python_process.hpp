@@ -33,6 +33,10 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
 // With the build's workers_python.
 Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables);
 
+// "3.11". By the name of the program, to which links lead, as in python3.11; else it is run. The error says why it
+// cannot be served.
+Result<std::string> version_of_python(const std::string& program);
+
 // `inherited` keeps its number in the child. The caller must reap the child.
 Result<Child> start_python(const PythonProgram& program, int inherited);
 

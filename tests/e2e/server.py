@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from load import Load
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("NARWHAL_BUILD", ROOT / "build" / "release")).resolve()
 BINARY = BUILD / "narwhal"
+# The plugin for applications of the Python that runs the tests.
+WSGI = BUILD / "plugins" / f"wsgi-{sys.version_info[0]}.{sys.version_info[1]}.so"
 
 
 def is_sanitized():

@@ -12,11 +12,11 @@ import pytest
 import wire
 from clock import eventually
 from nginx_front import needs_nginx, nginx  # noqa: F401
-from server import BUILD, ROOT
+from server import ROOT, WSGI
 
 pytestmark = [
-    pytest.mark.skipif(not (BUILD / "plugins/wsgi.so").exists(),
-                       reason="this build has no WSGI plugin: it needs the package libpython3-dev")]
+    pytest.mark.skipif(not WSGI.exists(),
+                       reason="this build has no WSGI plugin: it needs the package python3-dev")]
 needs_flask = pytest.mark.skipif(importlib.util.find_spec("flask") is None,
                                  reason="the package python3-flask is not installed")
 SITE = ROOT / "examples/flask"

@@ -14,10 +14,10 @@ import proc
 import wire
 from clock import eventually, scaled
 from conf_idioms import ask, project  # noqa: F401
-from server import BUILD, run
+from server import WSGI, run
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                reason="the WSGI plugin was not built: it needs libpython3-dev")
+pytestmark = pytest.mark.skipif(not WSGI.exists(),
+                                reason="the WSGI plugin was not built: it needs python3-dev")
 
 
 # ---- workers, threads, classes ----

@@ -11,10 +11,10 @@ import pytest
 import wire
 from clock import eventually
 from conf_idioms import ask, project  # noqa: F401
-from server import BUILD
+from server import WSGI
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                reason="the WSGI plugin was not built: it needs libpython3-dev")
+pytestmark = pytest.mark.skipif(not WSGI.exists(),
+                                reason="the WSGI plugin was not built: it needs python3-dev")
 
 EVERY_WORKERS_HOOK_LOGS = """
 import sys, threading, traceback

@@ -9,10 +9,10 @@ import pytest
 
 from clock import eventually
 from saying import SAY
-from server import BUILD, port_is_free, run
+from server import BUILD, WSGI, port_is_free, run
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+pytestmark = pytest.mark.skipif(not WSGI.exists(),
+                                reason="this build has no WSGI plugin: it needs the package python3-dev")
 
 APP = SAY + """\
 import time
@@ -264,16 +264,15 @@ def test_a_reload_runs_the_changed_hooks(hooked, said, tmp_path):
 def test_two_applications_share_one_set_of_hooks(serve, said, tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     (tmp_path / "blog.py").write_text(APP)
-    plugin = BUILD / "plugins" / "wsgi.so"
     (tmp_path / "hooks.py").write_text(SAY + textwrap.dedent(ALL))
     server = serve(config=f"""
 routes:
   - prefix: /shop
-    app: {plugin}
-    options: {{app: "shop:app", hooks: {tmp_path}/hooks.py}}
+    app: shop:app
+    options: {{hooks: {tmp_path}/hooks.py}}
   - prefix: /blog
-    app: {plugin}
-    options: {{app: "blog:app", hooks: {tmp_path}/hooks.py}}
+    app: blog:app
+    options: {{hooks: {tmp_path}/hooks.py}}
 """)
     for path in ("/shop/1", "/blog/2"):
         assert server.get(path).status == 200

@@ -7,9 +7,9 @@ import pytest
 
 from clock import eventually
 from saying import SAY
-from server import BUILD
+from server import WSGI
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(), reason="this build has no WSGI plugin")
+pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin")
 
 APP = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n"
 

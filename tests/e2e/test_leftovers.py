@@ -9,9 +9,9 @@ import pytest
 import proc
 from clock import eventually
 from saying import SAY
-from server import BINARY, BUILD, clean_environment
+from server import BINARY, WSGI, clean_environment
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(), reason="this build has no WSGI plugin")
+pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin")
 
 # Each leaves one process, which ends by itself only after the test, and says its pid.
 STARTERS = {

@@ -7,10 +7,10 @@ import venv
 import pytest
 
 from clock import eventually
-from server import BUILD, example, run
+from server import WSGI, example, run
 
-needs_python = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                  reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+needs_python = pytest.mark.skipif(not WSGI.exists(),
+                                  reason="this build has no WSGI plugin: it needs the package python3-dev")
 
 APP = '''
 import logging

@@ -13,10 +13,10 @@ import pytest
 import log_lines
 import proc
 from clock import eventually
-from server import BUILD, example, run
+from server import WSGI, example, run
 
-needs_python = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                  reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+needs_python = pytest.mark.skipif(not WSGI.exists(),
+                                  reason="this build has no WSGI plugin: it needs the package python3-dev")
 
 
 class Receiver:

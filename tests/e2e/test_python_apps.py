@@ -8,9 +8,8 @@ import pytest
 
 import proc
 from clock import eventually
-from server import BINARY, BUILD, run
+from server import BINARY, WSGI, run
 
-WSGI = BUILD / "plugins" / "wsgi.so"
 pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="the WSGI plugin was not built: it needs python3-dev")
 
 APP = '''
@@ -113,10 +112,10 @@ def test_a_server_without_the_wsgi_plugin_says_so(tmp_path):
     lonely.write_bytes(BINARY.read_bytes())
     lonely.chmod(0o755)
     done = run("hello:app", binary=lonely)
-    if "the plugin that runs it, wsgi.so, is not " not in done.stderr:
+    if "the plugin that runs it, wsgi-VERSION.so, is not " not in done.stderr:
         pytest.skip("another one is installed")
     assert done.returncode == 1
-    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, but the plugin that runs it, wsgi\.so, is "
+    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, but the plugin that runs it, wsgi-VERSION\.so, is "
                         rf"not in {re.escape(str(tmp_path))}/plugins or .*\n", done.stderr)
 
 

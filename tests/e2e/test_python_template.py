@@ -9,9 +9,9 @@ import proc
 from clock import eventually
 from load import Background
 from saying import SAY
-from server import BUILD
+from server import WSGI
 
-pytestmark = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(), reason="this build has no WSGI plugin")
+pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin")
 
 MANAGER = textwrap.dedent("""
     import atexit

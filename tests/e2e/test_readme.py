@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from clock import eventually
-from server import BUILD, ROOT
+from server import ROOT, WSGI
 
 README = (ROOT / "README.md").read_text()
 
@@ -42,7 +42,7 @@ def test_the_plugin_of_the_readme_builds_serves_and_reloads(serve, tmp_path):
     eventually("the new code answers", lambda: server.get("/?name=Ada").body == b"Good day, Ada!\n")
 
 
-@pytest.mark.skipif(not (BUILD / "plugins/wsgi.so").exists(), reason="this build has no WSGI plugin: it needs libpython3-dev")
+@pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin: it needs python3-dev")
 def test_gunicorns_command_line_serves_with_narwhals_name(serve, tmp_path):
     line = block("sh", "2-hbnb").strip().splitlines()[0]
     assert f"`{line.replace('narwhal', 'gunicorn', 1)}`" in README

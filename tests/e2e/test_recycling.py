@@ -10,12 +10,12 @@ import pytest
 import proc
 from clock import eventually, scaled
 from load import Background
-from server import BUILD, SANITIZED, example, run
+from server import SANITIZED, WSGI, example, run
 from wire import request_bytes
 
 PASSED = r"\[(\d+)\] \[INFO\] Autorestarting worker after current request\."
-needs_python = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                  reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+needs_python = pytest.mark.skipif(not WSGI.exists(),
+                                  reason="this build has no WSGI plugin: it needs the package python3-dev")
 
 
 def python_app(folder, body, setup=""):
@@ -162,7 +162,7 @@ def test_one_worker_in_eight_is_replaced_at_a_time(serve):
 
 
 def test_a_successor_that_cannot_boot_leaves_the_old_worker_in_service(serve, tmp_path):
-    if not (BUILD / "plugins" / "wsgi.so").exists():
+    if not WSGI.exists():
         pytest.skip("this build has no WSGI plugin")
     app = python_app(tmp_path, "pass", "if os.path.exists('broken'): raise RuntimeError('the database is away')")
     server = serve(app, "--chdir", tmp_path, "--max-requests", "3")

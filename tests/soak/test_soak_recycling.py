@@ -4,10 +4,10 @@ import time
 import pytest
 
 import proc
-from server import BUILD, SANITIZED, example
+from server import SANITIZED, WSGI, example
 
-needs_python = pytest.mark.skipif(not (BUILD / "plugins" / "wsgi.so").exists(),
-                                  reason="this build has no WSGI plugin: it needs the package libpython3-dev")
+needs_python = pytest.mark.skipif(not WSGI.exists(),
+                                  reason="this build has no WSGI plugin: it needs the package python3-dev")
 APP = """
 kept = []
 def app(environ, start_response):

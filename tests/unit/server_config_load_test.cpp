@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/config/python_process.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
 #include "tests/support/start_folder.hpp"
@@ -133,16 +134,18 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
   LoadResult loaded = start.load({"web:app"});
   REQUIRE_FALSE(loaded);
   CHECK(loaded.exit_code == 1);
-  CHECK(loaded.error() == "app: 'web:app' is a Python application, but the plugin that runs it, wsgi.so, is not in " +
-                              start.path("plugins") + " or " + start.path("lib"));
-  start.write("lib/wsgi.so", "");
+  CHECK(loaded.error() ==
+        "app: 'web:app' is a Python application, but the plugin that runs it, wsgi-VERSION.so, is not in " +
+            start.path("plugins") + " or " + start.path("lib"));
+  const std::string plugin = "lib/wsgi-" + *version_of_python(*find_python("", {})) + ".so";
+  start.write(plugin, "");
   start.write("lib/shop.so", "");
   for (const char* app :
        {"web:app", "web_flask.0-hello_route:app", "a.b:create_app(\"/x.so\", key='y')", "nowhere", ":"}) {
     CAPTURE(app);
     const Route route = start.good({app}).config.routes.front();
     CHECK(route.app == app);
-    CHECK(route.plugin == start.path("lib/wsgi.so"));
+    CHECK(route.plugin == start.path(plugin));
   }
   for (const char* app : {"shop", "./web:app", "a/b:c", "web.so"}) {
     CAPTURE(app);
@@ -152,8 +155,38 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
   const std::vector<Route> routes = start.good({}).config.routes;
   REQUIRE(routes.size() == 3);
   CHECK(routes[0].plugin.empty());
-  CHECK(routes[1].plugin == start.path("lib/wsgi.so"));
-  CHECK(routes[2].plugin == start.path("lib/wsgi.so"));
+  CHECK(routes[1].plugin == start.path(plugin));
+  CHECK(routes[2].plugin == start.path(plugin));
+}
+
+TEST_CASE("load: the version of a Python is in the name to which its links lead, or it is asked for it") {
+  StartFolder start;
+  start.environment.plugin_directories = {start.path("lib")};
+  start.write("lib/wsgi-3.9.so", "");
+  const auto program = [&](const std::string& name, const std::string& text) {
+    start.write(name, text);
+    std::filesystem::permissions(start.path(name), std::filesystem::perms::owner_all);
+  };
+  program("bin/python3.9", "");
+  program("asked/bin/python", "#!/bin/sh\necho 3.9\n");
+  program("other/bin/python", "#!/bin/sh\necho pypy\n");
+  program("free/bin/python3.13t", "");
+  std::filesystem::create_directories(start.path("venv/bin"));
+  std::filesystem::create_symlink(start.path("bin/python3.9"), start.path("venv/bin/python"));
+  std::filesystem::create_symlink(start.path("free/bin/python3.13t"), start.path("free/bin/python"));
+  for (const char* venv : {"venv", "asked"}) {
+    const Config config = start.good({"--venv", start.path(venv), "web:app"}).config;
+    CHECK(config.python == start.path(venv) + "/bin/python");
+    CHECK(config.routes.front().plugin == start.path("lib/wsgi-3.9.so"));
+  }
+  CHECK(start.load({"--venv", start.path("other"), "web:app"}).error().ends_with("does not run CPython 3: pypy"));
+  CHECK(start.load({"--venv", start.path("free"), "web:app"}).error().ends_with("without the GIL are not served yet"));
+  std::filesystem::rename(start.path("lib/wsgi-3.9.so"), start.path("lib/wsgi-3.10.so"));
+  CHECK(start.load({"--venv", start.path("venv"), "web:app"}).error() ==
+        "app 'web:app': " + start.path("venv/bin/python") +
+            " is Python 3.9, and there is no WSGI plugin for it (there is one for 3.10): build it with meson setup "
+            "-Dpythons=" +
+            start.path("venv/bin/python") + ", or name an environment of another version by --venv");
 }
 
 TEST_CASE(

@@ -12,7 +12,7 @@ using namespace narwhal::server;
 TEST_CASE("python app: its plugin gets the app, and the settings for Python") {
   Config config;
   const Route bare{"", "web:app", {}, "/lib/wsgi.so"};
-  CHECK(python_options(config, bare) == Options{{"app", "web:app"}});
+  CHECK(python_options(config, bare) == Options{{"app", "web:app"}, {"preload", "false"}});
   config.venv = "/srv/venv";
   config.pythonpath = {"/a", "/b"};
   config.conf_file = "/srv/gunicorn.conf.py";
@@ -36,10 +36,10 @@ TEST_CASE("python app: its plugin gets request_buffering only if it is off, and 
   Config config;
   config.request_buffering = false;
   CHECK(python_options(config, {"", "web:app", {}, "/lib/wsgi.so"}) ==
-        Options{{"app", "web:app"}, {"request_buffering", "false"}});
+        Options{{"app", "web:app"}, {"preload", "false"}, {"request_buffering", "false"}});
   const Options own{{"request_buffering", "true"}};
   CHECK(python_options(config, {"", "web:app", own, "/lib/wsgi.so"}) ==
-        Options{{"app", "web:app"}, {"request_buffering", "true"}});
+        Options{{"app", "web:app"}, {"preload", "false"}, {"request_buffering", "true"}});
 }
 
 TEST_CASE("python app: its plugin gets the log level only if it is not the default") {
@@ -50,7 +50,7 @@ TEST_CASE("python app: its plugin gets the log level only if it is not the defau
                                     {LogLevel::critical, "critical"}}) {
     config.loglevel = level;
     CHECK(python_options(config, {"", "web:app", {}, "/lib/wsgi.so"}) ==
-          Options{{"app", "web:app"}, {"loglevel", name}});
+          Options{{"app", "web:app"}, {"preload", "false"}, {"loglevel", name}});
   }
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("python app: a route's own options win over the settings, and its plug
   config.pythonpath = {"/a"};
   const Route route{"/x", "web:app", {{"venv", "/other"}, {"colour", "red"}}, "/lib/wsgi.so"};
   CHECK(python_options(config, route) ==
-        Options{{"app", "web:app"}, {"pythonpath", "/a"}, {"venv", "/other"}, {"colour", "red"}});
+        Options{{"app", "web:app"}, {"pythonpath", "/a"}, {"preload", "false"}, {"venv", "/other"}, {"colour", "red"}});
 }
 
 TEST_CASE("python app: process titles show it as it is written, and a plugin without its folder and suffix") {

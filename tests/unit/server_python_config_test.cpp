@@ -17,7 +17,7 @@ struct Start : StartFolder {
   Start() {
     environment.variables["PATH"] = std::getenv("PATH");
     environment.plugin_directories = {path("plugins")};
-    write("plugins/wsgi.so", "");
+    write("plugins/wsgi-" + *version_of_python(*find_python("", {})) + ".so", "");
   }
   std::string refused(const std::string& text) const {
     write("bad.py", text);

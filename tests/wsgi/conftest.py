@@ -4,9 +4,9 @@ import pytest
 import reference
 from comparison import APPS, Pair
 from fixtures import _binary_exists, _bounded, serve, serve_module, servers_in  # noqa: F401
-from server import BUILD
+from server import WSGI
 
-PLUGIN = BUILD / "plugins" / "wsgi.so"
+PLUGIN = WSGI
 
 
 @pytest.fixture(scope="session", autouse=True)

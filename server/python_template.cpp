@@ -1,0 +1,79 @@
+#include "server/python_template.hpp"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/seat_bytes.hpp"
+#include "core/signals.hpp"
+#include "core/write_all.hpp"
+#include "server/python_boot.hpp"
+
+#if defined(__SANITIZE_ADDRESS__)
+extern "C" void __asan_init();
+#elif defined(__SANITIZE_THREAD__)
+extern "C" void __tsan_init();
+#endif
+
+namespace narwhal::server {
+namespace {
+
+Result<Fd> file_of(const std::string& bytes) {
+  Fd file(::memfd_create("narwhal-seat", 0));
+  if (!file || !write_all(file.get(), bytes) || ::lseek(file.get(), 0, SEEK_SET) != 0)
+    return errno_error("write the template's seat");
+  return file;
+}
+
+// The runtime of a sanitizer must be loaded before anything else. The names are of variables to forget afterwards.
+std::vector<std::string> preload_sanitizer() {
+  Dl_info runtime{};
+#if defined(__SANITIZE_ADDRESS__)
+  ::dladdr(reinterpret_cast<void*>(&__asan_init), &runtime);
+#elif defined(__SANITIZE_THREAD__)
+  ::dladdr(reinterpret_cast<void*>(&__tsan_init), &runtime);
+#endif
+  if (runtime.dli_fname == nullptr) return {};
+  ::setenv("LD_PRELOAD", runtime.dli_fname, 1);
+  return {"LD_PRELOAD"};
+}
+
+std::size_t first_python_route(const Config& config) {
+  const auto found = std::find_if(config.routes.begin(), config.routes.end(),
+                                  [](const Route& route) { return !route.plugin.empty(); });
+  return static_cast<std::size_t>(found - config.routes.begin());
+}
+
+}  // namespace
+
+bool needs_python(const Config& config) { return first_python_route(config) < config.routes.size(); }
+
+Error become_python(const TemplateSeat& seat, PythonTask task) {
+  const Config& config = seat.generation->config;
+  const std::size_t route = first_python_route(config);
+  const auto library = std::filesystem::path(config.routes[route].plugin).replace_filename("libnarwhal-worker.so");
+  const auto file = file_of(seat_bytes(seat));
+  if (!file) return Error{file.error()};
+  for (const int descriptor : inherited_descriptors(seat)) ::fcntl(descriptor, F_SETFD, 0);
+  std::vector<std::string> arguments{
+      config.python,
+      "-c",
+      python_boot,
+      seat.generation->plugins[route].copy,
+      library.string(),
+      std::to_string(file->get()),
+      task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
+  for (std::string& name : preload_sanitizer()) arguments.push_back(std::move(name));
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  const SignalsBlocked until_python_has_handlers;  // the mask outlives the call, and this object does not
+  ::execv(config.python.c_str(), pointers.data());
+  return errno_error("execute " + config.python);
+}
+
+}  // namespace narwhal::server

@@ -1,0 +1,125 @@
+"""Applications run in the interpreter of their environment, of each version for which this build has a plugin."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from clock import eventually
+from server import BUILD, WSGI, clean_environment, run
+
+pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin: it needs the package python3-dev")
+
+
+def interpreters():
+    """The programs for which the plugin was built: -Dpythons."""
+    path = BUILD / "meson-info" / "intro-buildoptions.json"
+    options = json.loads(path.read_text()) if path.exists() else []
+    return next((option["value"] for option in options if option["name"] == "pythons"), [sys.executable])
+
+
+FACTS = textwrap.dedent("""
+    import multiprocessing, os, site, sys
+    def double(number):
+        return 2 * number
+    def app(environ, start_response):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            doubled = pool.map(double, [21])
+        start_response("200 OK", [])
+        facts = [sys.version_info[:2], sys.executable, sys.prefix, sys.base_prefix, doubled, sys.argv, "" in sys.path]
+        return [repr(facts).encode()]
+    """)
+
+
+@pytest.fixture(scope="module", params=interpreters())
+def venv(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("venv") / "env"
+    subprocess.run([request.param, "-m", "venv", "--without-pip", str(folder)], check=True, env=clean_environment())
+    return folder
+
+
+def facts_of(venv):
+    """What a bare program of the environment says."""
+    text = "import sys; print([sys.version_info[:2], sys.executable, sys.prefix, sys.base_prefix])"
+    done = subprocess.run([venv / "bin" / "python", "-c", text], capture_output=True, text=True, check=True, env=clean_environment())
+    return eval(done.stdout)
+
+
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_the_workers_are_the_program_of_the_environment(serve, tmp_path, venv, flags):
+    (tmp_path / "facts.py").write_text(FACTS)
+    server = serve("facts:app", "--chdir", tmp_path, "--venv", venv, *flags)
+    got = eval(server.get("/").text)
+    assert got == [*facts_of(venv), [42], ["narwhal"], False]
+    program = os.path.realpath(venv / "bin" / "python")
+    for pid in (server.template(), *server.worker_pids()):
+        assert os.path.realpath(f"/proc/{pid}/exe") == program
+    server.reload()
+    assert eval(server.get("/").text) == got
+
+
+def test_python_variables_and_signals_are_as_the_program_has_them(serve, tmp_path, venv):
+    (tmp_path / "facts.py").write_text(textwrap.dedent("""
+        import os, sys
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [repr([sys.flags.dev_mode, sys.flags.utf8_mode, hash("x"), os.environ.get("LD_PRELOAD")]).encode()]
+        """))
+    env = {"PYTHONDEVMODE": "1", "PYTHONUTF8": "1", "PYTHONHASHSEED": "7"}
+    server = serve("facts:app", "--chdir", tmp_path, "--venv", venv, "-w", "2", env=env)
+    assert {server.get("/").text for _ in range(8)} == {server.get("/").text}
+    assert eval(server.get("/").text)[:2] == [True, 1]
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):  # as from a terminal, to each process of the group
+        os.kill(server.template(), number)
+        for pid in server.worker_pids():
+            os.kill(pid, number)
+    assert server.get("/").status == 200 and server.template()
+
+
+def test_a_reload_may_bring_another_version(serve, tmp_path):
+    programs = interpreters()
+    if len(programs) < 2:
+        pytest.skip("the plugin was built for one version")
+    (tmp_path / "facts.py").write_text(FACTS)
+    for number, program in enumerate(programs):
+        subprocess.run([program, "-m", "venv", "--without-pip", str(tmp_path / f"env{number}")], check=True)
+    link = tmp_path / "env"
+    link.symlink_to("env0")
+    server = serve("facts:app", "--chdir", tmp_path, "--venv", link)
+    seen = [eval(server.get("/").text)[0]]
+    for number in range(1, len(programs)):
+        link.unlink()
+        link.symlink_to(f"env{number}")
+        server.reload()
+        seen.append(eval(server.get("/").text)[0])
+    assert len(set(seen)) == len(programs)
+
+
+def test_the_plugin_itself_is_no_application():
+    done = run("-b", "127.0.0.1:0", WSGI)
+    assert done.returncode == 1
+    assert f"{WSGI} runs Python applications: name the application, as in shop:app" in done.stderr
+
+
+def test_an_interpreter_without_a_plugin_is_refused_and_a_reload_to_one_too(serve, tmp_path):
+    (tmp_path / "facts.py").write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return []\n")
+    (tmp_path / "other" / "bin").mkdir(parents=True)
+    program = tmp_path / "other" / "bin" / "python"
+    program.write_text("#!/bin/sh\necho 3.4\n")
+    program.chmod(0o755)
+    done = run("-b", "127.0.0.1:0", "--chdir", tmp_path, "--venv", tmp_path / "other", "facts:app")
+    assert done.returncode == 1
+    assert f"{program} is Python 3.4, and there is no WSGI plugin for it (there is one for 3." in done.stderr
+    assert "build it with meson setup -Dpythons=" in done.stderr
+    link = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env0")], check=True)
+    link.symlink_to("env0")
+    server = serve("facts:app", "--chdir", tmp_path, "--venv", link)
+    link.unlink()
+    link.symlink_to("other")
+    server.send(signal.SIGHUP)
+    server.wait_for("there is no WSGI plugin for it")
+    eventually("service", lambda: server.get("/").status == 200)
