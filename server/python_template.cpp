@@ -69,6 +69,7 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
       task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
   for (std::string& name : preload_sanitizer()) arguments.push_back(std::move(name));
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   const SignalsBlocked until_python_has_handlers;  // the mask outlives the call, and this object does not
