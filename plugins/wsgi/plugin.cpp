@@ -1,5 +1,5 @@
-// The WSGI plugin: runs PEP 3333 applications in an embedded CPython. This file has the functions that the server
-// calls.
+// The WSGI plugin: runs PEP 3333 applications in the interpreter that this process is (module.cpp). This file has
+// the functions that the server calls.
 #include <cstdlib>
 #include <memory>
 
@@ -241,7 +241,8 @@ void worker_exit(void* pointer) noexcept {
 constexpr narwhal_option options[] = {
     {"app", "string", "",
      "the application: module:attribute, module:factory(arguments), or module (its `application`)"},
-    {"venv", "string", "", "directory of a virtual environment; default: $VIRTUAL_ENV, else none"},
+    {"venv", "string", "",
+     "directory of a virtual environment, whose interpreter the server starts; default: $VIRTUAL_ENV, else none"},
     {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
     {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
     {"hooks_required", "bool", "true", "whether workers need that file"},
