@@ -70,6 +70,7 @@ struct WorkerSlot {
   // Written by the worker.
   std::atomic<std::int32_t> pid{0};
   std::atomic<WorkerState> state{WorkerState::empty};
+  std::atomic<bool> has_changed_code{false};     // its files are not those of the generation's first worker
   std::atomic<Instant> heartbeat{unset};         // the loop's last turn
   std::atomic<std::uint32_t> connections{0};     // open now
   std::atomic<std::uint32_t> busy{0};            // handlers running now

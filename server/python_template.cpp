@@ -29,15 +29,23 @@ Result<Fd> file_of(const std::string& bytes) {
   return file;
 }
 
-// The runtime of a sanitizer must be loaded before anything else. The names are of variables to forget afterwards.
+// The runtime of a sanitizer must be loaded before anything else, and leaves crashes to the worker's handler, as in a worker
+// without Python. The names are of variables to forget afterwards.
 std::vector<std::string> preload_sanitizer() {
   Dl_info runtime{};
+  const char* options_name = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
   ::dladdr(reinterpret_cast<void*>(&__asan_init), &runtime);
+  options_name = "ASAN_OPTIONS";
 #elif defined(__SANITIZE_THREAD__)
   ::dladdr(reinterpret_cast<void*>(&__tsan_init), &runtime);
+  options_name = "TSAN_OPTIONS";
 #endif
   if (runtime.dli_fname == nullptr) return {};
+  const char* const options = ::getenv(options_name);
+  const std::string with_ours = std::string(options != nullptr ? options : "") +
+                                ":handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0";
+  ::setenv(options_name, with_ours.c_str(), 1);
   ::setenv("LD_PRELOAD", runtime.dli_fname, 1);
   return {"LD_PRELOAD"};
 }
@@ -68,6 +76,14 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
       std::to_string(file->get()),
       task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
   for (std::string& name : preload_sanitizer()) arguments.push_back(std::move(name));
+  // Python compares a .pyc with its source by size and whole seconds: after a second save of the same length within one
+  // second, it would load the first one's code.
+  const char* const no_bytecode = "PYTHONDONTWRITEBYTECODE";
+  const char* const is_set = ::getenv(no_bytecode);
+  if (config.reload && (is_set == nullptr || *is_set == '\0')) {
+    ::setenv(no_bytecode, "1", 1);
+    arguments.emplace_back(no_bytecode);
+  }
   std::vector<char*> pointers;
   pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());

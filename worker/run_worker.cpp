@@ -118,6 +118,19 @@ std::string title(const Seat& seat) {
                      seat.generation->number);
 }
 
+// Its siblings still run what they have imported.
+void say_if_code_has_changed(const Seat& seat, const CodeFiles& code_files) {
+  const std::string changed = code_files.changed_text();
+  if (changed.empty()) return;
+  seat.scoreboard->slot(seat.slot).has_changed_code.store(true);
+  set_process_title(title(seat) + ", changed code");
+  log::warning(
+      "Worker (pid:{}) runs other code than the first of generation {}: {} has changed since; HUP gives all workers "
+      "the "
+      "same",
+      ::getpid(), seat.generation->number, changed);
+}
+
 HookResult boot(MasterChannel& channel, const Seat& seat, Loop& loop) {
   const Config& config = seat.generation->config;
   const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
@@ -136,7 +149,7 @@ HookResult boot(MasterChannel& channel, const Seat& seat, Loop& loop) {
 
 }  // namespace
 
-int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
+int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles& code_files) {
   disregard_group_signals();
   ignore_write_signals();
   set_process_title(title(seat));
@@ -150,12 +163,15 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts) {
   prepare_for_forked_children(seat.listeners);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});
+  begin_set_up(&code_files);
   Loop loop(seat, std::move(mounts));
   MasterChannel channel(seat, loop);
   if (const HookResult booted = boot(channel, seat, loop); !booted) {
     channel.send_report(Report::failed, booted.error(), booted.exit_code);
     ::_exit(booted.exit_code);
   }
+  end_set_up();
+  say_if_code_has_changed(seat, code_files);
   channel.open();
   return_to_group_of_master();
   note_signal_handlers();

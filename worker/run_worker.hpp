@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "core/seat.hpp"
+#include "worker/code_files.hpp"
 #include "worker/plugin.hpp"
 
 namespace narwhal::worker {
 
 // In the worker's own process, with default signal actions. Leaves by returning the exit status, or by _exit().
-int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts);
+int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles& code_files);
 
 }  // namespace narwhal::worker

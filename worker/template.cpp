@@ -30,6 +30,7 @@ class Template {
     install_crash_handlers("Template");
     prepare_for_forked_children(seat_.listeners);
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
+    begin_set_up(nullptr);  // what is loaded here is the same in all workers
     HookResult done = load();
     if (done) done = preload_all();
     if (done) {
@@ -195,7 +196,7 @@ class Template {
     const std::uint32_t slot = seat.slot;
     const std::uint64_t generation = seat.generation->number;
     try {
-      status = run_worker(seat, std::move(mounts_));
+      status = run_worker(seat, std::move(mounts_), code_files_);
     } catch (const std::exception& error) {
       [[maybe_unused]] const auto sent =
           send_record(master, make_record(Report::failed, slot, generation, error.what(), exit_boot_failed));
@@ -211,6 +212,7 @@ class Template {
   TemplateSeat seat_;
   Fd relay_give_, relay_take_;
   std::vector<std::unique_ptr<Mount>> mounts_;
+  CodeFiles code_files_;
 };
 
 }  // namespace

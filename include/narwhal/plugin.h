@@ -230,10 +230,11 @@ typedef struct narwhal_host {
   /* [any] The error log's descriptor, for code that may call nothing else: a handler of SIGSEGV. The number stays the
    * same for the life of the process, also when the log is reopened. */
   int (*log_descriptor)(void);
-  /* [any] Says that the application was made from this file (an absolute path): under the setting `reload`, a change to
-   * it reloads the server. Name it before set-up fails, so that the server tries again when the file is fixed; the file
-   * need not exist yet. NARWHAL_STATE when that setting is off: you need not name more files. NARWHAL_REFUSED for what
-   * is not an absolute path, or has more than 491 bytes. */
+  /* [any] Says that the application was made from this file (an absolute path). A worker whose file is not that of the
+   * workers before it logs a warning. Under the setting `reload`, a change to it reloads the server: name it before
+   * set-up fails, so that the server tries again when the file is fixed; the file need not exist yet. NARWHAL_STATE
+   * after the set-up when that setting is off: you need not name more files. NARWHAL_REFUSED for what is not an absolute
+   * path, or has more than 491 bytes. */
   int (*watch)(narwhal_bytes path);
   /* [handler] Sends what has been answered so far, and the handler continues: for work for which its client need not
    * wait. Without it, an answer made inside handle() is sent when handle() returns. */

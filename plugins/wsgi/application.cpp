@@ -9,7 +9,7 @@ namespace narwhal::wsgi {
 
 namespace {
 
-bool are_modules_watched = true;  // until the server answers that the setting `reload` is off
+bool are_modules_watched = true;  // until the server answers that it need not know more
 
 // After a failed import: names the files whose change may fix it, which watch_modules() does not see because the module
 // was not loaded, so that the server tries again. Also cuts our own frames off the traceback.
@@ -48,17 +48,9 @@ PyObject* call_loader(const std::string& name, std::string& step) {
   return found;
 }
 
-// Python compares a .pyc with its source by size and whole seconds: after a second save of the same length within one
-// second, it would load the first one's code.
-void keep_no_bytecode_of_what_changes() noexcept {
-  watch_modules();
-  if (are_modules_watched) PySys_SetObject("dont_write_bytecode", Py_True);
-}
-
 }  // namespace
 
 Loaded load_application(const std::string& name) {
-  keep_no_bytecode_of_what_changes();
   std::string step = "import " + name.substr(0, name.find(':'));
   Ref found(call_loader(name, step));
   if (!found) {

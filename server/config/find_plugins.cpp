@@ -33,31 +33,41 @@ bool is_python(const Route& route, const std::vector<std::string>& directories) 
   return is_python_app(route.app) || !installed_path(route.app, directories);
 }
 
-// The versions for which there is a WSGI plugin.
+// The WSGI plugin for Python 3.11 is wsgi-cp311.so.
+constexpr std::string_view plugin_begin = "wsgi-cp3";
+
+std::string plugin_for(std::string_view version) {
+  return std::string(plugin_begin) + std::string(version.substr(version.find('.') + 1));
+}
+
+// Empty if it is another plugin.
+std::string version_of_plugin(const fs::path& plugin) {
+  const std::string name = plugin.stem();
+  const bool is_ours = name.starts_with(plugin_begin) && plugin.extension() == ".so";
+  return is_ours ? "3." + name.substr(plugin_begin.size()) : "";
+}
+
+// The versions for which there is a WSGI plugin, the lowest first.
 std::vector<std::string> versions_at_hand(const std::vector<std::string>& directories) {
-  constexpr std::string_view begin = "wsgi-", end = ".so";
-  std::set<std::string> versions;
+  const auto before = [](const std::string& one, const std::string& other) {
+    return std::pair(one.size(), one) < std::pair(other.size(), other);
+  };
+  std::set<std::string, decltype(before)> versions;
   for (const std::string& directory : directories) {
     std::error_code absent;
     for (const auto& entry : fs::directory_iterator(directory, absent)) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with(begin) && name.ends_with(end))
-        versions.insert(name.substr(begin.size(), name.size() - begin.size() - end.size()));
+      if (std::string version = version_of_plugin(entry.path()); !version.empty()) versions.insert(std::move(version));
     }
   }
   return {versions.begin(), versions.end()};
-}
-
-bool is_python_plugin(const fs::path& app) {
-  const std::string name = app.filename();
-  return name.starts_with("wsgi-") && name.ends_with(".so");
 }
 
 std::string no_plugin_text(const std::string& python, const std::string& version,
                            const std::vector<std::string>& others) {
   return python + " is Python " + version + ", and there is no WSGI plugin for it" +
          (others.empty() ? "" : " (there is one for " + joined(others, ", ") + ")") +
-         ": build it with meson setup -Dpythons=" + python + ", or name an environment of another version by --venv";
+         ": build it (in narwhal's sources: meson setup build -Dpythons=" + python + ", or " + python +
+         " -m pip install .), or name an environment of another version by --venv";
 }
 
 // Of the server, or of the first application that has one.
@@ -102,7 +112,7 @@ Result<std::string> plugin_for_python(const PluginPlaces& places, Config& config
   const auto version = version_of_python(*python);
   if (!version) return Error{version.error()};
   if (const auto checked = check_environment(*python, *version); !checked) return Error{checked.error()};
-  const auto plugin = installed_path("wsgi-" + *version, places.directories);
+  const auto plugin = installed_path(plugin_for(*version), places.directories);
   if (!plugin) return Error{no_plugin_text(*python, *version, versions_at_hand(places.directories))};
   config.python = *std::move(python);
   return *plugin;
@@ -115,7 +125,7 @@ std::vector<std::string> find_plugins(const PluginPlaces& places, Config& config
   std::optional<Result<std::string>> python_plugin;
   const bool can_run_python = !versions_at_hand(places.directories).empty();
   for (Route& route : config.routes) {
-    if (is_python_plugin(route.app))
+    if (!version_of_plugin(route.app).empty())
       faults.push_back("app: " + route.app + " runs Python applications: name the application, as in shop:app");
     if (is_plugin_path(route.app)) continue;
     if (!is_python(route, places.directories)) {
@@ -130,7 +140,7 @@ std::vector<std::string> find_plugins(const PluginPlaces& places, Config& config
     } else if (is_python_app(route.app)) {
       const auto& directories = places.directories;
       faults.push_back("app: '" + route.app +
-                       "' is a Python application, but the plugin that runs it, wsgi-VERSION.so, is not " +
+                       "' is a Python application, but the plugin that runs it, wsgi-cpVERSION.so, is not " +
                        (directories.empty() ? "installed" : "in " + joined(directories, " or ")));
     } else if (!places.directories.empty()) {
       route.app = places.directories.back() + "/" + route.app + ".so";  // for the message that it does not exist

@@ -78,6 +78,11 @@ CommandLine variable_line(const Environment& environment) {
   return line;
 }
 
+// What a Python program has given to narwhal.run(): the text of a narwhal.yaml.
+Layer settings_layer(const Environment& environment) {
+  return read_yaml_text(variable(environment, "NARWHAL_SETTINGS"), "NARWHAL_SETTINGS");
+}
+
 std::vector<Origin> list_origins(const Draft& draft) {
   std::vector<Origin> origins;
   const auto add = [&](std::string_view key) {
@@ -116,13 +121,13 @@ std::string working_directory() {
   return gone ? "/" : path.string();
 }
 
-// Next to this program (in a build folder), then where "meson install" puts plugins.
+// Next to this program (in a build folder and in a Python package), then where "meson install" puts plugins.
 std::vector<std::string> plugin_directories() {
   std::error_code unknown;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", unknown);
   std::vector<std::string> directories;
   if (!unknown) directories.push_back((self.parent_path() / "plugins").string());
-  directories.emplace_back(NARWHAL_PLUGIN_DIR);
+  if (*NARWHAL_PLUGIN_DIR != '\0') directories.emplace_back(NARWHAL_PLUGIN_DIR);
   return directories;
 }
 
@@ -210,8 +215,9 @@ std::optional<PythonConfigRequest> python_config_request(int argc, const char* c
   if (words.source.kind != ConfigSource::Kind::python) return std::nullopt;
   PythonConfigRequest request = request_for(words.source, environment);
   // The file's own values for these come too late for reading the file.
-  Config known =
-      merge_layers({environment_layer(words.program, environment), words.from_variable.layer, words.line.layer}).config;
+  Config known = merge_layers({environment_layer(words.program, environment), words.from_variable.layer,
+                               settings_layer(environment), words.line.layer})
+                     .config;
   make_paths_absolute(environment.start_directory, known);
   request.limit = known.boot_timeout;
   request.venv = known.venv;
@@ -243,8 +249,9 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
     const Error appeared{words.source.shown_name + ": appeared while the settings were being read: try again"};
     file = read_python_source(words.source, python_answer.value_or(appeared));
   }
-  Draft draft = merge_layers({environment_layer(words.program, environment), std::move(file.layer),
-                              std::move(words.from_variable.layer), std::move(words.line.layer)});
+  Draft draft =
+      merge_layers({environment_layer(words.program, environment), std::move(file.layer),
+                    std::move(words.from_variable.layer), settings_layer(environment), std::move(words.line.layer)});
   const std::vector<std::string> odd_paths = make_paths_absolute(environment.start_directory, draft.config);
   draft.faults.insert(draft.faults.end(), odd_paths.begin(), odd_paths.end());
   const std::vector<std::string> homeless =

@@ -99,6 +99,10 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
     if (is_program(program)) return program;
     return Error{"venv: " + program + " is not a program"};
   }
+  if (const std::string named = variable(variables, "NARWHAL_PYTHON"); !named.empty()) {
+    if (is_program(named)) return named;
+    return Error{"NARWHAL_PYTHON: " + named + " is not a program"};
+  }
   if (const std::string active = variable(variables, "VIRTUAL_ENV"); !active.empty()) {
     if (const std::string program = active + "/bin/python"; is_program(program)) return program;
   }

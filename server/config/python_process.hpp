@@ -25,9 +25,10 @@ struct PythonProgram {
   enum class Kind { helper, log } kind = Kind::helper;  // log: keeps our standard error, and outlives the master
 };
 
-// The interpreter for the operator's files: that of the workers. Their virtual environment's, else `workers_python`, the
-// program of the Python that the plugin for Python applications was built with, else a program of its name on PATH, else
-// any Python. The error says where it was looked for.
+// The interpreter for the operator's files: that of the workers. Their virtual environment's, else NARWHAL_PYTHON (a
+// narwhal that pip has installed sets it to its own), else that of VIRTUAL_ENV, else `workers_python`, the program of the
+// Python that the plugin for Python applications was built with, else a program of its name on PATH, else any Python. The
+// error says where it was looked for.
 Result<std::string> find_python(const std::string& venv, const std::map<std::string, std::string>& variables,
                                 const std::string& workers_python);
 // With the build's workers_python.

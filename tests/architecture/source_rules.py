@@ -26,6 +26,7 @@ OURS = {
     "server": ["core", "server/config", "server/sockets", "server/staging"],
     "plugins": ["include"],
     "examples": ["include"],
+    "python": [],
     "bench": ["core", "protocol", "include"],
     "tests": ["include", "core", "protocol", "worker", "server", "server/config", "server/sockets", "server/staging", "plugins",
               "examples"],

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("NARWHAL_BUILD", ROOT / "build" / "release")).resolve()
 BINARY = BUILD / "narwhal"
 # The plugin for applications of the Python that runs the tests.
-WSGI = BUILD / "plugins" / f"wsgi-{sys.version_info[0]}.{sys.version_info[1]}.so"
+WSGI = BUILD / "plugins" / f"wsgi-cp{sys.version_info[0]}{sys.version_info[1]}.so"
 
 
 def is_sanitized():

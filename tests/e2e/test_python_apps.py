@@ -112,10 +112,10 @@ def test_a_server_without_the_wsgi_plugin_says_so(tmp_path):
     lonely.write_bytes(BINARY.read_bytes())
     lonely.chmod(0o755)
     done = run("hello:app", binary=lonely)
-    if "the plugin that runs it, wsgi-VERSION.so, is not " not in done.stderr:
+    if "the plugin that runs it, wsgi-cpVERSION.so, is not " not in done.stderr:
         pytest.skip("another one is installed")
     assert done.returncode == 1
-    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, but the plugin that runs it, wsgi-VERSION\.so, is "
+    assert re.fullmatch(r"narwhal: app: 'hello:app' is a Python application, but the plugin that runs it, wsgi-cpVERSION\.so, is "
                         rf"not in {re.escape(str(tmp_path))}/plugins or .*\n", done.stderr)
 
 

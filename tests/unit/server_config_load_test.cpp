@@ -135,7 +135,7 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
   REQUIRE_FALSE(loaded);
   CHECK(loaded.exit_code == 1);
   CHECK(loaded.error() ==
-        "app: 'web:app' is a Python application, but the plugin that runs it, wsgi-VERSION.so, is not in " +
+        "app: 'web:app' is a Python application, but the plugin that runs it, wsgi-cpVERSION.so, is not in " +
             start.path("plugins") + " or " + start.path("lib"));
   const std::string plugin = "lib/wsgi-" + *version_of_python(*find_python("", {})) + ".so";
   start.write(plugin, "");
@@ -162,7 +162,7 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
 TEST_CASE("load: the version of a Python is in the name to which its links lead, or it is asked for it") {
   StartFolder start;
   start.environment.plugin_directories = {start.path("lib")};
-  start.write("lib/wsgi-3.9.so", "");
+  start.write("lib/wsgi-cp39.so", "");
   const auto program = [&](const std::string& name, const std::string& text) {
     start.write(name, text);
     std::filesystem::permissions(start.path(name), std::filesystem::perms::owner_all);
@@ -177,16 +177,17 @@ TEST_CASE("load: the version of a Python is in the name to which its links lead,
   for (const char* venv : {"venv", "asked"}) {
     const Config config = start.good({"--venv", start.path(venv), "web:app"}).config;
     CHECK(config.python == start.path(venv) + "/bin/python");
-    CHECK(config.routes.front().plugin == start.path("lib/wsgi-3.9.so"));
+    CHECK(config.routes.front().plugin == start.path("lib/wsgi-cp39.so"));
   }
   CHECK(start.load({"--venv", start.path("other"), "web:app"}).error().ends_with("does not run CPython 3: pypy"));
   CHECK(start.load({"--venv", start.path("free"), "web:app"}).error().ends_with("without the GIL are not served yet"));
-  std::filesystem::rename(start.path("lib/wsgi-3.9.so"), start.path("lib/wsgi-3.10.so"));
+  std::filesystem::rename(start.path("lib/wsgi-cp39.so"), start.path("lib/wsgi-cp310.so"));
   CHECK(start.load({"--venv", start.path("venv"), "web:app"}).error() ==
         "app 'web:app': " + start.path("venv/bin/python") +
-            " is Python 3.9, and there is no WSGI plugin for it (there is one for 3.10): build it with meson setup "
-            "-Dpythons=" +
-            start.path("venv/bin/python") + ", or name an environment of another version by --venv");
+            " is Python 3.9, and there is no WSGI plugin for it (there is one for 3.10): build it (in narwhal's "
+            "sources: meson setup build -Dpythons=" +
+            start.path("venv/bin/python") + ", or " + start.path("venv/bin/python") +
+            " -m pip install .), or name an environment of another version by --venv");
 }
 
 TEST_CASE(

@@ -1,0 +1,135 @@
+"""narwhal, the application server, started by a Python program:
+
+    import narwhal
+    narwhal.run("shop:app", workers=4, bind="0.0.0.0:8000")
+
+The server is a program of its own. Its applications run in this interpreter's program and environment.
+"""
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = ["get_include", "main", "reload", "run"]
+
+_FOLDER = Path(__file__).resolve().parent
+_PROGRAM = _FOLDER / "_server" / "narwhal"
+
+# Options of this interpreter, and the variables that say the same to those of the applications.
+_X_OPTIONS = {
+    "dev": "PYTHONDEVMODE", "faulthandler": "PYTHONFAULTHANDLER", "importtime": "PYTHONPROFILEIMPORTTIME",
+    "int_max_str_digits": "PYTHONINTMAXSTRDIGITS", "no_debug_ranges": "PYTHONNODEBUGRANGES", "perf": "PYTHONPERFSUPPORT",
+    "pycache_prefix": "PYTHONPYCACHEPREFIX", "tracemalloc": "PYTHONTRACEMALLOC", "utf8": "PYTHONUTF8",
+    "warn_default_encoding": "PYTHONWARNDEFAULTENCODING"}
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        return importlib.metadata.version("narwhal")
+    raise AttributeError(f"module 'narwhal' has no attribute {name!r}")
+
+
+def run(app: str | None = None, *, config: str | os.PathLike[str] | None = None, **settings: Any) -> NoReturn:
+    """Replaces this process by the server; its process ID stays the same. Does not return, and atexit functions do not run.
+
+    app       "module:callable" or "module:factory()", the path of a plugin (.so), or None if `config` names it.
+    config    a narwhal.yaml or a gunicorn.conf.py. Without it no file is read.
+    settings  by their names in narwhal.yaml, which are Gunicorn's: workers=4, bind=["127.0.0.1:8000"], preload_app=True.
+              None is the default. They count more than the file, NARWHAL_CMD_ARGS and GUNICORN_CMD_ARGS.
+
+    The folder of a script that is run by its path is where modules are looked for, after the current directory.
+
+    TypeError: the application or a setting is an object that cannot be passed to another process.
+    """
+    if app is not None and not isinstance(app, str):
+        raise TypeError(f"narwhal.run() takes the name of the application, as in 'module:callable', not {app!r}: "
+                        "each worker imports it")
+    values = {name: _plain(name, value) for name, value in settings.items() if value is not None}
+    script = _folder_of_script()
+    if script is not None and "pythonpath" not in values:
+        values["pythonpath"] = [script]
+    variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False)} if values else {}
+    words = ["-c", os.fspath(config) if config is not None else os.devnull]
+    _execute(words + ([app] if app is not None else []), variables)
+
+
+def reload(pid: int) -> None:
+    """Makes the running server load settings, plugins and applications again. If they fail, the old ones go on.
+
+    pid  of the server's master process, as in its pid file. The server logs what becomes of it.
+
+    ProcessLookupError: there is no such process. ValueError: it is not a server's master. PermissionError: as os.kill().
+    """
+    try:
+        title = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+    except FileNotFoundError:
+        raise ProcessLookupError(f"there is no process {pid}") from None
+    if not title.startswith(b"narwhal: master"):  # the signal ends an ordinary process
+        raise ValueError(f"process {pid} is not the master of a narwhal server")
+    os.kill(pid, signal.SIGHUP)
+
+
+def get_include() -> str:
+    """The folder of the header files for plugins: g++ -I"$(python -c 'import narwhal; print(narwhal.get_include())')"."""
+    return str(_FOLDER / "include")
+
+
+def main() -> NoReturn:
+    """The command `narwhal`, and `python -m narwhal`."""
+    _execute(sys.argv[1:], {})
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(name, item) for key, item in value.items()}
+    if callable(value):
+        raise TypeError(f"narwhal.run(): {name} is a function, which stays in this process: put it into a gunicorn.conf.py "
+                        "and name that by config=")
+    raise TypeError(f"narwhal.run(): {name} cannot be passed on: {value!r}")
+
+
+def _folder_of_script() -> str | None:
+    script = sys.modules["__main__"]
+    file = getattr(script, "__file__", None)
+    if file is None or getattr(script, "__spec__", None) is not None:  # interactive, or by -m
+        return None
+    folder = os.path.dirname(os.path.abspath(file))
+    return folder if folder != os.getcwd() else None
+
+
+def _options_as_variables() -> dict[str, str]:
+    variables = {_X_OPTIONS[name]: "1" if value is True else str(value)
+                 for name, value in sys._xoptions.items() if name in _X_OPTIONS}
+    if sys.flags.optimize:
+        variables["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
+    if sys.flags.dont_write_bytecode:
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    if sys.warnoptions:
+        variables["PYTHONWARNINGS"] = ",".join(sys.warnoptions)
+    return variables
+
+
+def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
+    program = str(_PROGRAM)
+    environment = {**os.environ, **_options_as_variables(), **variables}
+    if sys.executable:
+        environment["NARWHAL_PYTHON"] = sys.executable
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    try:
+        os.execve(program, [program, *words], environment)
+    except OSError as error:
+        sys.exit(f"narwhal: {program}: {error.strerror}: install the package narwhal again")

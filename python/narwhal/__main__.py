@@ -1,0 +1,3 @@
+from narwhal import main
+
+main()

@@ -1,0 +1,1 @@
+from fixtures import _bounded, serve  # noqa: F401
