@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import servers_in
 from server import ROOT, clean_environment
 
 pytestmark = pytest.mark.soak  # an installation may take longer than two minutes
@@ -117,6 +118,34 @@ def test_what_is_installed_serves_and_reloads(installed, serve, tmp_path, words)
     app.write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'new']\n")
     server.reload()
     assert server.get("/").text == "new"
+
+
+@pytest.fixture(scope="module", params=[(), ("--preload",), ("--threads", "4")], ids=["", "preload", "threads"])
+def cases(request, installed, tmp_path_factory):
+    """The application of cases in that Python, without and with preload."""
+    with servers_in(tmp_path_factory.mktemp("cases")) as start:
+        yield start("-b", "127.0.0.1:0", "--chdir", Path(__file__).parent, *request.param, "cases:app", bind=None,
+                    binary=installed.folder / "bin" / "narwhal")
+
+
+@pytest.mark.parametrize("case", ["fork", "spawn", "forkserver", "threads", "asyncio", "subprocess", "modules", "numpy"])
+def test_what_applications_do(cases, case):
+    for _ in range(2):
+        answer = cases.get(f"/{case}")
+        if answer.text == "no numpy":
+            pytest.skip("this Python has no NumPy")
+        assert (answer.status, answer.text) == (200, "ok"), cases.tail()
+
+
+def test_pep_3333(cases):
+    assert cases.get("/written").text == "written, returned"
+    again = cases.get("/again")
+    assert (again.status, again.reason, again.text) == (500, "Its own", "own")
+    sent = b"line 1\nline 2\nline 3\nrest"
+    assert cases.get("/read", method="POST", body=sent).body == sent
+    assert cases.get("/file").body == (Path(__file__).parent / "cases.py").read_bytes()
+    assert cases.get("/closing").text == "part by part" and cases.get("/closed").text == "1"
+    assert cases.get("/file", method="HEAD").body == b""
 
 
 def test_its_version_is_the_packages(installed):
