@@ -7,18 +7,15 @@ The server is a program of its own. Its applications run in this interpreter's p
 """
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 __all__ = ["get_include", "main", "reload", "run"]
 
-_FOLDER = Path(__file__).resolve().parent
-_PROGRAM = _FOLDER / "_server" / "narwhal"
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_PROGRAM = os.path.join(_FOLDER, "_server", "narwhal")
 
 # Options of this interpreter, and the variables that say the same to those of the applications.
 _X_OPTIONS = {
@@ -30,6 +27,7 @@ _X_OPTIONS = {
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
+        import importlib.metadata  # here and below: what the command does not need would double the time that it takes
         return importlib.metadata.version("narwhal")
     raise AttributeError(f"module 'narwhal' has no attribute {name!r}")
 
@@ -53,6 +51,7 @@ def run(app: str | None = None, *, config: str | os.PathLike[str] | None = None,
     script = _folder_of_script()
     if script is not None and "pythonpath" not in values:
         values["pythonpath"] = [script]
+    import json
     variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False)} if values else {}
     words = ["-c", os.fspath(config) if config is not None else os.devnull]
     _execute(words + ([app] if app is not None else []), variables)
@@ -66,7 +65,8 @@ def reload(pid: int) -> None:
     ProcessLookupError: there is no such process. ValueError: it is not a server's master. PermissionError: as os.kill().
     """
     try:
-        title = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+        with open(f"/proc/{int(pid)}/cmdline", "rb") as file:
+            title = file.read()
     except FileNotFoundError:
         raise ProcessLookupError(f"there is no process {pid}") from None
     if not title.startswith(b"narwhal: master"):  # the signal ends an ordinary process
@@ -76,7 +76,7 @@ def reload(pid: int) -> None:
 
 def get_include() -> str:
     """The folder of the header files for plugins: g++ -I"$(python -c 'import narwhal; print(narwhal.get_include())')"."""
-    return str(_FOLDER / "include")
+    return os.path.join(_FOLDER, "include")
 
 
 def main() -> NoReturn:
@@ -121,7 +121,6 @@ def _options_as_variables() -> dict[str, str]:
 
 
 def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
-    program = str(_PROGRAM)
     environment = {**os.environ, **_options_as_variables(), **variables}
     if sys.executable:
         environment["NARWHAL_PYTHON"] = sys.executable
@@ -130,6 +129,6 @@ def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
             stream.flush()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     try:
-        os.execve(program, [program, *words], environment)
+        os.execve(_PROGRAM, [_PROGRAM, *words], environment)
     except OSError as error:
-        sys.exit(f"narwhal: {program}: {error.strerror}: install the package narwhal again")
+        sys.exit(f"narwhal: {_PROGRAM}: {error.strerror}: install the package narwhal again")
