@@ -29,9 +29,15 @@ Result<Fd> file_of(const std::string& bytes) {
   return file;
 }
 
+// Sets a variable for Python's start alone: the boot script forgets those that are named.
+void set_for_start(const char* name, const char* value, std::vector<std::string>& named) {
+  ::setenv(name, value, 1);
+  named.emplace_back(name);
+}
+
 // The runtime of a sanitizer must be loaded before anything else, and leaves crashes to the worker's handler, as in a worker
-// without Python. The names are of variables to forget afterwards.
-std::vector<std::string> preload_sanitizer() {
+// without Python.
+void preload_sanitizer(std::vector<std::string>& named) {
   Dl_info runtime{};
   const char* options_name = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
@@ -41,13 +47,20 @@ std::vector<std::string> preload_sanitizer() {
   ::dladdr(reinterpret_cast<void*>(&__tsan_init), &runtime);
   options_name = "TSAN_OPTIONS";
 #endif
-  if (runtime.dli_fname == nullptr) return {};
+  if (runtime.dli_fname == nullptr) return;
   const char* const options = ::getenv(options_name);
   const std::string with_ours = std::string(options != nullptr ? options : "") +
                                 ":handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0";
   ::setenv(options_name, with_ours.c_str(), 1);
-  ::setenv("LD_PRELOAD", runtime.dli_fname, 1);
-  return {"LD_PRELOAD"};
+  set_for_start("LD_PRELOAD", runtime.dli_fname, named);
+}
+
+// Python compares a .pyc with its source by size and whole seconds: after a second save of the same length within one
+// second, it would load the first one's code.
+void keep_no_bytecode_of_what_changes(std::vector<std::string>& named) {
+  constexpr const char* name = "PYTHONDONTWRITEBYTECODE";
+  const char* const text = ::getenv(name);
+  if (text == nullptr || *text == '\0') set_for_start(name, "1", named);
 }
 
 std::size_t first_python_route(const Config& config) {
@@ -75,15 +88,8 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
       library.string(),
       std::to_string(file->get()),
       task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
-  for (std::string& name : preload_sanitizer()) arguments.push_back(std::move(name));
-  // Python compares a .pyc with its source by size and whole seconds: after a second save of the same length within one
-  // second, it would load the first one's code.
-  const char* const no_bytecode = "PYTHONDONTWRITEBYTECODE";
-  const char* const is_set = ::getenv(no_bytecode);
-  if (config.reload && (is_set == nullptr || *is_set == '\0')) {
-    ::setenv(no_bytecode, "1", 1);
-    arguments.emplace_back(no_bytecode);
-  }
+  preload_sanitizer(arguments);
+  if (config.reload) keep_no_bytecode_of_what_changes(arguments);
   std::vector<char*> pointers;
   pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());

@@ -35,7 +35,7 @@ CodeFiles::~CodeFiles() {
   if (files_ != nullptr) ::munmap(files_, files_max * sizeof(File));
 }
 
-// The used entries are the first ones. Workers import in the same order, so the search begins behind the last one found.
+// The used entries are the first ones. Workers import in the same order, so the search begins after the last one found.
 CodeFiles::File* CodeFiles::find_or_add(std::uint64_t path) noexcept {
   std::size_t end = next_;
   for (; end < files_max; ++end) {

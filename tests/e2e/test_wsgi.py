@@ -262,7 +262,6 @@ def test_a_request_past_timeout_leaves_every_threads_python_stack_in_the_log(sit
     server.wait_for(r"site_app.py\", line \d+ in waits_in_the_background$")
 
 
-@pytest.mark.skipif(SANITIZED, reason="in a Python program the sanitizer's own handler ends the process")
 def test_a_crash_leaves_the_python_stack_in_the_log(site):
     server = site("ctypes.string_at(0)", setup="import ctypes, faulthandler\nassert faulthandler.is_enabled()\n")
     worker, = server.wait_workers(1)
