@@ -63,6 +63,13 @@ void keep_no_bytecode_of_what_changes(std::vector<std::string>& named) {
   if (text == nullptr || *text == '\0') set_for_start(name, "1", named);
 }
 
+// A server that the application starts is not to inherit them.
+void forget_own_variables(std::vector<std::string>& named) {
+  for (const char* name : {"NARWHAL_PYTHON", "NARWHAL_SETTINGS"}) {
+    if (::getenv(name) != nullptr) named.emplace_back(name);
+  }
+}
+
 std::size_t first_python_route(const Config& config) {
   const auto found = std::find_if(config.routes.begin(), config.routes.end(),
                                   [](const Route& route) { return !route.plugin.empty(); });
@@ -88,6 +95,7 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
       library.string(),
       std::to_string(file->get()),
       task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
+  forget_own_variables(arguments);
   preload_sanitizer(arguments);
   if (config.reload) keep_no_bytecode_of_what_changes(arguments);
   std::vector<char*> pointers;

@@ -52,7 +52,7 @@ def run(app: str | None = None, *, config: str | os.PathLike[str] | None = None,
     if script is not None and "pythonpath" not in values:
         values["pythonpath"] = [script]
     import json
-    variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False)} if values else {}
+    variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False)}
     words = ["-c", os.fspath(config) if config is not None else os.devnull]
     _execute(words + ([app] if app is not None else []), variables)
 

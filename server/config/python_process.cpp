@@ -65,8 +65,8 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
 // What the program says of itself. Waits for it.
 Result<std::string> asked_version(const std::string& program) {
   constexpr const char* question =
-      "import sys; print('%d.%d' % sys.version_info[:2] if sys.implementation.name == 'cpython' else "
-      "sys.implementation.name)";
+      "import sys; print('%d.%d' % sys.version_info[:2] + ('t' if 't' in sys.abiflags else '') "
+      "if sys.implementation.name == 'cpython' else sys.implementation.name)";
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe");
   const Fd answer(ends[0]);
@@ -85,9 +85,7 @@ Result<std::string> asked_version(const std::string& program) {
   while (::waitpid(child->pid(), nullptr, 0) < 0 && errno == EINTR) {
   }
   child->reaped();
-  const std::string version(text, static_cast<std::size_t>(std::max<ssize_t>(size - 1, 0)));
-  if (!version.starts_with("3.")) return Error{program + " does not run CPython 3: " + version};
-  return version;
+  return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(size - 1, 0)));
 }
 
 }  // namespace
@@ -122,15 +120,20 @@ Result<std::string> find_python(const std::string& venv, const std::map<std::str
 }
 
 Result<std::string> version_of_python(const std::string& program) {
+  constexpr std::string_view begin = "python";
   std::error_code unknown;
-  const std::string name = std::filesystem::canonical(program, unknown).filename();
-  static const std::regex versioned("python(3\\.\\d+)(t?)");
+  std::string said = std::filesystem::canonical(program, unknown).filename();
+  static const std::regex versioned("(3\\.\\d+)(t?)");
   std::smatch found;
-  if (std::regex_match(name, found, versioned)) {
-    if (found[2].length() != 0) return Error{program + ": builds of Python without the GIL are not served yet"};
-    return found[1].str();
+  said = said.starts_with(begin) ? said.substr(begin.size()) : "";
+  if (!std::regex_match(said, found, versioned)) {
+    auto asked = asked_version(program);
+    if (!asked) return Error{asked.error()};
+    said = *std::move(asked);
+    if (!std::regex_match(said, found, versioned)) return Error{program + " does not run CPython 3: " + said};
   }
-  return asked_version(program);
+  if (found[2].length() != 0) return Error{program + ": builds of Python without the GIL are not served yet"};
+  return found[1].str();
 }
 
 Result<Child> start_python(const PythonProgram& program, int inherited) {

@@ -20,9 +20,9 @@ FACTS = textwrap.dedent("""
     def app(environ, start_response):
         start_response("200 OK", [])
         return [repr([os.getppid(), sys.executable, sys.path[0], sys.flags.utf8_mode, sys.flags.optimize, sys.warnoptions,
-                      os.environ.get("GREETING")]).encode()]
+                      os.environ.get("GREETING"), [name for name in os.environ if name.startswith("NARWHAL_")]]).encode()]
     """)
-NAMES = ("parent", "executable", "path", "utf8", "optimize", "warnings", "greeting")
+NAMES = ("parent", "executable", "path", "utf8", "optimize", "warnings", "greeting", "own")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_run_replaces_the_program_by_a_server_with_its_settings(program, tmp_pat
         """)
     assert len(server.worker_pids()) == 2
     seen = facts(server)
-    assert seen["parent"] == server.pid and seen["greeting"] == "à 'b'\n"
+    assert seen["parent"] == server.pid and seen["greeting"] == "à 'b'\n" and seen["own"] == []
     assert seen["executable"] == sys.executable
     assert server.stdout_path.read_text() == "before\n"
     before = server.worker_pids()

@@ -52,7 +52,7 @@ def wait_text(server, text):
 def test_a_file_that_the_plugin_named_reloads_however_it_is_saved(watching, app, save, args):
     server = watching(*args)
     server.wait_for(r"\[WARNING\] Reloader is on\. Use in development only!$")
-    assert server.get("/").text == "one" and server.get("/watch").text == "0"
+    assert server.get("/").text == "one" and server.get("/watch").text == "0 0"
     for text in ("second", "third one"):
         mark = server.mark()
         save(app, text)
@@ -103,7 +103,7 @@ def test_what_was_not_named_does_not_reload(watching, app):
 
 def test_without_the_setting_nothing_is_watched(serve, app):
     server = serve(config=f"app: {test_plugin('watches')}\noptions: {{file: {app}}}\n")
-    assert server.get("/watch").text == "-4"  # NARWHAL_STATE
+    assert server.get("/watch").text == "0 -4"  # NARWHAL_STATE: no more is wanted
     assert "Reloader" not in server.log()
     assert proc.inotify_watches(server.pid) == 0
 
@@ -121,7 +121,7 @@ def test_the_setting_comes_and_goes_with_the_config_file_which_is_watched_itself
     server.wait_for(r"\[ERROR\] Reload failed at step 'config'", after=mark)
     server.config_path.write_text(off)
     server.wait_for(r"Generation \d+ is ready", after=mark)
-    eventually("the new worker", lambda: server.get("/watch").text == "-4")
+    eventually("the new worker", lambda: server.get("/watch").text == "0 -4")
     assert proc.inotify_watches(server.pid) == 0
 
 

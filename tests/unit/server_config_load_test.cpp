@@ -137,7 +137,9 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
   CHECK(loaded.error() ==
         "app: 'web:app' is a Python application, but the plugin that runs it, wsgi-cpVERSION.so, is not in " +
             start.path("plugins") + " or " + start.path("lib"));
-  const std::string plugin = "lib/wsgi-" + *version_of_python(*find_python("", {})) + ".so";
+  std::string version = *version_of_python(*find_python("", {}));
+  version.erase(version.find('.'), 1);
+  const std::string plugin = "lib/wsgi-cp" + version + ".so";
   start.write(plugin, "");
   start.write("lib/shop.so", "");
   for (const char* app :
@@ -171,6 +173,7 @@ TEST_CASE("load: the version of a Python is in the name to which its links lead,
   program("asked/bin/python", "#!/bin/sh\necho 3.9\n");
   program("other/bin/python", "#!/bin/sh\necho pypy\n");
   program("free/bin/python3.13t", "");
+  program("asked-free/bin/python", "#!/bin/sh\necho 3.13t\n");
   std::filesystem::create_directories(start.path("venv/bin"));
   std::filesystem::create_symlink(start.path("bin/python3.9"), start.path("venv/bin/python"));
   std::filesystem::create_symlink(start.path("free/bin/python3.13t"), start.path("free/bin/python"));
@@ -180,7 +183,8 @@ TEST_CASE("load: the version of a Python is in the name to which its links lead,
     CHECK(config.routes.front().plugin == start.path("lib/wsgi-cp39.so"));
   }
   CHECK(start.load({"--venv", start.path("other"), "web:app"}).error().ends_with("does not run CPython 3: pypy"));
-  CHECK(start.load({"--venv", start.path("free"), "web:app"}).error().ends_with("without the GIL are not served yet"));
+  for (const char* venv : {"free", "asked-free"})
+    CHECK(start.load({"--venv", start.path(venv), "web:app"}).error().ends_with("without the GIL are not served yet"));
   std::filesystem::rename(start.path("lib/wsgi-cp39.so"), start.path("lib/wsgi-cp310.so"));
   CHECK(start.load({"--venv", start.path("venv"), "web:app"}).error() ==
         "app 'web:app': " + start.path("venv/bin/python") +
