@@ -101,6 +101,8 @@ void Master::start() {
     or_throw(log::open_file(accesslog));  // now, so that a mistake is reported before the fork
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
+  if (site_.stage_area.folder().empty())
+    log::info("No directory for private copies of plugins: those on read-only file systems are loaded in place");
   for (const std::string& notice : parts_.notices) log::write(LogLevel::warning, notice);
   or_throw(move_pidfile(start_config_.pidfile));
   hooks_.workers_changed(start_config_.workers, std::nullopt);

@@ -106,14 +106,25 @@ StageArea::StageArea(std::string folder, Fd lock) noexcept
     : folder_(std::move(folder)), lock_(std::move(lock)), owner_(::getpid()) {}
 
 StageArea::StageArea(StageArea&& other) noexcept
-    : folder_(std::exchange(other.folder_, {})), lock_(std::move(other.lock_)), owner_(other.owner_) {}
+    : folder_(std::exchange(other.folder_, {})),
+      fault_(std::move(other.fault_)),
+      lock_(std::move(other.lock_)),
+      owner_(other.owner_) {}
 
 StageArea::~StageArea() {
   if (!folder_.empty() && owner_ == ::getpid()) remove_tree(folder_);
 }
 
 Result<StageArea> StageArea::create(const std::string& stage_dir) {
-  return create_in(stage_dir.empty() ? default_stage_places() : std::vector<std::string>{stage_dir});
+  if (!stage_dir.empty()) return create_in({stage_dir});
+  auto area = create_in(default_stage_places());
+  return area ? std::move(area) : without_folder(area.error());
+}
+
+StageArea StageArea::without_folder(std::string fault) {
+  StageArea area({}, Fd());
+  area.fault_ = std::move(fault);
+  return area;
 }
 
 Result<StageArea> StageArea::create_in(const std::vector<std::string>& places) {
@@ -145,8 +156,16 @@ Result<Done> StageArea::restore() {
   return Done{};
 }
 
+Result<std::string> StageArea::in_place(const std::string& source_path) const {
+  struct statvfs mounted {};
+  if (::statvfs(source_path.c_str(), &mounted) < 0) return errno_error(source_path);
+  if ((mounted.f_flag & ST_RDONLY) == 0) return Error{fault_};
+  return source_path;
+}
+
 Result<std::string> StageArea::put(const std::string& digest, const std::string& source_path, std::string_view bytes) {
   NARWHAL_CHECK(source_path.starts_with('/'));
+  if (folder_.empty()) return in_place(source_path);
   const std::string below = "/" + digest + source_path;
   const std::string copy = folder_ + below;
   if (auto restored = restore(); !restored) return Error{restored.error()};
@@ -164,6 +183,7 @@ Result<std::string> StageArea::put(const std::string& digest, const std::string&
 
 Result<std::string> StageArea::put_folder(const std::string& digest, const std::string& source_folder) {
   NARWHAL_CHECK(source_folder.starts_with('/'));
+  if (folder_.empty()) return in_place(source_folder);
   const std::string below = "/" + digest + source_folder;
   if (auto restored = restore(); !restored) return Error{restored.error()};
   if (auto made = make_folders(folder_, below); !made) return Error{made.error()};
@@ -171,6 +191,7 @@ Result<std::string> StageArea::put_folder(const std::string& digest, const std::
 }
 
 void StageArea::keep_only(const std::vector<StagedPlugin>& in_use) {
+  if (folder_.empty()) return;
   std::error_code failure;
   std::vector<std::string> unused;
   for (fs::directory_iterator entry(folder_, failure), end; !failure && entry != end; entry.increment(failure)) {

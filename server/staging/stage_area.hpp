@@ -19,7 +19,8 @@ namespace narwhal::server {
 
 class StageArea {
  public:
-  // Below `stage_dir`; if that is empty, below the first of default_stage_places() from which programs may be run.
+  // Below `stage_dir`; if that is empty, below the first of default_stage_places() from which programs may be run. If there
+  // is none, as in a container on a read-only root, the area has no folder: see put().
   static Result<StageArea> create(const std::string& stage_dir);
   // The first of `places` where a folder can be made and programs may be run from.
   static Result<StageArea> create_in(const std::vector<std::string>& places);
@@ -27,8 +28,13 @@ class StageArea {
   StageArea& operator=(StageArea&&) = delete;
   ~StageArea();
 
-  const std::string& folder() const noexcept { return folder_; }
+  // The area of a server that has found no place for it, for the reason `fault`.
+  static StageArea without_folder(std::string fault);
+
+  const std::string& folder() const noexcept { return folder_; }  // empty: none
   // The path of the copy of `source_path` (absolute, without "..") under `digest`; written unless it exists already.
+  // Without a folder: `source_path` itself if its file system is mounted read-only, because nothing that runs here can
+  // overwrite it; else an Error with the reason why there is no folder.
   Result<std::string> put(const std::string& digest, const std::string& source_path, std::string_view bytes);
   // Makes a folder of the source's tree below `digest`, so that the same paths work below it.
   Result<std::string> put_folder(const std::string& digest, const std::string& source_folder);
@@ -38,8 +44,10 @@ class StageArea {
  private:
   StageArea(std::string folder, Fd lock) noexcept;
   Result<Done> restore();
+  Result<std::string> in_place(const std::string& source_path) const;
   std::string folder_;
-  Fd lock_;  // flock: shows that the owner is alive, and keeps systemd-tmpfiles from cleaning the folder
+  std::string fault_;  // why there is no folder
+  Fd lock_;            // flock: shows that the owner is alive, and keeps systemd-tmpfiles from cleaning the folder
   pid_t owner_;
 };
 

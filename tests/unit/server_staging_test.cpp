@@ -329,6 +329,18 @@ TEST_CASE("stage area: a place that cannot be used is skipped, and no usable pla
                           ": No such file or directory; /proc") == 0);
 }
 
+TEST_CASE("stage area: without a folder a plugin that could be overwritten is refused, with the reason") {
+  const Folder sources;
+  StageArea area = StageArea::without_folder("stage_dir: no place");
+  CHECK(area.folder().empty());
+  const std::string source = sources.write("a.so", plugin());
+  CHECK(fault_of(source, area) == "stage " + source + ": stage_dir: no place");
+  area.keep_only({});
+  const StageArea moved = std::move(area);
+  CHECK(moved.folder().empty());
+  CHECK(fs::exists(source));
+}
+
 TEST_CASE("staging: the loader takes a real plugin's library from the copy, when the source has gone") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
