@@ -41,6 +41,10 @@ TEST_CASE("load: each source wins over the one below it") {
   CHECK(origin(start.good({"a"}), "workers") == "NARWHAL_CMD_ARGS");
   CHECK(start.good({"a"}).config.workers == 4);
   CHECK(start.good({"a"}).config.proc_name == "a b");
+  start.environment.variables["NARWHAL_SETTINGS"] = R"({"workers": 6, "raw_env": ["A=\"1\""]})";
+  CHECK(origin(start.good({"a"}), "workers") == "NARWHAL_SETTINGS:1");
+  CHECK(start.good({"a"}).config.workers == 6);
+  CHECK(start.good({"a"}).config.raw_env.size() == 1);
   const LoadedConfig loaded = start.good({"a", "--workers=5"});
   CHECK(origin(loaded, "workers") == "command line");
   CHECK(loaded.config.workers == 5);
@@ -316,6 +320,8 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
           "environment variable WEB_CONCURRENCY: 'x' is not a whole number");
   start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w 'x"}};
   refused({"a"}, 2, "NARWHAL_CMD_ARGS: a quote is not closed");
+  start.environment.variables = {{"NARWHAL_SETTINGS", "{\"workers\": \"x\"}"}};
+  refused({"a"}, 1, "NARWHAL_SETTINGS:1:13: workers: 'x' is not a whole number");
   start.environment.variables = {{"NARWHAL_CMD_ARGS", "-w x"}};
   refused({"a"}, 2, "NARWHAL_CMD_ARGS: --workers: 'x' is not a whole number");
 }
