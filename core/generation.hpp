@@ -30,6 +30,7 @@ struct Generation {
   std::uint64_t number = 0;
   Config config;
   std::vector<StagedPlugin> plugins;  // one for each of config.routes, same order
+  StagedPlugin python_library;        // the worker for Python's program; empty without Python applications
 };
 
 }  // namespace narwhal

@@ -25,7 +25,7 @@ struct ProcessState {
 };
 
 struct Descriptors {
-  int master = -1, scoreboard = -1, access_log = -1, log_socket = -1;
+  int master = -1, scoreboard = -1, access_log = -1, log_socket = -1, code_files = -1;
 };
 
 struct ListenerFacts {
@@ -104,7 +104,7 @@ void serialize(Archive& archive, T& state) {
 
 template <class Archive, Like<Descriptors> T>
 void serialize(Archive& archive, T& numbers) {
-  archive(numbers.master, numbers.scoreboard, numbers.access_log, numbers.log_socket);
+  archive(numbers.master, numbers.scoreboard, numbers.access_log, numbers.log_socket, numbers.code_files);
 }
 
 template <class Archive, Like<ListenerFacts> T>
@@ -118,13 +118,14 @@ std::string seat_bytes(const TemplateSeat& seat) {
     listeners.push_back({each->bind, each->fd.get(), each->address, each->activated});
   ByteWriter writer;
   writer(layout, ProcessState{}, *seat.generation,
-         Descriptors{seat.master.get(), scoreboard_of(seat), seat.access_log, seat.log_socket}, listeners);
+         Descriptors{seat.master.get(), scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get()},
+         listeners);
   return writer.take();
 }
 
 std::vector<int> inherited_descriptors(const TemplateSeat& seat) {
   std::vector<int> numbers{seat.master.get(), log::descriptor()};
-  for (const int optional : {scoreboard_of(seat), seat.access_log, seat.log_socket}) {
+  for (const int optional : {scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get()}) {
     if (optional >= 0) numbers.push_back(optional);
   }
   for (const Listener* each : seat.listeners) numbers.push_back(each->fd.get());
@@ -150,9 +151,13 @@ Result<std::unique_ptr<ReceivedSeat>> received_seat(std::string_view bytes) {
     if (!scoreboard) return Error{scoreboard.error()};
     received->scoreboard.emplace(*std::move(scoreboard));
   }
-  received->seat = {
-      std::move(generation), Fd(numbers.master), {}, received->scoreboard ? &*received->scoreboard : nullptr,
-      numbers.access_log,    numbers.log_socket};
+  received->seat = {std::move(generation),
+                    Fd(numbers.master),
+                    {},
+                    received->scoreboard ? &*received->scoreboard : nullptr,
+                    numbers.access_log,
+                    numbers.log_socket,
+                    Fd(numbers.code_files)};
   for (ListenerFacts& facts : listeners) {
     received->listeners.push_back(std::make_unique<Listener>(
         Listener{std::move(facts.bind), Fd(facts.descriptor), std::move(facts.address), facts.activated}));

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "server/config/python_app.hpp"
@@ -55,6 +56,15 @@ Result<StagedPlugin> stage_route(const Route& route, StageArea& area) {
   return staged;
 }
 
+// Python's program loads it beside the plugin. Its own copy, so that an upgrade does not touch what runs.
+Result<StagedPlugin> stage_python_library(const Config& config, StageArea& area) {
+  for (const Route& route : config.routes) {
+    if (route.plugin.empty()) continue;
+    return stage_library(std::filesystem::path(route.plugin).replace_filename("libnarwhal-worker.so"), area);
+  }
+  return StagedPlugin{};
+}
+
 Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners, StageArea& area) {
   if (!listeners) return FailedStep{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
@@ -70,6 +80,9 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
     generation->plugins.push_back(*std::move(staged));
     if (!route.plugin.empty()) route.options = python_options(config, route);
   }
+  auto library = stage_python_library(config, area);
+  if (!library) return FailedStep{"stage", without_prefix(library.error(), "stage ")};
+  generation->python_library = *std::move(library);
   return Plan{std::move(generation), *std::move(listeners), *std::move(identity)};
 }
 

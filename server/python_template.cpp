@@ -83,7 +83,6 @@ bool needs_python(const Config& config) { return first_python_route(config) < co
 Error become_python(const TemplateSeat& seat, PythonTask task) {
   const Config& config = seat.generation->config;
   const std::size_t route = first_python_route(config);
-  const auto library = std::filesystem::path(config.routes[route].plugin).replace_filename("libnarwhal-worker.so");
   const auto file = file_of(seat_bytes(seat));
   if (!file) return Error{file.error()};
   for (const int descriptor : inherited_descriptors(seat)) ::fcntl(descriptor, F_SETFD, 0);
@@ -92,7 +91,7 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
       "-c",
       python_boot,
       seat.generation->plugins[route].copy,
-      library.string(),
+      seat.generation->python_library.copy,
       std::to_string(file->get()),
       task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
   forget_own_variables(arguments);

@@ -263,6 +263,7 @@ void Succession::remove_unused_copies() {
   std::vector<StagedPlugin> in_use;
   const auto add = [&](const Plan& plan) {
     in_use.insert(in_use.end(), plan.generation->plugins.begin(), plan.generation->plugins.end());
+    in_use.push_back(plan.generation->python_library);
   };
   for (const LiveGeneration* generation : all_) add(generation->plan());
   if (previous_) add(*previous_);

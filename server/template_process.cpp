@@ -1,6 +1,8 @@
 #include "server/template_process.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +21,8 @@ namespace {
 constexpr int records_a_turn = 64;
 constexpr std::chrono::seconds exit_limit{2};
 
-std::vector<int> kept_descriptors(const Plan& plan, const Site& site, int socket, int log_socket) {
-  std::vector<int> kept{socket, log::descriptor()};
+std::vector<int> kept_descriptors(const Plan& plan, const Site& site, int socket, int log_socket, int code_files) {
+  std::vector<int> kept{socket, log::descriptor(), code_files};
   if (log_socket >= 0) kept.push_back(log_socket);
   for (const auto& listener : plan.listeners) kept.push_back(listener->fd.get());
   if (needs_python(plan.config())) kept.push_back(site.scoreboard.descriptor());
@@ -33,6 +35,8 @@ Result<Done> TemplateProcess::start(Instant now) {
   NARWHAL_CHECK(state_ == State::absent);
   auto pair = open_pair();
   if (!pair) return Error{pair.error()};
+  // Without it workers still serve, and changed files are not noticed.
+  if (!code_files_) code_files_ = Fd(::memfd_create("narwhal-code-files", MFD_CLOEXEC));
   auto child = fork_child([&] { return run_in_child(std::move(pair->child)); });
   if (!child) return Error{child.error()};
   child_.emplace(*std::move(child));
@@ -47,7 +51,7 @@ Result<Done> TemplateProcess::start(Instant now) {
 
 int TemplateProcess::run_in_child(Fd socket) const {
   const int log_socket = site_.log_process.socket_for(plan_.config());
-  close_all_but(kept_descriptors(plan_, site_, socket.get(), log_socket));
+  close_all_but(kept_descriptors(plan_, site_, socket.get(), log_socket, code_files_.get()));
   const int master = socket.get();
   const auto fail = [&](const std::string& reason, int code) {
     static_cast<void>(send_record(master, make_record(Report::failed, 0, plan_.number(), reason, code)));
@@ -56,7 +60,13 @@ int TemplateProcess::run_in_child(Fd socket) const {
   const auto access_log = open_logs(log_socket);
   if (!access_log) return fail(access_log.error(), exit_boot_failed);
   if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
-  TemplateSeat seat{plan_.generation, std::move(socket), {}, &site_.scoreboard, access_log->get(), log_socket};
+  TemplateSeat seat{plan_.generation,
+                    std::move(socket),
+                    {},
+                    &site_.scoreboard,
+                    access_log->get(),
+                    log_socket,
+                    Fd(::fcntl(code_files_.get(), F_DUPFD_CLOEXEC, 0))};
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
   if (!needs_python(plan_.config())) return site_.body(std::move(seat));
   return fail(become_python(seat, PythonTask::run_template).message, exit_app_failed);

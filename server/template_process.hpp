@@ -65,6 +65,7 @@ class TemplateProcess {
   Result<Done> enter_child() const;
 
   const Plan& plan_;
+  Fd code_files_;  // memory that the workers of all its processes share: worker/code_files.hpp
   Site& site_;
   State state_ = State::absent;
   std::optional<Child> child_;

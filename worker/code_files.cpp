@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <functional>
 #include <new>
@@ -25,10 +26,11 @@ std::uint64_t state_of(std::string_view path) noexcept {
 
 }  // namespace
 
-CodeFiles::CodeFiles() : files_(nullptr) {
-  void* const memory =
-      ::mmap(nullptr, files_max * sizeof(File), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory != MAP_FAILED) files_ = static_cast<File*>(memory);  // zeros are empty files
+CodeFiles::CodeFiles(Fd memory) {
+  constexpr std::size_t size = files_max * sizeof(File);
+  if (!memory || ::ftruncate(memory.get(), size) != 0) return;
+  void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+  if (mapped != MAP_FAILED) files_ = static_cast<File*>(mapped);  // zeros are empty files
 }
 
 CodeFiles::~CodeFiles() {

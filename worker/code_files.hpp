@@ -1,6 +1,6 @@
 // The files that the workers of one generation were made from. Without preload each worker imports by itself: one that is
 // started after a file was changed would run other code than its siblings, and nobody would know.
-// Memory   shared by all workers of the generation; made by their template. Full: further files are not compared.
+// Memory   shared by all workers of the generation, also those of a later template. Full: further files are not compared.
 // Trust    plugin code may have overwritten it: what is wrong then is a line in the log.
 // Threads  one at a time in a process; processes at any time.
 #pragma once
@@ -11,11 +11,13 @@
 #include <string>
 #include <string_view>
 
+#include "core/fd.hpp"
+
 namespace narwhal::worker {
 
 class CodeFiles {
  public:
-  CodeFiles();  // in the template, before its first fork
+  explicit CodeFiles(Fd memory);  // in the template, before its first fork; without memory nothing is compared
   ~CodeFiles();
   CodeFiles(const CodeFiles&) = delete;
   CodeFiles& operator=(const CodeFiles&) = delete;
@@ -34,7 +36,7 @@ class CodeFiles {
 
   File* find_or_add(std::uint64_t path) noexcept;  // null: full
 
-  File* files_;  // null: there was no memory
+  File* files_ = nullptr;
   std::size_t next_ = 0;
   std::string first_changed_;
   std::size_t changed_ = 0;

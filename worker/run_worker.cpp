@@ -125,8 +125,7 @@ void say_if_code_has_changed(const Seat& seat, const CodeFiles& code_files) {
   seat.scoreboard->slot(seat.slot).has_changed_code.store(true);
   set_process_title(title(seat) + ", changed code");
   log::warning(
-      "Worker (pid:{}) runs other code than the first of generation {}: {} has changed since; HUP gives all workers "
-      "the "
+      "Worker (pid:{}) runs other code than the first of generation {}: {} changed since; HUP gives all workers the "
       "same",
       ::getpid(), seat.generation->number, changed);
 }

@@ -24,13 +24,13 @@ namespace {
 
 class Template {
  public:
-  explicit Template(TemplateSeat seat) : seat_(std::move(seat)) {}
+  explicit Template(TemplateSeat seat) : seat_(std::move(seat)), code_files_(std::move(seat_.code_files)) {}
 
   int run() {
     install_crash_handlers("Template");
     prepare_for_forked_children(seat_.listeners);
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
-    begin_set_up(nullptr);  // what is loaded here is the same in all workers
+    begin_set_up(&code_files_);  // an earlier template of the generation may have loaded other files
     HookResult done = load();
     if (done) done = preload_all();
     if (done) {

@@ -21,7 +21,7 @@ struct MasterSocket {
 
 // From now on, and to this master: `reload` is on.
 void report_watched_files(MasterSocket master);
-// Until end_set_up() files are asked for, whatever `reload` is. `compared`, which may be null, must live as long.
+// Until end_set_up() files are asked for, whatever `reload` is. `compared` must live as long.
 void begin_set_up(CodeFiles* compared);
 void end_set_up();
 

@@ -7,6 +7,7 @@ The server is a program of its own. Its applications run in this interpreter's p
 """
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -32,7 +33,7 @@ def __getattr__(name: str) -> str:
     raise AttributeError(f"module 'narwhal' has no attribute {name!r}")
 
 
-def run(app: str | None = None, *, config: str | os.PathLike[str] | None = None, **settings: Any) -> NoReturn:
+def run(app: str | None = None, config: str | os.PathLike[str] | None = None, **settings: Any) -> NoReturn:
     """Replaces this process by the server; its process ID stays the same. Does not return, and atexit functions do not run.
 
     app       "module:callable" or "module:factory()", the path of a plugin (.so), or None if `config` names it.
@@ -40,21 +41,23 @@ def run(app: str | None = None, *, config: str | os.PathLike[str] | None = None,
     settings  by their names in narwhal.yaml, which are Gunicorn's: workers=4, bind=["127.0.0.1:8000"], preload_app=True.
               None is the default. They count more than the file, NARWHAL_CMD_ARGS and GUNICORN_CMD_ARGS.
 
-    The folder of a script that is run by its path is where modules are looked for, after the current directory.
+    Modules are also looked for where this program finds its own: what it has in sys.path before the standard library.
 
     TypeError: the application or a setting is an object that cannot be passed to another process.
+    RuntimeError: this is a process of a server, which has imported the program as its application.
     """
     if app is not None and not isinstance(app, str):
         raise TypeError(f"narwhal.run() takes the name of the application, as in 'module:callable', not {app!r}: "
                         "each worker imports it")
     values = {name: _plain(name, value) for name, value in settings.items() if value is not None}
-    script = _folder_of_script()
-    if script is not None and "pythonpath" not in values:
-        values["pythonpath"] = [script]
+    with open("/proc/self/cmdline", "rb") as file:
+        if file.read(9) == b"narwhal: ":
+            raise RuntimeError("narwhal.run() was called in a process of a server, which imports the program as its "
+                               'application: call it below if __name__ == "__main__"')
     import json
-    variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False)}
+    variables = {"NARWHAL_SETTINGS": json.dumps(values, ensure_ascii=False), "PYTHONPATH": os.pathsep.join(_own_path())}
     words = ["-c", os.fspath(config) if config is not None else os.devnull]
-    _execute(words + ([app] if app is not None else []), variables)
+    _execute(words + (["--", app] if app is not None else []), variables)
 
 
 def reload(pid: int) -> None:
@@ -64,8 +67,9 @@ def reload(pid: int) -> None:
 
     ProcessLookupError: there is no such process. ValueError: it is not a server's master. PermissionError: as os.kill().
     """
+    pid = int(pid)
     try:
-        with open(f"/proc/{int(pid)}/cmdline", "rb") as file:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
             title = file.read()
     except FileNotFoundError:
         raise ProcessLookupError(f"there is no process {pid}") from None
@@ -94,18 +98,21 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(name, item) for key, item in value.items()}
     if callable(value):
-        raise TypeError(f"narwhal.run(): {name} is a function, which stays in this process: put it into a gunicorn.conf.py "
-                        "and name that by config=")
+        raise TypeError(f"narwhal.run(): {name} is a function or a class, which stays in this process: put it into a "
+                        "gunicorn.conf.py and name that by config=")
     raise TypeError(f"narwhal.run(): {name} cannot be passed on: {value!r}")
 
 
-def _folder_of_script() -> str | None:
-    script = sys.modules["__main__"]
-    file = getattr(script, "__file__", None)
-    if file is None or getattr(script, "__spec__", None) is not None:  # interactive, or by -m
-        return None
-    folder = os.path.dirname(os.path.abspath(file))
-    return folder if folder != os.getcwd() else None
+def _own_path() -> list[str]:
+    """What is in sys.path before the standard library: the script's folder, PYTHONPATH, what the program has put there."""
+    library = os.path.dirname(os.__file__)
+    own = []
+    for folder in sys.path:
+        if folder == library or os.path.basename(folder) == "python%d%d.zip" % sys.version_info[:2]:
+            break
+        if folder:
+            own.append(folder)
+    return own
 
 
 def _options_as_variables() -> dict[str, str]:
@@ -125,10 +132,15 @@ def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
     if sys.executable:
         environment["NARWHAL_PYTHON"] = sys.executable
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        try:
             stream.flush()
+        except Exception:  # None, closed, a pipe that nobody reads: what cannot be written is no reason not to serve
+            pass
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)  # its signal would end the server
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     try:
         os.execve(_PROGRAM, [_PROGRAM, *words], environment)
     except OSError as error:
-        sys.exit(f"narwhal: {_PROGRAM}: {error.strerror}: install the package narwhal again")
+        cure = "put settings into a file (config=)" if error.errno == errno.E2BIG else "install the package narwhal again"
+        sys.exit(f"narwhal: {_PROGRAM}: {error.strerror}: {cure}")

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -62,8 +63,14 @@ std::vector<std::string> versions_at_hand(const std::vector<std::string>& direct
   return {versions.begin(), versions.end()};
 }
 
+constexpr int lowest_minor = 9, highest_minor = 13;  // of Python 3: what plugins/wsgi is written for
+
 std::string no_plugin_text(const std::string& python, const std::string& version,
                            const std::vector<std::string>& others) {
+  const int minor = std::atoi(version.c_str() + version.find('.') + 1);
+  if (minor < lowest_minor || minor > highest_minor)
+    return python + " is Python " + version + ", and applications run in 3.9 to 3.13: name an environment of such a " +
+           "version by --venv";
   return python + " is Python " + version + ", and there is no WSGI plugin for it" +
          (others.empty() ? "" : " (there is one for " + joined(others, ", ") + ")") +
          ": build it (in narwhal's sources: meson setup build -Dpythons=" + python + ", or " + python +
@@ -141,7 +148,8 @@ std::vector<std::string> find_plugins(const PluginPlaces& places, Config& config
       const auto& directories = places.directories;
       faults.push_back("app: '" + route.app +
                        "' is a Python application, but the plugin that runs it, wsgi-cpVERSION.so, is not " +
-                       (directories.empty() ? "installed" : "in " + joined(directories, " or ")));
+                       (directories.empty() ? "installed" : "in " + joined(directories, " or ")) +
+                       ": install narwhal again, and restart the server if it runs");
     } else if (!places.directories.empty()) {
       route.app = places.directories.back() + "/" + route.app + ".so";  // for the message that it does not exist
     }

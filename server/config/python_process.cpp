@@ -65,8 +65,8 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
 // What the program says of itself. Waits for it.
 Result<std::string> asked_version(const std::string& program) {
   constexpr const char* question =
-      "import sys; print('%d.%d' % sys.version_info[:2] + ('t' if 't' in sys.abiflags else '') "
-      "if sys.implementation.name == 'cpython' else sys.implementation.name)";
+      "import sys; i = getattr(sys, 'implementation', None); print(i.name if i and i.name != 'cpython' else "
+      "'%d.%d' % sys.version_info[:2] + ('t' if 't' in getattr(sys, 'abiflags', '') else ''))";
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe");
   const Fd answer(ends[0]);

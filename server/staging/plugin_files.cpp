@@ -145,7 +145,7 @@ Result<std::string> read_steady_file(const std::string& path) {
   return bytes;
 }
 
-Result<std::vector<PluginFile>> read_plugin_files(const std::string& path) {
+Result<std::vector<PluginFile>> read_plugin_files(const std::string& path, Kind kind) {
   std::vector<PluginFile> files;
   std::map<std::string, std::size_t> known;  // index in files
   std::size_t total = 0;
@@ -163,7 +163,7 @@ Result<std::vector<PluginFile>> read_plugin_files(const std::string& path) {
                      " files or " + std::to_string(bytes_max) + " bytes"};
       const auto object = read_shared_object(*bytes);
       if (!object) return Error{name + ": " + object.error()};
-      if (files.empty() && !object->is_plugin) return not_a_plugin(name, *object);
+      if (files.empty() && kind == Kind::plugin && !object->is_plugin) return not_a_plugin(name, *object);
       files.push_back({name, *std::move(bytes), {}});
       add_needed(*object, next, wanted);
     }

@@ -17,8 +17,10 @@ struct PluginFile {
   std::set<std::string> passed;  // folders that the loader's path to it passes through with ".."
 };
 
+enum class Kind { plugin, library };  // a library has no function of the ABI
+
 // `path` is absolute. The plugin first, then what it needs, each file once. The error names the file and the step.
-Result<std::vector<PluginFile>> read_plugin_files(const std::string& path);
+Result<std::vector<PluginFile>> read_plugin_files(const std::string& path, Kind kind);
 
 // A regular file's bytes; an Error if it changed while it was being read.
 Result<std::string> read_steady_file(const std::string& path);

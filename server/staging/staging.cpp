@@ -59,21 +59,29 @@ Result<std::string> place(const std::vector<PluginFile>& files, const std::strin
   return area.put(digest, files[0].path, files[0].bytes);
 }
 
-}  // namespace
-
-Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area) {
+Result<StagedPlugin> stage(const std::string& source, Kind kind, StageArea& area) {
   const auto fault = [&source](const std::string& reason) {
     const bool names_it = reason.starts_with(source + ": ");
     return Error{"stage " + (names_it ? reason : source + ": " + reason)};
   };
   const auto path = real_path(source);
   if (!path) return fault(path.error());
-  const auto files = read_plugin_files(*path);
+  const auto files = read_plugin_files(*path, kind);
   if (!files) return fault(files.error());
   const std::string digest = digest_of(*files);
   auto copy = place(*files, digest, area);
   if (!copy) return fault(copy.error());
   return StagedPlugin{source, *std::move(copy), digest};
+}
+
+}  // namespace
+
+Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area) {
+  return stage(source, Kind::plugin, area);
+}
+
+Result<StagedPlugin> stage_library(const std::string& source, StageArea& area) {
+  return stage(source, Kind::library, area);
 }
 
 }  // namespace narwhal::server

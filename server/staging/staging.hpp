@@ -17,5 +17,7 @@ namespace narwhal::server {
 // contents are staged once.
 // Errors  "stage ./app.so: /srv/app.so: truncated: ...": the source as the config names it, the file, the reason.
 Result<StagedPlugin> stage_plugin(const std::string& source, StageArea& area);
+// The same for a library that is loaded by its path.
+Result<StagedPlugin> stage_library(const std::string& source, StageArea& area);
 
 }  // namespace narwhal::server

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ FACTS = textwrap.dedent("""
     import os, sys
     def app(environ, start_response):
         start_response("200 OK", [])
-        return [repr([os.getppid(), sys.executable, sys.path[0], sys.flags.utf8_mode, sys.flags.optimize, sys.warnoptions,
+        return [repr([os.getppid(), sys.executable, sys.path, sys.flags.utf8_mode, sys.flags.optimize, sys.warnoptions,
                       os.environ.get("GREETING"), [name for name in os.environ if name.startswith("NARWHAL_")]]).encode()]
     """)
 NAMES = ("parent", "executable", "path", "utf8", "optimize", "warnings", "greeting", "own")
@@ -79,8 +80,50 @@ def test_run_replaces_the_program_by_a_server_with_its_settings(program, tmp_pat
 
 def test_modules_are_found_beside_the_script_as_they_were_for_it(program, tmp_path):
     folder = tmp_path / "elsewhere"
-    server = program("import narwhal; narwhal.run('facts:app', bind='127.0.0.1:0')", folder=folder)
-    assert facts(server)["path"] == str(folder)
+    other = tmp_path / "packages of the program"
+    server = program(f"import narwhal, sys; sys.path.insert(1, {str(other)!r}); narwhal.run('facts:app', bind='127.0.0.1:0')",
+                     folder=folder)
+    seen = facts(server)["path"]
+    assert seen.index(str(tmp_path)) < seen.index(str(folder)) < seen.index(str(other))  # the current folder is first
+
+
+def test_a_script_that_a_link_or_a_folder_names_finds_its_modules_too(program, tmp_path):
+    folder = tmp_path / "opt"
+    folder.mkdir()
+    (folder / "facts.py").write_text(FACTS)
+    (folder / "__main__.py").write_text("import narwhal; narwhal.run('facts:app', bind='127.0.0.1:0')\n")
+    (tmp_path / "serve").symlink_to(folder / "__main__.py")
+    for name in ("serve", "opt"):
+        assert str(folder) in facts(program(None, tmp_path / name, folder=tmp_path / "elsewhere"))["path"]
+
+
+def test_the_pythonpath_of_a_file_counts(program, tmp_path):
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "elsewhere_only.py").write_text(FACTS)
+    (tmp_path / "shop.yaml").write_text(f"pythonpath: {tmp_path / 'libs'}\nbind: 127.0.0.1:0\n")
+    server = program("import narwhal; narwhal.run('elsewhere_only:app', config='shop.yaml')", folder=tmp_path / "bin")
+    assert facts(server)["path"][0] == str(tmp_path / "libs")
+
+
+def test_a_program_that_is_its_own_application_is_refused_in_the_server(program, tmp_path, packages):
+    (tmp_path / "own.py").write_text(FACTS + "import narwhal\nnarwhal.run('own:app', bind='127.0.0.1:0')\n")
+    done = subprocess.run([sys.executable, "own.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={**clean_environment(), "PYTHONPATH": str(packages)})
+    assert done.returncode == 3 and done.stderr.count("Starting narwhal") == 1
+    assert "RuntimeError: narwhal.run() was called in a process of a server, which imports the program as its application: " \
+           'call it below if __name__ == "__main__"' in done.stderr
+
+
+def test_a_timer_or_an_unusual_output_of_the_program_does_not_end_the_server(program):
+    server = program("""
+        import narwhal, signal, sys
+        signal.setitimer(signal.ITIMER_REAL, 0.4)
+        sys.stdout.close()
+        sys.stderr = object()
+        narwhal.run("facts:app", bind="127.0.0.1:0")
+        """)
+    time.sleep(0.5)  # a timer that still runs
+    assert facts(server)["parent"] == server.pid
 
 
 def test_settings_count_more_than_variables_and_files_and_no_file_is_read_unasked(program, tmp_path):
@@ -113,9 +156,9 @@ def test_a_signal_that_the_program_has_blocked_still_ends_the_server(program):
 @pytest.mark.parametrize("call, message", [
     ("narwhal.run(print)", "TypeError: narwhal.run() takes the name of the application, as in 'module:callable', not <built-in "
      "function print>: each worker imports it"),
-    ("narwhal.run('a:b', post_fork=print)", "TypeError: narwhal.run(): post_fork is a function, which stays in this process: put "
-     "it into a gunicorn.conf.py and name that by config="),
-    ("narwhal.run('a:b', raw_env=[object])", "TypeError: narwhal.run(): raw_env is a function"),
+    ("narwhal.run('a:b', post_fork=print)", "TypeError: narwhal.run(): post_fork is a function or a class, which stays in this process: "
+     "put it into a gunicorn.conf.py and name that by config="),
+    ("narwhal.run('a:b', raw_env=[object])", "TypeError: narwhal.run(): raw_env is a function or a class"),
     ("narwhal.run('a:b', bind=b'x')", "TypeError: narwhal.run(): bind cannot be passed on: b'x'"),
     ("narwhal.run('a:b', workrs=2)", "narwhal: NARWHAL_SETTINGS:1:2: unknown key 'workrs': did you mean 'workers'?"),
     ("narwhal.run('a:b', workers='many')", "narwhal: NARWHAL_SETTINGS:1:13: workers: 'many' "),
@@ -123,6 +166,8 @@ def test_a_signal_that_the_program_has_blocked_still_ends_the_server(program):
     ("narwhal.run()", "narwhal: no application: "),
     ("narwhal.reload(2**30)", "ProcessLookupError: there is no process 1073741824"),
     ("narwhal.reload(os.getpid())", "ValueError: process "),
+    ("narwhal.reload(str(os.getpid()))", "ValueError: process "),
+    ("narwhal.run('a:b', raw_env=['A=' + 200_000 * 'x'])", "narwhal: "),
     ("narwhal.nothing", "AttributeError: module 'narwhal' has no attribute 'nothing'"),
 ])
 def test_what_cannot_be_done_is_said(packages, call, message):

@@ -1,6 +1,7 @@
 """Applications run in the interpreter of their environment, of each version for which this build has a plugin."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import textwrap
 import pytest
 
 from clock import eventually
-from server import BUILD, WSGI, clean_environment, run
+from server import BINARY, BUILD, WSGI, clean_environment, run
 
 pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin: it needs the package python3-dev")
 
@@ -113,8 +114,7 @@ def test_an_interpreter_without_a_plugin_is_refused_and_a_reload_to_one_too(serv
     program.chmod(0o755)
     done = run("-b", "127.0.0.1:0", "--chdir", tmp_path, "--venv", tmp_path / "other", "facts:app")
     assert done.returncode == 1
-    assert f"{program} is Python 3.4, and there is no WSGI plugin for it (there is one for 3." in done.stderr
-    assert "meson setup build -Dpythons=" in done.stderr
+    assert f"{program} is Python 3.4, and applications run in 3.9 to 3.13: name an environment" in done.stderr
     link = tmp_path / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env0")], check=True)
     link.symlink_to("env0")
@@ -122,5 +122,27 @@ def test_an_interpreter_without_a_plugin_is_refused_and_a_reload_to_one_too(serv
     link.unlink()
     link.symlink_to("other")
     server.send(signal.SIGHUP)
-    server.wait_for("there is no WSGI plugin for it")
+    server.wait_for("is Python 3.4, and applications run in 3.9 to 3.13")
     eventually("service", lambda: server.get("/").status == 200)
+
+
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_an_installation_that_is_removed_does_not_touch_what_runs(serve, tmp_path, flags):
+    """Template and workers are made again from private copies; a reload is refused, and says why."""
+    (tmp_path / "facts.py").write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n")
+    installed = tmp_path / "installed"
+    (installed / "plugins").mkdir(parents=True)
+    shutil.copy2(BINARY, installed)
+    for plugin in (WSGI, WSGI.with_name("libnarwhal-worker.so")):
+        shutil.copy2(plugin, installed / "plugins")
+    server = serve("facts:app", "--chdir", tmp_path, "-w", "2", *flags, binary=installed / "narwhal")
+    shutil.rmtree(installed)
+    template, worker = server.template(), server.worker_pids()[0]
+    os.kill(template, signal.SIGKILL)
+    eventually("another template", lambda: server.template() not in (None, template))
+    os.kill(worker, signal.SIGKILL)
+    server.wait_workers(2, without=[worker])
+    assert server.get("/").text == "ok"
+    server.send(signal.SIGHUP)
+    server.wait_for(r"Reload failed at step 'config': .* is not in .*: install narwhal again, and restart the server if it runs")
+    assert server.get("/").text == "ok"

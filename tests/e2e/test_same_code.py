@@ -11,7 +11,7 @@ from server import WSGI
 pytestmark = pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin: it needs the package python3-dev")
 
 SHOP = "import part, os\ndef app(environ, start_response):\n    start_response('200 OK', [])\n    return [part.TEXT, b' %d' % os.getpid()]\n"
-CHANGED = r"\[WARNING\] Worker \(pid:(\d+)\) runs other code than the first of generation (\d+): (.*) has changed since; HUP gives all workers the same"
+CHANGED = r"\[WARNING\] Worker \(pid:(\d+)\) runs other code than the first of generation (\d+): (.*) changed since; HUP gives all workers the same"
 
 
 @pytest.fixture
@@ -71,6 +71,23 @@ def test_with_preload_all_workers_run_what_was_imported_once(shop):
     shop.save("TEXT = b'new'\n", 1_700_000_001)
     new = replaced(server, server.worker_pids()[0])
     assert texts(server, {new})[new] == "old" and "changed" not in server.log()
+
+
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_a_new_template_does_not_forget_what_the_first_workers_run(shop, tmp_path, flags):
+    server = shop("-w", "2", *flags)
+    template = server.template()
+    os.kill(template, signal.SIGKILL)
+    server.wait_for("it is forked again")
+    eventually("another template", lambda: server.template() not in (None, template))
+    shop.save("TEXT = b'new'\n", 1_700_000_001)
+    if flags:  # what the second has imported is old, too
+        os.kill(server.template(), signal.SIGKILL)
+        eventually("a third template", lambda: server.log().count("it is forked again") == 2)
+    new = replaced(server, server.worker_pids()[0])
+    found = server.wait_for(CHANGED)
+    assert (int(found[1]), found[2], found[3]) == (new, "1", str(tmp_path / "part.py"))
+    assert texts(server, {new})[new] == "new"
 
 
 def test_a_file_that_was_only_read_again_has_not_changed(shop, tmp_path):

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,8 @@ struct Sources {
   std::string folder = (std::filesystem::temp_directory_path() / ("code_files" + std::to_string(::getpid()))).string();
 };
 
+narwhal::Fd memory() { return narwhal::Fd(::memfd_create("code-files", MFD_CLOEXEC)); }
+
 // A worker, forked from here, that was made from these files.
 std::string changed_in_worker(CodeFiles& files, const std::vector<std::string>& paths) {
   int ends[2];
@@ -56,7 +59,7 @@ std::string changed_in_worker(CodeFiles& files, const std::vector<std::string>& 
 
 TEST_CASE("code files: the first worker that names a file decides, in whatever order") {
   const Sources sources;
-  CodeFiles files;
+  CodeFiles files(memory());
   std::vector<std::string> paths;
   for (int number = 0; number < 200; ++number)
     paths.push_back(sources.write("m" + std::to_string(number) + ".py", "1", 1000));
@@ -75,16 +78,30 @@ TEST_CASE("code files: the first worker that names a file decides, in whatever o
 
 TEST_CASE("code files: what is missing, or named for the first time, has not changed") {
   const Sources sources;
-  CodeFiles files;
+  CodeFiles files(memory());
   const std::string path = sources.write("late.py", "1", 1000);
   CHECK(changed_in_worker(files, {sources.folder + "/none.py", std::string(5000, '/')}).empty());
   sources.write("none.py", "1", 1000);
   CHECK(changed_in_worker(files, {sources.folder + "/none.py", path}).empty());
 }
 
+TEST_CASE("code files: a later template has the same memory; without memory nothing is compared") {
+  const Sources sources;
+  const narwhal::Fd shared = memory();
+  const std::string path = sources.write("a.py", "1", 1000);
+  {
+    CodeFiles first(narwhal::Fd(::dup(shared.get())));
+    CHECK(changed_in_worker(first, {path}).empty());
+  }
+  sources.write("a.py", "2", 1001);
+  CodeFiles second(narwhal::Fd(::dup(shared.get()))), none{narwhal::Fd()};
+  CHECK(changed_in_worker(second, {path}) == path);
+  CHECK(changed_in_worker(none, {path}).empty());
+}
+
 TEST_CASE("code files: when there is no more room, the rest is not compared") {
   const Sources sources;
-  CodeFiles files;
+  CodeFiles files(memory());
   const std::string path = sources.write("a.py", "1", 1000);
   std::vector<std::string> names;  // many names of one file
   for (int slashes = 0; slashes < 100; ++slashes)
@@ -104,7 +121,8 @@ TEST_CASE("code files: when there is no more room, the rest is not compared") {
 TEST_CASE("watched files: plugins are asked for them until the set-up has ended") {
   using namespace narwhal::worker;
   CHECK(watch_file("/a") == NARWHAL_STATE);
-  begin_set_up(nullptr);
+  CodeFiles files(memory());
+  begin_set_up(&files);
   CHECK(watch_file("/a") == NARWHAL_OK);
   CHECK(watch_file("a") == NARWHAL_REFUSED);
   end_set_up();
