@@ -5,6 +5,7 @@
 
 #include "plugins/wsgi/interpreter.hpp"
 #include "plugins/wsgi/python.hpp"
+#include "plugins/wsgi/scripts.hpp"
 
 namespace narwhal::wsgi {
 
@@ -42,6 +43,9 @@ void watch_for_forks() noexcept {
   if (watched != 0) {
     log_line(NARWHAL_LOG_WARNING, "pthread_atfork failed: processes that the application forks are taken for workers");
   }
+  // For all workers that are forked from here; what it has registered is never freed.
+  static const bool is_registered = run_script(forked_script, "<narwhal: forks>") != nullptr;
+  if (!is_registered) PyErr_Clear();
 }
 
 void end_forked_child() noexcept {

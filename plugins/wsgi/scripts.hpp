@@ -7,6 +7,7 @@
 namespace narwhal::wsgi {
 
 extern const char application_script[];      // python/application.py
+extern const char forked_script[];           // python/forked.py
 extern const char hooks_script[];            // python/hooks.py
 extern const char loggers_script[];          // python/loggers.py
 extern const char process_loggers_script[];  // python/process_loggers.py

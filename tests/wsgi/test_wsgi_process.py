@@ -60,6 +60,14 @@ def test_a_child_of_pythons_own_program_runs(process):
     assert asked(process(), "child") == "42\n"
 
 
+@pytest.mark.parametrize("flags", [(), ("--preload",)])
+def test_a_process_that_is_forked_on_any_thread_ends_as_one_of_pythons_own(process, flags):
+    server = process("--threads", 4, *flags)
+    seen = in_parallel(6, lambda _: asked(server, "forked"))
+    assert seen == [[True, 0, 0]] * 6
+    assert "At the end of the process" not in server.log()
+
+
 def test_numpy_loads(process):
     pytest.importorskip("numpy", reason="the package python3-numpy is not installed")
     assert asked(process(), "numpy") == sum(number * number for number in range(1000))

@@ -1,5 +1,6 @@
 """What an application finds around it in its worker: signals, threads, programs, modules."""
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -36,6 +37,19 @@ def once():
 def child():
     done = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, check=True, timeout=60)
     return done.stdout.decode()
+
+
+def forked():
+    """Exit codes of children that are forked on a thread that does not run the loop, and what this one is called then."""
+    name = threading.current_thread().name
+    process = multiprocessing.get_context("fork").Process(target=print, args=("in the child",))
+    process.start()
+    process.join(20)
+    pid = os.fork()
+    if pid == 0:
+        threading.Thread(target=time.sleep, args=(0.01,)).start()
+        sys.exit(threading.current_thread() is not threading.main_thread())
+    return [name == threading.current_thread().name, process.exitcode, os.waitpid(pid, 0)[1]]
 
 
 def numpy():
