@@ -22,8 +22,10 @@ constexpr int records_a_turn = 64;
 constexpr std::chrono::seconds exit_limit{2};
 
 std::vector<int> kept_descriptors(const Plan& plan, const Site& site, int socket, int log_socket, int code_files) {
-  std::vector<int> kept{socket, log::descriptor(), code_files};
-  if (log_socket >= 0) kept.push_back(log_socket);
+  std::vector<int> kept{socket, log::descriptor()};
+  for (const int optional : {log_socket, code_files}) {
+    if (optional >= 0) kept.push_back(optional);
+  }
   for (const auto& listener : plan.listeners) kept.push_back(listener->fd.get());
   if (needs_python(plan.config())) kept.push_back(site.scoreboard.descriptor());
   return kept;
