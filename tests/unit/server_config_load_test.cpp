@@ -142,9 +142,8 @@ TEST_CASE("load: a text with a colon and no slash before it is a Python applicat
         "app: 'web:app' is a Python application, but the plugin that runs it, wsgi-cpVERSION.so, is not in " +
             start.path("plugins") + " or " + start.path("lib") +
             ": install narwhal again, and restart the server if it runs");
-  std::string version = *version_of_python(*find_python("", {}));
-  version.erase(version.find('.'), 1);
-  const std::string plugin = "lib/wsgi-cp" + version + ".so";
+  const std::string version = *version_of_python(*find_python("", {}));
+  const std::string plugin = "lib/wsgi-cp3" + version.substr(version.find('.') + 1) + ".so";
   start.write(plugin, "");
   start.write("lib/shop.so", "");
   for (const char* app :

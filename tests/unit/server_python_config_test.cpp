@@ -17,7 +17,8 @@ struct Start : StartFolder {
   Start() {
     environment.variables["PATH"] = std::getenv("PATH");
     environment.plugin_directories = {path("plugins")};
-    write("plugins/wsgi-" + *version_of_python(*find_python("", {})) + ".so", "");
+    const std::string version = *version_of_python(*find_python("", {}));
+    write("plugins/wsgi-cp3" + version.substr(version.find('.') + 1) + ".so", "");
   }
   std::string refused(const std::string& text) const {
     write("bad.py", text);
