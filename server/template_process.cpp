@@ -1,6 +1,5 @@
 #include "server/template_process.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -62,13 +61,8 @@ int TemplateProcess::run_in_child(Fd socket) const {
   const auto access_log = open_logs(log_socket);
   if (!access_log) return fail(access_log.error(), exit_boot_failed);
   if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
-  TemplateSeat seat{plan_.generation,
-                    std::move(socket),
-                    {},
-                    &site_.scoreboard,
-                    access_log->get(),
-                    log_socket,
-                    Fd(::fcntl(code_files_.get(), F_DUPFD_CLOEXEC, 0))};
+  TemplateSeat seat{plan_.generation, std::move(socket), {}, &site_.scoreboard, access_log->get(), log_socket, {}};
+  seat.code_files = Fd(code_files_.get());  // the seat closes it here: our destructor does not run in this process
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
   if (!needs_python(plan_.config())) return site_.body(std::move(seat));
   return fail(become_python(seat, PythonTask::run_template).message, exit_app_failed);
