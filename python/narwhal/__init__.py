@@ -63,7 +63,7 @@ def run(app: str | None = None, config: str | os.PathLike[str] | None = None, **
 def reload(pid: int) -> None:
     """Makes the running server load settings, plugins and applications again. If they fail, the old ones go on.
 
-    pid  of the server's master process, as in its pid file. The server logs what becomes of it.
+    pid  of the server's master process, as in its pid file. The server logs the result.
 
     ProcessLookupError: there is no such process. ValueError: it is not a server's master. PermissionError: as os.kill().
     """
@@ -134,7 +134,7 @@ def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except Exception:  # None, closed, a pipe that nobody reads: what cannot be written is no reason not to serve
+        except Exception:  # None, closed, a pipe without a reader: lost output must not keep the server from starting
             pass
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)  # its signal would end the server

@@ -167,11 +167,15 @@ def test_a_signal_that_the_program_has_blocked_still_ends_the_server(program):
     ("narwhal.reload(2**30)", "ProcessLookupError: there is no process 1073741824"),
     ("narwhal.reload(os.getpid())", "ValueError: process "),
     ("narwhal.reload(str(os.getpid()))", "ValueError: process "),
-    ("narwhal.run('a:b', raw_env=['A=' + 200_000 * 'x'])", "narwhal: "),
     ("narwhal.nothing", "AttributeError: module 'narwhal' has no attribute 'nothing'"),
 ])
 def test_what_cannot_be_done_is_said(packages, call, message):
     assert refused(packages, f"import narwhal, os; {call}").startswith(message)
+
+
+def test_settings_that_are_too_large_for_a_variable_are_refused_with_the_way_out(packages):
+    said = refused(packages, "import narwhal; narwhal.run('a:b', raw_env=['A=' + 200_000 * 'x'])")
+    assert said.endswith(": Argument list too long: put settings into a file (config=)")
 
 
 def test_a_package_without_its_server_says_so(packages, tmp_path):

@@ -1,4 +1,4 @@
-"""What a worker runs that is started after the application's files were changed, and that it is said."""
+"""A worker that is started after the application's files were changed: what it runs, and what the log says."""
 import os
 import re
 import signal

@@ -1,5 +1,5 @@
-"""The wheels that ./dev wheel has built: what is in them, and what an environment has of them. NARWHAL_WHEELS names the
-Pythons, separated by colons; the wheel of each is in build/wheels."""
+"""The wheels that ./dev wheel has built: their contents, and an environment into which one is installed. NARWHAL_WHEELS
+names the Pythons, separated by colons; the wheel of each is in build/wheels."""
 import base64
 import csv
 import hashlib
@@ -18,7 +18,7 @@ from server import ROOT, clean_environment
 
 pytestmark = pytest.mark.soak  # an installation may take longer than two minutes
 
-# What the server and the plugins may need of a system. Debian 12's packages: libc6, libstdc++6, libgcc-s1, and
+# What the server and the plugins need: these libraries, of these packages of Debian 12, and the compiler's.
 RUNTIME_LIBRARIES = {
     "libuv.so.1": "libuv1", "libyaml-cpp.so.0.7": "libyaml-cpp0.7", "libspdlog.so.1.10": "libspdlog1.10",
     "libfmt.so.9": "libfmt9", "libnettle.so.8": "libnettle8"}
@@ -33,9 +33,9 @@ class Environment:
         self.run(program, "-m", "venv", folder)
         self.wheel = next((ROOT / "build" / "wheels").glob(f"narwhal-*-{self.says('tag')}-*.whl"))
 
-    def run(self, *words, **options):
-        return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, cwd=self.folder.parent,
-                              env=clean_environment(), **options).stdout
+    def run(self, *words):
+        return subprocess.run(words, check=True, capture_output=True, text=True, cwd=self.folder.parent,
+                              env=clean_environment()).stdout
 
     def python(self, *words):
         return self.run(self.folder / "bin" / "python", *words)
