@@ -166,6 +166,12 @@ void HookProcess::switch_off(const std::string& why) {
   stage_ = Stage::off;
 }
 
+void HookProcess::rest() {
+  if (stage_ != Stage::ready || is_closed() || !idle()) return;
+  process_.leave();
+  stage_ = Stage::ended;
+}
+
 void HookProcess::end_within(std::chrono::milliseconds limit) {
   process_.close();
   const Instant end = narwhal::now() + limit;

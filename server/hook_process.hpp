@@ -37,6 +37,8 @@ class HookProcess {
   Instant deadline() const;
   // A child of the master has ended. True: it was this process.
   bool reaped(pid_t pid, int status) { return process_.reaped(pid, status); }
+  // Lets an idle process end by itself: it is started again for the next hook, and reads the file again.
+  void rest();
   // Lets it end by itself, with what its file has registered by atexit, for this long at most. Waits.
   void end_within(std::chrono::milliseconds limit);
 

@@ -53,10 +53,10 @@ void Succession::settle(Instant now) {
   } else if (next_ && next_->ready() && site_.log_process.prepared()) {
     take_over(now);
   }
-  end_probation_if_due(now);
-  if (crash_loops(now)) begin_rollback(now);
+  begin_rollback_if_due(now);
   if (may_begin_reload()) begin_reload(now);
   drop_gone();
+  rest_hooks_of_previous(now);
 }
 
 bool Succession::may_begin_reload() {
@@ -104,14 +104,44 @@ void Succession::begin_configured(const Result<Config>& config, const Hooks& hoo
   begin_next(std::move(prepared), now);
 }
 
+Result<Done> Succession::request_rollback() {
+  const auto refusal = [&]() -> std::string {
+    if (stopping_ || current_ == nullptr) return "the server is starting or stopping";
+    if (in_transaction() || reload_requested_ || rollback_requested_)
+      return "a reload or rollback is running or waiting; ask again when it has ended";
+    if (!previous_) return "there is no previous generation: no reload has succeeded since the start";
+    if (leaving_.size() >= draining_max)
+      return fmt::format("{} generations are still draining; ask again when one has left", leaving_.size());
+    return "";
+  }();
+  if (!refusal.empty()) {
+    log::warning("Rollback refused: {}", refusal);
+    return Error{"rollback refused: " + refusal};
+  }
+  rollback_requested_ = true;
+  return Done{};
+}
+
+void Succession::begin_rollback_if_due(Instant now) {
+  const bool requested = std::exchange(rollback_requested_, false) && previous_ && !in_transaction() && !stopping_;
+  if (crash_loops(now)) {
+    log::error("Generation {} crash-loops ({} workers died early): rolling back to generation {}", current_->number(),
+               current_->crashes().young(), previous_->number());
+  } else if (requested) {
+    log::warning("Rollback requested: from generation {} back to generation {}", current_->number(),
+                 previous_->number());
+  } else {
+    return;
+  }
+  begin_rollback(now);
+}
+
 void Succession::begin_rollback(Instant now) {
-  log::error("Generation {} crash-loops ({} workers died early): rolling back to generation {}", current_->number(),
-             current_->crashes().young(), previous_->number());
-  const Plan earlier = *std::exchange(previous_, std::nullopt);
-  rolling_back_to_ = earlier.number();
+  rolling_back_to_ = previous_->number();
+  probation_end_ = unset;  // once: a rollback that fails does not start again by itself
   change_after_reload_ = 0;
   observer_.reloading(now);
-  begin_next(prepare_again(earlier, ++last_number_, current_->plan().listeners), now);
+  begin_next(prepare_again(*previous_, ++last_number_, current_->plan().listeners), now);
 }
 
 void Succession::begin_next(Prepared prepared, Instant now) {
@@ -180,7 +210,6 @@ void Succession::take_over(Instant now) {
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
   watch_only(*current_, now);
   const Plan& plan = current_->plan();
-  const Config& config = plan.config();
   if (former == nullptr) {
     log::info("{}", now_ready);
     return observer_.took_over(plan, nullptr);
@@ -188,13 +217,7 @@ void Succession::take_over(Instant now) {
   const std::string repeats = rolling_back_to_ == 0 ? "" : fmt::format(", a copy of generation {}", rolling_back_to_);
   log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
   observer_.took_over(plan, &former->plan().config());
-  previous_.reset();
-  // A generation that a rollback restored is not on probation: the one it replaced must not return.
-  if (rolling_back_to_ == 0 && config.probation.count() > 0) {
-    previous_ = former->plan();
-    previous_->listeners.clear();
-    probation_end_ = deadline_after(now, config.probation);
-  }
+  keep_previous(*former, now);
   change_target(std::exchange(change_after_reload_, 0));
   rolling_back_to_ = 0;
   former->retire(now, Successor::present);
@@ -202,14 +225,24 @@ void Succession::take_over(Instant now) {
   list_all();
 }
 
-bool Succession::crash_loops(Instant now) const {
-  return previous_ && !reading_ && !next_ && !stopping_ && now < probation_end_ && current_->crashes().loops();
+void Succession::keep_previous(const LiveGeneration& former, Instant now) {
+  previous_ = former.plan();
+  previous_->listeners.clear();
+  // A generation that a rollback restored is not on probation: the one it replaced must not return by itself.
+  const auto probation = current_->plan().config().probation;
+  probation_end_ = rolling_back_to_ == 0 && probation.count() > 0 ? deadline_after(now, probation) : unset;
 }
 
-void Succession::end_probation_if_due(Instant now) {
-  if (!previous_ || now < probation_end_) return;
-  previous_.reset();
-  remove_unused_copies();
+// After probation a rollback is unlikely: until then the process waits for nothing.
+void Succession::rest_hooks_of_previous(Instant now) {
+  HookProcess* const hooks = previous_ ? previous_->hooks.process() : nullptr;
+  if (hooks == nullptr || on_probation(now)) return;
+  const auto uses_it = [&](const LiveGeneration* each) { return each->plan().hooks.process() == hooks; };
+  if (std::none_of(all_.begin(), all_.end(), uses_it)) hooks->rest();
+}
+
+bool Succession::crash_loops(Instant now) const {
+  return on_probation(now) && !in_transaction() && !stopping_ && current_->crashes().loops();
 }
 
 void Succession::end() {
@@ -238,7 +271,7 @@ void Succession::kill_all(Instant now) {
 }
 
 Instant Succession::next_deadline(Instant now) const {
-  Instant next = previous_ ? probation_end_ : never;
+  Instant next = on_probation(now) ? probation_end_ : never;
   if (reading_) next = std::min(next, reading_->deadline());
   for (const LiveGeneration* generation : all_) {
     const bool waits_for_log = generation == next_.get() && generation->failure() && site_.log_process.preparing();

@@ -2,7 +2,9 @@
 // Reload    a transaction: the next generation is prepared, loaded and booted beside the one that serves, and takes
 //           over when its last worker is ready. Any failure before that discards it whole, with one line in the log.
 // Requests  single-flight: requests that arrive while a transaction runs start one more transaction after it.
-// Rollback  a generation that crash-loops on probation is replaced by its predecessor, once.
+// Rollback  a generation that crash-loops on probation is replaced by its predecessor, once. An operator may ask for the
+//           same at any time (request_rollback()): the predecessor's settings and staged copies are kept until the next
+//           reload replaces them.
 // Blocks    never: settle() is called in each turn of the master's loop and advances what can be advanced.
 #pragma once
 
@@ -43,6 +45,9 @@ class Succession {
   // The first generation. Throws StartupError when its settings cannot be served at all.
   void begin(const Config& config, const Hooks& hooks);
   void request_reload() { reload_requested_ = true; }
+  // Restores the previous generation under a new number, from the next settle() on. The generation that is left becomes
+  // the previous one, so that a second rollback goes forward again. The error says why not; it has been logged.
+  Result<Done> request_rollback();
   // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
   // All three end the server: every worker drains or quits, and no transaction starts or continues.
@@ -61,6 +66,8 @@ class Succession {
   bool in_transaction() const { return next_ != nullptr || reading_; }
   // Readable when settle() has something to do; -1 if there is none.
   int reading_descriptor() const { return reading_ ? reading_->descriptor() : -1; }
+  // What a rollback would restore; null if there is none.
+  const Plan* previous() const { return previous_ ? &*previous_ : nullptr; }
   // A child has ended. True if it was the process that reads a gunicorn.conf.py.
   bool reaped(pid_t pid, int status) { return reading_ && reading_->reaped(pid, status); }
   std::size_t leaving_count() const { return leaving_.size(); }
@@ -71,6 +78,7 @@ class Succession {
   void begin_reload(Instant now);
   void read_config_answer(Instant now);
   void begin_configured(const Result<Config>& config, const Hooks& hooks, Instant now);
+  void begin_rollback_if_due(Instant now);
   void begin_rollback(Instant now);
   void begin_next(Prepared prepared, Instant now);
   void watch_sources(const Plan& plan, Instant now);
@@ -78,7 +86,9 @@ class Succession {
   void next_failed(const BootFailure& failure, Instant now);
   void give_up(const FailedStep& failed_step);
   void take_over(Instant now);
-  void end_probation_if_due(Instant now);
+  void keep_previous(const LiveGeneration& former, Instant now);
+  void rest_hooks_of_previous(Instant now);
+  bool on_probation(Instant now) const { return previous_ && now < probation_end_; }
   bool crash_loops(Instant now) const;
   bool may_begin_reload();
   void drop_gone();
@@ -98,7 +108,8 @@ class Succession {
   bool logged_that_reload_waits_ = false;
   bool stopping_ = false;
   std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released
-  Instant probation_end_ = unset;
+  bool rollback_requested_ = false;
+  Instant probation_end_ = unset;      // of the generation that serves
   std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
   std::optional<BootFailure> first_boot_failure_;
 };

@@ -33,12 +33,19 @@ inline bool eventually(const std::function<bool()>& holds, std::chrono::seconds 
 class Supervised {
  public:
   // Lines of "key value"; what is not a setting is an option of the toy.
-  explicit Supervised(const std::string& settings) {
+  explicit Supervised(const std::string& settings)
+      : Supervised(settings, [](const Supervised& self) {
+          server::Master master(*self.read(),
+                                {{{}, [&](const auto&) { return self.read(); }}, run_template, "0.1.0", {}});
+          return master.supervise();
+        }) {}
+  // `supervise` runs in the separate process; its result is the exit code.
+  Supervised(const std::string& settings, const std::function<int(const Supervised&)>& supervise) {
     write_app("first");
     std::filesystem::create_directory(folder_.path("stage"));
     configure(settings);
     pid_ = ::fork();
-    if (pid_ == 0) ::_exit(run());
+    if (pid_ == 0) ::_exit(run(supervise));
   }
   ~Supervised() {
     if (pid_ > 0) {
@@ -143,16 +150,7 @@ class Supervised {
     return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(file), {}, '\n'));
   }
 
- private:
-  int run() try {
-    ::setpgid(0, 0);
-    server::Master master(*read(), {{{}, [this](const auto&) { return read(); }}, run_template, "0.1.0", {}});
-    return master.supervise();
-  } catch (const StartupError& error) {
-    log::error("narwhal: {}", error.what());
-    return 1;
-  }
-
+  // The settings as they are now.
   Result<Config> read() const {
     Config config;
     config.bind[0].port = 0;
@@ -172,6 +170,16 @@ class Supervised {
     }
     return config;
   }
+
+ private:
+  int run(const std::function<int(const Supervised&)>& supervise) const try {
+    ::setpgid(0, 0);
+    return supervise(*this);
+  } catch (const StartupError& error) {
+    log::error("narwhal: {}", error.what());
+    return 1;
+  }
+
   static bool set(Config& config, const std::string& key, const std::string& value) {
     if (key == "workers") return config.workers = static_cast<unsigned>(std::stoul(value)), true;
     if (key == "app") return config.routes[0].app = value, true;
