@@ -25,6 +25,13 @@ void on_signal(int signo) {
   errno = saved_errno;
 }
 
+void disregard(int signo) noexcept {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ::sigaction(signo, &action, nullptr);
+}
+
 }  // namespace
 
 Result<SignalPipe> SignalPipe::open(std::initializer_list<int> signals) {
@@ -74,10 +81,12 @@ SignalsBlocked::SignalsBlocked() noexcept {
 SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
 
 void disregard_signals(std::initializer_list<int> signals) noexcept {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  action.sa_flags = SA_RESTART;
-  for (const int signo : signals) ::sigaction(signo, &action, nullptr);
+  for (const int signo : signals) disregard(signo);
+}
+
+void disregard_signals_without_meaning() noexcept {
+  disregard_signals({SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGIO, SIGPWR, SIGSTKFLT});
+  for (int signo = SIGRTMIN; signo <= SIGRTMAX; ++signo) disregard(signo);
 }
 
 void disregard_group_signals() noexcept { disregard_signals({SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU}); }

@@ -48,6 +48,9 @@ class SignalsBlocked {
 // These signals do nothing from now on, in this process and its children. Not by SIG_IGN, which would outlive exec(): a
 // shell cannot trap signals that were ignored when it started.
 void disregard_signals(std::initializer_list<int> signals) noexcept;
+// Signals whose default action ends a process, and which have no meaning for a server: timers, XCPU (a limit that warns),
+// IO, PWR, STKFLT, real-time signals. As disregard_signals(): children and what they execute get the defaults back.
+void disregard_signals_without_meaning() noexcept;
 // What a terminal or an operator sends to the whole process group, HUP, USR1, USR2, WINCH, TTIN and TTOU, is for the
 // master, which tells its children what to do over their sockets: in them these signals do nothing.
 void disregard_group_signals() noexcept;

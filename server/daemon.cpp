@@ -13,6 +13,7 @@
 
 #include "core/start_output.hpp"
 #include "core/write_all.hpp"
+#include "server/early_signals.hpp"
 #include "server/notify.hpp"
 #include "server/sockets/socket_activation.hpp"
 
@@ -64,6 +65,7 @@ int await(const Fd& daemon, const Fd& output) {
 }
 
 [[noreturn]] void be_caller(const Fd& daemon, const Fd& output, pid_t child) {
+  end_early_signals();  // ended by a signal, it does not report a start that has succeeded
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);  // the server outlives the terminal, also during its start
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {

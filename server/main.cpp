@@ -15,6 +15,7 @@
 #include "server/check_config.hpp"
 #include "server/config/load_config.hpp"
 #include "server/daemon.hpp"
+#include "server/early_signals.hpp"
 #include "server/master.hpp"
 #include "worker/worker.hpp"
 
@@ -25,6 +26,12 @@ using narwhal::Error;
 using narwhal::Result;
 namespace server = narwhal::server;
 namespace worker = narwhal::worker;
+
+// A TERM can come at any moment after exec(). This runs before the libraries are initialised; main() repeats it where the
+// C library does not know of it. A sanitizer's runtime is not ready so early.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+[[gnu::section(".preinit_array"), gnu::used]] void (*const at_once)() = [] { server::begin_early_signals(); };
+#endif
 
 // A standard stream that the caller left closed would be reused for the next file or socket: prints would go there, and
 // Python does not start if its standard input is a directory.
@@ -125,6 +132,7 @@ int run(int argc, char** argv) {
   std::optional<server::PythonConfigReading> reading;
   const server::LoadResult loaded = server::load_config(argc, argv, environment, reading);
   if (!loaded) return print_faults(loaded);
+  if (loaded->mode != server::Mode::serve) server::end_early_signals();
   switch (loaded->mode) {
     case server::Mode::help: return print(loaded->text);
     case server::Mode::version: return print(loaded->text + worker::library_versions());
@@ -143,5 +151,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  server::begin_early_signals();
   return guarded([&] { return run(argc, argv); });
 }

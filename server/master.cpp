@@ -29,6 +29,7 @@ constexpr std::chrono::seconds hooks_end_limit{1};  // of the process, when all 
 SignalPipe open_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a log pipe without a reader must not end the server
   ::signal(SIGXFSZ, SIG_IGN);  // nor a log file at its size limit (`ulimit -f`)
+  disregard_signals_without_meaning();
   auto pipe = or_throw(
       SignalPipe::open({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}));
   unblock_all_signals();  // whatever mask the caller left
@@ -72,8 +73,8 @@ int poll_timeout(Instant now, Instant deadline) {
 Master::Master(Config config, Parts parts)
     : start_config_(std::move(config)),
       parts_(std::move(parts)),
-      site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
       signals_(open_signals()),
+      site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
       hooks_(std::move(parts_.hooks)),
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.

@@ -69,8 +69,8 @@ class Master : private Succession::Observer {
 
   const Config start_config_;
   Parts parts_;
+  SignalPipe signals_;  // before anything that must be removed at the end
   Site site_;
-  SignalPipe signals_;
   Announcer announcer_;
   BacklogMetric backlog_metric_;
   Hooks hooks_;  // of the generation that serves

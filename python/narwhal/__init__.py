@@ -25,6 +25,9 @@ _X_OPTIONS = {
     "pycache_prefix": "PYTHONPYCACHEPREFIX", "tracemalloc": "PYTHONTRACEMALLOC", "utf8": "PYTHONUTF8",
     "warn_default_encoding": "PYTHONWARNDEFAULTENCODING"}
 
+_SERVER_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
+                   signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU}
+
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
@@ -138,7 +141,8 @@ def _execute(words: list[str], variables: dict[str, str]) -> NoReturn:
             pass
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)  # its signal would end the server
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    # What the server handles waits until it does; nothing else stays blocked.
+    signal.pthread_sigmask(signal.SIG_SETMASK, _SERVER_SIGNALS)
     try:
         os.execve(_PROGRAM, [_PROGRAM, *words], environment)
     except OSError as error:

@@ -3,8 +3,10 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
+import subprocess
 import termios
 import time
 
@@ -15,7 +17,7 @@ import proc
 from clock import eventually, scaled
 from load import Background
 from plugin_files import becomes, deploy, versioned
-from server import example, port_is_free, test_plugin
+from server import BINARY, example, port_is_free, test_plugin
 from wire import dial, request_bytes
 
 
@@ -29,6 +31,69 @@ def test_an_idle_server_leaves_at_once_with_0(serve, number):
     assert time.monotonic() - began < scaled(5)
     name = signal.Signals(number).name[3:].lower()
     assert re.search(f"Handling signal: {name}", server.log()) and re.search(log_lines.SHUT_DOWN, server.log())
+
+
+def started_with_signals_blocked(*args, by=()):
+    """A server as the pip package starts it: a signal that comes during exec() waits for the program."""
+    return subprocess.Popen([*by, BINARY, "-b", "127.0.0.1:0", *args], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            start_new_session=True, text=True,
+                            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_to_stop_is_served_from_the_first_instruction_on(number):
+    codes = set()
+    for step in range(30):
+        process = started_with_signals_blocked(example("hello"))
+        time.sleep(step / 1000)
+        process.send_signal(number)
+        process.communicate(timeout=scaled(20))
+        codes.add(process.returncode)
+    assert codes == {0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, for a namespace of processes")
+def test_a_stop_during_the_start_is_not_lost_for_process_1_of_a_container():
+    """Its kernel discards a signal whose action is the default."""
+    for step in range(6):
+        unshare = started_with_signals_blocked(example("hello"), by=["unshare", "--pid", "--fork", "--kill-child"])
+        first = eventually("process 1", lambda: proc.children(unshare.pid))
+        time.sleep(step * 0.004)
+        os.kill(first[0], signal.SIGTERM)
+        unshare.communicate(timeout=scaled(20))
+        assert unshare.returncode == 0
+
+
+def test_a_stop_during_the_start_leaves_nothing(tmp_path):
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    for step in range(30):
+        process = started_with_signals_blocked(example("hello"), "--stage-dir", stage)
+        time.sleep(step / 1000)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=scaled(20))
+    assert list(stage.iterdir()) == []
+
+
+def test_hup_during_the_start_is_a_reload(serve):
+    def to_itself():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+        os.kill(os.getpid(), signal.SIGHUP)
+    server = serve(example("hello"), "-w", "1", preexec=to_itself)
+    server.wait_for("Handling signal: hup")
+    eventually("generation 2", lambda: server.generations() == [2], 20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_does_not_serve_is_ended_by_a_signal(number, tmp_path):
+    """A shell, and `make`, see by the status that the operator has interrupted it."""
+    (tmp_path / "app.py").write_text("import time\nprint('loaded', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen([BINARY, "--check-config", "--chdir", tmp_path, "app:app"], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True, text=True)
+    assert "loaded" in process.stdout.readline()
+    process.send_signal(number)
+    process.communicate(timeout=scaled(20))
+    assert process.returncode == -number
 
 
 def test_term_waits_for_requests_in_hand(serve):
@@ -323,6 +388,20 @@ def test_usr1_and_friends_do_not_end_the_master(serve):
     server.send(signal.SIGUSR1, signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD)
     assert server.get("/").status == 200
     assert server.worker_pids() == before
+
+
+def test_signals_without_meaning_for_a_server_do_not_end_it(serve):
+    server = serve(example("echo"), "-w", "1")
+    before = server.wait_workers(1)
+    server.send(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGIO,
+                signal.SIGPWR, signal.SIGSTKFLT, signal.SIGRTMIN, signal.SIGRTMIN + 1, signal.SIGRTMAX)
+    assert server.get("/").status == 200
+    assert server.worker_pids() == before
+    server.reload()
+    for pid in server.worker_pids():
+        with open(f"/proc/{pid}/status") as status:
+            ignored = int(re.search(r"^SigIgn:\t(.*)$", status.read(), re.MULTILINE)[1], 16)
+        assert ignored & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
 @pytest.mark.parametrize("number, advice", [

@@ -86,3 +86,18 @@ TEST_CASE("signals: each has a name") {
   CHECK(signal_name(SIGSEGV) == "SIGSEGV");
   CHECK(signal_name(999) == "signal 999");
 }
+
+TEST_CASE("signals: those without meaning for a server do not end it, and are not ignored in what it executes") {
+  struct sigaction former[NSIG];
+  const int samples[] = {SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGIO, SIGPWR, SIGSTKFLT, SIGRTMIN, SIGRTMAX};
+  for (int signo = 1; signo < NSIG; ++signo) ::sigaction(signo, nullptr, &former[signo]);
+  disregard_signals_without_meaning();
+  for (const int signo : samples) {
+    CAPTURE(signo);
+    CHECK(::raise(signo) == 0);
+    struct sigaction now {};
+    ::sigaction(signo, nullptr, &now);
+    CHECK((now.sa_handler != SIG_IGN));
+  }
+  for (int signo = 1; signo < NSIG; ++signo) ::sigaction(signo, &former[signo], nullptr);
+}
