@@ -43,6 +43,7 @@ std::string Announcer::status_text(const Succession& succession) const {
   const LiveGeneration& serving = *succession.serving();
   std::string text = fmt::format("Generation {}: {} of {} workers serving", serving.number(), serving.workers_serving(),
                                  serving.target());
+  if (serving.target() == 0) text += " (WINCH: HUP or TTIN starts workers again)";
   if (const std::size_t leaving = succession.leaving_count(); leaving > 0) {
     text += fmt::format(", {} earlier generation{} leaving", leaving, leaving == 1 ? "" : "s");
   }

@@ -40,8 +40,6 @@ constexpr const char* usr2_advice =
     "USR2 does not start a new narwhal beside this one yet: send HUP to serve new code or settings, or restart the "
     "service "
     "to run a new narwhal program";
-constexpr const char* winch_advice =
-    "WINCH does not retire the workers yet: send TTOU for one worker less, or TERM to stop the server";
 
 // A terminal sends WINCH to the processes in its foreground when its size changes.
 bool is_in_foreground() {
@@ -221,9 +219,15 @@ void Master::on_signal(int signo) {
     case SIGTTOU: return succession_.change_target(-1);
     case SIGUSR1: return reopen_logs();
     case SIGUSR2: return log::warning("{}", usr2_advice);
-    case SIGWINCH: return log::warning("{}", winch_advice);
+    case SIGWINCH: return retire_workers();
     default: log::debug("{} has no effect", signal_name(signo));
   }
+}
+
+void Master::retire_workers() {
+  if (stop_ != Stop::none || succession_.serving() == nullptr) return;
+  log::info("graceful stop of workers: new connections wait until HUP or TTIN starts workers again");
+  succession_.retire_workers();
 }
 
 void Master::on_term() {

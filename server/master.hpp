@@ -1,7 +1,7 @@
 // Master: forks, watches, signals. It has one thread and one poll(), and every wait is a state with a deadline, so that
 // it handles every signal in every state. It maps no plugin and parses no request.
-// Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; USR1 reopens
-//          the logs. Workers and templates receive their orders over sockets.
+// Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; WINCH none;
+//          USR1 reopens the logs. Workers and templates receive their orders over sockets.
 // Hooks    of a gunicorn.conf.py run in a process of their own (hooks.hpp).
 #pragma once
 
@@ -51,6 +51,7 @@ class Master : private Succession::Observer {
   void wait();
   void serve_signals();
   void on_signal(int signo);
+  void retire_workers();
   void on_term();
   void on_quit();
   void stop(Stop how);

@@ -33,8 +33,20 @@ void Succession::change_target(int by) {
   if (current_ == nullptr) return;
   const int wanted = static_cast<int>(current_->target()) + by;
   const int most = static_cast<int>(Scoreboard::slots_max / 4);
-  set_target(static_cast<unsigned>(std::clamp(wanted, 1, most)));
+  const int least = current_->target() == 0 ? 0 : 1;  // only retire_workers() leaves none
+  set_target(static_cast<unsigned>(std::clamp(wanted, least, most)));
   if (in_transaction()) change_after_reload_ += by;  // else the change would end with the generation that serves now
+}
+
+void Succession::retire_workers() {
+  if (current_ == nullptr) return;
+  set_target(0);
+  retire_after_reload_ = in_transaction();
+}
+
+void Succession::restore_workers() {
+  retire_after_reload_ = false;
+  if (current_ != nullptr && current_->target() == 0) set_target(current_->plan().config().workers);
 }
 
 void Succession::set_target(unsigned workers) {
@@ -70,6 +82,7 @@ bool Succession::may_begin_reload() {
 void Succession::begin_reload(Instant now) {
   reload_requested_ = logged_that_reload_waits_ = false;
   change_after_reload_ = 0;
+  retire_after_reload_ = false;
   rolling_back_to_ = 0;
   observer_.reloading(now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
@@ -140,6 +153,7 @@ void Succession::begin_rollback(Instant now) {
   rolling_back_to_ = previous_->number();
   probation_end_ = unset;  // once: a rollback that fails does not start again by itself
   change_after_reload_ = 0;
+  retire_after_reload_ = current_->target() == 0;
   observer_.reloading(now);
   begin_next(prepare_again(*previous_, ++last_number_, current_->plan().listeners), now);
 }
@@ -219,6 +233,7 @@ void Succession::take_over(Instant now) {
   observer_.took_over(plan, &former->plan().config());
   keep_previous(*former, now);
   change_target(std::exchange(change_after_reload_, 0));
+  if (std::exchange(retire_after_reload_, false)) set_target(0);
   rolling_back_to_ = 0;
   former->retire(now, Successor::present);
   leaving_.push_back(std::move(former));

@@ -50,6 +50,10 @@ class Succession {
   Result<Done> request_rollback();
   // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
+  // No workers: they drain, and the listeners stay open. Also of the generation that takes over.
+  void retire_workers();
+  // The number of the settings again, if there are none.
+  void restore_workers();
   // All three end the server: every worker drains or quits, and no transaction starts or continues.
   void retire_all(Instant now);
   void quit_all(Instant now);
@@ -104,7 +108,8 @@ class Succession {
   std::vector<LiveGeneration*> all_;
   std::uint64_t last_number_ = 0;
   bool reload_requested_ = false;
-  int change_after_reload_ = 0;  // of the number of workers, asked for during the transaction
+  int change_after_reload_ = 0;       // of the number of workers, asked for during the transaction
+  bool retire_after_reload_ = false;  // all workers; asked for as well
   bool logged_that_reload_waits_ = false;
   bool stopping_ = false;
   std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released

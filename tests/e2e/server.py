@@ -189,8 +189,8 @@ class Server:
         """Waits until exactly `count` workers live, none of them among the pids `without`; returns their pids."""
         def right():
             pids = set(self.workers(generation).values())
-            return pids if len(pids) == count and not pids & set(without) else None
-        return sorted(eventually(f"{count} workers; processes {self.processes()}", right, timeout))
+            return (pids,) if len(pids) == count and not pids & set(without) else None  # an empty set is right, too
+        return sorted(eventually(f"{count} workers; processes {self.processes()}", right, timeout)[0])
 
     # ---- requests ----
     def connect(self, timeout=15.0, **named):
