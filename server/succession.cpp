@@ -1,12 +1,11 @@
 #include "server/succession.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
-#include "server/path_pattern.hpp"
+#include "server/watch_sources.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -160,40 +159,10 @@ void Succession::begin_rollback(Instant now) {
 
 void Succession::begin_next(Prepared prepared, Instant now) {
   if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return give_up(*failed_step);
-  watch_sources(std::get<Plan>(prepared), now);
+  watch_sources(std::get<Plan>(prepared), site_.file_watch, now);
   if (current_) site_.log_process.prepare(std::get<Plan>(prepared).config());
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
   list_all();
-}
-
-void Succession::watch_sources(const Plan& plan, Instant now) {
-  const Config& config = plan.config();
-  FileWatch& files = site_.file_watch;
-  if (!config.reload) return;
-  if (!files.is_on()) {
-    log::warning("Reloader is on. Use in development only!");
-    files.begin(config.reload_engine, now);
-  }
-  for (const std::string& source : config.sources) files.add(source, plan.number(), now);
-  for (const Route& route : config.routes)
-    files.add(route.plugin.empty() ? route.app : route.plugin, plan.number(), now);
-  for (const std::string& extra : config.reload_extra_files) {
-    std::error_code absent;
-    const bool is_folder = std::filesystem::is_directory(extra, absent);
-    if (is_folder || is_pattern(extra)) {
-      files.add_pattern(is_folder ? extra + "/*" : extra, plan.number(), now);
-    } else {
-      files.add(extra, plan.number(), now);
-    }
-  }
-}
-
-// The generation that served until now may have had other files, or another reload engine.
-void Succession::watch_only(const LiveGeneration& generation, Instant now) {
-  const Config& config = generation.plan().config();
-  FileWatch& files = site_.file_watch;
-  if (!config.reload) return files.end();
-  files.forget_before(generation.number(), config.reload_engine, now);
 }
 
 void Succession::next_failed(const BootFailure& failure, Instant now) {
@@ -222,7 +191,7 @@ void Succession::take_over(Instant now) {
       fmt::format("Generation {} is ready ({} worker{}, {:.2f} s)", next_->number(), next_->target(),
                   plural(next_->target()), seconds_of(now - next_->started()));
   std::unique_ptr<LiveGeneration> former = std::exchange(current_, std::move(next_));
-  watch_only(*current_, now);
+  watch_only(current_->plan(), site_.file_watch, now);
   const Plan& plan = current_->plan();
   if (former == nullptr) {
     log::info("{}", now_ready);

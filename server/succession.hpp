@@ -85,8 +85,6 @@ class Succession {
   void begin_rollback_if_due(Instant now);
   void begin_rollback(Instant now);
   void begin_next(Prepared prepared, Instant now);
-  void watch_sources(const Plan& plan, Instant now);
-  void watch_only(const LiveGeneration& generation, Instant now);
   void next_failed(const BootFailure& failure, Instant now);
   void give_up(const FailedStep& failed_step);
   void take_over(Instant now);
