@@ -24,6 +24,7 @@ enum class Report : std::uint32_t {
   stuck,        // worker: a request passed its deadline; it leaves once it is replaced
   fork_failed,  // template: for `slot`, with the errno text in `text`
   expired,      // worker: it has passed max_requests or a like limit; it serves until it has been replaced
+  leaving,      // worker: a signal of an operator ends it; it leaves without an order
   watch,        // template or worker, with `reload` on: the application was made from the file in `text`
 };
 

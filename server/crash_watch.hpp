@@ -9,7 +9,8 @@ namespace narwhal::server {
 class CrashWatch {
  public:
   void admitted(Instant now) { admitted_ = now; }
-  // A worker that was forked at `spawned` crashed before it was ready or soon after.
+  // A worker that was forked at `spawned` crashed before it was ready or in its first ten seconds, whether or not it had
+  // answered requests.
   void crashed_young(Instant spawned) {
     ++young_;
     if (spawned > admitted_) ++repeated_;

@@ -18,6 +18,7 @@ struct DeathNotice {
 };
 
 // `status` as waitpid() gives it.
+bool ended_by_operator(int status);  // by TERM, INT or QUIT
 DeathNotice death_notice(pid_t pid, int status, Killer killer);
 
 }  // namespace narwhal::server

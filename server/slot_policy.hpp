@@ -30,6 +30,7 @@ enum class Event : std::uint8_t {
   admit,     // its generation accepts from now on
   expired,   // it asks to be replaced when its turn has come
   give_way,  // it is to be replaced now: it is stuck, or its turn has come
+  leaves,    // an operator has ended it by a signal: it drains without an order
   retire,    // this worker is not needed any more
   quit,      // the server stops quickly, or the worker's generation is discarded
   silent,    // no heartbeat for heartbeat_timeout
@@ -37,7 +38,7 @@ enum class Event : std::uint8_t {
   closed,    // end of file on its socket
   exited,    // reaped, or end of file before it had a pid
 };
-constexpr std::size_t event_count = 11;
+constexpr std::size_t event_count = 12;
 
 enum class Action : std::uint8_t { none, accept, drain, quit, abort, kill };
 
@@ -53,19 +54,19 @@ constexpr Step step(Life life, Event event) {
   // A worker that never accepted has nothing to drain: if retired, it quits.
   constexpr Step table[life_count][event_count] = {
       // clang-format off
-      //            hello             ready             admit              expired           give_way          retire                    quit                      silent             late               closed            exited
-      /* spawning */ {{booting, none},  {spawning, none}, {spawning, none},  {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},    {spawning, none}, {gone, none}},
-      /* booting  */ {{booting, none},  {ready, none},    {booting, none},   {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {aborting, abort}, {lost, none},     {gone, none}},
-      /* ready    */ {{ready, none},    {ready, none},    {serving, accept}, {ready, none},    {ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},     {lost, none},     {gone, none}},
-      /* serving  */ {{serving, none},  {serving, none},  {serving, none},   {expired, none},  {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},   {lost, none},     {gone, none}},
-      /* expired  */ {{expired, none},  {expired, none},  {expired, none},   {expired, none},  {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {expired, none},   {lost, none},     {gone, none}},
-      /* outgoing */ {{outgoing, none}, {outgoing, none}, {outgoing, none},  {outgoing, none}, {outgoing, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {outgoing, none},  {lost, none},     {gone, none}},
-      /* draining */ {{draining, none}, {draining, none}, {draining, none},  {draining, none}, {draining, none}, {draining, none},         {quitting, Action::quit}, {aborting, abort}, {killed, kill},    {draining, none}, {gone, none}},
-      /* quitting */ {{quitting, none}, {quitting, none}, {quitting, none},  {quitting, none}, {quitting, none}, {quitting, none},         {quitting, none},         {quitting, none},  {killed, kill},    {quitting, none}, {gone, none}},
-      /* aborting */ {{aborting, none}, {aborting, none}, {aborting, none},  {aborting, none}, {aborting, none}, {aborting, none},         {aborting, none},         {aborting, none},  {killed, kill},    {aborting, none}, {gone, none}},
-      /* lost     */ {{lost, none},     {lost, none},     {lost, none},      {lost, none},     {lost, none},     {lost, none},             {killed, kill},           {lost, none},      {killed, kill},    {lost, none},     {gone, none}},
-      /* killed   */ {{killed, none},   {killed, none},   {killed, none},    {killed, none},   {killed, none},   {killed, none},           {killed, none},           {killed, none},    {killed, none},    {killed, none},   {gone, none}},
-      /* gone     */ {{gone, none},     {gone, none},     {gone, none},      {gone, none},     {gone, none},     {gone, none},             {gone, none},             {gone, none},      {gone, none},      {gone, none},     {gone, none}},
+      //              hello             ready             admit              expired           give_way          leaves            retire                    quit                      silent             late               closed            exited
+      /* spawning */ {{booting, none},  {spawning, none}, {spawning, none},  {spawning, none}, {spawning, none}, {spawning, none}, {quitting, Action::quit}, {quitting, Action::quit}, {spawning, none},  {killed, kill},    {spawning, none}, {gone, none}},
+      /* booting  */ {{booting, none},  {ready, none},    {booting, none},   {booting, none},  {booting, none},  {booting, none},  {quitting, Action::quit}, {quitting, Action::quit}, {booting, none},   {aborting, abort}, {lost, none},     {gone, none}},
+      /* ready    */ {{ready, none},    {ready, none},    {serving, accept}, {ready, none},    {ready, none},    {ready, none},    {quitting, Action::quit}, {quitting, Action::quit}, {ready, none},     {ready, none},     {lost, none},     {gone, none}},
+      /* serving  */ {{serving, none},  {serving, none},  {serving, none},   {expired, none},  {outgoing, none}, {draining, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {serving, none},   {lost, none},     {gone, none}},
+      /* expired  */ {{expired, none},  {expired, none},  {expired, none},   {expired, none},  {outgoing, none}, {draining, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {expired, none},   {lost, none},     {gone, none}},
+      /* outgoing */ {{outgoing, none}, {outgoing, none}, {outgoing, none},  {outgoing, none}, {outgoing, none}, {draining, none}, {draining, drain},        {quitting, Action::quit}, {aborting, abort}, {outgoing, none},  {lost, none},     {gone, none}},
+      /* draining */ {{draining, none}, {draining, none}, {draining, none},  {draining, none}, {draining, none}, {draining, none}, {draining, none},         {quitting, Action::quit}, {aborting, abort}, {killed, kill},    {draining, none}, {gone, none}},
+      /* quitting */ {{quitting, none}, {quitting, none}, {quitting, none},  {quitting, none}, {quitting, none}, {quitting, none}, {quitting, none},         {quitting, none},         {quitting, none},  {killed, kill},    {quitting, none}, {gone, none}},
+      /* aborting */ {{aborting, none}, {aborting, none}, {aborting, none},  {aborting, none}, {aborting, none}, {aborting, none}, {aborting, none},         {aborting, none},         {aborting, none},  {killed, kill},    {aborting, none}, {gone, none}},
+      /* lost     */ {{lost, none},     {lost, none},     {lost, none},      {lost, none},     {lost, none},     {lost, none},     {lost, none},             {killed, kill},           {lost, none},      {killed, kill},    {lost, none},     {gone, none}},
+      /* killed   */ {{killed, none},   {killed, none},   {killed, none},    {killed, none},   {killed, none},   {killed, none},   {killed, none},           {killed, none},           {killed, none},    {killed, none},    {killed, none},   {gone, none}},
+      /* gone     */ {{gone, none},     {gone, none},     {gone, none},      {gone, none},     {gone, none},     {gone, none},     {gone, none},             {gone, none},             {gone, none},      {gone, none},      {gone, none},     {gone, none}},
       // clang-format on
   };
   return table[static_cast<std::size_t>(life)][static_cast<std::size_t>(event)];

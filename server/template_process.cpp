@@ -121,6 +121,7 @@ std::vector<TemplateProcess::ForkFailure> TemplateProcess::read_reports(Instant 
       case Report::hello:
       case Report::ready:
       case Report::stuck:
+      case Report::leaving:
       case Report::expired: break;  // reports of workers only
     }
   }

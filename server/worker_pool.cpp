@@ -7,6 +7,7 @@
 #include "core/app_title.hpp"
 #include "core/log.hpp"
 #include "server/death_notice.hpp"
+#include "server/successor_policy.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -97,8 +98,9 @@ void WorkerPool::read_reports(std::span<const int> readable, Instant now) {
 }
 
 void WorkerPool::read_reports_of(WorkerProcess& worker, Instant now) {
-  const bool was_unborn = worker.pid() == 0;
+  const bool was_unborn = worker.pid() == 0, held_place = worker.holds_place();
   worker.read_reports(now);
+  note_vacancy(worker, held_place, now);
   if (was_unborn && worker.pid() != 0) plan_.hooks.forked(worker.slot(), worker.pid());
 }
 
@@ -112,10 +114,18 @@ bool WorkerPool::reaped(pid_t pid, int status, Instant now) {
   for (WorkerProcess& worker : workers_) {
     if (worker.pid() == 0) read_reports_of(worker, now);  // its hello may be the one that makes the pid known
     if (worker.pid() != pid || worker.gone()) continue;
+    const bool held_place = worker.holds_place();
     worker.reaped(status, now);
+    note_vacancy(worker, held_place, now);
     return true;
   }
   return false;
+}
+
+// By a report of its own it may have given up its place, which it held before.
+void WorkerPool::note_vacancy(const WorkerProcess& worker, bool held_place, Instant now) {
+  const bool gave_up = held_place && !worker.holds_place() && phase_ == Phase::serving;
+  if (gave_up) vacancies_.push_back(soonest_successor(worker.spawned(), now));
 }
 
 std::vector<std::string> WorkerPool::take_watched() {
@@ -152,6 +162,7 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
   if (worker.exit_status()) plan_.hooks.child_exit(worker.slot(), worker.pid());
   if (worker.exit_status()) site_.leftovers.end_group(worker.pid(), now);
+  const std::uint64_t answered = site_.scoreboard.slot(worker.slot()).requests.load(std::memory_order_relaxed);
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
   if (!worker.holds_place()) return;
@@ -159,20 +170,18 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
     if (!failure_) failure_ = BootFailure{"boot", worker.reason(), worker.boot_exit_code()};
     return;
   }
-  const auto status = worker.exit_status();
-  replace(worker, status && death_notice(worker.pid(), *status, Killer::unknown).crash, now);
+  if (phase_ == Phase::serving) replace(worker, answered, now);
 }
 
-void WorkerPool::replace(const WorkerProcess& dead, bool crash, Instant now) {
-  if (phase_ != Phase::serving) return;
-  if (dead.served(now) >= Backoff::long_life) {
-    vacancies_.push_back(now);
-    return;
-  }
+void WorkerPool::replace(const WorkerProcess& dead, std::uint64_t answered, Instant now) {
+  const auto status = dead.exit_status();
+  const bool crash = status && death_notice(dead.pid(), *status, Killer::unknown).crash;
+  const Death death{dead.served(now), answered, status && ended_by_operator(*status)};
+  if (crash && death.served < Backoff::long_life) crashes_.crashed_young(dead.spawned());
+  if (!needs_back_off(death)) return vacancies_.push_back(soonest_successor(dead.spawned(), now));
   if (recovered_since(last_failure_, workers_, now)) backoff_.recovered();
   const auto delay = backoff_.failed(site_.dice.roll());
   last_failure_ = now;
-  if (crash) crashes_.crashed_young(dead.spawned());
   vacancies_.push_back(now + delay);
   log::info("Generation {}: a worker died early ({} in a row); its replacement is forked in {:.1f} s", plan_.number(),
             backoff_.failures(), seconds_of(delay));

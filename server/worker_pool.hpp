@@ -1,6 +1,6 @@
 // WorkerPool: the workers of one generation, and the places among them that are vacant.
 // Places   target() workers hold a place. A worker that dies or is replaced leaves a vacancy, which is filled at once or,
-//          after early deaths, with back-off. A worker that drains, or that is about to be replaced,
+//          after deaths at the boot or before the first answer, with back-off (successor_policy.hpp). A worker that drains, or that is about to be replaced,
 //          no longer holds its place.
 // Failure  while booting, the first worker that cannot boot sets failure(); later a worker that dies is replaced.
 // Blocks   never: every wait is a state and a deadline.
@@ -71,7 +71,8 @@ class WorkerPool {
  private:
   void read_reports_of(WorkerProcess& worker, Instant now);
   void remove_ended(WorkerProcess& worker, Instant now);
-  void replace(const WorkerProcess& dead, bool crash, Instant now);
+  void note_vacancy(const WorkerProcess& worker, bool held_place, Instant now);
+  void replace(const WorkerProcess& dead, std::uint64_t answered, Instant now);
   void retire_replaced(Instant now);
   void adjust_places(Instant now);
   bool may_spawn() const;

@@ -55,6 +55,7 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
     case Report::ready: return apply(Event::ready, now);
     case Report::stuck: return apply(Event::give_way, now);
     case Report::expired: return apply(Event::expired, now);
+    case Report::leaving: return apply(Event::leaves, now);
     case Report::loaded:
     case Report::fork_failed: return;  // reports of the template only
   }

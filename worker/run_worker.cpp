@@ -86,6 +86,7 @@ class MasterChannel {
   }
 
   void on_signal(int number) {
+    send_report(Report::leaving);  // its successor need not wait until it has finished its requests
     if (number == SIGTERM) {
       loop_.retire(Backlog::leave);
     } else {

@@ -132,6 +132,7 @@ class Worker {
     const std::string response =
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     static_cast<void>(::send(connection, response.data(), response.size(), MSG_NOSIGNAL));
+    ++seat_.scoreboard->slot(seat_.slot).requests;
     if (path == "/stuck") report(Report::stuck);
   }
 

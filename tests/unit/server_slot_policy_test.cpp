@@ -11,9 +11,9 @@ namespace {
 constexpr Life all_lives[] = {Life::spawning, Life::booting,  Life::ready,    Life::serving,
                               Life::expired,  Life::outgoing, Life::draining, Life::quitting,
                               Life::aborting, Life::lost,     Life::killed,   Life::gone};
-constexpr Event all_events[] = {Event::hello,    Event::ready,  Event::admit, Event::expired,
-                                Event::give_way, Event::retire, Event::quit,  Event::silent,
-                                Event::late,     Event::closed, Event::exited};
+constexpr Event all_events[] = {Event::hello,    Event::ready,  Event::admit,  Event::expired,
+                                Event::give_way, Event::leaves, Event::retire, Event::quit,
+                                Event::silent,   Event::late,   Event::closed, Event::exited};
 
 struct Cell {
   Life life;
@@ -38,15 +38,18 @@ constexpr Cell cells[] = {
     {Life::ready, Event::closed, {Life::lost, Action::none}},
     {Life::serving, Event::expired, {Life::expired, Action::none}},
     {Life::serving, Event::give_way, {Life::outgoing, Action::none}},
+    {Life::serving, Event::leaves, {Life::draining, Action::none}},
     {Life::serving, Event::retire, {Life::draining, Action::drain}},
     {Life::serving, Event::quit, {Life::quitting, Action::quit}},
     {Life::serving, Event::silent, {Life::aborting, Action::abort}},
     {Life::serving, Event::closed, {Life::lost, Action::none}},
     {Life::expired, Event::give_way, {Life::outgoing, Action::none}},
+    {Life::expired, Event::leaves, {Life::draining, Action::none}},
     {Life::expired, Event::retire, {Life::draining, Action::drain}},
     {Life::expired, Event::quit, {Life::quitting, Action::quit}},
     {Life::expired, Event::silent, {Life::aborting, Action::abort}},
     {Life::expired, Event::closed, {Life::lost, Action::none}},
+    {Life::outgoing, Event::leaves, {Life::draining, Action::none}},
     {Life::outgoing, Event::retire, {Life::draining, Action::drain}},
     {Life::outgoing, Event::quit, {Life::quitting, Action::quit}},
     {Life::outgoing, Event::silent, {Life::aborting, Action::abort}},

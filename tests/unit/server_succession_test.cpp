@@ -195,6 +195,22 @@ TEST_CASE("succession: a generation that crash-loops on probation is rolled back
   CHECK(server.logged("rolling back") == 1);
 }
 
+TEST_CASE("succession: a generation whose workers crash again and again while they serve is rolled back too") {
+  Supervised server("workers 1\nanswer one");
+  server.wait_for("Generation 1 is ready");
+  server.configure("workers 1\nanswer two");
+  server.send(SIGHUP);
+  REQUIRE(settles(server, "2", 1));
+  for (std::size_t crashes = 1; crashes <= 3; ++crashes) {
+    REQUIRE(eventually([&] { return server.get() == "two"; }));
+    server.get("/crash");
+    server.wait_for("was running: GET /crash", crashes);
+  }
+  server.wait_for("rolling back to generation 1");
+  CHECK(eventually([&] { return server.get() == "one"; }));
+  CHECK(server.logged("a worker died early") == 0);
+}
+
 TEST_CASE("succession: workers that are killed soon after a reload are not a crash loop") {
   Supervised server("workers 4\nanswer one");
   server.wait_for("Generation 1 is ready");
