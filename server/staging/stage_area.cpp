@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <utility>
 
@@ -22,8 +23,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view folder_prefix = "narwhal-";
 constexpr std::size_t random_letters = 6;
-// A file in each area, made after the lock was taken: a folder without it is not removed.
+// A file in each area, made after the lock was taken: a folder without it is removed only if it is empty.
 constexpr std::string_view marker = ".narwhal-stage";
+// An empty folder of this age does not belong to a start that is about to mark it.
+constexpr std::time_t unmarked_age_s = 60;
 
 void remove_tree(const std::string& folder) noexcept {
   std::error_code ignored;  // what cannot be removed now stays until the next start
@@ -37,17 +40,27 @@ Result<Fd> lock_folder(const std::string& folder, int how) {
   return lock;
 }
 
-bool is_own_folder(int folder) {
-  struct stat entry {};
-  return ::fstat(folder, &entry) == 0 && entry.st_uid == ::geteuid();
+// The marker last: if this is interrupted, the next start goes on with it.
+void remove_area(const std::string& folder) noexcept try {
+  std::error_code failure;
+  std::vector<std::string> others;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    if (entry->path().filename() != marker) others.push_back(entry->path().string());
+  }
+  for (const std::string& other : others) remove_tree(other);
+  remove_tree(folder);
+} catch (const std::exception&) {
+  // Without memory it stays until the next start.
 }
 
-// Removes a folder whose owner was killed: ours by name, user and marker, and its lock is free.
+// Removes a folder whose owner was killed: one by name and marker, of our user (root: of any), and its lock is free.
 void remove_if_abandoned(const fs::path& folder) {
   const auto lock = lock_folder(folder.string(), LOCK_EX | LOCK_NB);
-  if (!lock || !is_own_folder(lock->get())) return;
-  if (::faccessat(lock->get(), marker.data(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
-  remove_tree(folder.string());
+  struct stat entry {};
+  if (!lock || ::fstat(lock->get(), &entry) != 0) return;
+  if (entry.st_uid != ::geteuid() && ::geteuid() != 0) return;
+  if (::faccessat(lock->get(), marker.data(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return remove_area(folder.string());
+  if (std::time(nullptr) - entry.st_mtime > unmarked_age_s) ::rmdir(folder.c_str());
 }
 
 void remove_abandoned(const std::string& place) {
@@ -112,12 +125,15 @@ StageArea::StageArea(StageArea&& other) noexcept
       owner_(other.owner_) {}
 
 StageArea::~StageArea() {
-  if (!folder_.empty() && owner_ == ::getpid()) remove_tree(folder_);
+  if (!folder_.empty() && owner_ == ::getpid()) remove_area(folder_);
 }
 
 Result<StageArea> StageArea::create(const std::string& stage_dir) {
+  const std::vector<std::string> places = default_stage_places();
+  // All of them: the server that was killed may have had other settings, or a place that cannot be used now.
+  for (const std::string& place : places) remove_abandoned(place);
   if (!stage_dir.empty()) return create_in({stage_dir});
-  auto area = create_in(default_stage_places());
+  auto area = create_in(places);
   return area ? std::move(area) : without_folder(area.error());
 }
 

@@ -2,7 +2,8 @@
 // Layout     <folder>/<digest>/<absolute path of the source>, files 0555, folders 0755: workers of another user can
 //            read them, nobody can write. A file is complete or absent.
 // Ownership  the process that made the folder removes it; a forked child's copy of the object removes nothing.
-// Killed     a killed master leaves its folder; the next start that uses the same place removes it.
+// Killed     a killed master leaves its folder. The next start removes it if it may: in its own place and in the default
+//            ones, its own user's; root's start removes any user's. One in a former `stage_dir` stays.
 #pragma once
 
 #include <sys/types.h>

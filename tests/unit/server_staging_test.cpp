@@ -317,6 +317,41 @@ TEST_CASE("stage area: the folder of a killed master is removed by the next one,
   CHECK(entries_in(stage.path()) == 3);
 }
 
+TEST_CASE("stage area: what a master left that was killed before it had marked its folder is removed when it is old") {
+  const Folder stage;
+  for (const char* const name : {"narwhal-oldold", "narwhal-newnew"}) fs::create_directory(stage.path(name));
+  const auto minutes_ago = fs::file_time_type::clock::now() - std::chrono::minutes(2);
+  fs::last_write_time(stage.path("narwhal-oldold"), minutes_ago);
+  const StageArea area = area_in(stage);
+  CHECK_FALSE(fs::exists(stage.path("narwhal-oldold")));
+  CHECK(fs::exists(stage.path("narwhal-newnew")));
+}
+
+TEST_CASE("stage area: a start with another stage_dir also removes what was left in the default places") {
+  const Folder runtime, stage;
+  ::chmod(runtime.path().c_str(), 0755);
+  const char* const former = std::getenv("XDG_RUNTIME_DIR");
+  const std::string kept = former == nullptr ? "" : former;
+  ::setenv("XDG_RUNTIME_DIR", runtime.path().c_str(), 1);
+  CHECK(exit_code_of([] {
+          auto* const area = new narwhal::Result<StageArea>(StageArea::create(""));
+          return *area ? 0 : 1;
+        }) == 0);
+  CHECK(entries_in(runtime.path()) == 1);
+  const auto area = StageArea::create(stage.path());
+  CHECK(entries_in(runtime.path()) == 0);
+  former == nullptr ? ::unsetenv("XDG_RUNTIME_DIR") : ::setenv("XDG_RUNTIME_DIR", kept.c_str(), 1);
+}
+
+TEST_CASE("stage area: root removes what a killed master of another user left") {
+  if (::geteuid() != 0) return;
+  const Folder stage;
+  stage.write("narwhal-abcdef/.narwhal-stage", "");
+  REQUIRE(::chown(stage.path("narwhal-abcdef").c_str(), 65534, 65534) == 0);
+  const StageArea area = area_in(stage);
+  CHECK_FALSE(fs::exists(stage.path("narwhal-abcdef")));
+}
+
 TEST_CASE("stage area: a place that cannot be used is skipped, and no usable place is an error with a message") {
   const Folder stage;
   const std::string absent = stage.path("absent");
