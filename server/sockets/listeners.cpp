@@ -1,6 +1,7 @@
 #include "server/sockets/listeners.hpp"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -87,9 +88,18 @@ bool holds_descriptor(const ListenerList& listeners, int fd) {
   return std::any_of(listeners.begin(), listeners.end(), [fd](const auto& one) { return one->fd.get() == fd; });
 }
 
+// No client can find a socket whose file was removed: a new one is bound in its place.
+bool has_lost_file(const Bind& bind) {
+  return bind.kind == Bind::Kind::unix_socket && ::access(bind.path.c_str(), F_OK) != 0 && errno == ENOENT;
+}
+
 std::shared_ptr<Listener> take_unchanged(ListenerList& left, const Bind& bind) {
   const auto found = std::find_if(left.begin(), left.end(), [&bind](const auto& one) { return one->bind == bind; });
   if (found == left.end()) return nullptr;
+  if (has_lost_file(bind)) {
+    log::warning("{} was removed: listening on a new socket there", bind.path);
+    return nullptr;
+  }
   auto listener = std::move(*found);
   left.erase(found);
   return listener;

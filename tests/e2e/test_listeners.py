@@ -15,6 +15,19 @@ from server import BINARY, example, run
 from wire import fetch
 
 
+def test_a_unix_socket_whose_file_was_removed_is_made_again_by_a_reload(serve, tmp_path):
+    path = tmp_path / "app.sock"
+    server = serve(example("echo"), "-w", "1", bind=f"unix:{path}")
+    with server.load(clients=2, keep_alive=True) as load:
+        load.wait_for_more(20)
+        path.unlink()
+        server.reload()
+        server.wait_for(rf"\[WARNING\] {re.escape(str(path))} was removed: listening on a new socket there")
+    assert server.get("/").status == 200
+    server.stop()
+    assert not path.exists()
+
+
 def test_a_unix_socket_is_served_and_removed(serve, tmp_path):
     path = tmp_path / "s.sock"
     server = serve(example("echo"), "-w", "2", bind=f"unix:{path}")
