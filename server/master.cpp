@@ -17,6 +17,7 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/config/load_config.hpp"
+#include "server/unit_advice.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -93,11 +94,12 @@ int Master::supervise() {
 
 void Master::start() {
   now_ = narwhal::now();
-  or_throw(log::open(start_config_.errorlog, start_config_.loglevel));
+  or_throw(advised(log::open(start_config_.errorlog, start_config_.loglevel), UnitMeans::logs));
   or_throw(site_.log_process.begin(start_config_));
   const std::string& accesslog = start_config_.accesslog;
   if (!accesslog.empty() && accesslog != "-")
-    or_throw(log::open_file(accesslog));  // now, so that a mistake is reported before the fork
+    or_throw(
+        advised(log::open_file(accesslog), UnitMeans::logs));  // now, so that a mistake is reported before the fork
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
   if (site_.stage_area.folder().empty())
@@ -332,7 +334,7 @@ void Master::took_over(const Plan& plan, const Config* former) {
 Result<Done> Master::move_pidfile(const std::string& path) {
   std::optional<Pidfile> moved;
   if (!path.empty()) {
-    auto created = Pidfile::create(path);
+    auto created = advised(Pidfile::create(path), UnitMeans::pidfile);
     if (!created) return Error{created.error()};
     moved.emplace(*std::move(created));
   }

@@ -8,6 +8,7 @@
 
 #include "server/config/python_app.hpp"
 #include "server/staging/staging.hpp"
+#include "server/unit_advice.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -69,7 +70,9 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
   if (!listeners) return FailedStep{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
   if (!identity) return FailedStep{"config", identity.error()};
-  if (const auto possible = check_identity(*identity); !possible) return FailedStep{"config", possible.error()};
+  if (const auto possible = advised(check_identity(*identity), UnitMeans::user); !possible) {
+    return FailedStep{"config", possible.error()};
+  }
   if (const auto found = check_directory(config); !found) return FailedStep{"config", found.error()};
   auto generation = std::make_shared<Generation>();
   generation->number = number;

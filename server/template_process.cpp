@@ -13,6 +13,7 @@
 #include "core/process_title.hpp"
 #include "server/child_environment.hpp"
 #include "server/python_template.hpp"
+#include "server/unit_advice.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -74,13 +75,15 @@ int TemplateProcess::run_in_child(Fd socket) const {
 Result<Fd> TemplateProcess::open_logs(int log_socket) const {
   const Config& config = plan_.config();
   log::collect(log_socket);
-  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) return Error{opened.error()};
+  if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) {
+    return Error{opened.error() + unit_advice(UnitMeans::logs)};
+  }
   if (config.capture_output) {
     if (const auto captured = log::capture_output(); !captured) return Error{captured.error()};
   }
   const bool is_own = log_socket < 0 && !config.accesslog.empty() && config.accesslog != "-";
   if (!is_own) return Fd();
-  return log::open_file(config.accesslog);
+  return advised(log::open_file(config.accesslog), UnitMeans::logs);
 }
 
 Result<Done> TemplateProcess::enter_child() const {

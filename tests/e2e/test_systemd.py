@@ -124,3 +124,43 @@ def test_a_missing_notify_socket_is_harmless(serve, tmp_path):
     server = serve(example("echo"), env={"NOTIFY_SOCKET": str(tmp_path / "gone.sock")})
     assert server.get("/").status == 200
     assert server.stop(signal.SIGTERM) == 0
+
+
+# ---- what the unit does not allow ----
+AS_A_SERVICE = {"INVOCATION_ID": "0123456789abcdef0123456789abcdef"}
+
+
+@pytest.mark.parametrize("words, means", [
+    (["--access-logfile", "/sys/access.log"], "LogsDirectory="), (["--error-logfile", "/sys/error.log"], "LogsDirectory="),
+    (["--pid", "/sys/narwhal.pid"], "RuntimeDirectory=")], ids=["accesslog", "errorlog", "pidfile"])
+def test_a_file_that_the_unit_does_not_allow_is_reported_with_what_allows_it(serve, words, means):
+    server = serve(example("echo"), *words, wait=False, env=AS_A_SERVICE)
+    assert server.wait_exit() == 1
+    assert means in server.log() and "systemctl edit" in server.log()
+
+
+def test_the_logs_directory_of_the_unit_is_named(serve):
+    server = serve(example("echo"), "--access-logfile", "/sys/access.log", wait=False,
+                   env={**AS_A_SERVICE, "LOGS_DIRECTORY": "/var/log/shop"})
+    assert server.wait_exit() == 1
+    assert "name a file in /var/log/shop," in server.log()
+
+
+def test_without_systemd_there_is_no_advice_about_units(serve):
+    server = serve(example("echo"), "--access-logfile", "/sys/access.log", wait=False)
+    assert server.wait_exit() == 1
+    assert "systemd" not in server.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_user_that_the_unit_does_not_allow_is_reported_with_what_does(serve, tmp_path):
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.getuid() and folder != tmp_path.parents[-1]:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    def become_another():
+        os.setgid(65534)
+        os.setuid(65534)
+    server = serve(example("echo"), "--user", "www-data", wait=False, env=AS_A_SERVICE, preexec=become_another)
+    assert server.wait_exit() == 1
+    assert "write User= and Group= into the unit (systemctl edit " in server.log()
