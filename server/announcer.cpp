@@ -1,9 +1,13 @@
 #include "server/announcer.hpp"
 
 #include "core/log.hpp"
+#include "core/time_limit.hpp"
 
 namespace narwhal::server {
 namespace {
+
+// The first after a second: a quick start, reload or stop needs none.
+constexpr std::chrono::seconds first_extension{1}, extend_every{5}, extend_by{20};
 
 // The server continues to serve whether or not the service manager receives this.
 void log_failure(const Result<Done>& sent) {
@@ -12,23 +16,49 @@ void log_failure(const Result<Done>& sent) {
 
 }  // namespace
 
+Announcer::Announcer() : notifier_(Notifier::from_environment()) {
+  if (notifier_.watchdog().count() > 0) next_alive_ = unset;
+}
+
+void Announcer::turn(Instant now) {
+  if (now >= next_alive_) {
+    next_alive_ = now + notifier_.watchdog() / 3;
+    log_failure(notifier_.alive());
+  }
+  if (now < next_extension_) return;
+  next_extension_ = now < wait_end_ ? Instant(now + extend_every) : never;
+  if (now < wait_end_) log_failure(notifier_.extend(extend_by));
+}
+
+void Announcer::wait(Instant now, std::chrono::seconds limit) {
+  if (notifier_.socket_name().empty() || limit.count() == 0) return end_wait();
+  wait_end_ = deadline_after(now, limit);
+  next_extension_ = now + first_extension;
+}
+
 void Announcer::ready(const Succession& succession) {
+  end_wait();
   failure_.clear();
   last_status_ = status_text(succession);
   log_failure(notifier_.ready(last_status_));
 }
 
-void Announcer::reloading(Instant now) { log_failure(notifier_.reloading(now, last_status_ = "Reloading")); }
+void Announcer::reloading(Instant now, std::chrono::seconds limit) {
+  log_failure(notifier_.reloading(now, last_status_ = "Reloading"));
+  wait(now, limit);
+}
 
 void Announcer::reload_failed(const std::string& why, const Succession& succession) {
+  end_wait();
   failure_ = why;
   last_status_ = status_text(succession);
   log_failure(notifier_.ready(last_status_));
 }
 
-void Announcer::stopping() {
+void Announcer::stopping(Instant now, std::chrono::seconds limit) {
   stopping_ = true;
   log_failure(notifier_.stopping("Stopping"));
+  wait(now, limit);
 }
 
 void Announcer::update(const Succession& succession) {

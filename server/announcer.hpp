@@ -1,6 +1,10 @@
 // Announcer: keeps the service manager's STATUS line up to date and reports start, reload and stop to it.
+// Watchdog  where the unit has WatchdogSec=, turn() reports three times in that time that the master's loop turns.
+// Time      while a start, a reload or a stop may last by the server's own limits, the service manager is asked for more
+//           time. Without a limit of ours its own applies.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -12,22 +16,30 @@ namespace narwhal::server {
 
 class Announcer {
  public:
-  Announcer() : notifier_(Notifier::from_environment()) {}
+  Announcer();
 
+  void starting(Instant now, std::chrono::seconds limit) { wait(now, limit); }
   void ready(const Succession& succession);
-  void reloading(Instant now);
+  void reloading(Instant now, std::chrono::seconds limit);
   void reload_failed(const std::string& why, const Succession& succession);
-  void stopping();
+  void stopping(Instant now, std::chrono::seconds limit);
   // Called in each turn of the loop: sends the status if it has changed.
   void update(const Succession& succession);
+  // Called in each turn of every loop of the master: what is due.
+  void turn(Instant now);
+  Instant deadline() const { return std::min(next_alive_, next_extension_); }
 
  private:
+  void wait(Instant now, std::chrono::seconds limit);
+  void end_wait() { next_extension_ = never; }
   std::string status_text(const Succession& succession) const;
 
   Notifier notifier_;
   std::string failure_;  // of the last reload; part of the status until a reload succeeds
   std::string last_status_;
   bool stopping_ = false;
+  Instant next_alive_ = never;
+  Instant next_extension_ = never, wait_end_ = unset;
 };
 
 }  // namespace narwhal::server

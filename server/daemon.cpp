@@ -155,6 +155,7 @@ Daemon Daemon::leave_caller(const Config& config) {
   read_nothing();
   or_throw(start_output::begin(input, streams_to_leave(kept)));
   pass_activation(caller);
+  pass_watchdog(caller);
   int pid = ::getpid();
   if (send_number(to_caller.get(), pid)) receive_number(to_caller.get(), pid);
   return Daemon(kept, std::move(to_caller), std::move(output));

@@ -26,6 +26,7 @@ namespace {
 constexpr std::chrono::seconds overslept{1};
 constexpr std::chrono::milliseconds poll_max = std::chrono::minutes{1};
 constexpr std::chrono::seconds hooks_end_limit{1};  // of the process, when all hooks have returned
+constexpr std::chrono::seconds spare{10};           // beside the limits that a start, reload or stop consists of
 
 SignalPipe open_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a log pipe without a reader must not end the server
@@ -58,6 +59,11 @@ std::string short_name(int signo) {
 
 std::string addresses(const Plan& plan) {
   return joined(plan.listeners, ",", [](const auto& listener) -> const std::string& { return listener->address; });
+}
+
+// How long a start or reload may take: the template and its workers, one after the other. 0: without limit.
+std::chrono::seconds boot_limit(const Config& config) {
+  return config.boot_timeout.count() == 0 ? config.boot_timeout : 2 * config.boot_timeout + spare;
 }
 
 int poll_timeout(Instant now, Instant deadline) {
@@ -100,6 +106,7 @@ void Master::start() {
   if (!accesslog.empty() && accesslog != "-")
     or_throw(
         advised(log::open_file(accesslog), UnitMeans::logs));  // now, so that a mistake is reported before the fork
+  announcer_.starting(now_, boot_limit(start_config_));
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
   if (site_.stage_area.folder().empty())
@@ -125,7 +132,8 @@ bool Master::wait_for_hooks(std::chrono::seconds limit) {
     if (hooks->idle() || now >= end) return true;
     pollfd watched[] = {
         {hooks->descriptor(), POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}, {daemon_descriptor(), POLLIN, 0}};
-    ::poll(watched, 3, poll_timeout(now, std::min(end, hooks->deadline())));
+    announcer_.turn(now);
+    ::poll(watched, 3, poll_timeout(now, std::min({end, hooks->deadline(), announcer_.deadline()})));
     if (watched[2].revents != 0) settle_daemon();  // a hook that prints waits for a reader
     for (const int signo : signals_.arrived()) {
       on_signal(signo);
@@ -154,6 +162,7 @@ void Master::turn() {
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.update(succession_);
+  announcer_.turn(now_);
   if (const LiveGeneration* serving = succession_.serving()) {
     site_.log_process.count_workers(serving->workers_serving());
     backlog_metric_.settle(serving->plan().config(), serving->plan().listeners, now_);
@@ -189,7 +198,7 @@ void Master::wait() {
   const Instant before = narwhal::now();
   const Instant deadline =
       std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(), site_.log_process.deadline(),
-                site_.leftovers.deadline(), backlog_metric_.deadline()});
+                site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline()});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
@@ -232,6 +241,12 @@ void Master::retire_workers() {
   succession_.retire_workers();
 }
 
+// Of the generation that serves, if there is one.
+const Config& Master::config() const {
+  const LiveGeneration* const serving = succession_.serving();
+  return serving == nullptr ? start_config_ : serving->plan().config();
+}
+
 void Master::on_term() {
   if (stop_ == Stop::none) stop(Stop::graceful);
 }
@@ -243,7 +258,8 @@ void Master::on_quit() {
 }
 
 void Master::stop(Stop how) {
-  if (stop_ == Stop::none) announcer_.stopping();
+  if (stop_ == Stop::none)
+    announcer_.stopping(now_, config().graceful_timeout + start_config_.graceful_timeout + spare);
   site_.file_watch.end();
   stop_ = how;
   if (how == Stop::graceful) return succession_.retire_all(now_);
@@ -309,7 +325,7 @@ void Master::bound(const Plan& plan) {
 
 void Master::reloading(Instant now) {
   log::info("Hang up: Master");
-  announcer_.reloading(now);
+  announcer_.reloading(now, boot_limit(config()));
 }
 
 void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why, succession_); }

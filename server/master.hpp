@@ -41,6 +41,7 @@ class Master : private Succession::Observer {
  private:
   enum class Stop { none, graceful, quick };
 
+  const Config& config() const;
   void start();
   bool wait_for_hooks(std::chrono::seconds limit);
   void give_up_hooks();

@@ -4,9 +4,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "core/escape.hpp"
@@ -22,14 +25,29 @@ std::string status_line(std::string_view status) {
   return line + "\n";
 }
 
+std::optional<long> number_in(const char* variable) {
+  const char* const text = std::getenv(variable);
+  if (text == nullptr) return std::nullopt;
+  const char* const end = text + std::strlen(text);
+  long number = 0;
+  const auto read = std::from_chars(text, end, number);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(number) : std::nullopt;
+}
+
 }  // namespace
+
+void pass_watchdog(pid_t from) {
+  if (number_in("WATCHDOG_PID") == from) ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
+}
 
 Notifier::Notifier(std::string socket_name) : socket_name_(std::move(socket_name)) {}
 
 Notifier Notifier::from_environment() {
   const char* const name = std::getenv("NOTIFY_SOCKET");
   Notifier notifier(name != nullptr ? name : "");
-  ::unsetenv("NOTIFY_SOCKET");
+  const bool for_us = number_in("WATCHDOG_PID").value_or(::getpid()) == ::getpid();
+  if (for_us) notifier.watchdog_ = std::chrono::microseconds(std::max(number_in("WATCHDOG_USEC").value_or(0), 0L));
+  for (const char* variable : {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}) ::unsetenv(variable);
   return notifier;
 }
 
@@ -44,6 +62,12 @@ Result<Done> Notifier::reloading(Instant now, std::string_view status) const {
 Result<Done> Notifier::stopping(std::string_view status) const { return send("STOPPING=1\n" + status_line(status)); }
 
 Result<Done> Notifier::status(std::string_view status) const { return send(status_line(status)); }
+
+Result<Done> Notifier::alive() const { return send("WATCHDOG=1\n"); }
+
+Result<Done> Notifier::extend(std::chrono::microseconds more) const {
+  return send("EXTEND_TIMEOUT_USEC=" + std::to_string(more.count()) + "\n");
+}
 
 Result<Done> Notifier::main_pid(pid_t pid) const { return send("MAINPID=" + std::to_string(pid) + "\n"); }
 

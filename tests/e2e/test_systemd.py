@@ -8,8 +8,9 @@ import time
 import pytest
 
 from clock import eventually, scaled
+from load import Background
 from plugin_files import becomes, deploy, versioned
-from server import example, test_plugin
+from server import WSGI, example, test_plugin
 
 
 class NotifySocket:
@@ -124,6 +125,66 @@ def test_a_missing_notify_socket_is_harmless(serve, tmp_path):
     server = serve(example("echo"), env={"NOTIFY_SOCKET": str(tmp_path / "gone.sock")})
     assert server.get("/").status == 200
     assert server.stop(signal.SIGTERM) == 0
+
+
+# ---- the watchdog, and more time ----
+def test_the_watchdog_is_fed_only_while_the_master_runs(serve, notify):
+    server = serve(example("echo"), "-w", "1", env={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "600000"})
+    notify.wait("WATCHDOG", "1", count=3)
+    os.kill(server.pid, signal.SIGSTOP)
+    time.sleep(0.2)
+    before = len([message for message in notify.drain() if "WATCHDOG" in message])
+    time.sleep(1)
+    assert len([message for message in notify.drain() if "WATCHDOG" in message]) == before
+    os.kill(server.pid, signal.SIGCONT)
+    notify.wait("WATCHDOG", "1", count=before + 1)
+    assert not {"WATCHDOG_USEC", "NOTIFY_SOCKET"} & set(environment_of(server.worker_pids()[0]))
+
+
+def test_without_a_watchdog_nothing_is_sent(serve, notify):
+    serve(example("echo"), "-w", "1", env={"NOTIFY_SOCKET": notify.path})
+    time.sleep(0.5)
+    assert not notify.has("WATCHDOG")
+
+
+def environment_of(pid):
+    with open(f"/proc/{pid}/environ") as file:
+        return [line.partition("=")[0] for line in file.read().split("\0")]
+
+
+def extensions(notify):
+    return [message for message in notify.drain() if "EXTEND_TIMEOUT_USEC" in message]
+
+
+@pytest.mark.skipif(not WSGI.exists(), reason="this build has no WSGI plugin")
+def test_a_slow_start_or_reload_asks_for_more_time_while_it_lasts(serve, notify, tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1.5)\n"
+                                      "def app(environ, start_response):\n  start_response('200 OK', [])\n  return [b'x']\n")
+    server = serve("--chdir", tmp_path, "slow:app", env={"NOTIFY_SOCKET": notify.path})
+    assert len(extensions(notify)) == 1 and notify.has("READY")
+    time.sleep(1.2)
+    assert len(extensions(notify)) == 1, "nothing is asked for while it serves"
+    server.send(signal.SIGHUP)
+    notify.wait("READY", "1", count=2)
+    assert len(extensions(notify)) == 2
+
+
+def test_a_drain_asks_for_more_time_while_it_lasts(serve, notify):
+    server = serve(example("echo"), "-w", "1", "--graceful-timeout", "20", env={"NOTIFY_SOCKET": notify.path})
+    request = Background(server.get, "/?sleep=7&size=3", timeout=20)
+    time.sleep(0.3)
+    server.send(signal.SIGTERM)
+    assert request.result().body == b"xxx"
+    assert len(extensions(notify)) == 2, "after one second and after six"
+    assert server.wait_exit() == 0
+
+
+def test_without_a_time_limit_for_the_boot_no_more_time_is_asked_for(serve, notify):
+    server = serve(test_plugin("init_hangs"), "-w", "1", "--boot-timeout", "0", wait=False, env={"NOTIFY_SOCKET": notify.path})
+    server.wait_for("Booting worker")
+    time.sleep(1.5)
+    assert not extensions(notify)
+    assert server.stop() == 0
 
 
 # ---- what the unit does not allow ----

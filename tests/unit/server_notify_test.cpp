@@ -51,6 +51,10 @@ TEST_CASE("notify: each event is one datagram of systemd's protocol") {
   CHECK(manager.heard() == "STOPPING=1\nSTATUS=draining\n");
   CHECK(notifier.status("reload failed"));
   CHECK(manager.heard() == "STATUS=reload failed\n");
+  CHECK(notifier.alive());
+  CHECK(manager.heard() == "WATCHDOG=1\n");
+  CHECK(notifier.extend(std::chrono::seconds{20}));
+  CHECK(manager.heard() == "EXTEND_TIMEOUT_USEC=20000000\n");
   CHECK(notifier.main_pid(77));
   CHECK(manager.heard() == "MAINPID=77\n");
   CHECK(manager.heard() == "nothing");
@@ -97,4 +101,29 @@ TEST_CASE("notify: a manager that is gone, does not read or has a wrong name is 
   while (sent < 100000 && Notifier(path).status("x")) ++sent;
   CHECK(sent > 0);
   CHECK(sent < 100000);
+}
+
+TEST_CASE("notify: the watchdog's time is for the process that the service manager names, and is not inherited") {
+  const auto watchdog_of = [](const char* pid, const char* time) {
+    pid == nullptr ? ::unsetenv("WATCHDOG_PID") : ::setenv("WATCHDOG_PID", pid, 1);
+    ::setenv("WATCHDOG_USEC", time, 1);
+    const auto watchdog = Notifier::from_environment().watchdog();
+    CHECK(std::getenv("WATCHDOG_USEC") == nullptr);
+    CHECK(std::getenv("WATCHDOG_PID") == nullptr);
+    return watchdog.count();
+  };
+  const std::string own = std::to_string(::getpid());
+  CHECK(watchdog_of(own.c_str(), "30000000") == 30'000'000);
+  CHECK(watchdog_of(nullptr, "30000000") == 30'000'000);
+  CHECK(watchdog_of("1", "30000000") == 0);
+  CHECK(watchdog_of(own.c_str(), "soon") == 0);
+  CHECK(watchdog_of(own.c_str(), "-5") == 0);
+}
+
+TEST_CASE("notify: a process that continues in another's place takes over its watchdog") {
+  ::setenv("WATCHDOG_PID", "4711", 1);
+  ::setenv("WATCHDOG_USEC", "1000000", 1);
+  pass_watchdog(1);
+  pass_watchdog(4711);
+  CHECK(Notifier::from_environment().watchdog().count() == 1'000'000);
 }
