@@ -1,5 +1,10 @@
 #include "server/announcer.hpp"
 
+#include <signal.h>
+#include <stdlib.h>
+
+#include <utility>
+
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
 
@@ -18,6 +23,8 @@ void log_failure(const Result<Done>& sent) {
 
 Announcer::Announcer() : notifier_(Notifier::from_environment()) {
   if (notifier_.watchdog().count() > 0) next_alive_ = unset;
+  stops_once_ready_ = ::getenv("NARWHAL_EXPECT_STOP") != nullptr;
+  ::unsetenv("NARWHAL_EXPECT_STOP");
 }
 
 void Announcer::turn(Instant now) {
@@ -41,6 +48,7 @@ void Announcer::ready(const Succession& succession) {
   failure_.clear();
   last_status_ = status_text(succession);
   log_failure(notifier_.ready(last_status_));
+  if (std::exchange(stops_once_ready_, false)) ::raise(SIGSTOP);  // Upstart sends CONT when it has seen it
 }
 
 void Announcer::reloading(Instant now, std::chrono::seconds limit) {

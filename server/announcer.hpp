@@ -1,5 +1,6 @@
 // Announcer: keeps the service manager's STATUS line up to date and reports start, reload and stop to it.
 // Watchdog  where the unit has WatchdogSec=, turn() reports three times in that time that the master's loop turns.
+// Upstart   with NARWHAL_EXPECT_STOP in the environment, the process stops itself once when it is ready (`expect stop`).
 // Time      while a start, a reload or a stop may last by the server's own limits, the service manager is asked for more
 //           time. Without a limit of ours its own applies.
 #pragma once
@@ -38,6 +39,7 @@ class Announcer {
   std::string failure_;  // of the last reload; part of the status until a reload succeeds
   std::string last_status_;
   bool stopping_ = false;
+  bool stops_once_ready_ = false;
   Instant next_alive_ = never;
   Instant next_extension_ = never, wait_end_ = unset;
 };

@@ -73,9 +73,9 @@ Opened open_with_retry(const Bind& bind, const ListenOptions& options, Retry ret
   }
 }
 
-Result<ListenerList> adopt_activated(int count, const ListenOptions& options) {
+Result<ListenerList> adopt_activated(const std::vector<int>& sockets, const ListenOptions& options) {
   ListenerList listeners;
-  for (int fd = first_activated_fd; fd < first_activated_fd + count; ++fd) {
+  for (const int fd : sockets) {
     Opened opened = adopt_listener(fd, options);
     if (!opened.listener) return Error{"socket activation: " + opened.reason};
     opened.listener->activated = true;
@@ -129,7 +129,7 @@ Opened open_for_reload(const Bind& bind, const ListenOptions& options, const Lis
 Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
   const auto options = options_for(config);
   if (!options) return Error{options.error()};
-  if (const int count = take_activation(); count > 0) return adopt_activated(count, *options);
+  if (const auto sockets = take_activation(); !sockets.empty()) return adopt_activated(sockets, *options);
   if (auto fault = check_distinct(config.bind)) return *fault;
   ListenerList listeners;
   for (const Bind& bind : config.bind) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -21,14 +22,28 @@ std::optional<int> number_in(const char* name) {
   return number;
 }
 
+// Words that are numbers of descriptors; others are passed over.
+std::vector<int> numbers_in(const char* name) {
+  const char* const value = std::getenv(name);
+  std::istringstream words(value == nullptr ? "" : value);
+  std::vector<int> numbers;
+  for (int number = -1; words >> number;) {
+    if (number > STDERR_FILENO) numbers.push_back(number);
+  }
+  return numbers;
+}
+
 }  // namespace
 
-int take_activation() {
+std::vector<int> take_activation() {
+  std::vector<int> sockets = numbers_in("UPSTART_FDS");
+  ::unsetenv("UPSTART_FDS");
   const std::optional<int> pid = number_in("LISTEN_PID");
   const std::optional<int> count = number_in("LISTEN_FDS");
   for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
-  if (pid != ::getpid() || !count || *count <= 0) return 0;
-  return *count;
+  if (pid != ::getpid() || !count) return sockets;
+  for (int number = 0; number < *count; ++number) sockets.push_back(first_activated_fd + number);
+  return sockets;
 }
 
 void pass_activation(pid_t from) {

@@ -3,13 +3,15 @@
 
 #include <sys/types.h>
 
+#include <vector>
+
 namespace narwhal::server {
 
 constexpr int first_activated_fd = 3;
 
-// The number of sockets; 0 if there are none or if they are for another process. Removes LISTEN_PID, LISTEN_FDS and
-// LISTEN_FDNAMES from the environment, so that no child uses them.
-int take_activation();
+// The descriptors of the sockets; none if there are none or if they are for another process. systemd passes LISTEN_FDS,
+// Upstart's socket bridge UPSTART_FDS. Removes these variables from the environment, so that no child uses them.
+std::vector<int> take_activation();
 // The sockets that are for the process `from` are for this one, which it has forked to take its place.
 void pass_activation(pid_t from);
 
