@@ -5,6 +5,7 @@
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +18,9 @@
 #include <utility>
 
 #include "core/escape.hpp"
-#include "core/write_all.hpp"
+#include "core/log_output.hpp"
+#include "core/log_writer.hpp"
+#include "core/start_output.hpp"
 
 namespace narwhal::log {
 namespace {
@@ -25,7 +28,11 @@ namespace {
 // The length of a line's text. More is cut, so that no caller can flood the log with one call.
 constexpr std::size_t text_bytes_max = 32 * 1024;
 
-std::atomic<int> target_fd{STDERR_FILENO};
+std::atomic<LogOutput> the_output{LogOutput{STDERR_FILENO}};
+static_assert(std::atomic<LogOutput>::is_always_lock_free);
+LogWriter writer;
+std::atomic<std::uint64_t> adopted{0};
+std::atomic<Instant> adopted_due{Instant{}};
 std::atomic<LogLevel> lowest{LogLevel::info};
 std::string target_path;  // absolute; empty: stderr. Only open() writes it, before there are threads
 bool is_output_captured = false;
@@ -45,6 +52,13 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
     case LogLevel::critical: break;
   }
   return spdlog::level::critical;
+}
+
+LogLevel from_spdlog(spdlog::level::level_enum level) {
+  for (const LogLevel ours : {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error}) {
+    if (to_spdlog(ours) == level) return ours;
+  }
+  return LogLevel::critical;
 }
 
 class LevelName : public spdlog::custom_flag_formatter {
@@ -74,9 +88,33 @@ std::unique_ptr<spdlog::formatter> make_formatter() {
   return formatter;
 }
 
-void write_out(std::string_view text) noexcept {
-  // A full disk or a closed pipe: there is nowhere left to report it.
-  [[maybe_unused]] const bool written = write_all(target_fd.load(std::memory_order_relaxed), text);
+// syslog(3)'s, as the journal reads them at the beginning of a line.
+std::string_view priority_of(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug: return "<7>";
+    case LogLevel::info: return "<6>";
+    case LogLevel::warning: return "<4>";
+    case LogLevel::error: return "<3>";
+    case LogLevel::critical: break;
+  }
+  return "<2>";
+}
+
+// Whole lines, none of which is empty at the end.
+void write_out(LogLevel level, std::string_view lines) {
+  report_dropped();
+  const LogOutput output = the_output.load(std::memory_order_relaxed);
+  if (!output.is_journal) {
+    writer.put(output, lines);
+    return;
+  }
+  std::string marked;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size() - 1) + 1;
+    marked.append(priority_of(level)).append(lines.substr(0, end));
+    lines.remove_prefix(end);
+  }
+  writer.put(output, marked);
 }
 
 // One write(2) per line. spdlog's own file sinks use stdio, which splits lines longer than its buffer, and a mutex,
@@ -88,7 +126,7 @@ class OneWriteSink : public spdlog::sinks::sink {
     thread_local const std::unique_ptr<spdlog::formatter> formatter = make_formatter();
     spdlog::memory_buf_t line;
     formatter->format(message, line);
-    write_out({line.data(), line.size()});
+    write_out(from_spdlog(message.level), {line.data(), line.size()});
   }
   void flush() override {}
   void set_pattern(const std::string&) override {}
@@ -97,21 +135,24 @@ class OneWriteSink : public spdlog::sinks::sink {
 
 // For when memory is exhausted, because a log line is needed most then: made on the stack, in the same format, with
 // control bytes as '?'.
-void write_frugally(LogLevel level, std::string_view text) noexcept try {
+bool write_frugally(LogLevel level, std::string_view text,
+                    LogWriter::IfDropped dropped = LogWriter::IfDropped::count) noexcept try {
   char line[1024];
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   ::localtime_r(&now, &local);
   char* const text_end = line + sizeof line - 1;
-  char* at = line + std::strftime(line, sizeof line, "[%Y-%m-%d %H:%M:%S %z] ", &local);
+  const LogOutput output = the_output.load(std::memory_order_relaxed);
+  char* at = line + (output.is_journal ? priority_of(level).copy(line, 3) : 0);
+  at += std::strftime(at, sizeof line - 3, "[%Y-%m-%d %H:%M:%S %z] ", &local);
   at = fmt::format_to_n(at, text_end - at, "[{}] [{}] ", ::getpid(), level_names[to_spdlog(level)]).out;
   const std::size_t count = std::min(text.size(), static_cast<std::size_t>(text_end - at));
   const auto shown = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; };
   at = std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(count), at, shown);
   *at++ = '\n';
-  write_out({line, static_cast<std::size_t>(at - line)});
+  return writer.put(output, {line, static_cast<std::size_t>(at - line)}, dropped);
 } catch (...) {
-  // A lost line must not end the process.
+  return false;  // a lost line must not end the process
 }
 
 // False: the log process does not take it.
@@ -132,6 +173,20 @@ bool is_collected(LogLevel level, std::string_view line, std::string_view trace)
   return send_to_collector(error_log_record(level, line, trace, !enabled(level)));
 }
 
+bool write_count(std::uint64_t lines, std::string_view subject, std::string_view why) noexcept {
+  char text[256];
+  const auto end = fmt::format_to_n(text, sizeof text, "{} {} dropped: {}", lines, subject, why);
+  return write_frugally(LogLevel::warning, {text, std::min(end.size, sizeof text)}, LogWriter::IfDropped::do_not_count);
+}
+
+// It needs no reopening, for which a process may have no right any more.
+bool is_same_fifo(int one, int other) noexcept {
+  struct stat first {
+  }, second{};
+  return ::fstat(one, &first) == 0 && ::fstat(other, &second) == 0 && S_ISFIFO(first.st_mode) &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 // Never destroyed: a thread may still log while the process exits.
 spdlog::logger& logger() {
   static spdlog::logger* const only = [] {
@@ -145,15 +200,6 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-Result<Fd> open_file(const std::string& path) {
-  // O_APPEND: master and workers write to one file, and each write is appended whole.
-  Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
-  if (!file) return errno_error("open log " + path);
-  // Only the opening must not wait: a line must not be lost because a FIFO is full.
-  if (::fcntl(file.get(), F_SETFL, O_APPEND) < 0) return errno_error("open log " + path);
-  return file;
-}
-
 Result<Done> open(const std::string& target, LogLevel level) {
   if (target.empty()) return Error{"open log: no file name"};
   std::string path;
@@ -162,28 +208,42 @@ Result<Done> open(const std::string& target, LogLevel level) {
     std::error_code failure;
     path = std::filesystem::absolute(target, failure).string();  // reopen() may come after a chdir
     if (failure) return Error{"open log " + target + ": " + failure.message()};
-    auto opened = open_file(path);
+    auto opened = open_log_file(path);
     if (!opened) return Error{opened.error()};
     file = std::move(*opened);
+  } else if (!start_output::has(STDERR_FILENO)) {  // that one is replaced when the start is over
+    file = open_own_description(STDERR_FILENO);
   }
   target_path = std::move(path);
   lowest = level;
-  Fd former(target_fd.exchange(file ? file.release() : STDERR_FILENO));
+  LogOutput output = LogOutput::of(file ? file.release() : STDERR_FILENO);
+  output.is_journal = output.is_journal && target_path.empty();
+  Fd former(the_output.exchange(output).fd);
   if (former.get() == STDERR_FILENO) former.release();  // not owned by the log
   return Done{};
 }
 
+std::string_view standard_error_mark(LogLevel level) noexcept {
+  return LogOutput::of(STDERR_FILENO).is_journal ? priority_of(level) : std::string_view();
+}
+
 Result<Done> capture_output() {
-  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
-    if (::dup2(target_fd, stream) < 0) return errno_error("capture_output");
-  }
   is_output_captured = true;
+  if (target_path.empty())
+    return ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ? Result<Done>(errno_error("capture_output")) : Done{};
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (!redirect_stream(stream, descriptor())) return errno_error("capture_output");
+  }
   return Done{};
+}
+
+void redirect_standard_error() noexcept {
+  if (!target_path.empty()) redirect_stream(STDERR_FILENO, descriptor());
 }
 
 Result<Done> reopen() {
   if (target_path.empty()) return Done{};
-  const auto file = open_file(target_path);
+  const auto file = open_log_file(target_path);
   if (!file) return Error{file.error()};
   return follow(*file);
 }
@@ -191,22 +251,32 @@ Result<Done> reopen() {
 Result<Done> follow(const Fd& file) {
   if (target_path.empty()) return Done{};
   // The number stays, so threads that are writing and users of descriptor() are not disturbed.
-  if (::dup3(file.get(), target_fd, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
+  const int number = descriptor();
+  if (is_same_fifo(file.get(), number)) return Done{};
+  if (::dup3(file.get(), number, O_CLOEXEC) < 0) return errno_error("reopen log " + target_path);
+  LogOutput output = LogOutput::of(number);
+  output.is_journal = false;
+  the_output = output;
   if (is_output_captured) return capture_output();
   return Done{};
 }
 
-State state() { return {target_path, target_fd, collector, lowest, is_output_captured}; }
+State state() {
+  const LogOutput output = the_output;
+  return {target_path, output.fd, collector, lowest, is_output_captured, output.is_journal};
+}
 
 void resume(const State& state) {
   target_path = state.target;
-  target_fd = state.descriptor;
+  LogOutput output = LogOutput::of(state.descriptor);
+  output.is_journal = state.is_journal;
+  the_output = output;
   collector = state.collector;
   lowest = state.level;
   is_output_captured = state.is_output_captured;
 }
 
-int descriptor() noexcept { return target_fd.load(std::memory_order_relaxed); }
+int descriptor() noexcept { return the_output.load(std::memory_order_relaxed).fd; }
 
 bool enabled(LogLevel level) noexcept { return level >= lowest.load(std::memory_order_relaxed); }
 
@@ -254,11 +324,63 @@ void write(LogLevel level, std::string_view line, std::string_view text) noexcep
   piece += text;
   if (line.empty()) {
     piece += '\n';
-    return write_out(piece);
+    return write_out(level, piece);
   }
   logger().log(to_spdlog(level), spdlog::string_view_t(piece.data(), piece.size()));
 } catch (...) {
   write_frugally(level, line.empty() ? text : line);
 }
+
+void write_in_signal_handler(LogLevel level, std::string_view lines) noexcept {
+  const LogOutput output = the_output.load(std::memory_order_relaxed);
+  if (!output.is_journal) return void(writer.put(output, lines));
+  char line[1024];  // on the handler's stack: a longer line is cut
+  const std::size_t mark = priority_of(level).copy(line, 3);
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size() - 1) + 1;
+    const std::size_t count = lines.substr(0, end - 1).copy(line + mark, sizeof line - mark - 1);
+    line[mark + count] = '\n';
+    writer.put(output, {line, mark + count + 1});
+    lines.remove_prefix(end);
+  }
+}
+
+// ---- lines that were dropped ----
+
+bool write_if_possible(LogLevel level, std::string_view text) noexcept try {
+  return is_collected(level, text, {}) || write_frugally(level, text, LogWriter::IfDropped::do_not_count);
+} catch (...) {
+  return false;
+}
+
+std::uint64_t dropped() noexcept { return writer.dropped(); }
+std::uint64_t unreported() noexcept { return writer.unreported(); }
+void adopt_unreported(std::uint64_t lines) noexcept { adopted.fetch_add(lines, std::memory_order_relaxed); }
+
+Instant report_due() noexcept {
+  return adopted.load(std::memory_order_relaxed) != 0 ? std::min(adopted_due.load(), writer.report_due())
+                                                      : writer.report_due();
+}
+
+void report_dropped() noexcept {
+  if (report_due() == never) [[likely]]
+    return;
+  const Instant now = narwhal::now();
+  if (const LogWriter::Report report = writer.take_report(now); report.lines != 0) {
+    const bool is_one = report.lines == 1;
+    if (!write_count(report.lines, is_one ? "line of the error log was" : "lines of the error log were",
+                     reason_of_drop(report.reason)))
+      writer.report_failed(report, now);
+  }
+  if (now < adopted_due.load()) return;
+  adopted_due = now + std::chrono::seconds{5};
+  const std::uint64_t lines = adopted.exchange(0);
+  if (lines == 0 || write_count(lines, "log lines of workers that have ended were", "they were not taken in time"))
+    return;
+  adopted.fetch_add(lines);
+  adopted_due = now + std::chrono::seconds{1};
+}
+
+void begin_process() noexcept { writer.begin_process(); }
 
 }  // namespace narwhal::log

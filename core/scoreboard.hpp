@@ -83,6 +83,8 @@ struct WorkerSlot {
   std::atomic<std::uint64_t> overloaded{0};      // 503 because the queue was full
   std::atomic<std::uint64_t> timed_out{0};       // 504
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
+  std::atomic<std::uint64_t> log_dropped{0};     // lines of error log and access log
+  std::atomic<std::uint64_t> log_unreported{0};  // of them, those that the error log does not mention yet
   std::atomic<std::uint64_t> latency[latency_buckets]{};
   Running running[threads_max];
 };

@@ -99,7 +99,7 @@ void serialize(Archive& archive, T& generation) {
 template <class Archive, Like<ProcessState> T>
 void serialize(Archive& archive, T& state) {
   archive(state.log.target, state.log.descriptor, state.log.collector, state.log.level, state.log.is_output_captured,
-          state.pipe.device, state.pipe.inode);
+          state.log.is_journal, state.pipe.device, state.pipe.inode);
 }
 
 template <class Archive, Like<Descriptors> T>

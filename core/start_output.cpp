@@ -9,13 +9,6 @@ namespace {
 
 Pipe the_pipe;
 
-// A stream may have become the error log since: capture_output.
-bool is_the_pipe(int stream) noexcept {
-  struct stat facts {};
-  return ::fstat(stream, &facts) == 0 && S_ISFIFO(facts.st_mode) && facts.st_ino == the_pipe.inode &&
-         facts.st_dev == the_pipe.device;
-}
-
 }  // namespace
 
 Result<Done> begin(const Fd& pipe, const std::vector<int>& streams) {
@@ -31,11 +24,18 @@ Result<Done> begin(const Fd& pipe, const std::vector<int>& streams) {
 Pipe pipe() noexcept { return the_pipe; }
 void resume(Pipe pipe) noexcept { the_pipe = pipe; }
 
+// A stream may have become the error log since: capture_output.
+bool has(int stream) noexcept {
+  struct stat facts {};
+  return the_pipe.inode != 0 && ::fstat(stream, &facts) == 0 && S_ISFIFO(facts.st_mode) &&
+         facts.st_ino == the_pipe.inode && facts.st_dev == the_pipe.device;
+}
+
 void end() noexcept {
   if (the_pipe.inode == 0) return;
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
-    if (null && is_the_pipe(stream)) ::dup2(null.get(), stream);
+    if (null && has(stream)) ::dup2(null.get(), stream);
   }
 }
 

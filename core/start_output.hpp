@@ -22,6 +22,7 @@ struct Pipe {
 };
 Pipe pipe() noexcept;
 void resume(Pipe pipe) noexcept;
+bool has(int stream) noexcept;  // `stream` is that pipe now
 // Those that still are that pipe go to /dev/null from now on. Does nothing without begin().
 void end() noexcept;
 

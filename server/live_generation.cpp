@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/log_output.hpp"
 
 namespace narwhal::server {
 
@@ -130,7 +131,7 @@ void LiveGeneration::reopen_logs() {
 
 void LiveGeneration::send_log(Order which, const std::string& target) {
   if (target.empty() || target == "-") return;
-  const auto file = log::open_file(target);
+  const auto file = open_log_file(target);
   if (!file)
     return log::error("{}; generation {} continues to use the previous file until the next USR1", file.error(),
                       number());

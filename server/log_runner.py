@@ -109,7 +109,7 @@ def present(named):
 
 
 def status_text(status):
-    return REASONS.get(status) or str(status)
+    return REASONS.get(status) or f"{status:03}"
 
 
 def environ_of(line, headers):

@@ -48,9 +48,15 @@ std::vector<std::string> notices_of(const server::LoadedConfig& loaded, server::
   return notices;
 }
 
+// A line of a process that has no log yet.
+void print_line(narwhal::LogLevel level, const std::string& text) {
+  const std::string line = std::string(narwhal::log::standard_error_mark(level)) + "narwhal: " + text + '\n';
+  std::fputs(line.c_str(), stderr);
+}
+
 int check(const server::LoadedConfig& loaded) {
   for (const std::string& notice : notices_of(loaded, server::kept_streams(loaded.config)))
-    std::fprintf(stderr, "narwhal: %s\n", notice.c_str());
+    print_line(narwhal::LogLevel::warning, notice);
   narwhal::or_throw(server::check_config(loaded.config, worker::check_plugins));
   return 0;
 }
@@ -61,7 +67,7 @@ int print(const std::string& text) {
 }
 
 int print_faults(const server::LoadResult& refused) {
-  for (const std::string& fault : refused.faults) std::fprintf(stderr, "narwhal: %s\n", fault.c_str());
+  for (const std::string& fault : refused.faults) print_line(narwhal::LogLevel::error, fault);
   return refused.exit_code;
 }
 
@@ -99,7 +105,7 @@ template <class Body>
 int guarded(Body body) try {
   return body();
 } catch (const narwhal::StartupError& error) {
-  std::fprintf(stderr, "narwhal: %s\n", error.what());
+  print_line(narwhal::LogLevel::error, error.what());
   return 1;
 }
 

@@ -15,6 +15,7 @@
 #include "core/fd.hpp"
 #include "core/joined.hpp"
 #include "core/log.hpp"
+#include "core/log_output.hpp"
 #include "core/process_title.hpp"
 #include "server/config/load_config.hpp"
 #include "server/unit_advice.hpp"
@@ -104,8 +105,7 @@ void Master::start() {
   or_throw(site_.log_process.begin(start_config_));
   const std::string& accesslog = start_config_.accesslog;
   if (!accesslog.empty() && accesslog != "-")
-    or_throw(
-        advised(log::open_file(accesslog), UnitMeans::logs));  // now, so that a mistake is reported before the fork
+    or_throw(advised(open_log_file(accesslog), UnitMeans::logs));  // now, so that a mistake is reported before the fork
   announcer_.starting(now_, boot_limit(start_config_));
   set_process_title("narwhal: master [" + app_title(start_config_) + "]");
   log::info("Starting narwhal {}", parts_.version);
@@ -163,6 +163,7 @@ void Master::turn() {
   if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
   announcer_.update(succession_);
   announcer_.turn(now_);
+  log::report_dropped();
   if (const LiveGeneration* serving = succession_.serving()) {
     site_.log_process.count_workers(serving->workers_serving());
     backlog_metric_.settle(serving->plan().config(), serving->plan().listeners, now_);
@@ -198,7 +199,7 @@ void Master::wait() {
   const Instant before = narwhal::now();
   const Instant deadline =
       std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(), site_.log_process.deadline(),
-                site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline()});
+                site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline(), log::report_due()});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();

@@ -10,7 +10,9 @@
 #include "core/app_title.hpp"
 #include "core/close_all_but.hpp"
 #include "core/log.hpp"
+#include "core/log_output.hpp"
 #include "core/process_title.hpp"
+#include "core/start_output.hpp"
 #include "server/child_environment.hpp"
 #include "server/python_template.hpp"
 #include "server/unit_advice.hpp"
@@ -53,6 +55,7 @@ Result<Done> TemplateProcess::start(Instant now) {
 
 int TemplateProcess::run_in_child(Fd socket) const {
   const int log_socket = site_.log_process.socket_for(plan_.config());
+  log::begin_process();
   close_all_but(kept_descriptors(plan_, site_, socket.get(), log_socket, code_files_.get()));
   const int master = socket.get();
   const auto fail = [&](const std::string& reason, int code) {
@@ -81,9 +84,9 @@ Result<Fd> TemplateProcess::open_logs(int log_socket) const {
   if (config.capture_output) {
     if (const auto captured = log::capture_output(); !captured) return Error{captured.error()};
   }
-  const bool is_own = log_socket < 0 && !config.accesslog.empty() && config.accesslog != "-";
-  if (!is_own) return Fd();
-  return advised(log::open_file(config.accesslog), UnitMeans::logs);
+  if (log_socket >= 0 || config.accesslog.empty()) return Fd();
+  if (config.accesslog == "-") return start_output::has(STDOUT_FILENO) ? Fd() : open_own_description(STDOUT_FILENO);
+  return advised(open_log_file(config.accesslog), UnitMeans::logs);
 }
 
 Result<Done> TemplateProcess::enter_child() const {

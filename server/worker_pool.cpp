@@ -162,7 +162,9 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
   if (worker.exit_status()) plan_.hooks.child_exit(worker.slot(), worker.pid());
   if (worker.exit_status()) site_.leftovers.end_group(worker.pid(), now);
-  const std::uint64_t answered = site_.scoreboard.slot(worker.slot()).requests.load(std::memory_order_relaxed);
+  const WorkerSlot& slot = site_.scoreboard.slot(worker.slot());
+  const std::uint64_t answered = slot.requests.load(std::memory_order_relaxed);
+  log::adopt_unreported(slot.log_unreported.load(std::memory_order_relaxed));
   site_.scoreboard.clear(worker.slot());
   site_.slots.give_back(worker.slot());
   if (!worker.holds_place()) return;

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 
@@ -163,7 +164,8 @@ bool Acceptor::take_relayed() try {
   }
   return any;
 } catch (const std::bad_alloc&) {
-  log::error("out of memory: a request of another worker cannot be taken over");
+  static LogLimit limit;
+  limit.error("out of memory: a request of another worker cannot be taken over");
   pause();
   return false;
 }
@@ -178,7 +180,8 @@ void Acceptor::pause() noexcept {
 Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
   return loop_.connections().add(peer);
 } catch (const std::bad_alloc&) {
-  log::error("out of memory: the connection of {} is closed", peer.log_name());
+  static LogLimit limit;
+  limit.error("out of memory: the connection of {} is closed", peer.log_name());
   return nullptr;
 }
 
@@ -188,7 +191,8 @@ void Acceptor::accept_failed(int listener, int reason) {
     return pause();
   }
   if (reason != EMFILE && reason != ENFILE) return;
-  log::error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
+  static LogLimit limit(1);
+  limit.error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
   reject_one(listener);
 }
 

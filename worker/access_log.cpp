@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <iterator>
 #include <new>
 #include <utility>
@@ -13,7 +15,7 @@
 #include "core/escape.hpp"
 #include "core/log.hpp"
 #include "core/log_records.hpp"
-#include "core/write_all.hpp"
+#include "core/log_writer.hpp"
 #include "worker/access_json.hpp"
 #include "worker/exchange.hpp"
 
@@ -25,13 +27,29 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t value_bytes_max = 8 * 1024;  // of one atom, before it is escaped
 constexpr std::size_t batch_bytes_max = 64 * 1024;
-constexpr std::size_t backlog_bytes_max = 4 * 1024 * 1024;  // of lines that wait for the log process
+constexpr std::size_t backlog_bytes_max = 4 * 1024 * 1024;  // of lines that were not taken yet
+constexpr std::size_t idle_bytes_max = 256 * 1024;          // of memory that is kept when all were
 constexpr std::chrono::milliseconds last_wait{500};
+constexpr std::chrono::milliseconds retry_interval{250};
+constexpr std::chrono::seconds report_interval{5}, report_delay{1};
+
+// A full disk may have room again, and a file over its limit may be replaced. A reader that has gone does not come back.
+bool may_recover(int reason) noexcept {
+  return reason == EAGAIN || reason == ENOSPC || reason == EDQUOT || reason == EFBIG || reason == ENOBUFS ||
+         reason == ENOMEM;
+}
+
+// So many that a pipe takes all of them or none: lines of several workers do not mix. Or one longer line.
+std::string_view whole_lines(std::string_view lines) noexcept {
+  std::size_t end = lines.rfind('\n', PIPE_BUF - 1);
+  if (end == std::string_view::npos) end = lines.find('\n');
+  return lines.substr(0, end + 1);
+}
 
 }  // namespace
 
 void AccessLog::open(int descriptor, const std::string& format) {
-  fd_ = descriptor;
+  output_ = LogOutput::of(descriptor);
   format_ = compile_access_format(format);
 }
 
@@ -43,25 +61,25 @@ void AccessLog::open_collector(int socket, const std::string& format, bool with_
 
 Result<Done> AccessLog::follow(const Fd& file) {
   flush();
-  if (is_collected_) return Done{};
-  if (fd_ < 0) return Done{};
-  if (::dup3(file.get(), fd_, O_CLOEXEC) < 0) return errno_error("reopen the access log");
+  if (is_collected_ || !enabled()) return Done{};
+  if (::dup3(file.get(), output_.fd, O_CLOEXEC) < 0) return errno_error("reopen the access log");
+  output_ = LogOutput::of(output_.fd);
+  is_failing_ = false;
+  while (sent_ != 0 && lines_[sent_ - 1] != '\n') --sent_;  // the new file gets the whole line
   return Done{};
 }
 
 void AccessLog::add(const Exchange& exchange, const Answered& answered, Instant now) noexcept {
   const std::size_t before = lines_.size();
-  if (is_collected_ && before - sent_ > backlog_bytes_max) {
-    ++lost_;
-    return;
-  }
+  if (unsent() > backlog_bytes_max) return drop(1);
   try {
     add_line(exchange, answered, now);
   } catch (const std::bad_alloc&) {
     lines_.resize(before);  // the whole line is left out, not half of it
-    log::error("out of memory: a line of the access log is lost");
+    reason_ = ENOMEM;
+    drop(1);
   }
-  if (lines_.size() > batch_bytes_max) flush();
+  if (unsent() > batch_bytes_max && !is_blocked_) flush();
 }
 
 void AccessLog::add_line(const Exchange& exchange, const Answered& answered, Instant now) {
@@ -102,7 +120,7 @@ void AccessLog::add_atom(const AccessPiece& piece, const Exchange& exchange, con
       if (head.query.size != 0) add_escaped(head.query);
       return;
     case 'H': lines_ += protocol_of(exchange); return;
-    case 's': fmt::format_to(out, "{}", answered.status); return;
+    case 's': fmt::format_to(out, "{:03}", answered.status); return;
     case 'B':
     case 'b': fmt::format_to(out, "{}", answered.body_bytes); return;
     case 'f': return add_escaped(head.field("referer"));
@@ -153,32 +171,106 @@ void AccessLog::send_records() noexcept {
     const std::string_view left = std::string_view(lines_).substr(sent_);
     std::size_t end = left.rfind('\n', log_message_bytes_max);
     if (end == std::string_view::npos) end = left.find('\n');
-    const LogDelivery sent = send_log_message(fd_, left.substr(0, end + 1));
-    if (sent == LogDelivery::full) return;
-    if (sent == LogDelivery::refused) ++lost_;
+    const LogDelivery sent = send_log_message(output_.fd, left.substr(0, end + 1));
+    if (sent == LogDelivery::full) return not_taken(EAGAIN);
+    if (sent == LogDelivery::refused) drop(1);
     sent_ += end + 1;
   }
+  all_sent();
+}
+
+void AccessLog::send_lines() noexcept {
+  if (is_failing_ && (narwhal::now() < retry_due_ || !finish_cut_line())) return;
+  while (sent_ < lines_.size()) {
+    const std::string_view left = std::string_view(lines_).substr(sent_);
+    const ssize_t written = write_now(output_, output_.has_reader() ? whole_lines(left) : left);
+    if (written <= 0) return not_taken(errno);
+    sent_ += static_cast<std::size_t>(written);
+  }
+  all_sent();
+}
+
+// In a file a line that was cut off, perhaps by another worker, ends where it is, and is written again.
+bool AccessLog::finish_cut_line() noexcept {
+  if (output_.kind != LogOutput::Kind::file) return true;
+  const bool is_ours = sent_ != 0 && lines_[sent_ - 1] != '\n';
+  if (ends_in_a_cut_line(output_).value_or(is_ours) && write_now(output_, "\n") != 1) {
+    not_taken(errno);
+    return false;
+  }
+  while (sent_ != 0 && lines_[sent_ - 1] != '\n') --sent_;
+  return true;
+}
+
+void AccessLog::not_taken(int reason) noexcept {
+  is_blocked_ = true;
+  is_failing_ = reason != EAGAIN;
+  reason_ = reason;
+  retry_due_ = narwhal::now() + retry_interval;
+  if (!may_recover(reason)) return drop_unsent();
+  // Not at each call: what is left may be long.
+  if (sent_ <= lines_.size() / 2 || lines_[sent_ - 1] != '\n') return;
+  lines_.erase(0, sent_);
+  sent_ = 0;
+}
+
+void AccessLog::drop(std::uint64_t lines) noexcept {
+  // Not after the first: it would be reported alone.
+  if (unreported_ == 0) report_due_ = std::max(report_due_, narwhal::now() + report_delay);
+  dropped_ += lines;
+  unreported_ += lines;
+}
+
+void AccessLog::drop_unsent() noexcept {
+  drop(static_cast<std::uint64_t>(std::count(lines_.begin() + static_cast<std::ptrdiff_t>(sent_), lines_.end(), '\n')));
   lines_.clear();
   sent_ = 0;
-  if (lost_ == 0) return;
-  log::warning("{} line(s) of the access log are lost: the log process was too slow", std::exchange(lost_, 0));
+}
+
+void AccessLog::all_sent() noexcept {
+  is_blocked_ = is_failing_ = false;
+  sent_ = 0;
+  if (lines_.capacity() > idle_bytes_max) {
+    lines_ = {};
+  } else {
+    lines_.clear();
+  }
+}
+
+// Into the error log, when that can be written.
+void AccessLog::report_dropped() noexcept {
+  const Instant now = narwhal::now();
+  if (now < report_due_) return;
+  report_due_ = now + report_interval;
+  const char* const why = is_collected_ && reason_ == EAGAIN ? "the log process is too slow" : reason_of_drop(reason_);
+  const std::string_view subject = unreported_ == 1 ? "line of the access log was" : "lines of the access log were";
+  char text[256];
+  const auto end = fmt::format_to_n(text, sizeof text, "{} {} dropped: {}", unreported_, subject, why);
+  if (log::write_if_possible(LogLevel::warning, {text, std::min(end.size, sizeof text)})) unreported_ = 0;
 }
 
 void AccessLog::finish() noexcept {
   flush();
   const Instant end = narwhal::now() + last_wait;
-  while (is_collected_ && !lines_.empty() && narwhal::now() < end) {
-    pollfd writable{fd_, POLLOUT, 0};
-    ::poll(&writable, 1, 20);
+  while (!lines_.empty() && narwhal::now() < end) {
+    pollfd writable{output_.fd, POLLOUT, 0};
+    ::poll(&writable, is_failing_ ? 0 : 1, 20);
     flush();
   }
+  drop_unsent();
+  report_due_ = unset;
+  if (unreported_ != 0) report_dropped();
+}
+
+bool AccessLog::flush_more() noexcept {
+  const std::size_t before = unsent();
+  flush();
+  return has_slow_reader() && unsent() < before;
 }
 
 void AccessLog::flush() noexcept {
-  if (is_collected_) return send_records();
-  // A full disk costs lines, not requests.
-  [[maybe_unused]] const bool written = fd_ < 0 || write_all(fd_, lines_);
-  lines_.clear();
+  if (!lines_.empty()) is_collected_ ? send_records() : send_lines();
+  if (unreported_ != 0) report_dropped();
 }
 
 }  // namespace narwhal::worker

@@ -17,6 +17,8 @@ class Exchange;
 // What was answered. Where the host has answered while a handler still runs, the exchange's parts belong to the handler's
 // thread.
 struct Answered {
+  // Of a request without a status line in its answer: the client has left, as nginx writes it; or we have dropped it.
+  static constexpr int client_left = 499, none = 0;
   int status;
   std::uint64_t body_bytes;
   bool own = true;  // the answer is the exchange's own: its response head and variables may be read

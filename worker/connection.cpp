@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "worker/loop.hpp"
 #include "worker/raw_io.hpp"
 
@@ -29,7 +30,8 @@ void on_readable(uv_stream_t* stream, ssize_t, const uv_buf_t*) noexcept {
 bool Connection::open(int fd, Begins begins) {
   if (begins == Begins::with_proxy_header) reader_.expect_proxy_header();
   if (const int status = socket_.open(loop_.uv(), peer_.family, fd, this); status != 0) {
-    log::error("a connection cannot join the event loop: {}", uv_strerror(status));
+    static LogLimit limit;
+    limit.error("a connection cannot join the event loop: {}", uv_strerror(status));
     close();
     return false;
   }
@@ -76,10 +78,8 @@ void Connection::retire(std::chrono::milliseconds grace) {
 void Connection::close() {
   if (state_ == State::closing) return;
   state_ = State::closing;
-  if (exchange_ != nullptr) {
-    Exchange& exchange = *std::exchange(exchange_, nullptr);
-    loop_.dispatcher().abandon(exchange);
-  }
+  if (exchange_ != nullptr)
+    loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), Answered::none, counted_);
   reader_.clear();
   sender_.close();
   Wheel::remove(*this);
@@ -159,20 +159,25 @@ void Connection::abort(const char* why) {
   if (log::enabled(LogLevel::debug)) log::debug("Closing connection: {}", why);
   // What was sent of an answer must not look like the whole of it, nor shall the kernel keep it for a client that takes
   // nothing.
-  if (sender_.waiting() || (exchange_ != nullptr && exchange_->head_taken)) return reset();
+  const bool is_begun = sender_.waiting() || (exchange_ != nullptr && exchange_->head_taken);
+  if (exchange_ != nullptr)
+    loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), Answered::client_left, counted_);
+  if (is_begun) return reset();
   close();
 }
 
 // A call on its socket has failed: with a client that has left that happens every day, otherwise it is the server's trouble.
 void Connection::abort_for(int reason) {
   if (reason == ENOMEM || reason == ENOBUFS) {
-    log::error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
+    static LogLimit limit;
+    limit.error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
   }
   abort(std::strerror(reason));
 }
 
 void Connection::abort_without_memory() noexcept {
-  log::error("the connection of {} is dropped: out of memory", peer_.log_name());
+  static LogLimit limit;
+  limit.error("the connection of {} is dropped: out of memory", peer_.log_name());
   discard_all(loop_.segments());
   if (state_ != State::closing) reset();
 }

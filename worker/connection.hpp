@@ -120,6 +120,7 @@ class Connection final : public WheelEntry, private Sender::Owner {
   RequestReader reader_;
   Sender sender_;
   Exchange* exchange_ = nullptr;  // in hand
+  std::uint64_t counted_ = 0;     // bytes of its answer that were sent, where segments are counted
   std::size_t lingered_ = 0;      // bytes of the client that were dropped
   std::size_t untaken_ = 0;       // by the client, when an idle or lingering connection was last looked at
 };

@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
 
 namespace narwhal::worker {
-
 void Connection::take_answer(Exchange& exchange, Push push) noexcept {
   if (push == Push::gather && !sender_.waiting()) {  // its parts stay where they are until more have come
     exchange.gathered = true;
@@ -60,6 +60,7 @@ void Connection::end_exchange(Exchange& exchange) {
   const bool cut = exchange.response.truncated();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
   exchange_ = nullptr;
+  counted_ = 0;
   exchange.ended = true;
   exchange.connection = nullptr;
   loop_.exchanges().give_back(exchange);
@@ -111,6 +112,7 @@ void Connection::next_request() {
 // ---- what the sender reports ----
 
 void Connection::on_sent(std::uint64_t bytes) {
+  counted_ += bytes;
   if (exchange_ != nullptr) exchange_->handover.sent(bytes);
 }
 
@@ -147,11 +149,12 @@ void Connection::on_send_failed(const SendError& error) {
 void Connection::refuse(const protocol::Refusal& refusal) {
   const int status = refusal.http_status;
   if (status != 404 && status != 503) {
-    log::warning("Invalid request from ip={}: {}", peer_.text(), refusal.fault);
+    static LogLimit limit;  // the access log has each
+    limit.warning("Invalid request from ip={}: {}", peer_.text(), refusal.fault);
     loop_.counters().request_refused();
   }
   if (exchange_ != nullptr && exchange_->head_taken) {  // a second head would be taken for more of the body
-    loop_.record_answer(*exchange_, {.status = status, .body_bytes = 0, .own = false});
+    loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), status, counted_);
     return reset();
   }
   if (exchange_ == nullptr) {  // refused before it was a request; the logs show all the same what is known of it
@@ -166,7 +169,7 @@ void Connection::refuse(const protocol::Refusal& refusal) {
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) noexcept {
   if (exchange_ != &exchange || exchange.ended) return;  // ended: it is on its way, whatever its handler still does
   if (exchange.head_taken) {                             // its head is out: all that is left is to make the cut visible
-    loop_.record_answer(exchange, {.status = status, .body_bytes = 0, .own = false});
+    loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), status, counted_);
     return reset();
   }
   contain([&] { answer_plain(status, text); });

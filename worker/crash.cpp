@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <string_view>
 
 #include "core/civil_time.hpp"
+#include "core/fd.hpp"
 #include "core/log.hpp"
 
 namespace narwhal::worker {
@@ -21,6 +23,7 @@ namespace {
 
 constexpr int frames_max = 64;
 constexpr std::size_t stack_bytes = 64 * 1024;
+constexpr std::size_t stack_text_bytes = 16 * 1024;  // of the handler's stack
 thread_local Running* current_record = nullptr;
 const char* process_name = "";
 
@@ -48,7 +51,7 @@ class Line {
   void write_out() noexcept {
     if (size_ == sizeof text_) --size_;
     text_[size_++] = '\n';
-    [[maybe_unused]] const auto ignored = ::write(log::descriptor(), text_, size_);
+    log::write_in_signal_handler(LogLevel::critical, {text_, size_});
     size_ = 0;
   }
 
@@ -79,7 +82,13 @@ void add_request(Line& line, const Running& record) noexcept {
 void write_stack() noexcept {
   void* frames[frames_max];
   const int count = ::backtrace(frames, frames_max);
-  ::backtrace_symbols_fd(frames, count, log::descriptor());
+  // Not straight to the log, which is written to without waiting, and in which a line may have a mark.
+  const Fd text(::memfd_create("narwhal-stack", MFD_CLOEXEC));
+  if (!text) return ::backtrace_symbols_fd(frames, count, log::descriptor());
+  ::backtrace_symbols_fd(frames, count, text.get());
+  char bytes[stack_text_bytes];
+  const ssize_t size = ::pread(text.get(), bytes, sizeof bytes, 0);
+  if (size > 0) log::write_in_signal_handler(LogLevel::critical, {bytes, static_cast<std::size_t>(size)});
 }
 
 const char* name_of(int signal_number) noexcept {

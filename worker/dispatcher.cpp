@@ -168,6 +168,20 @@ void Dispatcher::defer(Exchange& exchange) {
 }
 
 // What happens depends on where the exchange is: with the loop, with the crew, or deferred.
+void Dispatcher::drop_answer(Exchange& exchange, int status, std::uint64_t bytes_sent) {
+  // Until the handler has returned, its response is another thread's, but for what the loop has taken of it.
+  const bool is_ours = exchange.handled && exchange.returned && (!exchange.deferred || exchange.ended);
+  const bool has_status = exchange.head_taken || (is_ours && exchange.response.status() != 0);
+  if (has_status && (status == Answered::none || status == Answered::client_left)) status = exchange.response.status();
+  const std::uint64_t bytes = is_ours ? exchange.response.body_sent() : bytes_sent;
+  const Instant now = loop_.turn_time();
+  const int counted = status == Answered::client_left ? Answered::none : status;
+  loop_.counters().request_answered(counted, exchange.started, now);
+  AccessLog& log = loop_.logs().access();
+  if (log.enabled()) log.add(exchange, {.status = status, .body_bytes = bytes, .own = false}, now);
+  abandon(exchange);
+}
+
 void Dispatcher::abandon(Exchange& exchange) {
   const bool with_plugin = exchange.handled && (!exchange.returned || (exchange.deferred && !exchange.ended));
   exchange.set_gone();
@@ -216,7 +230,7 @@ bool Dispatcher::gathers_answers() const noexcept {
 void Dispatcher::settle() {
   held_answers_.flush();
   while (Connection* const connection = unwatched_.take()) connection->watch();
-  if (loop_.access_log().enabled()) loop_.access_log().flush();
+  if (loop_.logs().access().enabled()) loop_.logs().access().flush();
   const bool may_relieve = loop_.crew().counts().waiting() != 0 && loop_.acceptor().relay().usable();
   if (may_relieve && !uv_is_active(reinterpret_cast<uv_handle_t*>(&relief_))) {
     uv_timer_start(

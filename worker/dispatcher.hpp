@@ -34,6 +34,9 @@ class Dispatcher final : public CrewWork {
   void make_ready(Exchange& exchange);
   // The client is gone, or was answered by the host: the handler's answer is not needed any more.
   void abandon(Exchange& exchange);
+  // The same with a line in the access log. `status` is for a client that has got none. `bytes_sent`: of its answer, as far as
+  // they were counted.
+  void drop_answer(Exchange& exchange, int status, std::uint64_t bytes_sent);
   // The worker ends: requests that no handler has begun are answered 503.
   void refuse_waiting() noexcept;
 

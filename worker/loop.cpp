@@ -20,14 +20,6 @@ std::chrono::milliseconds patience_of(const Config& config) {
   return config.timeout.count() == 0 ? std::chrono::hours(24) : std::chrono::milliseconds(config.timeout);
 }
 
-void open_log(AccessLog& log, const Seat& seat) {
-  const Config& config = seat.generation->config;
-  if (logs_requests(config))
-    return log.open_collector(seat.log_socket, config.access_log_format, logs_all_headers(config));
-  if (needs_log_process(config)) return;
-  log.open(config.accesslog == "-" ? STDOUT_FILENO : seat.access_log, config.access_log_format);
-}
-
 }  // namespace
 
 Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
@@ -35,6 +27,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       slot_(seat.scoreboard->slot(seat.slot)),
       mounts_(std::move(mounts)),
       counters_(slot_),
+      logs_(slot_),
       connections_(*this),
       exchanges_(*this, buffers_),
       dispatcher_(*this),
@@ -57,7 +50,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       Wheel::tick.count());
   wheel_.start(now());
   dates_.refresh();
-  open_log(access_log_, seat);
+  logs_.open(&uv_, seat);
   or_throw(acceptor_.open(seat));
 }
 
@@ -99,16 +92,11 @@ void Loop::quit() {
 
 // Handlers that do not come back would keep the process for ever.
 void Loop::leave_at_once() {
-  access_log_.finish();
+  logs_.finish();
   if (!quitting_) {
     log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.counts().handling());
   }
   ::_exit(0);
-}
-
-void Loop::follow(Order which, const Fd& log) {
-  const auto done = which == Order::error_log ? log::follow(log) : access_log_.follow(log);
-  if (!done) log::error("{}", done.error());
 }
 
 bool left_at_once() noexcept { return the_loop->quitting_; }
@@ -129,7 +117,7 @@ void Loop::tick() {
   const Instant precisely = narwhal::now();
   deadlines_.check(precisely);
   recycling_.tick(precisely);
-  if (access_log_.enabled()) access_log_.flush();  // what the log process did not take
+  logs_.tick();
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
     dispatcher_.refuse_waiting();
@@ -145,7 +133,7 @@ void Loop::tick() {
 void Loop::record_answer(const Exchange& exchange, const Answered& answered) {
   const Instant now = turn_time();
   counters_.request_answered(answered.status, exchange.started, now);
-  if (access_log_.enabled()) access_log_.add(exchange, answered, now);
+  if (logs_.access().enabled()) logs_.access().add(exchange, answered, now);
 }
 
 void Loop::publish_load() {

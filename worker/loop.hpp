@@ -17,7 +17,6 @@
 #include "core/scoreboard.hpp"
 #include "core/seat.hpp"
 #include "worker/acceptor.hpp"
-#include "worker/access_log.hpp"
 #include "worker/buffers.hpp"
 #include "worker/connection_pool.hpp"
 #include "worker/counters.hpp"
@@ -31,6 +30,7 @@
 #include "worker/proxy_policy.hpp"
 #include "worker/recycling.hpp"
 #include "worker/wheel.hpp"
+#include "worker/worker_logs.hpp"
 
 namespace narwhal::worker {
 
@@ -54,8 +54,6 @@ class Loop {
   // It is retired, and its connections are closed or not waited for.
   bool may_leave() const noexcept { return retiring() && (connections_.count() == 0 || stopped_); }
   [[noreturn]] void leave_at_once();  // without the handlers that do not return
-  // error_log or access_log has been reopened.
-  void follow(Order which, const Fd& log);
 
   // ---- what it is made of ----
   uv_loop_t* uv() noexcept { return &uv_; }
@@ -95,7 +93,7 @@ class Loop {
 
   // ---- what is shown of it ----
   void record_answer(const Exchange& exchange, const Answered& answered);  // in the counters and the access log
-  AccessLog& access_log() noexcept { return access_log_; }
+  WorkerLogs& logs() noexcept { return logs_; }
   void publish_load();  // on the scoreboard, for siblings
 
  private:
@@ -105,6 +103,7 @@ class Loop {
   WorkerSlot& slot_;
   Mounts mounts_;
   Counters counters_;
+  WorkerLogs logs_;
   ConnectionPool connections_;
   BufferPool buffers_;
   ExchangePool exchanges_;
@@ -118,7 +117,6 @@ class Loop {
   Wheel wheel_;
   ProxyPolicy proxy_policy_;
   Acceptor acceptor_;
-  AccessLog access_log_;
   DateCache dates_;
   std::unique_ptr<char[]> scratch_;
   std::vector<Segment> segments_;

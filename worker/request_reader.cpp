@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "worker/loop.hpp"
 
 namespace narwhal::worker {
@@ -201,7 +202,8 @@ bool RequestReader::store(Exchange& exchange, std::string_view piece) {
     return true;
   }
   const Result<Done> stored = exchange.body.append(piece, config.body_buffer_size, config.tmp_upload_dir);
-  if (!stored) log::error("{} {}: {}", exchange.head.method.view(), exchange.head.target.view(), stored.error());
+  static LogLimit limit;
+  if (!stored) limit.error("{} {}: {}", exchange.head.method.view(), exchange.head.target.view(), stored.error());
   return static_cast<bool>(stored);
 }
 

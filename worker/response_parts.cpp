@@ -7,6 +7,7 @@
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "protocol/http1_chunks.hpp"
 #include "worker/loop.hpp"
 #include "worker/response_writer.hpp"
@@ -152,8 +153,9 @@ int ResponseWriter::send_file(int fd, std::int64_t offset, std::int64_t length) 
   if (size == 0) return NARWHAL_OK;
   Segment file{.size = size, .file = ::fcntl(fd, F_DUPFD_CLOEXEC, 0), .offset = offset};
   if (file.file < 0) {
-    log::error("{} {}: send_file: duplicate the descriptor: {}", request.method.view(), request.target.view(),
-               std::strerror(errno));
+    static LogLimit limit;
+    limit.error("{} {}: send_file: duplicate the descriptor: {}", request.method.view(), request.target.view(),
+                std::strerror(errno));
     return NARWHAL_ERROR;
   }
   try {

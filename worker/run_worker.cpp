@@ -79,7 +79,7 @@ class MasterChannel {
         case Order::drain: loop_.retire(received.record.code != 0 ? Backlog::take : Backlog::leave); break;
         case Order::quit: loop_.quit(); break;
         case Order::error_log:
-        case Order::access_log: loop_.follow(static_cast<Order>(received.record.kind), received.fd); break;
+        case Order::access_log: loop_.logs().follow(static_cast<Order>(received.record.kind), received.fd); break;
         default: break;
       }
     }
@@ -152,6 +152,7 @@ HookResult boot(MasterChannel& channel, const Seat& seat, Loop& loop) {
 int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles& code_files) {
   disregard_group_signals();
   ignore_write_signals();
+  log::begin_process();
   set_process_title(title(seat));
   WorkerSlot& slot = seat.scoreboard->slot(seat.slot);
   slot.generation.store(seat.generation->number);
@@ -180,9 +181,10 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   channel.send_report(Report::ready);
   // An exception that came out here would destroy the loop while other threads still use it.
   [&loop]() noexcept { loop.crew().run(); }();
-  loop.access_log().finish();
+  loop.logs().finish();
   loop.mounts().end_worker();
   log::info("Worker exiting (pid: {})", ::getpid());
+  loop.logs().finish();
   std::fflush(nullptr);  // what plugins have printed
   // Not exit(): static destructors of plugins would run while threads of theirs are still alive.
   ::_exit(0);

@@ -101,7 +101,8 @@ class Template {
   void run_orders() {
     while (true) {
       pollfd wait{.fd = seat_.master.get(), .events = POLLIN, .revents = 0};
-      if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return;
+      if (::poll(&wait, 1, log::report_due() == never ? -1 : 1000) < 0 && errno != EINTR) return;
+      log::report_dropped();
       while (true) {
         Received received = receive_record(seat_.master.get());
         if (received.status == Received::Status::nothing_yet) break;

@@ -41,6 +41,24 @@ class ConfigFault(RuntimeError):
     """A setting of the logs that cannot be used; the text names it, and the place."""
 
 
+class JournalFormatter(logging.Formatter):
+    """Each line begins with syslog's number of its level, "<3>", which the journal takes off."""
+
+    def format(self, record):
+        level = record.levelno
+        mark = "<2>" if level >= 50 else "<3>" if level >= 40 else "<4>" if level >= 30 else "<6>" if level >= 20 else "<7>"
+        return "\n".join(mark + line for line in super().format(record).split("\n"))
+
+
+def is_journal(stream):
+    """Whether it is the stream to systemd's journal."""
+    try:
+        facts = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{facts.st_dev}:{facts.st_ino}"
+
+
 class Sender:
     """The process whose line is being written: its pid, the time, and the traceback that came with the line."""
 
@@ -206,7 +224,8 @@ class Logger:
         self.loglevel = self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
+        formatter = JournalFormatter if cfg.errorlog == "-" and is_journal(sys.stderr) else logging.Formatter
+        self._set_handler(self.error_log, cfg.errorlog, formatter(self.error_fmt, self.datefmt))
         if cfg.accesslog:
             self._set_handler(self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), sys.stdout)
         if cfg.syslog:

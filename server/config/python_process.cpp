@@ -53,7 +53,7 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
     for (const int signo : {SIGINT, SIGTERM, SIGQUIT, SIGWINCH}) ::signal(signo, SIG_IGN);
   } else {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::dup2(log::descriptor(), STDERR_FILENO);
+    log::redirect_standard_error();
   }
   ::fcntl(inherited, F_SETFD, 0);
   for (const int descriptor : program.also_inherited) ::fcntl(descriptor, F_SETFD, 0);

@@ -207,3 +207,37 @@ def test_every_request_is_logged_once_under_load_and_reload(serve, tmp_path):
     load.assert_clean()
     assert server.stop(signal.SIGTERM) == 0
     assert path.read_text() == "200\n" * load.answered
+
+
+# ---- clients that leave ----
+def line_with(path, text):
+    return eventually(f"a line with {text}", lambda: next(
+        (line for line in path.read_text().splitlines() if text in line), None))
+
+
+def test_a_client_that_leaves_before_the_answer_has_a_line_with_499(serve, tmp_path):
+    path = tmp_path / "access.log"
+    server = serve(example("echo"), "--threads", "2", "--access-logfile", path, "--access-logformat", "%(r)s %(s)s %(B)s")
+    with server.connect() as wire:
+        wire.send(request_bytes("/waits?sleep=1"))
+        assert wire.quiet_for(0.2)
+        wire.reset()
+    assert line_with(path, "/waits") == "GET /waits?sleep=1 HTTP/1.1 499 0"
+    with server.connect() as wire:
+        wire.send(request_bytes("/upload", method="POST", headers=[("Content-Length", "1000")], body=b"half"))
+        assert wire.quiet_for(0.2)
+        wire.reset()
+    assert line_with(path, "/upload") == "POST /upload HTTP/1.1 499 0"
+    assert server.get("/stays").status == 200
+    assert line_with(path, "/stays").startswith("GET /stays HTTP/1.1 200 ")
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_answer_has_a_line_with_what_it_got(serve, tmp_path):
+    path = tmp_path / "access.log"
+    server = serve(example("echo"), "--access-logfile", path, "--access-logformat", "%(r)s %(s)s %(B)s")
+    with server.connect(receive_buffer=8192) as wire:
+        wire.send(request_bytes("/download?size=20000000&write=1"))
+        eventually("the first bytes", lambda: not wire.quiet_for(0.01))
+        wire.reset()
+    status, size = line_with(path, "/download").split()[-2:]
+    assert status == "200" and 0 < int(size) < 20_000_000

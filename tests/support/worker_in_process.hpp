@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "core/log.hpp"
+#include "core/log_output.hpp"
 #include "tests/support/worker_watchdog.hpp"
 #include "worker/crash.hpp"
 #include "worker/loop.hpp"
@@ -105,7 +106,7 @@ class InProcess {
     seat.generation = generation;
     seat.listeners = {&listener_};
     seat.scoreboard = scoreboard_.get();
-    if (!config_.accesslog.empty()) seat.access_log = or_throw(narwhal::log::open_file(config_.accesslog)).release();
+    if (!config_.accesslog.empty()) seat.access_log = or_throw(narwhal::open_log_file(config_.accesslog)).release();
     static auto& kept = *new std::vector<std::unique_ptr<Loop>>;  // reachable for ever, so that no leak is reported
     kept.push_back(std::make_unique<Loop>(seat, mounts()));
     Loop& loop = *kept.back();

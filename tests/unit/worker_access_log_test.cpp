@@ -10,6 +10,7 @@
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/log_output.hpp"
 #include "core/log_records.hpp"
 #include "tests/support/folder.hpp"
 #include "tests/support/worker_idle_loop.hpp"
@@ -74,7 +75,7 @@ class Answered_exchange {
 std::string lines(const std::string& format, Exchange& exchange, Answered answered,
                   std::chrono::nanoseconds took = 0ns) {
   const Folder folder;
-  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
+  const Fd file = or_throw(narwhal::open_log_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), format);
   log.add(exchange, answered, exchange.started + took);
@@ -286,7 +287,7 @@ TEST_CASE("access log: a clock that seems to go back counts as no time") {
   Answered_exchange answered(get("/"));
   Exchange& exchange = answered.exchange();
   const Folder folder;
-  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
+  const Fd file = or_throw(narwhal::open_log_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), "%(D)s %(L)s");
   log.add(exchange, {200, 5}, exchange.started - 1ns);
@@ -297,7 +298,7 @@ TEST_CASE("access log: a clock that seems to go back counts as no time") {
 TEST_CASE("access log: lines are written together, in order, and none is lost") {
   Answered_exchange answered(get("/" + std::string(1'000, 'x')));
   const Folder folder;
-  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
+  const Fd file = or_throw(narwhal::open_log_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), "%(m)s %(U)s");
   CHECK(log.enabled());
@@ -314,12 +315,12 @@ TEST_CASE("access log: lines are written together, in order, and none is lost") 
 TEST_CASE("access log: after a reopen it writes to the new file, under the same descriptor") {
   Answered_exchange answered(get("/"));
   const Folder folder;
-  const Fd file = or_throw(narwhal::log::open_file(folder.path("access.log")));
+  const Fd file = or_throw(narwhal::open_log_file(folder.path("access.log")));
   AccessLog log;
   log.open(file.get(), "%(s)s");
   log.add(answered.exchange(), {201, 0}, unset);
   std::filesystem::rename(folder.path("access.log"), folder.path("old.log"));
-  REQUIRE(log.follow(or_throw(narwhal::log::open_file(folder.path("access.log")))));
+  REQUIRE(log.follow(or_throw(narwhal::open_log_file(folder.path("access.log")))));
   log.add(answered.exchange(), {202, 0}, unset);
   log.flush();
   CHECK(read_all(folder.path("old.log")) == "201\n");
@@ -331,13 +332,13 @@ TEST_CASE("access log: without a descriptor there is none, and no new file makes
   AccessLog none;
   none.open(-1, "%(s)s");
   CHECK_FALSE(none.enabled());
-  REQUIRE(none.follow(or_throw(narwhal::log::open_file(folder.path("access.log")))));
+  REQUIRE(none.follow(or_throw(narwhal::open_log_file(folder.path("access.log")))));
   CHECK_FALSE(none.enabled());
 }
 
 TEST_CASE("access log: a full disk costs lines, not the worker") {
   Answered_exchange answered(get("/"));
-  const Fd file = or_throw(narwhal::log::open_file("/dev/full"));
+  const Fd file = or_throw(narwhal::open_log_file("/dev/full"));
   AccessLog log;
   log.open(file.get(), "%(s)s");
   for (int index = 0; index < 100; ++index) log.add(answered.exchange(), {200, 5}, unset);
