@@ -1,6 +1,8 @@
 // Generation: one immutable Config with its staged plugins, and the listening sockets that generations share.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,12 +12,22 @@
 
 namespace narwhal {
 
+// The file of a Unix socket as it was when it was bound: the inode distinguishes it from a later file of the same name.
+struct SocketFile {
+  std::string path;
+  dev_t device = 0;
+  ino_t inode = 0;
+  pid_t owner = 0;  // the process that may remove it
+};
+
 // One bound and listening socket.
 struct Listener {
   Bind bind;
   Fd fd;
   std::string address;     // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
   bool activated = false;  // passed by systemd: the settings do not apply to it, and it is never unlinked
+  SocketFile file{};       // that the master removes with the socket; without a path: none
+  bool shared = false;     // another master of this server listens on it as well: its file stays
 };
 
 // A plugin as this generation runs it: the private copy, and where it came from.

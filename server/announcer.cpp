@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -21,7 +22,13 @@ void log_failure(const Result<Done>& sent) {
 
 }  // namespace
 
-Announcer::Announcer() : notifier_(Notifier::from_environment()) {
+// Only the service is believed.
+template <class Send>
+void Announcer::send(Send send) const {
+  if (!silent_) log_failure(send(notifier_));
+}
+
+Announcer::Announcer(bool silent) : notifier_(Notifier::from_environment()), silent_(silent) {
   if (notifier_.watchdog().count() > 0) next_alive_ = unset;
   stops_once_ready_ = ::getenv("NARWHAL_EXPECT_STOP") != nullptr;
   ::unsetenv("NARWHAL_EXPECT_STOP");
@@ -30,11 +37,11 @@ Announcer::Announcer() : notifier_(Notifier::from_environment()) {
 void Announcer::turn(Instant now) {
   if (now >= next_alive_) {
     next_alive_ = now + notifier_.watchdog() / 3;
-    log_failure(notifier_.alive());
+    send([](const Notifier& notifier) { return notifier.alive(); });
   }
   if (now < next_extension_) return;
   next_extension_ = now < wait_end_ ? Instant(now + extend_every) : never;
-  if (now < wait_end_) log_failure(notifier_.extend(extend_by));
+  if (now < wait_end_) send([](const Notifier& notifier) { return notifier.extend(extend_by); });
 }
 
 void Announcer::wait(Instant now, std::chrono::seconds limit) {
@@ -47,12 +54,13 @@ void Announcer::ready(const Succession& succession) {
   end_wait();
   failure_.clear();
   last_status_ = status_text(succession);
-  log_failure(notifier_.ready(last_status_));
+  send([&](const Notifier& notifier) { return notifier.ready(last_status_); });
   if (std::exchange(stops_once_ready_, false)) ::raise(SIGSTOP);  // Upstart sends CONT when it has seen it
 }
 
 void Announcer::reloading(Instant now, std::chrono::seconds limit) {
-  log_failure(notifier_.reloading(now, last_status_ = "Reloading"));
+  last_status_ = "Reloading";
+  send([&](const Notifier& notifier) { return notifier.reloading(now, last_status_); });
   wait(now, limit);
 }
 
@@ -60,13 +68,27 @@ void Announcer::reload_failed(const std::string& why, const Succession& successi
   end_wait();
   failure_ = why;
   last_status_ = status_text(succession);
-  log_failure(notifier_.ready(last_status_));
+  send([&](const Notifier& notifier) { return notifier.ready(last_status_); });
 }
 
 void Announcer::stopping(Instant now, std::chrono::seconds limit) {
   stopping_ = true;
-  log_failure(notifier_.stopping("Stopping"));
+  send([](const Notifier& notifier) { return notifier.stopping("Stopping"); });
   wait(now, limit);
+}
+
+void Announcer::hand_over(pid_t to) {
+  send([&](const Notifier& notifier) { return notifier.main_pid(to); });
+  silent_ = true;
+}
+
+void Announcer::be_main(const Succession& succession) {
+  silent_ = false;
+  // If the other process has ended without a message, the service manager believes this one only with NotifyAccess=all.
+  send([](const Notifier& notifier) { return notifier.main_pid(::getpid()); });
+  if (stopping_ || succession.serving() == nullptr) return;
+  last_status_ = status_text(succession);
+  send([&](const Notifier& notifier) { return notifier.ready(last_status_); });
 }
 
 void Announcer::update(const Succession& succession) {
@@ -74,7 +96,7 @@ void Announcer::update(const Succession& succession) {
   std::string text = status_text(succession);
   if (text == last_status_) return;
   last_status_ = std::move(text);
-  log_failure(notifier_.status(last_status_));
+  send([&](const Notifier& notifier) { return notifier.status(last_status_); });
 }
 
 std::string Announcer::status_text(const Succession& succession) const {
@@ -85,6 +107,7 @@ std::string Announcer::status_text(const Succession& succession) const {
   if (const std::size_t leaving = succession.leaving_count(); leaving > 0) {
     text += fmt::format(", {} earlier generation{} leaving", leaving, leaving == 1 ? "" : "s");
   }
+  if (!upgrade_.empty()) text += ". " + upgrade_;
   return failure_.empty() ? text : text + ". " + failure_;
 }
 

@@ -5,9 +5,12 @@
 //           time. Without a limit of ours its own applies.
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/clock.hpp"
 #include "server/notify.hpp"
@@ -17,13 +20,20 @@ namespace narwhal::server {
 
 class Announcer {
  public:
-  Announcer();
+  // `silent`: another process is the service, until be_main().
+  explicit Announcer(bool silent);
 
   void starting(Instant now, std::chrono::seconds limit) { wait(now, limit); }
   void ready(const Succession& succession);
   void reloading(Instant now, std::chrono::seconds limit);
   void reload_failed(const std::string& why, const Succession& succession);
   void stopping(Instant now, std::chrono::seconds limit);
+  // Another process, which is ready, is the service from now on.
+  void hand_over(pid_t to);
+  // This process is the service again, or from now on, and serves.
+  void be_main(const Succession& succession);
+  // What an upgrade that is running or has failed adds to the status; empty: nothing.
+  void set_upgrade(std::string text) { upgrade_ = std::move(text); }
   // Called in each turn of the loop: sends the status if it has changed.
   void update(const Succession& succession);
   // Called in each turn of every loop of the master: what is due.
@@ -34,10 +44,14 @@ class Announcer {
   void wait(Instant now, std::chrono::seconds limit);
   void end_wait() { next_extension_ = never; }
   std::string status_text(const Succession& succession) const;
+  template <class Send>
+  void send(Send send) const;
 
   Notifier notifier_;
   std::string failure_;  // of the last reload; part of the status until a reload succeeds
   std::string last_status_;
+  std::string upgrade_;
+  bool silent_;
   bool stopping_ = false;
   bool stops_once_ready_ = false;
   Instant next_alive_ = never;

@@ -29,6 +29,7 @@ class Hooks {
   void when_ready() const { call("when_ready"); }
   void on_reload() const { call("on_reload"); }
   void on_exit() const { call("on_exit"); }
+  void pre_exec() const { call("pre_exec"); }
   // `before`: none at the start.
   void workers_changed(unsigned now, std::optional<unsigned> before) const {
     call("nworkers_changed " + std::to_string(now) + " " + (before ? std::to_string(*before) : "-"));

@@ -16,6 +16,7 @@
 #include "server/config/load_config.hpp"
 #include "server/daemon.hpp"
 #include "server/early_signals.hpp"
+#include "server/inheritance.hpp"
 #include "server/master.hpp"
 #include "worker/worker.hpp"
 
@@ -77,11 +78,14 @@ struct Start {
   int argc;
   char** argv;
   const server::Environment& environment;
+  server::Inheritance& inheritance;
 };
 
 // `daemon`: null unless this process is one.
 int serve(const Start& start, server::Hooks hooks, server::Daemon* daemon) {
-  const server::KeptStreams kept = daemon != nullptr ? daemon->kept() : server::KeptStreams{true, true};
+  // The successor of a daemon has its streams already.
+  server::KeptStreams kept{true, true};
+  if (start.loaded.config.daemon) kept = daemon != nullptr ? daemon->kept() : server::kept_streams(start.loaded.config);
   const std::vector<std::string> first = notices_of(start.loaded, kept);
   std::vector<std::string> logged = first;
   const auto request = [&] { return server::python_config_request(start.argc, start.argv, start.environment); };
@@ -96,7 +100,14 @@ int serve(const Start& start, server::Hooks hooks, server::Daemon* daemon) {
     logged = notices;
     return loaded->config;
   };
-  server::Master::Parts parts{{request, read}, worker::run_template, NARWHAL_VERSION, first, daemon, std::move(hooks)};
+  server::Master::Parts parts{{request, read},
+                              worker::run_template,
+                              NARWHAL_VERSION,
+                              first,
+                              daemon,
+                              std::move(hooks),
+                              server::own_program(start.argc, start.argv, start.environment),
+                              &start.inheritance};
   return server::Master(start.loaded.config, std::move(parts)).supervise();
 }
 
@@ -131,13 +142,14 @@ int serve_in_background(const Start& start) {
   return code;
 }
 
-int run(int argc, char** argv) {
-  fill_standard_streams();
-  argv = narwhal::keep_title_space(argc, argv);
+int run(int argc, char** argv, server::Inheritance& inheritance) {
   const server::Environment environment = server::current_environment(NARWHAL_VERSION);
   std::optional<server::PythonConfigReading> reading;
   const server::LoadResult loaded = server::load_config(argc, argv, environment, reading);
-  if (!loaded) return print_faults(loaded);
+  if (!loaded) {
+    inheritance.failed(narwhal::joined(loaded.faults, "; "));
+    return print_faults(loaded);
+  }
   if (loaded->mode != server::Mode::serve) server::end_early_signals();
   switch (loaded->mode) {
     case server::Mode::help: return print(loaded->text);
@@ -146,8 +158,8 @@ int run(int argc, char** argv) {
     case server::Mode::check: return check(*loaded);
     case server::Mode::serve: break;
   }
-  const Start start{*loaded, argc, argv, environment};
-  if (loaded->config.daemon) {
+  const Start start{*loaded, argc, argv, environment, inheritance};
+  if (loaded->config.daemon && !inheritance.exists()) {
     reading.reset();
     return serve_in_background(start);
   }
@@ -158,5 +170,15 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   server::begin_early_signals();
-  return guarded([&] { return run(argc, argv); });
+  fill_standard_streams();
+  argv = narwhal::keep_title_space(argc, argv);
+  server::Inheritance inheritance = server::Inheritance::take();
+  return guarded([&] {
+    try {
+      return run(argc, argv, inheritance);
+    } catch (const narwhal::StartupError& error) {
+      inheritance.failed(error.what());
+      throw;
+    }
+  });
 }

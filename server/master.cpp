@@ -39,11 +39,6 @@ SignalPipe open_signals() {
   return pipe;
 }
 
-constexpr const char* usr2_advice =
-    "USR2 does not start a new narwhal beside this one yet: send HUP to serve new code or settings, or restart the "
-    "service "
-    "to run a new narwhal program";
-
 // A terminal sends WINCH to the processes in its foreground when its size changes.
 bool is_in_foreground() {
   const Fd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
@@ -81,6 +76,8 @@ Master::Master(Config config, Parts parts)
       parts_(std::move(parts)),
       signals_(open_signals()),
       site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
+      upgrade_(std::move(parts_.program), parts_.inheritance, site_.leftovers, *this),
+      announcer_(upgrade_.has_predecessor()),
       hooks_(std::move(parts_.hooks)),
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.
@@ -107,16 +104,17 @@ void Master::start() {
   if (!accesslog.empty() && accesslog != "-")
     or_throw(advised(open_log_file(accesslog), UnitMeans::logs));  // now, so that a mistake is reported before the fork
   announcer_.starting(now_, boot_limit(start_config_));
-  set_process_title("narwhal: master [" + app_title(start_config_) + "]");
+  set_title(start_config_);
   log::info("Starting narwhal {}", parts_.version);
   if (site_.stage_area.folder().empty())
     log::info("No directory for private copies of plugins: those on read-only file systems are loaded in place");
   for (const std::string& notice : parts_.notices) log::write(LogLevel::warning, notice);
-  or_throw(move_pidfile(start_config_.pidfile));
+  or_throw(move_pidfile(pidfile_path(start_config_)));
   hooks_.workers_changed(start_config_.workers, std::nullopt);
   hooks_.on_starting();
   if (!wait_for_hooks(start_config_.boot_timeout)) return give_up_hooks();
-  succession_.begin(start_config_, hooks_);
+  InheritedSockets none;
+  succession_.begin(start_config_, hooks_, parts_.inheritance != nullptr ? parts_.inheritance->sockets() : none);
   if (succession_.gone()) return;
   log::info("Using worker: native, {} handler thread{}", start_config_.threads, start_config_.threads == 1 ? "" : "s");
 }
@@ -159,8 +157,13 @@ void Master::turn() {
   check_watched_files();
   site_.log_process.settle(now_, site_.dice.roll());
   site_.leftovers.settle(now_);
+  upgrade_.settle(now_,
+                  in_peace() ? &succession_.serving()->plan() : nullptr);  // it may change what the next has to do
   succession_.settle(now_);
-  if (succession_.first_boot_failure() && stop_ == Stop::none) stop(Stop::quick);
+  if (succession_.first_boot_failure() && stop_ == Stop::none) {
+    upgrade_.failed(succession_.first_boot_failure()->reason);
+    stop(Stop::quick);
+  }
   announcer_.update(succession_);
   announcer_.turn(now_);
   log::report_dropped();
@@ -168,6 +171,11 @@ void Master::turn() {
     site_.log_process.count_workers(serving->workers_serving());
     backlog_metric_.settle(serving->plan().config(), serving->plan().listeners, now_);
   }
+}
+
+// No start, reload or stop is running.
+bool Master::in_peace() const {
+  return stop_ == Stop::none && succession_.serving() != nullptr && !succession_.in_transaction();
 }
 
 // -1, which poll() passes over: there is none, or nothing of it to wait for.
@@ -194,12 +202,14 @@ void Master::wait() {
   if (site_.file_watch.descriptor() >= 0) watched_.push_back({site_.file_watch.descriptor(), POLLIN, 0});
   watched_.push_back({succession_.reading_descriptor(), POLLIN, 0});  // poll() passes over -1
   watched_.push_back({daemon_descriptor(), POLLIN, 0});
+  upgrade_.add_sockets(watched_);
   site_.log_process.add_sockets(watched_);
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
   const Instant deadline =
       std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(), site_.log_process.deadline(),
-                site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline(), log::report_due()});
+                site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline(), log::report_due(),
+                upgrade_.deadline(before)});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
@@ -230,7 +240,7 @@ void Master::on_signal(int signo) {
     case SIGTTIN: return succession_.change_target(+1);
     case SIGTTOU: return succession_.change_target(-1);
     case SIGUSR1: return reopen_logs();
-    case SIGUSR2: return log::warning("{}", usr2_advice);
+    case SIGUSR2: return upgrade_.request();
     case SIGWINCH: return retire_workers();
     default: log::debug("{} has no effect", signal_name(signo));
   }
@@ -259,8 +269,11 @@ void Master::on_quit() {
 }
 
 void Master::stop(Stop how) {
-  if (stop_ == Stop::none)
+  if (stop_ == Stop::none) {
+    if (const pid_t other = upgrade_.other_master(); other != 0) announcer_.hand_over(other);
     announcer_.stopping(now_, config().graceful_timeout + start_config_.graceful_timeout + spare);
+    upgrade_.leave(now_);
+  }
   site_.file_watch.end();
   stop_ = how;
   if (how == Stop::graceful) return succession_.retire_all(now_);
@@ -269,7 +282,7 @@ void Master::stop(Stop how) {
 
 void Master::reap() {
   while (const auto ended = reap_any()) {
-    bool known = succession_.reaped(ended->pid, ended->status) ||
+    bool known = succession_.reaped(ended->pid, ended->status) || upgrade_.reaped(ended->pid, ended->status, now_) ||
                  site_.log_process.reaped(ended->pid, ended->status, site_.dice.roll()) ||
                  (hooks_.process() != nullptr && hooks_.process()->reaped(ended->pid, ended->status));
     for (LiveGeneration* generation : succession_.all()) {
@@ -322,6 +335,7 @@ void Master::bound(const Plan& plan) {
   hooks_.listen_at(plan.listeners);
   hooks_.when_ready();
   if (!wait_for_hooks(start_config_.boot_timeout)) give_up_hooks();
+  upgrade_.bound(plan.listeners);
 }
 
 void Master::reloading(Instant now) {
@@ -336,16 +350,52 @@ void Master::took_over(const Plan& plan, const Config* former) {
   hooks_ = plan.hooks;
   announcer_.ready(succession_);
   if (former == nullptr) {
+    upgrade_.serves();
     if (parts_.daemon != nullptr) parts_.daemon->started();
     return;
   }
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) log::error("{}", opened.error());
-  set_process_title("narwhal: master [" + app_title(config) + "]");
+  set_title(config);
   if (config.pidfile != former->pidfile) {
-    if (const auto moved = move_pidfile(config.pidfile); !moved) log::error("{}", moved.error());
+    if (const auto moved = move_pidfile(pidfile_path(config)); !moved) log::error("{}", moved.error());
   }
   if (addresses(plan) != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
   log_settings_that_need_restart(config);
+}
+
+ListenerList Master::listeners_to_hand_over() { return succession_.serving()->plan().listeners; }
+
+void Master::new_master_starts(pid_t pid) {
+  announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) starts", pid));
+}
+
+void Master::new_master_ready(pid_t pid) {
+  announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) serves, too", pid));
+  announcer_.hand_over(pid);
+}
+
+void Master::took_back(const std::string& why) {
+  announcer_.set_upgrade(why.empty() ? "" : "Upgrade failed: " + why);
+  if (succession_.serving()->target() == 0) log::info("The workers that WINCH has retired are started again");
+  succession_.restore_workers();
+  announcer_.be_main(succession_);
+}
+
+void Master::became_main() { announcer_.be_main(succession_); }
+
+void Master::promoted() {
+  set_title(config());
+  announcer_.be_main(succession_);
+}
+
+// While the master that has started this one lives, it has the name and the pid file, as with Gunicorn.
+void Master::set_title(const Config& config) const {
+  const char* const number = upgrade_.has_predecessor() ? ".2" : "";
+  set_process_title(fmt::format("narwhal: master{} [{}]", number, app_title(config)));
+}
+
+std::string Master::pidfile_path(const Config& config) const {
+  return config.pidfile.empty() || !upgrade_.has_predecessor() ? config.pidfile : config.pidfile + ".2";
 }
 
 Result<Done> Master::move_pidfile(const std::string& path) {

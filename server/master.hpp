@@ -1,7 +1,7 @@
 // Master: forks, watches, signals. It has one thread and one poll(), and every wait is a state with a deadline, so that
 // it handles every signal in every state. It maps no plugin and parses no request.
 // Signals  TERM graceful stop; INT, QUIT quick stop; HUP reload; TTIN, TTOU one worker more or less; WINCH none;
-//          USR1 reopens the logs. Workers and templates receive their orders over sockets.
+//          USR1 reopens the logs; USR2 upgrades the program (upgrade.hpp). Workers and templates receive their orders over sockets.
 // Hooks    of a gunicorn.conf.py run in a process of their own (hooks.hpp).
 #pragma once
 
@@ -17,19 +17,22 @@
 #include "server/pidfile.hpp"
 #include "server/site.hpp"
 #include "server/succession.hpp"
+#include "server/upgrade.hpp"
 
 namespace narwhal::server {
 
-class Master : private Succession::Observer {
+class Master : private Succession::Observer, private Upgrade::Observer {
  public:
   // The parts that main connects.
   struct Parts {
     ReadConfig read_config;
     TemplateBody run_template;
     std::string version;
-    std::vector<std::string> notices;  // about the configuration of the start, for the log whatever its level is
-    Daemon* daemon = nullptr;          // what this process is with --daemon; outlives the master
-    Hooks hooks{};                     // of that configuration
+    std::vector<std::string> notices;    // about the configuration of the start, for the log whatever its level is
+    Daemon* daemon = nullptr;            // what this process is with --daemon; outlives the master
+    Hooks hooks{};                       // of that configuration
+    Program program{};                   // what an upgrade executes
+    Inheritance* inheritance = nullptr;  // of another master, or none; outlives this one
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
@@ -46,6 +49,7 @@ class Master : private Succession::Observer {
   bool wait_for_hooks(std::chrono::seconds limit);
   void give_up_hooks();
   void turn();
+  bool in_peace() const;
   int daemon_descriptor() const;
   void settle_daemon();
   void check_watched_files();
@@ -66,13 +70,24 @@ class Master : private Succession::Observer {
   void reload_failed(const std::string& why) override;
   void took_over(const Plan& plan, const Config* former) override;
 
+  ListenerList listeners_to_hand_over() override;
+  void new_master_starts(pid_t pid) override;
+  void new_master_ready(pid_t pid) override;
+  void took_back(const std::string& why) override;
+  void became_main() override;
+  void promoted() override;
+  Result<Done> take_pidfile() override { return move_pidfile(pidfile_path(config())); }
+
   void log_settings_that_need_restart(const Config& config) const;
+  void set_title(const Config& config) const;
+  std::string pidfile_path(const Config& config) const;
   Result<Done> move_pidfile(const std::string& path);
 
   const Config start_config_;
   Parts parts_;
   SignalPipe signals_;  // before anything that must be removed at the end
   Site site_;
+  Upgrade upgrade_;  // its end promotes a new master: after the end of the pid file
   Announcer announcer_;
   BacklogMetric backlog_metric_;
   Hooks hooks_;  // of the generation that serves

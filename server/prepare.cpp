@@ -93,8 +93,8 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
 
 Prepared prepare_check(const Config& config, StageArea& area) { return assemble(config, 1, ListenerList{}, area); }
 
-Prepared prepare_first(const Config& config, StageArea& area) {
-  return assemble(config, 1, listen_at_start(config), area);
+Prepared prepare_first(const Config& config, StageArea& area, InheritedSockets& inherited) {
+  return assemble(config, 1, listen_at_start(config, inherited), area);
 }
 
 Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running, StageArea& area) {

@@ -31,8 +31,8 @@ using Prepared = std::variant<Plan, FailedStep>;
 
 // Without listeners: for --check-config.
 Prepared prepare_check(const Config& config, StageArea& area);
-// Binds every address, and waits for one that is in use: the loop does not run yet.
-Prepared prepare_first(const Config& config, StageArea& area);
+// Binds every address that is not inherited, and waits for one that is in use: the loop does not run yet.
+Prepared prepare_first(const Config& config, StageArea& area, InheritedSockets& inherited);
 // Binds only what `running` does not listen on. Never blocks on another process.
 Prepared prepare_next(const Config& config, std::uint64_t number, const ListenerList& running, StageArea& area);
 // The plan of an earlier generation again, under a new number: same settings, same staged copies.

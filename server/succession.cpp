@@ -14,8 +14,8 @@ const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
 
-void Succession::begin(const Config& config, const Hooks& hooks) {
-  Prepared prepared = prepare_first(config, site_.stage_area);
+void Succession::begin(const Config& config, const Hooks& hooks, InheritedSockets& inherited) {
+  Prepared prepared = prepare_first(config, site_.stage_area, inherited);
   last_number_ = 1;
   if (auto* plan = std::get_if<Plan>(&prepared)) {
     plan->hooks = hooks;

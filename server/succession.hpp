@@ -42,8 +42,9 @@ class Succession {
   Succession(Site& site, ReadConfig read_config, Observer& observer)
       : site_(site), read_config_(std::move(read_config)), observer_(observer) {}
 
-  // The first generation. Throws StartupError when its settings cannot be served at all.
-  void begin(const Config& config, const Hooks& hooks);
+  // The first generation, with the sockets that another master has handed over, if any. Throws StartupError when its
+  // settings cannot be served at all.
+  void begin(const Config& config, const Hooks& hooks, InheritedSockets& inherited);
   void request_reload() { reload_requested_ = true; }
   // Restores the previous generation under a new number, from the next settle() on. The generation that is left becomes
   // the previous one, so that a second rollback goes forward again. The error says why not; it has been logged.

@@ -20,7 +20,7 @@ from narwhal_lenient import APPLICATION_NAMES, ARBITER_NAMES, LOGGER_NAMES, WORK
 WORKER_HOOKS = {"post_fork": (2,), "post_worker_init": (1,), "pre_request": (2,), "post_request": (4, 3, 2),
                 "worker_int": (1,), "worker_abort": (1,), "worker_exit": (2,)}
 MASTER_HOOKS = {"on_starting": (1,), "on_reload": (1,), "when_ready": (1,), "pre_fork": (2,), "child_exit": (2,),
-                "nworkers_changed": (3,), "on_exit": (1,)}
+                "nworkers_changed": (3,), "on_exit": (1,), "pre_exec": (1,)}
 
 # Gunicorn's defaults: of the settings that narwhal does not have, and of the others where the server does not pass its own.
 DEFAULTS = {

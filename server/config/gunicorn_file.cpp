@@ -19,7 +19,7 @@ constexpr std::string_view logconfig_key = "logconfig_dict";
 constexpr std::string_view worker_hooks[] = {"post_fork",  "post_worker_init", "pre_request", "post_request",
                                              "worker_int", "worker_abort",     "worker_exit"};
 constexpr std::string_view master_hooks[] = {"on_starting", "on_reload",        "when_ready", "pre_fork",
-                                             "child_exit",  "nworkers_changed", "on_exit"};
+                                             "child_exit",  "nworkers_changed", "on_exit",    "pre_exec"};
 
 // Settings that only narwhal has.
 constexpr std::string_view unknown_to_gunicorn[] = {

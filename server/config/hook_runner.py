@@ -123,6 +123,9 @@ class Runner:
     def on_exit(self, _):
         self.call("on_exit")
 
+    def pre_exec(self, _):
+        self.call("pre_exec")
+
     def nworkers_changed(self, rest):
         new, old = rest.split()
         self.server._count = int(new)

@@ -127,12 +127,24 @@ Opened open_for_reload(const Bind& bind, const ListenOptions& options, const Lis
 }  // namespace
 
 Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
+  InheritedSockets none;
+  return listen_at_start(config, none, retry);
+}
+
+Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inherited, Retry retry) {
   const auto options = options_for(config);
   if (!options) return Error{options.error()};
-  if (const auto sockets = take_activation(); !sockets.empty()) return adopt_activated(sockets, *options);
+  const auto sockets = take_activation();
+  if (ListenerList activated = inherited.take_activated(); !activated.empty()) return activated;
+  if (!sockets.empty()) return adopt_activated(sockets, *options);
   if (auto fault = check_distinct(config.bind)) return *fault;
   ListenerList listeners;
   for (const Bind& bind : config.bind) {
+    if (auto listener = inherited.take(bind)) {
+      if (bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(config.backlog));
+      listeners.push_back(std::move(listener));
+      continue;
+    }
     Opened opened = open_with_retry(bind, for_bind(*options, bind, config), retry);
     if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind) + ": " + opened.reason};
     listeners.push_back(std::move(opened.listener));

@@ -11,10 +11,9 @@
 #include "core/config.hpp"
 #include "core/result.hpp"
 #include "core/seat.hpp"
+#include "server/sockets/inherited_sockets.hpp"
 
 namespace narwhal::server {
-
-using ListenerList = std::vector<std::shared_ptr<Listener>>;
 
 // For a restart, when the previous server's socket may exist for a moment.
 struct Retry {
@@ -23,8 +22,9 @@ struct Retry {
 };
 
 // One listener for each of config.bind, in that order; or, if systemd activated us (LISTEN_FDS), its sockets in place
-// of config.bind. Removes the LISTEN_ variables from the environment. An address in use is logged and tried again; all
-// other errors are final. Blocks while it waits.
+// of config.bind. `inherited` comes before both. Removes the LISTEN_ variables from the environment. An address in use is
+// logged and tried again; all other errors are final. Blocks while it waits.
+Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inherited, Retry retry = {});
 Result<ListenerList> listen_at_start(const Config& config, Retry retry = {});
 
 // For a reload: a listener of `current` if its bind is unchanged, else a new one; activated ones always stay. On an

@@ -76,9 +76,10 @@ Opened open_tcp(const Bind& bind, const ListenOptions& options) {
   return {std::make_shared<Listener>(Listener{bind, std::move(socket), shown}), 0, {}};
 }
 
-std::shared_ptr<Listener> removing_file(Listener listener, SocketFile file) {
-  return {new Listener(std::move(listener)), [file = std::move(file)](Listener* last) {
-            remove_socket_file(file);  // before the socket closes, so that the name never leads to a closed socket
+std::shared_ptr<Listener> removing_file(Listener listener) {
+  return {new Listener(std::move(listener)), [](Listener* last) {
+            // Before the socket closes, so that the name never leads to a closed socket.
+            if (!last->shared) remove_socket_file(last->file);
             delete last;
           }};
 }
@@ -100,7 +101,7 @@ Opened open_unix(const Bind& bind, const ListenOptions& options) {
   const int code = errno;
   if (!file) return {nullptr, code, file.error()};
   const int fd = socket.get();
-  auto listener = removing_file({bind, std::move(socket), "unix:" + bind.path}, std::move(*file));
+  auto listener = removing_file({bind, std::move(socket), "unix:" + bind.path, false, *std::move(file)});
   if (::listen(fd, static_cast<int>(options.backlog)) < 0) return refuse(attempt);
   return {std::move(listener), 0, {}};
 }
@@ -156,6 +157,14 @@ Opened adopt_listener(int fd, const ListenOptions& options) {
   }
   if (!prepare(fd, options)) return refuse(attempt);
   return {std::make_shared<Listener>(Listener{bind, Fd(fd), address_of(fd)}), 0, {}};
+}
+
+std::shared_ptr<Listener> take_over_listener(const Bind& bind, Fd socket, SocketFile file) {
+  if (option_of(socket.get(), SO_ACCEPTCONN) != 1) return nullptr;
+  std::string address = address_of(socket.get());
+  auto listener = removing_file({bind, std::move(socket), std::move(address), false, std::move(file)});
+  listener->shared = true;
+  return listener;
 }
 
 std::string address_of(int socket) {

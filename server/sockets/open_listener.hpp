@@ -29,6 +29,9 @@ Opened open_listener(const Bind& bind, const ListenOptions& options);
 // A socket that another process opened: checked, then owned. An unsuitable descriptor is left unchanged.
 Opened adopt_listener(int fd, const ListenOptions& options);
 
+// One of the master that this one takes over from, and shares it with. Null: it does not listen.
+std::shared_ptr<Listener> take_over_listener(const Bind& bind, Fd socket, SocketFile file);
+
 // "http://127.0.0.1:8000", "http://[::1]:8000", "unix:/run/x.sock", from the socket itself.
 std::string address_of(int socket);
 

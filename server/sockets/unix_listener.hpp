@@ -1,23 +1,14 @@
 // The file of a listening Unix socket: whether a server listens on it, how it is created, when it is removed.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 
 #include "core/fd.hpp"
+#include "core/generation.hpp"
 #include "core/privileges.hpp"
 #include "core/result.hpp"
 
 namespace narwhal::server {
-
-// The file as it was when it was bound: the inode distinguishes it from a later file of the same name.
-struct SocketFile {
-  std::string path;
-  dev_t device = 0;
-  ino_t inode = 0;
-  pid_t owner = 0;  // the process that may remove it
-};
 
 enum class PathState {
   free,

@@ -34,7 +34,8 @@ class SmallServer {
         succession_(site_, {{}, [&test](const auto&) { return test.read(); }}, watcher_) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     narwhal::or_throw(logs::open(test.read()->errorlog, narwhal::LogLevel::debug));
-    succession_.begin(*test.read(), {});
+    server::InheritedSockets none;
+    succession_.begin(*test.read(), {}, none);
   }
   int run() {
     while (!succession_.gone()) turn();
