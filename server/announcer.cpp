@@ -83,7 +83,7 @@ void Announcer::hand_over(pid_t to) {
 }
 
 void Announcer::be_main(const Succession& succession) {
-  silent_ = false;
+  if (!std::exchange(silent_, false)) return;
   // If the other process has ended without a message, the service manager believes this one only with NotifyAccess=all.
   send([](const Notifier& notifier) { return notifier.main_pid(::getpid()); });
   if (stopping_ || succession.serving() == nullptr) return;

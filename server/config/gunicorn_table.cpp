@@ -51,7 +51,7 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"post_fork", "Same, with the user of the workers."},
     {"worker_exit", "Same, but not after a handler that never returned."},
     {"worker_int", "Same; after a quick stop, when the handlers have returned."},
-    {"pre_exec", "At an upgrade (USR2), in the process of the master's hooks, before the new program is started."},
+    {"pre_exec", "At an upgrade (USR2); it runs in a process beside the master."},
     {"ssl_context", "Not run, and the log says so: use a proxy in front of it for TLS."},
     {"on_dirty_starting", "Not run, and the log says so."},
     {"dirty_post_fork", "Not run, and the log says so."},

@@ -140,7 +140,7 @@ Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inh
   if (auto fault = check_distinct(config.bind)) return *fault;
   ListenerList listeners;
   for (const Bind& bind : config.bind) {
-    if (auto listener = inherited.take(bind)) {
+    if (auto listener = has_lost_file(bind) ? nullptr : inherited.take(bind)) {
       if (bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(config.backlog));
       listeners.push_back(std::move(listener));
       continue;

@@ -49,11 +49,11 @@ def test_ignored_settings_are_named_once(serve, tmp_path):
     conf.write_text("import os\n"
                     "worker_tmp_dir = '/dev/shm'\n"
                     "no_setting_of_anybody = 5\n"
-                    "def pre_exec(server): os._exit(9)\n"
+                    "def dirty_post_fork(arbiter, worker): os._exit(9)\n"
                     "def ssl_context(config, factory): os._exit(9)\n")
     server = serve("-c", conf, example("echo"))
     server.reload()
-    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["pre_exec, ssl_context"]
+    assert re.findall(NOT_USED, server.log(), re.MULTILINE) == ["ssl_context, dirty_post_fork"]
     conf.write_text("worker_class = 'sync'\ndef on_dirty_starting(arbiter): pass\n")
     server.reload()
     assert re.findall(NOT_USED, server.log(), re.MULTILINE)[1:] == ["on_dirty_starting"]

@@ -404,15 +404,6 @@ def test_signals_without_meaning_for_a_server_do_not_end_it(serve):
         assert ignored & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
-def test_usr2_logs_that_it_does_nothing_yet(serve):
-    server = serve(example("echo"), "-w", "1")
-    before = server.wait_workers(1)
-    server.send(signal.SIGUSR2)
-    server.wait_for(r"\[WARNING\] USR2 does not .*: send HUP to serve new code or settings, or restart the service")
-    assert server.get("/").status == 200
-    assert server.worker_pids() == before
-
-
 def test_a_terminal_that_changes_its_size_causes_no_warning(serve):
     """Its kernel sends WINCH to the processes in its foreground."""
     main, other = pty.openpty()

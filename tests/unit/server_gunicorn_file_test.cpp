@@ -152,7 +152,8 @@ TEST_CASE("gunicorn file: hooks of workers and of the master are found, others n
   CHECK(read(R"(["when_ready", 1, "callable", ""])").hooks.empty());
   CHECK(read(R"(["when_ready", 1, "callable", ""])").has_master_hooks);
   CHECK_FALSE(read(R"(["when_ready", 1, "None", ""])").has_master_hooks);
-  CHECK(read(R"(["pre_exec", 1, "callable", ""])").not_used == std::vector<std::string>{"pre_exec"});
+  CHECK(read(R"(["pre_exec", 1, "callable", ""])").has_master_hooks);
+  CHECK(read(R"(["ssl_context", 1, "callable", ""])").not_used == std::vector<std::string>{"ssl_context"});
   CHECK(faults(R"(["post_fork", 3, "int", "1"])") == std::vector<std::string>{"g.py:3: post_fork: is not a function"});
 }
 

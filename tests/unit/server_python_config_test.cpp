@@ -83,16 +83,17 @@ TEST_CASE("python config: ignored settings are named in one line") {
               "import logging as unrelated\n"
               "unknown_name = 5\n"
               "def on_starting(server): pass\n"
-              "def pre_exec(server): pass\n"
+              "def dirty_post_fork(arbiter, worker): pass\n"
               "def ssl_context(config, factory): pass\n"
               "def post_fork(server, worker): pass\n");
   const LoadedConfig loaded = start.good({"web:app"});
   using Lines = std::vector<std::string>;
-  CHECK(loaded.notices == Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context"});
+  CHECK(loaded.notices ==
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: ssl_context, dirty_post_fork"});
   CHECK(loaded.config.has_worker_hooks);
   const LoadedConfig native = start.good({"./a.so"});
   CHECK(native.notices ==
-        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: pre_exec, ssl_context, post_fork"});
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: ssl_context, post_fork, dirty_post_fork"});
   CHECK_FALSE(native.config.has_worker_hooks);
   CHECK(native.config.has_master_hooks);
 }
