@@ -56,9 +56,10 @@ def deployed(serve, tmp_path):
     shutil.copytree(SITE, site, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", site / "venv"], check=True,
                    timeout=60)
+    (tmp_path / "run").mkdir()
     command = re.search(r"^ExecStart=\S+ (.*)$", unit, re.MULTILINE)[1]
-    assert command.count("/srv/flask") == 2 and command.count("/run/flask/") == 1
-    words = shlex.split(command.replace("/srv/flask", str(site)).replace("/run/flask", str(tmp_path)))
+    assert command.count("/srv/flask") == 2 and command.count("/run/flask") == 1
+    words = shlex.split(command.replace("/srv/flask", str(site)).replace("/run/flask", str(tmp_path / "run")))
     environment = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.MULTILINE))
     return serve(*words, bind=None, env={**NO_CACHE, **environment}), site
 
@@ -67,7 +68,7 @@ def deployed(serve, tmp_path):
 def front(deployed, nginx, tmp_path):  # noqa: F811
     server, site = deployed
     return nginx(tcp=True, name="flask.conf", replaced={
-        "server unix:/run/flask/narwhal.sock;": f"server unix:{tmp_path}/narwhal.sock;",
+        "server unix:/run/flask.sock;": f"server unix:{tmp_path}/run.sock;",
         "alias /srv/flask/static/;": f"alias {site}/static/;"})
 
 

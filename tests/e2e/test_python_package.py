@@ -225,3 +225,12 @@ def test_get_include_is_in_the_package(packages):
     done = subprocess.run([sys.executable, "-c", "import narwhal; print(narwhal.get_include())"], capture_output=True, text=True,
                           env={**clean_environment(), "PYTHONPATH": str(packages)}, check=True)
     assert Path(done.stdout.strip()) == packages / "narwhal" / "include"
+
+
+def test_a_signal_to_stop_that_comes_while_the_program_becomes_the_server_is_an_orderly_stop(packages, tmp_path):
+    (tmp_path / "facts.py").write_text(FACTS)
+    text = ("import os, signal, narwhal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+            "os.kill(os.getpid(), signal.SIGTERM); narwhal.run('facts:app', bind='127.0.0.1:0')")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                          env={**clean_environment(), "PYTHONPATH": str(packages)})
+    assert done.returncode == 0

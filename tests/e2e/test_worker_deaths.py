@@ -46,7 +46,7 @@ def test_workers_that_are_killed_while_they_serve_are_replaced_at_once(serve):
     with server.load(clients=4, keep_alive=False) as load:
         for _ in range(5):
             before = server.wait_workers(2, timeout=1)
-            served = load.wait_for_more(50)
+            load.wait_for_more(50)
             os.kill(before[0], signal.SIGKILL)
             server.wait_workers(2, without=before[:1], timeout=1)
             time.sleep(0.5)

@@ -10,7 +10,7 @@ PHASES = ("pre-start", "post-start", "pre-stop", "post-stop")
 
 STANZAS = {
     "description": WORD, "author": WORD, "version": WORD, "usage": WORD,
-    "emits": rf"{WORD}(?: +{WORD})*", "export": rf"\w+(?: +\w+)*", "env": rf"\w+(?:={WORD})?", "instance": WORD,
+    "emits": rf"{WORD}(?: +{WORD})*", "export": r"\w+(?: +\w+)*", "env": rf"\w+(?:={WORD})?", "instance": WORD,
     "expect": "fork|daemon|stop", "respawn": rf"|limit +(?:unlimited|{NUMBER} +{NUMBER})", "task": "", "manual": "", "debug": "",
     "normal": rf"exit(?: +(?:{NUMBER}|{SIGNAL}))+", "kill": rf"signal +{SIGNAL}|timeout +{NUMBER}", "reload": rf"signal +{SIGNAL}",
     "console": "none|log|output|owner", "umask": r"[0-7]{1,4}", "nice": r"-?\d+", "oom": r"score +(?:-?\d+|never)|(?:-?\d+|never)",
