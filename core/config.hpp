@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ struct Route {
       app;  // path of the .so, absolute like every path of a loaded Config; or a Python app: "web_flask.app:app"
   Options options;
   std::string plugin{};  // for a Python app, the path of the plugin that runs it; else empty
+  std::optional<seconds> timeout{}, soft_timeout{};  // without one: that of the Config
   bool operator==(const Route&) const = default;
 };
 
@@ -47,6 +49,13 @@ enum class ClientHeader { both, x_forwarded_for, forwarded };  // which names th
 
 // Which versions of a PROXY header a connection may open with.
 enum class ProxyProtocol { off, v1, v2, either };
+
+// A part of the workers: a number of them, or a percentage.
+struct Share {
+  unsigned amount = 0;
+  bool is_percent = false;
+  bool operator==(const Share&) const = default;
+};
 
 // How a changed file is noticed.
 enum class ReloadEngine { automatic, poll, inotify };
@@ -77,6 +86,8 @@ struct Config {
   unsigned max_requests_jitter = 0;   // each worker adds a random number up to this
   std::size_t max_worker_memory = 0;  // bytes (PSS); a worker that uses more is replaced; 0: never
   seconds max_worker_lifetime = 0s;   // a worker that has served so long is replaced; 0: never
+  std::size_t worker_memory_max = 0;  // bytes, by a cgroup of each worker; 0: none
+  Share canary;                       // of the workers, that a reload gives to the new generation first; 0: none
   bool reuse_port = false;
   bool daemon = false;                    // the server runs in the background, in a session of its own
   bool enable_stdio_inheritance = false;  // with daemon: standard output and error are kept
@@ -97,16 +108,20 @@ struct Config {
   seconds write_timeout = 30s;      // pause in sending a response
   seconds keepalive = 75s;          // idle time of a kept-alive connection; 0: one request per connection
   seconds timeout = 30s;            // one request in its handler, without its waiting for the client
+  seconds soft_timeout = 0s;        // the same, but only logged, with the stack of the handler
   seconds graceful_timeout = 30s;   // a retired worker finishes its requests
   seconds heartbeat_timeout = 30s;  // a worker whose loop hangs this long is killed
   seconds probation = 30s;          // a new generation that crash-loops within this time is rolled back
+  seconds canary_time = 30s;        // the new generation is compared with the old one for this long
 
   // limits of a request, in bytes except for the number of fields
   std::size_t limit_request_line = 4094;
   std::size_t limit_request_fields = 100;
   std::size_t limit_request_field_size = 8190;
-  std::size_t limit_request_body = 0;        // 0: unlimited
-  std::size_t min_rate = 100;                // bytes per second, of a body or a response in transit; 0: none
+  std::size_t limit_request_body = 0;  // 0: unlimited
+  unsigned poison_limit = 0;           // a request that was running in so many crashed workers is refused; 0: none is
+  seconds poison_window = 60s;         // within this time, and until it has been quiet for so long
+  std::size_t min_rate = 100;          // bytes per second, of a body or a response in transit; 0: none
   std::size_t body_buffer_size = 64 * 1024;  // a larger body goes to an unlinked file
   std::string tmp_upload_dir = "/tmp";
   bool request_buffering = true;                  // Python applications are called when the body is complete

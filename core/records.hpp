@@ -37,6 +37,7 @@ enum class Order : std::uint32_t {
   leave,       // template: close the listeners, fork no more; end when this socket is closed
   error_log,   // both: the attached file is the error log from now on
   access_log,  // both: the same for the access log
+  withhold,    // worker: accept nothing until the next `accept`; serve the connections that there are
 };
 
 struct Record {

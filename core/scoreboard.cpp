@@ -28,7 +28,11 @@ std::size_t stride() {
   return bytes;
 }
 
-std::size_t mapping_bytes() { return stride() * Scoreboard::slots_max; }
+std::size_t slots_bytes() { return stride() * Scoreboard::slots_max; }
+std::size_t mapping_bytes() { return slots_bytes() + sizeof(PoisonTable); }
+
+static_assert(PoisonTable::method_bytes_max == sizeof Running::method);
+static_assert(PoisonTable::path_bytes_max + 1 == Running::target_bytes_max);  // a path that was cut is too long
 
 struct Snapshot {
   Instant started;
@@ -103,10 +107,26 @@ const WorkerSlot& Scoreboard::slot(std::size_t index) const noexcept {
   return const_cast<Scoreboard*>(this)->slot(index);
 }
 
+PoisonTable& Scoreboard::poison() noexcept {
+  return *reinterpret_cast<PoisonTable*>(reinterpret_cast<char*>(slots_) + slots_bytes());
+}
+
 void Scoreboard::clear(std::size_t index) noexcept {
   WorkerSlot& cleared = slot(index);
   // MADV_REMOVE zeroes and frees the pages; if it is refused, write zeros.
   if (::madvise(&cleared, stride(), MADV_REMOVE) != 0) std::memset(static_cast<void*>(&cleared), 0, sizeof cleared);
+}
+
+std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index) const {
+  const std::uint32_t culprit = slot(index).crashed_thread.load(std::memory_order_relaxed);
+  std::vector<Suspect> found;
+  for (const Running& record : slot(index).running) {
+    const Snapshot copy = snapshot_of(record);
+    if (copy.started <= Running::idle || (culprit != 0 && copy.thread_id != culprit)) continue;
+    std::string text = PoisonTable::text_of(copy.method, copy.target);
+    if (!text.empty()) found.push_back({std::move(text), copy.route, copy.started});
+  }
+  return found;
 }
 
 std::string Scoreboard::running_text(std::size_t index, Instant now, std::span<const Route> routes) const {

@@ -13,10 +13,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/clock.hpp"
 #include "core/config.hpp"
 #include "core/fd.hpp"
+#include "core/poison_table.hpp"
 #include "core/result.hpp"
 
 namespace narwhal {
@@ -82,10 +84,12 @@ struct WorkerSlot {
   std::atomic<std::uint64_t> refused{0};         // by the decoder
   std::atomic<std::uint64_t> overloaded{0};      // 503 because the queue was full
   std::atomic<std::uint64_t> timed_out{0};       // 504
+  std::atomic<std::uint64_t> poisoned{0};        // 503 because workers have died in such requests
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
   std::atomic<std::uint64_t> log_dropped{0};     // lines of error log and access log
   std::atomic<std::uint64_t> log_unreported{0};  // of them, those that the error log does not mention yet
   std::atomic<std::uint64_t> latency[latency_buckets]{};
+  std::atomic<std::uint32_t> crashed_thread{0};  // gettid() of the thread that a signal of its own ended
   Running running[threads_max];
 };
 
@@ -102,8 +106,16 @@ class Scoreboard {
   int descriptor() const noexcept { return descriptor_.get(); }
   WorkerSlot& slot(std::size_t index) noexcept;
   const WorkerSlot& slot(std::size_t index) const noexcept;
+  PoisonTable& poison() noexcept;
   // Back to all zeros, for the next worker. Master only, after the last owner was reaped.
   void clear(std::size_t index) noexcept;
+  // The requests that ran in this slot; if the thread at fault is known, only its own.
+  struct Suspect {
+    std::string text;  // as in the PoisonTable
+    std::uint16_t route;
+    Instant started;
+  };
+  std::vector<Suspect> suspects(std::size_t index) const;
   // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty if
   // nothing did. `routes` are those of the slot's generation; a route that is not in them is shown by its number.
   std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;

@@ -60,7 +60,12 @@ void serialize(Archive& archive, T& bind) {
 
 template <class Archive, Like<Route> T>
 void serialize(Archive& archive, T& route) {
-  archive(route.prefix, route.app, route.options, route.plugin);
+  archive(route.prefix, route.app, route.options, route.plugin, route.timeout, route.soft_timeout);
+}
+
+template <class Archive, Like<Share> T>
+void serialize(Archive& archive, T& share) {
+  archive(share.amount, share.is_percent);
 }
 
 template <class Archive, Like<StagedPlugin> T>
@@ -74,13 +79,14 @@ void serialize(Archive& archive, T& c) {
   archive(c.bind, c.routes, c.preload_app, c.reload, c.reload_engine, c.reload_extra_files, c.pythonpath, c.venv,
           c.python, c.has_worker_hooks, c.has_master_hooks, c.sources);
   archive(c.workers, c.worker_class, c.threads, c.worker_connections, c.queue_size, c.backlog, c.max_requests,
-          c.max_requests_jitter, c.max_worker_memory, c.max_worker_lifetime, c.reuse_port, c.daemon,
-          c.enable_stdio_inheritance, c.user, c.group, c.initgroups, c.umask, c.chdir, c.start_directory, c.raw_env,
-          c.pidfile, c.proc_name, c.stage_dir);
-  archive(c.boot_timeout, c.header_timeout, c.body_timeout, c.write_timeout, c.keepalive, c.timeout, c.graceful_timeout,
-          c.heartbeat_timeout, c.probation);
-  archive(c.limit_request_line, c.limit_request_fields, c.limit_request_field_size, c.limit_request_body, c.min_rate,
-          c.body_buffer_size, c.tmp_upload_dir, c.request_buffering, c.sendfile, c.response_buffer_size);
+          c.max_requests_jitter, c.max_worker_memory, c.max_worker_lifetime, c.worker_memory_max, c.canary,
+          c.reuse_port, c.daemon, c.enable_stdio_inheritance, c.user, c.group, c.initgroups, c.umask, c.chdir,
+          c.start_directory, c.raw_env, c.pidfile, c.proc_name, c.stage_dir);
+  archive(c.boot_timeout, c.header_timeout, c.body_timeout, c.write_timeout, c.keepalive, c.timeout, c.soft_timeout,
+          c.graceful_timeout, c.heartbeat_timeout, c.probation, c.canary_time);
+  archive(c.limit_request_line, c.limit_request_fields, c.limit_request_field_size, c.limit_request_body,
+          c.poison_limit, c.poison_window, c.min_rate, c.body_buffer_size, c.tmp_upload_dir, c.request_buffering,
+          c.sendfile, c.response_buffer_size);
   archive(c.forwarded_allow_ips, c.secure_scheme_headers, c.client_header, c.header_map, c.forwarder_headers,
           c.proxy_protocol, c.proxy_allow_ips);
   archive(c.loglevel, c.errorlog, c.accesslog, c.access_log_format, c.capture_output, c.logger_class, c.logconfig,
@@ -89,7 +95,7 @@ void serialize(Archive& archive, T& c) {
           c.dogstatsd_tags, c.enable_backlog_metric, c.server_header);
 }
 // A new setting changes this: add it above, and here.
-static_assert(sizeof(void*) != 8 || sizeof(Config) == 1320);
+static_assert(sizeof(void*) != 8 || sizeof(Config) == 1368);
 
 template <class Archive, Like<Generation> T>
 void serialize(Archive& archive, T& generation) {

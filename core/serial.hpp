@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -43,6 +44,11 @@ class ByteWriter {
   void write(const std::vector<T>& values) {
     write(values.size());
     for (const T& value : values) write(value);
+  }
+  template <class T>
+  void write(const std::optional<T>& value) {
+    write(value.has_value());
+    if (value) write(*value);
   }
   template <class First, class Second>
   void write(const std::pair<First, Second>& pair) {
@@ -97,6 +103,13 @@ class ByteReader {
     read(size);
     values.clear();
     for (std::size_t index = 0; index < size && !is_short_; ++index) read(values.emplace_back());
+  }
+  template <class T>
+  void read(std::optional<T>& value) {
+    bool is_set = false;
+    read(is_set);
+    value.reset();
+    if (is_set && !is_short_) read(value.emplace());
   }
   template <class First, class Second>
   void read(std::pair<First, Second>& pair) {

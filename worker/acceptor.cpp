@@ -69,6 +69,14 @@ Result<Done> Acceptor::open(const Seat& seat) {
 
 void Acceptor::begin() {
   begun_ = true;
+  withheld_.store(false, std::memory_order_relaxed);
+  reconsider();
+}
+
+void Acceptor::withhold() {
+  if (!begun_) return;
+  withheld_.store(true, std::memory_order_relaxed);
+  loop_.slot().state.store(WorkerState::ready, std::memory_order_relaxed);  // siblings do not count it
   reconsider();
 }
 
@@ -98,13 +106,14 @@ void Acceptor::stop_listening() {
 
 // Should this worker take the next connection? Reads the scoreboard, changes nothing.
 Acceptor::Verdict Acceptor::judge() const {
+  if (is_withheld()) return Verdict::wait;
   if (paused_) return Verdict::delay;
   const unsigned mine = loop_.connections().count();
   if (mine >= loop_.config().worker_connections) return Verdict::wait;
   const unsigned free = loop_.crew().counts().free_handlers();
   const bool room = loop_.crew().counts().waiting() < loop_.config().queue_size;
   if (loop_.config().workers == 1) return free != 0 || room ? Verdict::accept : Verdict::wait;
-  const Siblings::Summary others = siblings_.look();
+  const Siblings::Summary others = siblings_.look(Siblings::Among::all);
   if (free == 0) return others.any_free || !room ? Verdict::wait : Verdict::delay;
   if (!others.any) return Verdict::accept;
   const unsigned fair = others.connections_min + others.connections_min / 8 + spread_slack;

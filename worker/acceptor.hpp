@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,11 @@ class Acceptor {
  public:
   Acceptor(Loop& loop, const Seat& seat);
   Result<Done> open(const Seat& seat);
-  void begin();
-  void end(Backlog backlog);  // for good
+  void begin();  // also after withhold()
+  // Accepts nothing until then. Kept connections are closed after their next answer, so that their clients go elsewhere.
+  void withhold();
+  bool is_withheld() const noexcept { return withheld_.load(std::memory_order_relaxed); }  // any thread
+  void end(Backlog backlog);                                                               // for good
   // Something has changed: a handler is free, a connection is gone, a tick has passed.
   void reconsider();
   // Takes requests that siblings have given away and nobody has taken yet. True when there was one.
@@ -69,6 +73,7 @@ class Acceptor {
   Siblings siblings_;
   Relay relay_;
   bool open_ = false, begun_ = false, listening_ = false;
+  std::atomic<bool> withheld_{false};
   bool paused_ = false;  // until timer_ has run out
   int spare_fd_ = -1;    // closed for a moment when descriptors run out, so that a connection can be taken and closed
 };

@@ -24,6 +24,7 @@ class Counters {
   void bytes_sent(std::size_t bytes) noexcept { add(slot_.bytes_out, bytes); }
   void request_refused() noexcept { add(slot_.refused); }        // not valid, or over a limit
   void request_overloaded() noexcept { add(slot_.overloaded); }  // no room in the queue: 503
+  void request_poisoned() noexcept { add(slot_.poisoned); }      // workers have died in such requests: 503
   void request_timed_out() noexcept { add(slot_.timed_out); }    // its handler passed `timeout`
   void request_answered(int status, Instant started, Instant now) noexcept {
     using namespace std::chrono_literals;
@@ -33,9 +34,10 @@ class Counters {
     const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
     add(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)]);
   }
-  // What Gunicorn counts: not those that were refused, or answered 503 because the queue was full.
+  // What Gunicorn counts: not those that were refused, or answered 503 in place of a handler.
   std::int64_t requests_handled() const noexcept {
-    return static_cast<std::int64_t>(value(slot_.requests) - value(slot_.refused) - value(slot_.overloaded));
+    return static_cast<std::int64_t>(value(slot_.requests) - value(slot_.refused) - value(slot_.overloaded) -
+                                     value(slot_.poisoned));
   }
 
  private:

@@ -23,9 +23,10 @@ namespace {
 
 constexpr int frames_max = 64;
 constexpr std::size_t stack_bytes = 64 * 1024;
-constexpr std::size_t stack_text_bytes = 16 * 1024;  // of the handler's stack
+constexpr std::size_t piece_bytes = 1024;  // at a time: Python's alternate stack has 16 KiB for all of a handler
 thread_local Running* current_record = nullptr;
 const char* process_name = "";
+std::atomic<std::uint32_t>* crashed_thread = nullptr;
 
 // A line that is put together without allocation, locale or lock.
 class Line {
@@ -48,10 +49,10 @@ class Line {
     std::reverse(digits, digits + count);
     return add({digits, count});
   }
-  void write_out() noexcept {
+  void write_out(LogLevel level) noexcept {
     if (size_ == sizeof text_) --size_;
     text_[size_++] = '\n';
-    log::write_in_signal_handler(LogLevel::critical, {text_, size_});
+    log::write_in_signal_handler(level, {text_, size_});
     size_ = 0;
   }
 
@@ -61,13 +62,13 @@ class Line {
 };
 
 // "[2026-11-20 08:25:41 +0000] [PID] [CRITICAL] ", in UTC: a signal handler may not ask for local time.
-void begin_line(Line& line) noexcept {
+void begin_line(Line& line, std::string_view level) noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   const CivilTime time = civil_time(now.tv_sec);
   line.add("[").add(time.year, 4).add("-").add(time.month, 2).add("-").add(time.day, 2);
   line.add(" ").add(time.hour, 2).add(":").add(time.minute, 2).add(":").add(time.second, 2);
-  line.add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [CRITICAL] ");
+  line.add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [").add(level).add("] ");
 }
 
 bool handles_request(const Running* record) noexcept {
@@ -79,16 +80,22 @@ void add_request(Line& line, const Running& record) noexcept {
   line.add({record.target, std::min<std::size_t>(record.target_size, sizeof record.target)});
 }
 
-void write_stack() noexcept {
+void write_stack(LogLevel level) noexcept {
   void* frames[frames_max];
   const int count = ::backtrace(frames, frames_max);
   // Not straight to the log, which is written to without waiting, and in which a line may have a mark.
   const Fd text(::memfd_create("narwhal-stack", MFD_CLOEXEC));
   if (!text) return ::backtrace_symbols_fd(frames, count, log::descriptor());
   ::backtrace_symbols_fd(frames, count, text.get());
-  char bytes[stack_text_bytes];
-  const ssize_t size = ::pread(text.get(), bytes, sizeof bytes, 0);
-  if (size > 0) log::write_in_signal_handler(LogLevel::critical, {bytes, static_cast<std::size_t>(size)});
+  char bytes[piece_bytes];
+  off_t at = 0;
+  for (ssize_t size; (size = ::pread(text.get(), bytes, sizeof bytes, at)) > 0;) {
+    const std::string_view piece{bytes, static_cast<std::size_t>(size)};
+    const std::size_t end = piece.rfind('\n');  // whole lines, if there is one
+    const std::string_view lines = piece.substr(0, end == std::string_view::npos ? piece.size() : end + 1);
+    log::write_in_signal_handler(level, lines);
+    at += static_cast<off_t>(lines.size());
+  }
 }
 
 const char* name_of(int signal_number) noexcept {
@@ -101,10 +108,18 @@ const char* name_of(int signal_number) noexcept {
   }
 }
 
-void on_crash(int signal_number) {
+// Not if another process has sent the signal: then any thread has received it.
+void note_crashed_thread(const siginfo_t& facts) noexcept {
+  const bool is_own_fault = facts.si_code > 0 || facts.si_code == SI_TKILL;
+  if (is_own_fault && crashed_thread != nullptr)
+    crashed_thread->store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+}
+
+void on_crash(int signal_number, siginfo_t* facts, void*) {
   ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
+  note_crashed_thread(*facts);
   Line line;
-  begin_line(line);
+  begin_line(line, "CRITICAL");
   line.add(process_name).add(" died of ").add(name_of(signal_number));
   if (handles_request(current_record)) {
     line.add(" while handling ");
@@ -112,23 +127,25 @@ void on_crash(int signal_number) {
   } else {
     line.add(" outside of a request");
   }
-  line.write_out();
-  write_stack();
+  line.write_out(LogLevel::critical);
+  write_stack(LogLevel::critical);
   ::raise(signal_number);
 }
 
-void on_dump(int) {
+void on_dump(int, siginfo_t* facts, void*) {
   const int saved_errno = errno;
   Line line;
-  begin_line(line);
+  const bool is_warning = facts->si_value.sival_int == static_cast<int>(LogLevel::warning);
+  const LogLevel level = is_warning ? LogLevel::warning : LogLevel::critical;
+  begin_line(line, is_warning ? "WARNING" : "CRITICAL");
   line.add("Stack of the thread that handles ");
   if (handles_request(current_record)) {
     add_request(line, *current_record);
   } else {
     line.add("no request");
   }
-  line.write_out();
-  write_stack();
+  line.write_out(level);
+  write_stack(level);
   errno = saved_errno;
 }
 
@@ -141,18 +158,20 @@ void install_crash_handlers(const char* process) noexcept {
   void* frames[1];
   ::backtrace(frames, 1);  // loads the unwinder now: later there may be no memory, or a lock held
   struct sigaction action {};
-  action.sa_flags = SA_ONSTACK | SA_NODEFER;
-  action.sa_handler = on_crash;
+  action.sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
+  action.sa_sigaction = on_crash;
   for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
     struct sigaction before {};
     ::sigaction(signal_number, nullptr, &before);
     // A sanitizer's own handler says more than ours.
     if (before.sa_handler == SIG_DFL) ::sigaction(signal_number, &action, nullptr);
   }
-  action.sa_flags = SA_RESTART | SA_ONSTACK;
-  action.sa_handler = on_dump;
+  action.sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO;
+  action.sa_sigaction = on_dump;
   ::sigaction(dump_signal(), &action, nullptr);
 }
+
+void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept { crashed_thread = &word; }
 
 void register_thread(Running* record) noexcept {
   current_record = record;
@@ -166,7 +185,15 @@ void register_thread(Running* record) noexcept {
   if (own.ss_sp != nullptr) ::sigaltstack(&own, nullptr);
 }
 
-void dump_thread(std::uint32_t thread_id) noexcept { ::syscall(SYS_tgkill, ::getpid(), thread_id, dump_signal()); }
+void dump_thread(std::uint32_t thread_id, LogLevel level) noexcept {
+  siginfo_t facts{};
+  facts.si_signo = dump_signal();
+  facts.si_code = SI_QUEUE;
+  facts.si_pid = ::getpid();
+  facts.si_uid = ::getuid();
+  facts.si_value.sival_int = static_cast<int>(level);
+  ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), thread_id, dump_signal(), &facts);
+}
 
 unsigned count_threads() {
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/task"), ::closedir);

@@ -2,6 +2,7 @@
 // Signals  the handlers use only what is safe there: write(2), and the backtrace functions made ready before.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "core/scoreboard.hpp"
@@ -11,10 +12,12 @@ namespace narwhal::worker {
 // Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
 // the thread at fault, then let the signal end the process; and the handler that dump_thread() needs.
 void install_crash_handlers(const char* process) noexcept;  // "Worker": begins the line; a literal
+// Where the handlers note which thread was at fault, for the master: a word that stays for the life of the process.
+void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept;
 // Each handler thread, first: an alternate signal stack, and where its request is recorded.
 void register_thread(Running* record) noexcept;
-// Makes another thread of this process log its stack.
-void dump_thread(std::uint32_t thread_id) noexcept;
+// Makes another thread of this process log its stack, by a signal: a system call that it waits in may end with EINTR.
+void dump_thread(std::uint32_t thread_id, LogLevel level) noexcept;
 // How many threads this process has, as the kernel counts them.
 unsigned count_threads();
 

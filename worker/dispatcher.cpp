@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds relief_every{5};  // how often waiting reque
 Dispatcher::Dispatcher(Loop& loop)
     : loop_(loop), readable_(loop.connections()), unwatched_(loop.connections()), held_answers_(loop.connections()) {}
 
-void Dispatcher::open() {
+void Dispatcher::open(PoisonTable& poison) {
+  poison_ = &poison;
   uv_timer_init(loop_.uv(), &relief_);
   relief_.data = this;
 }
@@ -31,8 +32,19 @@ void Dispatcher::wake() noexcept { loop_.posts().wake(); }
 
 // ---- which request is next ----
 
+// Workers have died in such requests.
+bool Dispatcher::is_poison(const Exchange& exchange) noexcept {
+  return exchange.host_status == 0 &&
+         poison_->refuses(exchange.head.method.view(), exchange.head.target.view(), loop_.turn_time());
+}
+
 void Dispatcher::make_ready(Exchange& exchange) {
   const TaskCounts& tasks = loop_.crew().counts();
+  if (poison_->used.load(std::memory_order_relaxed) != 0 && is_poison(exchange)) [[unlikely]] {
+    loop_.counters().request_poisoned();
+    exchange.is_poison = true;
+    exchange.host_status = 503;
+  }
   if (exchange.host_status == 0 && !exchange.mount->is_inline() &&
       tasks.waiting() + ready_count_ >= loop_.config().queue_size + tasks.free_handlers()) {
     loop_.counters().request_overloaded();
@@ -90,7 +102,7 @@ unsigned Dispatcher::free_handlers() const noexcept {
 // Requests that have waited a while for a handler of this worker go to a sibling that has a free one.
 void Dispatcher::relieve() {
   Acceptor& acceptor = loop_.acceptor();
-  if (!acceptor.siblings().look().any_free) return;
+  if (!acceptor.siblings().look(Siblings::Among::generation).any_free) return;
   Task::List waiting = loop_.crew().take_waiting(), staying;
   const Instant now = narwhal::now();
   while (Task* const task = waiting.take()) {

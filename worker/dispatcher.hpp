@@ -22,7 +22,7 @@ class Loop;
 class Dispatcher final : public CrewWork {
  public:
   explicit Dispatcher(Loop& loop);
-  void open();  // after the uv loop was initialised
+  void open(PoisonTable& poison);  // after the uv loop was initialised
 
   // ---- for connections ----
   void add_readable(Connection& connection) noexcept { readable_.add(connection); }    // it is read when its turn comes
@@ -59,6 +59,7 @@ class Dispatcher final : public CrewWork {
   void thread_ends(unsigned member) override;
 
  private:
+  bool is_poison(const Exchange& exchange) noexcept;
   Exchange* take_ready();
   void take_posts();
   void take_answer(Exchange& exchange);
@@ -69,6 +70,7 @@ class Dispatcher final : public CrewWork {
   Mounts::Handlers handlers_of(unsigned member) const noexcept;
 
   Loop& loop_;
+  PoisonTable* poison_ = nullptr;  // of the scoreboard
   List<Exchange, &Exchange::next> ready_;
   unsigned ready_count_ = 0;
   ConnectionList<&Connection::next_readable, &Connection::is_readable> readable_;

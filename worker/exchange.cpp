@@ -40,7 +40,7 @@ int Exchange::run(unsigned member) noexcept {
 
 void Exchange::fill_request() noexcept {
   const LocalAddress& local = loop_.acceptor().local_address(peer.listener);
-  const std::chrono::seconds limit = loop_.config().timeout;
+  const std::chrono::nanoseconds limit = mount->timeout;
   // In place: every field is named, so that none can be of an earlier request.
   ::new (&request_) narwhal_request{
       .struct_size = sizeof request_,

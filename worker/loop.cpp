@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
@@ -16,22 +17,18 @@ Loop* the_loop = nullptr;  // one a process: what drop_buffer(), a C callback wi
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-std::chrono::milliseconds patience_of(const Config& config) {
-  return config.timeout.count() == 0 ? std::chrono::hours(24) : std::chrono::milliseconds(config.timeout);
-}
-
 }  // namespace
 
 Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
     : generation_(seat.generation),
       slot_(seat.scoreboard->slot(seat.slot)),
-      mounts_(std::move(mounts)),
+      mounts_(std::move(mounts), config()),
       counters_(slot_),
       logs_(slot_),
       connections_(*this),
       exchanges_(*this, buffers_),
       dispatcher_(*this),
-      crew_(dispatcher_, config().threads, patience_of(config())),
+      crew_(dispatcher_, config().threads, mounts_.inline_patience()),
       deadlines_(*this, config().threads + 1),
       recycling_(config(), counters_),
       proxy_policy_(config()),
@@ -42,7 +39,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
     throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
   uv_.data = this;
   posts_.open(&uv_);
-  dispatcher_.open();
+  dispatcher_.open(seat.scoreboard->poison());
   uv_timer_init(&uv_, &timer_);
   timer_.data = this;
   uv_timer_start(
@@ -59,9 +56,10 @@ Loop::~Loop() = default;  // the process ends with _exit(): libuv's handles go w
 // ---- the worker's life ----
 
 void Loop::begin_accepting() {
+  if (retiring()) return;
   slot_.state.store(WorkerState::serving, relaxed);
   publish_load();
-  recycling_.begin(narwhal::now());
+  if (!std::exchange(has_begun_, true)) recycling_.begin(narwhal::now());
   acceptor_.begin();
 }
 

@@ -42,7 +42,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   // ---- the worker's life ----
-  void begin_accepting();
+  void begin_accepting();  // also after Acceptor::withhold()
   // No new connections; requests in hand finish; after graceful_timeout the rest is dropped.
   void retire(Backlog backlog);
   bool retiring() const noexcept { return retiring_.load(std::memory_order_relaxed); }  // any thread
@@ -125,6 +125,7 @@ class Loop {
   Instant quit_at_ = never;  // when retiring ends for all
   const char* quit_reason_ = "";
   std::atomic<bool> retiring_{false};
+  bool has_begun_ = false;
   bool quitting_ = false, stopped_ = false;
 };
 

@@ -8,9 +8,22 @@
 
 namespace narwhal::worker {
 
-Mounts::Mounts(std::vector<std::unique_ptr<Mount>> mounts) : mounts_(std::move(mounts)) {
+Mounts::Mounts(std::vector<std::unique_ptr<Mount>> mounts, const Config& config) : mounts_(std::move(mounts)) {
   std::sort(mounts_.begin(), mounts_.end(),
             [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
+  for (const auto& mount : mounts_) {
+    const Route route = mount->route < config.routes.size() ? config.routes[mount->route] : Route{};
+    mount->timeout = route.timeout.value_or(config.timeout);
+    mount->soft_timeout = route.soft_timeout.value_or(config.soft_timeout);
+  }
+}
+
+std::chrono::milliseconds Mounts::inline_patience() const {
+  std::chrono::nanoseconds shortest = std::chrono::hours(24);
+  for (const auto& mount : mounts_) {
+    if (mount->is_inline() && mount->timeout.count() != 0) shortest = std::min(shortest, mount->timeout);
+  }
+  return std::chrono::duration_cast<std::chrono::milliseconds>(shortest);
 }
 
 Mount* Mounts::route(std::string_view path) const noexcept {

@@ -13,7 +13,11 @@ namespace narwhal::worker {
 
 class Mounts {
  public:
-  explicit Mounts(std::vector<std::unique_ptr<Mount>> mounts);
+  // Gives each mount the time limits of its route.
+  Mounts(std::vector<std::unique_ptr<Mount>> mounts, const Config& config);
+
+  // The shortest `timeout` of an inline one: so long may a handler keep the loop. A day if there is none.
+  std::chrono::milliseconds inline_patience() const;
 
   // The mount with the longest prefix of whole segments of the path, which is compared decoded; null: none.
   Mount* route(std::string_view path) const noexcept;

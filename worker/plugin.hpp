@@ -2,6 +2,7 @@
 // Errors  loading and options: a Result whose text names the file and the step.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ struct Mount {
   void* instance = nullptr;
   bool preloaded = false;  // its preload() ran in the template
   std::uint16_t route = 0;
+  std::chrono::nanoseconds timeout{0}, soft_timeout{0};  // of one request in its handler; 0: none
 
   // A moving average of how long its handlers kept a thread from the loop, each cut to slow_cut. [baton]
   static constexpr std::chrono::nanoseconds slow_cut = std::chrono::milliseconds{1};

@@ -30,6 +30,7 @@ struct RequestState {
   Mount* mount = nullptr;             // null: answered by the host alone
   Instant started = unset;            // head complete
   std::uint16_t host_status = 0;      // not 0: the host answers with this status, no handler sees it
+  bool is_poison = false;             // that status is 503 because workers have died in such requests
   Peer peer;
   std::string_view client;         // as the proxies in front name it; empty: the peer is the client
   std::uint64_t body_arrived = 0;  // bytes since its head, and whether they come quickly enough
@@ -41,6 +42,7 @@ struct RequestState {
   bool head_taken = false;  // the loop has seen the response's head: it is sent, or about to be
   bool ended = false;       // the loop has seen the whole response
   bool timed_out = false;   // the host answered in the handler's place
+  bool is_slow = false;     // has passed `soft_timeout`
   bool queued = false;      // in the list of those ready
   bool handled = false;     // given to the crew
   bool retired = false;     // nobody needs it; it goes back when it is in no queue

@@ -2,6 +2,7 @@
 #include "worker/response_writer.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -105,7 +106,8 @@ int ResponseWriter::begin(const narwhal_response& response, std::int64_t body_si
   head.content_length = state_.left;
   head.length = state_.framing;
   head.trailers = head.length == Length::chunked && takes_trailers(request);
-  if (head.length == Length::until_close || exchange_.loop().retiring()) exchange_.keep_alive = false;
+  const bool wants_to_close = exchange_.loop().retiring() || exchange_.loop().acceptor().is_withheld();
+  if (head.length == Length::until_close || wants_to_close) exchange_.keep_alive = false;
   head.keep_alive = exchange_.keep_alive;
 
   char* const out = bytes_.begin_head(protocol::response_head_bound(head));
@@ -237,8 +239,13 @@ void ResponseWriter::end_for_handler(int result) noexcept {
 
 void ResponseWriter::respond_for_host() noexcept {
   const int status = exchange_.host_status;
-  const std::string_view text = status == 404 ? "Not Found\n" : "Service Unavailable: too many requests are waiting\n";
-  const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), NARWHAL_LITERAL("1")}};
+  const std::string_view text = status == 404         ? "Not Found\n"
+                                : exchange_.is_poison ? "Service Unavailable: this request has ended workers\n"
+                                                      : "Service Unavailable: too many requests are waiting\n";
+  char later[24];
+  const auto seconds = exchange_.is_poison ? exchange_.loop().config().poison_window.count() : 1;
+  const auto later_size = static_cast<std::size_t>(std::to_chars(later, later + sizeof later, seconds).ptr - later);
+  const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), {later, later_size}}};
   narwhal_response response = plain_response(status, text);
   response.fields = fields;
   response.field_count = status == 503 ? 2 : 1;

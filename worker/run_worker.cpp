@@ -78,6 +78,7 @@ class MasterChannel {
           break;
         case Order::drain: loop_.retire(received.record.code != 0 ? Backlog::take : Backlog::leave); break;
         case Order::quit: loop_.quit(); break;
+        case Order::withhold: loop_.acceptor().withhold(); break;
         case Order::error_log:
         case Order::access_log: loop_.logs().follow(static_cast<Order>(received.record.kind), received.fd); break;
         default: break;
@@ -161,6 +162,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers("Worker");
+  note_crashed_thread_in(seat.scoreboard->slot(seat.slot).crashed_thread);
   prepare_for_forked_children(seat.listeners);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});

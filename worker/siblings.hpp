@@ -1,4 +1,5 @@
-// Siblings: what the other serving workers of this generation are doing, as the scoreboard shows it.
+// Siblings: what the other serving workers of this generation are doing, as the scoreboard shows it. During a canary those of
+// another generation accept beside them.
 // Trust    the figures may be late: that costs a wait or a connection in the wrong place, nothing else.
 // Threads  the holder of the baton.
 #pragma once
@@ -23,12 +24,14 @@ class Siblings {
     bool any_free = false;         // one of them has a handler to spare
     unsigned connections_min = 0;  // of the sibling that has the fewest
   };
-  Summary look() const noexcept {
+  enum class Among : std::uint8_t { generation, all };
+  Summary look(Among among) const noexcept {
     Summary summary;
     for (std::size_t index = 0; index < slots_; ++index) {
       const WorkerSlot& sibling = scoreboard_->slot(index);
       if (index == slot_ || sibling.state.load(std::memory_order_relaxed) != WorkerState::serving) continue;
-      if (sibling.generation.load(std::memory_order_relaxed) != generation_) continue;
+      const bool is_ours = sibling.generation.load(std::memory_order_relaxed) == generation_;
+      if (among == Among::generation && !is_ours) continue;
       const unsigned connections = sibling.connections.load(std::memory_order_relaxed);
       summary.connections_min = summary.any ? std::min(summary.connections_min, connections) : connections;
       summary.any = true;

@@ -336,6 +336,9 @@ typedef struct narwhal_plugin {
    * ended. `instance` may be NULL. End here what preload() has started outside of this process: after two seconds the
    * template is killed. */
   void (*template_exit)(void *instance);
+  /* [loop] The exchange has been in its handler for longer than the setting soft_timeout: as stuck(), but the handler goes
+   * on, and so does the worker. */
+  void (*slow)(void *instance, narwhal_exchange *);
 } narwhal_plugin;
 
 /* A plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */

@@ -147,7 +147,7 @@ Gil::~Gil() {
   inside.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void log_all_stacks(std::string_view line) noexcept {
+void log_all_stacks(std::int32_t level, std::string_view line) noexcept {
   if (stacks_file < 0 || ::ftruncate(stacks_file, 0) != 0 || ::lseek(stacks_file, 0, SEEK_SET) != 0) return;
   ::raise(stacks_signal());  // its handler has run when this returns
   struct stat facts {};
@@ -155,7 +155,7 @@ void log_all_stacks(std::string_view line) noexcept {
   const auto size = static_cast<std::size_t>(facts.st_size);
   const std::unique_ptr<char, void (*)(void*)> text(static_cast<char*>(std::malloc(size)), std::free);
   if (text == nullptr || ::pread(stacks_file, text.get(), size, 0) != static_cast<ssize_t>(size)) return;
-  host->log_text(NARWHAL_LOG_CRITICAL, bytes_of(line), {text.get(), size});
+  host->log_text(level, bytes_of(line), {text.get(), size});
 }
 
 void freeze_collector() noexcept {

@@ -35,7 +35,7 @@ class Gil {
 };
 
 // Writes the Python stack of every thread to the log. Any thread, without the GIL: another may hold that for ever.
-void log_all_stacks(std::string_view line) noexcept;
+void log_all_stacks(std::int32_t level, std::string_view line) noexcept;
 
 // At the end of preload(), with the GIL: from then on the garbage collector does not touch the objects that are alive
 // now, so that their memory stays shared with the workers.

@@ -206,18 +206,20 @@ int handle(void* instance, narwhal_exchange* exchange) noexcept {
   return outcome;
 }
 
-void log_stacks(narwhal_exchange* exchange) noexcept try {
+void log_stacks(std::int32_t level, narwhal_exchange* exchange, const char* past) noexcept try {
   const narwhal_request& request = *host->request(exchange);
-  log_all_stacks("Python stacks, with " + std::string(view_of(request.method)) + " " +
-                 std::string(view_of(request.target).substr(0, 1000)) + " past its deadline");
+  log_all_stacks(level, "Python stacks, with " + std::string(view_of(request.method)) + " " +
+                            std::string(view_of(request.target).substr(0, 1000)) + " past " + past);
 } catch (...) {
-  log_all_stacks("Python stacks");
+  log_all_stacks(level, "Python stacks");
 }
 
 void stuck(void*, narwhal_exchange* exchange) noexcept {
-  log_stacks(exchange);
+  log_stacks(NARWHAL_LOG_CRITICAL, exchange, "its deadline");
   abort_by_hook();
 }
+
+void slow(void*, narwhal_exchange* exchange) noexcept { log_stacks(NARWHAL_LOG_WARNING, exchange, "soft_timeout"); }
 
 void fork_begins(void*) noexcept { before_fork(); }
 void fork_is_over(void*) noexcept { after_fork_in_template(); }
@@ -280,4 +282,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .after_fork = wsgi::fork_is_over,
     .stuck = wsgi::stuck,
     .template_exit = wsgi::template_exit,
+    .slow = wsgi::slow,
 };

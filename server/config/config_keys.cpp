@@ -5,6 +5,7 @@
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
+#include "server/config/setting_values.hpp"
 #include "server/config/utf8.hpp"
 
 namespace narwhal::server {
@@ -198,6 +199,10 @@ class KeyReader {
         located.route.app = read_text(value, "app");
       } else if (key.text == "options") {
         located.route.options = read_options(value, "options");
+      } else if (key.text == "timeout") {
+        located.route.timeout = read_limit(key, value, &Config::timeout);
+      } else if (key.text == "soft_timeout") {
+        located.route.soft_timeout = read_limit(key, value, &Config::soft_timeout);
       } else {
         fault_route_key(key);
       }
@@ -207,8 +212,21 @@ class KeyReader {
     if (has_prefix && has_app) layer_.routes.push_back(std::move(located));
   }
 
+  // A route's own value of a setting of that name.
+  std::optional<seconds> read_limit(const YamlNode& key, const YamlNode& value, seconds Config::*member) {
+    if (value.kind == Kind::null) return std::nullopt;
+    if (value.kind != Kind::scalar) {
+      fault(value, key.text, "is " + std::string(kind_text(value)) + ", not a single value");
+      return std::nullopt;
+    }
+    Config read;
+    const auto wrong = set_value(*find_setting(key.text), value.text, read);
+    if (wrong) fault(value, key.text, *wrong);
+    return read.*member;
+  }
+
   void fault_route_key(const YamlNode& key) {
-    static constexpr std::string_view known[] = {"prefix", "app", "options"};
+    static constexpr std::string_view known[] = {"prefix", "app", "options", "timeout", "soft_timeout"};
     const std::string_view near = nearest_name(key.text, known);
     const std::string hint = near.empty() ? " in a route" : ": did you mean '" + std::string(near) + "'?";
     fault(key, "", "unknown key '" + key.text + "'" + hint);

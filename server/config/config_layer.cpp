@@ -61,7 +61,8 @@ class RouteTable {
     for (const Route& other : draft_.config.routes) {
       if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' appears twice");
     }
-    draft_.config.routes.push_back(Route{*prefix, located.route.app, located.route.options});
+    Route& added = draft_.config.routes.emplace_back(located.route);
+    added.prefix = *prefix;
     draft_.origins.try_emplace("routes", located.origin);
     if (prefix->empty()) draft_.origins["app"] = located.origin;
   }

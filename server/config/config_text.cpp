@@ -109,17 +109,26 @@ std::string origin_of(const std::vector<Origin>& origins, std::string_view key) 
   return found == origins.end() ? "default" : found->from;
 }
 
+// The root is written as `app`, unless it has what only a route can have.
+bool is_plain_root(const Route& route) { return route.prefix.empty() && !route.timeout && !route.soft_timeout; }
+
+void print_limit(const char* name, const std::optional<seconds>& limit, std::string& out) {
+  if (limit) out += fmt::format("    {}: {}\n", name, limit->count());
+}
+
 void print_routes(const Config& config, const std::vector<Origin>& origins, std::string& out) {
-  const auto root =
-      std::find_if(config.routes.begin(), config.routes.end(), [](const Route& route) { return route.prefix.empty(); });
+  const auto root = std::find_if(config.routes.begin(), config.routes.end(), is_plain_root);
   const bool has_root = root != config.routes.end();
   out += with_origin("app: " + (has_root ? quoted(root->app) : "null"), origin_of(origins, "app"));
   if (has_root) print_options(root->options, "", out);
   const bool has_others = config.routes.size() > (has_root ? 1u : 0u);
   out += with_origin(has_others ? "routes:" : "routes: []", has_others ? origin_of(origins, "routes") : "default");
   for (const Route& route : config.routes) {
-    if (route.prefix.empty()) continue;
-    out += "  - prefix: " + quoted(route.prefix) + "\n    app: " + quoted(route.app) + "\n";
+    if (is_plain_root(route)) continue;
+    out +=
+        "  - prefix: " + quoted(route.prefix.empty() ? "/" : route.prefix) + "\n    app: " + quoted(route.app) + "\n";
+    print_limit("timeout", route.timeout, out);
+    print_limit("soft_timeout", route.soft_timeout, out);
     print_options(route.options, "    ", out);
   }
 }

@@ -23,10 +23,17 @@ constexpr std::string_view master_hooks[] = {"on_starting", "on_reload",        
 
 // Settings that only narwhal has.
 constexpr std::string_view unknown_to_gunicorn[] = {
-    "queue_size",          "stage_dir",     "boot_timeout",      "header_timeout",
-    "body_timeout",        "write_timeout", "heartbeat_timeout", "probation",
-    "limit_request_body",  "min_rate",      "body_buffer_size",  "response_buffer_size",
-    "server_header",       "venv",          "request_buffering", "max_worker_memory",
+    "queue_size",          "stage_dir",
+    "boot_timeout",        "header_timeout",
+    "body_timeout",        "write_timeout",
+    "heartbeat_timeout",   "probation",
+    "soft_timeout",        "poison_limit",
+    "poison_window",       "canary",
+    "canary_time",         "worker_memory_max",
+    "limit_request_body",  "min_rate",
+    "body_buffer_size",    "response_buffer_size",
+    "server_header",       "venv",
+    "request_buffering",   "max_worker_memory",
     "max_worker_lifetime", "client_header",
 };
 

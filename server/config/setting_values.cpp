@@ -12,6 +12,7 @@
 #include "core/bind_text.hpp"
 #include "server/config/bind_address.hpp"
 #include "server/config/nearest_name.hpp"
+#include "server/config/processors.hpp"
 #include "server/config/utf8.hpp"
 
 namespace narwhal::server {
@@ -206,6 +207,10 @@ struct Reader {
 
   Fault operator()(bool Config::*member) const { return read_switch(text, config.*member); }
   Fault operator()(unsigned Config::*member) const {
+    if (setting.name == "workers" && text == "auto") {
+      config.*member = static_cast<unsigned>(std::min<std::uint64_t>(usable_processors(), setting.max));
+      return std::nullopt;
+    }
     std::uint64_t number = 0;
     if (Fault fault = whole_number(setting, text, 10, number)) return fault;
     config.*member = static_cast<unsigned>(number);
@@ -230,6 +235,18 @@ struct Reader {
   Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
   Fault operator()(ReloadEngine Config::*member) const {
     return read_word(text, reload_engines, "a reload engine", config.*member);
+  }
+  Fault operator()(Share Config::*member) const {
+    Share share;
+    share.is_percent = text.ends_with('%');
+    const std::string_view digits = share.is_percent ? text.substr(0, text.size() - 1) : text;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), share.amount);
+    const bool is_number = error == std::errc() && end == digits.data() + digits.size();
+    if (!is_number || share.amount > (share.is_percent ? 100 : setting.max))
+      return fmt::format("'{}' is neither a number of workers up to {} nor a percentage such as 25%", text,
+                         setting.max);
+    config.*member = share;
+    return std::nullopt;
   }
   Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
@@ -278,6 +295,10 @@ struct Writer {
   }
   Texts operator()(ReloadEngine Config::*member) const {
     return {std::string(reload_engines[static_cast<std::size_t>(config.*member)])};
+  }
+  Texts operator()(Share Config::*member) const {
+    const Share& share = config.*member;
+    return {std::to_string(share.amount) + (share.is_percent ? "%" : "")};
   }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;

@@ -24,7 +24,7 @@ def test_help_fits_a_person():
     done = run("--help")
     assert done.returncode == 0 and not done.stderr
     lines = done.stdout.splitlines()
-    assert max(map(len, lines)) <= 120 and len(lines) <= 112
+    assert max(map(len, lines)) <= 120 and len(lines) <= 130
     for flag in ("-b, --bind", "-w, --workers", "--threads", "-t, --timeout", "--graceful-timeout", "--keep-alive",
                  "-c, --config", "--check-config", "--print-config", "--access-logfile", "--log-level", "-p, --pid",
                  "-u, --user", "-g, --group"):
@@ -138,6 +138,16 @@ def test_each_value_names_its_origin(tmp_path):
     assert value_of(text, "keepalive") == ("7", "command line")
     assert value_of(text, "workers") == ("5", "WEB_CONCURRENCY")
     assert value_of(text, "backlog") == ("2048", "default")
+
+
+def test_workers_auto_is_the_number_of_processors_that_may_be_used(tmp_path):
+    allowed = len(os.sched_getaffinity(0))
+    number = int(value_of(print_config("-w", "auto", example("echo")), "workers")[0])
+    assert 1 <= number <= allowed
+    one = min(os.sched_getaffinity(0))
+    ran = subprocess.run([BINARY, "--print-config", example("echo")], env={**os.environ, "WEB_CONCURRENCY": "auto"}, text=True,
+                         capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, {one}), check=True)
+    assert value_of(ran.stdout, "workers") == ("1", "WEB_CONCURRENCY")
 
 
 def test_what_it_prints_is_a_config_that_means_the_same(tmp_path):

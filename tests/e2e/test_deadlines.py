@@ -147,6 +147,85 @@ def test_timeout_0_means_none(serve):
     assert server.get("/?sleep=1.5&size=2").body == b"xx"
 
 
+# ---- of one route ----
+def test_a_route_has_its_own_timeout(serve):
+    echo, deferred = example("echo"), test_plugin("defers")
+    server = serve(config=f"""workers: 1
+threads: 4
+timeout: 60
+routes:
+  - {{prefix: /, app: {echo}}}
+  - {{prefix: /short, app: {echo}, timeout: 1}}
+  - {{prefix: /none, app: {echo}, timeout: 0}}
+  - {{prefix: /deferred, app: {deferred}, timeout: 1}}
+""")
+    server.wait_workers(1)
+    others = [Background(server.get, f"{prefix}/?sleep=3&size=2", timeout=40) for prefix in ("", "/none")]
+    began = time.monotonic()
+    assert server.get("/deferred/?never=1", timeout=30).status == 504
+    assert server.get("/short/?sleep=30", timeout=30).status == 504
+    assert time.monotonic() - began < scaled(12)
+    assert [other.result().body for other in others] == [b"xx", b"xx"]
+
+
+def test_a_reload_changes_the_timeout_of_a_route(serve):
+    config = "workers: 1\ntimeout: 60\nroutes: [{{prefix: /, app: {app}, timeout: {limit}}}]\n"
+    server = serve(config=config.format(app=example("echo"), limit=0))
+    assert server.get("/?sleep=1.5&size=2").body == b"xx"
+    server.config_path.write_text(config.format(app=example("echo"), limit=1))
+    server.reload()
+    assert server.get("/?sleep=30", timeout=30).status == 504
+
+
+# ---- past the soft deadline ----
+def test_a_request_past_soft_timeout_is_logged_once_with_its_stack_and_goes_on(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "2", "--soft-timeout", "1")
+    before = server.wait_workers(1)
+    assert server.get("/slow?sleep=3&size=2", timeout=30).body == b"xx"
+    lines = [line for line in server.log().splitlines() if "Slow request" in line]
+    assert len(lines) == 1
+    assert re.search(rf"\[WARNING\] Slow request \(pid:{before[0]}\): GET /slow\?sleep=3&size=2 \(route /\) is still in "
+                     r"\S*echo\.so after 1\.\d s \(soft_timeout 1 s\)", lines[0])
+    assert re.search(r"\[WARNING\] Stack of the thread that handles GET /slow\?sleep=3&size=2\n(.*\n)*?.*echo\.so", server.log())
+    assert "WORKER TIMEOUT" not in server.log() and "CRITICAL" not in server.log()
+    assert server.worker_pids() == before
+
+
+def test_requests_past_soft_timeout_are_named_one_a_second_and_the_others_are_counted(serve):
+    server = serve(example("echo"), "-w", "1", "--threads", "20", "--soft-timeout", "1")
+    server.wait_workers(1)
+    flood = [Background(server.get, f"/{number}?sleep=3&size=2", timeout=40) for number in range(20)]
+    assert [request.result().body for request in flood] == [b"xx"] * 20
+    server.wait_for(r"\[WARNING\] Slow requests \(pid:\d+\): \d+ more within a second")
+    named = len(re.findall("Slow request ", server.log()))
+    counted = sum(int(count) for count in re.findall(r"Slow requests .*: (\d+) more", server.log()))
+    assert 1 <= named <= 4 and named + counted == 20
+
+
+def test_a_route_has_its_own_soft_timeout(serve):
+    echo = example("echo")
+    server = serve(config=f"workers: 1\nroutes: [{{prefix: /, app: {echo}}}, {{prefix: /a, app: {echo}, soft_timeout: 1}}]\n")
+    assert server.get("/?sleep=2&size=2").body == b"xx" and server.get("/a/?sleep=2&size=2").body == b"xx"
+    assert re.findall(r"Slow request .* \(route (.*?)\)", server.log()) == ["/a"]
+
+
+def test_a_slow_python_application_logs_its_python_stack_and_goes_on(serve, tmp_path):
+    (tmp_path / "lazy.py").write_text("""import time
+def dreams():
+    time.sleep(3)
+def app(environ, start_response):
+    dreams()
+    start_response("200 OK", [])
+    return [b"rested"]
+""")
+    server = serve("lazy:app", "-w", "1", "--chdir", tmp_path, "--soft-timeout", "1")
+    before = server.wait_workers(1)
+    assert server.get("/", timeout=30).text == "rested"
+    server.wait_for(r"\[WARNING\] Slow request .*lazy:app")
+    server.wait_for(r"\[WARNING\] Python stacks, with GET / past soft_timeout\n(.*\n)*?.*lazy\.py.*dreams")
+    assert server.worker_pids() == before and "CRITICAL" not in server.log()
+
+
 # ---- slow among quick ----
 def test_quick_requests_do_not_wait_for_a_slow_one_beside_them(serve):
     server = serve(example("echo"), "-w", "1", "--threads", "2")

@@ -128,7 +128,8 @@ AT(narwhal_plugin, before_fork, 112, 8);
 AT(narwhal_plugin, after_fork, 120, 8);
 AT(narwhal_plugin, stuck, 128, 8);
 AT(narwhal_plugin, template_exit, 136, 8);
-SIZE(narwhal_plugin, 144);
+AT(narwhal_plugin, slow, 144, 8);
+SIZE(narwhal_plugin, 152);
 
 TEST_CASE("abi: versions, codes, flags and levels keep their numbers") {
   CHECK(NARWHAL_ABI_MAJOR == 1);

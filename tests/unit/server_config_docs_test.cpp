@@ -76,8 +76,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
   const std::string yaml = uncommented(source("conf/narwhal.yaml"));
   Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
-  CHECK(config->routes ==
-        std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}}, {"", "./hello.so", {{"greeting", "Hello"}}}});
+  CHECK(config->routes == std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
+                                             {"", "./hello.so", {{"greeting", "Hello"}}}});
   config->routes.clear();
   CHECK(*config == Config{});
   for (const Setting& setting : settings()) {
@@ -91,17 +91,18 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
   const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, python,
                has_worker_hooks, has_master_hooks, sources, workers, worker_class, threads, worker_connections,
                queue_size, backlog, max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime,
-               reuse_port, daemon, enable_stdio_inheritance, user, group, initgroups, umask, chdir, start_directory,
-               raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout, body_timeout, write_timeout,
-               keepalive, timeout, graceful_timeout, heartbeat_timeout, probation, limit_request_line,
-               limit_request_fields, limit_request_field_size, limit_request_body, min_rate, body_buffer_size,
-               tmp_upload_dir, request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
+               worker_memory_max, canary, reuse_port, daemon, enable_stdio_inheritance, user, group, initgroups, umask,
+               chdir, start_directory, raw_env, pidfile, proc_name, stage_dir, boot_timeout, header_timeout,
+               body_timeout, write_timeout, keepalive, timeout, soft_timeout, graceful_timeout, heartbeat_timeout,
+               probation, canary_time, limit_request_line, limit_request_fields, limit_request_field_size,
+               limit_request_body, poison_limit, poison_window, min_rate, body_buffer_size, tmp_upload_dir,
+               request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
                secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
                errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
                logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
                disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
                server_header] = Config{};
-  CHECK(settings().size() == 73);
+  CHECK(settings().size() == 79);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

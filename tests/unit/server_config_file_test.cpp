@@ -291,6 +291,24 @@ TEST_CASE("routes: the root may be in the list") {
   CHECK(config.routes[0] == narwhal::Route{"", "a", {{"k", "v"}}});
 }
 
+TEST_CASE("routes: one may have its own time limits") {
+  using namespace std::chrono_literals;
+  const Config config = good(
+      "timeout: 7\nroutes:\n  - {prefix: /, app: a, timeout: 5}\n  - {prefix: /b, app: b, timeout: 0, soft_timeout: "
+      "2}\n"
+      "  - {prefix: /c, app: c, timeout: null}");
+  REQUIRE(config.routes.size() == 3);
+  CHECK(config.routes[0] == narwhal::Route{"/b", "b", {}, "", 0s, 2s});
+  CHECK(config.routes[1] == narwhal::Route{"/c", "c", {}});
+  CHECK(config.routes[2] == narwhal::Route{"", "a", {}, "", 5s});
+  CHECK(fault("routes: [{prefix: /, app: a, timeout: x}]") ==
+        "narwhal.yaml:1:39: timeout: 'x' is not a whole number of seconds");
+  CHECK(fault("routes: [{prefix: /, app: a, soft_timeout: 90000}]") ==
+        "narwhal.yaml:1:44: soft_timeout: 90000 is out of range: it must be 0 to 86400");
+  CHECK(fault("routes: [{prefix: /, app: a, timeout: [1]}]") ==
+        "narwhal.yaml:1:39: timeout: is a list, not a single value");
+}
+
 TEST_CASE("routes: a mistake in one is reported") {
   CHECK(fault("routes: [{prefix: /a, app: x}, {prefix: /a/, app: y}]") ==
         "narwhal.yaml:1:32: routes: prefix '/a/' appears twice");

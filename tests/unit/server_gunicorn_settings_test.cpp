@@ -178,5 +178,6 @@ TEST_CASE("load: the beginning of a long flag is enough where only one begins so
   REQUIRE_FALSE(loaded);
   CHECK(loaded.exit_code == 2);
   CHECK(loaded.error() ==
-        "'--work' is ambiguous: it may be --workers, --worker-class, --worker-connections or --worker-tmp-dir");
+        "'--work' is ambiguous: it may be --workers, --worker-class, --worker-connections, --worker-memory-max or "
+        "--worker-tmp-dir");
 }
