@@ -64,6 +64,11 @@ void Announcer::reloading(Instant now, std::chrono::seconds limit) {
   wait(now, limit);
 }
 
+void Announcer::comparing(const std::string& what, Instant now, std::chrono::seconds limit) {
+  log_failure(notifier_.status(last_status_ = "Reloading, " + what));
+  wait(now, limit);
+}
+
 void Announcer::reload_failed(const std::string& why, const Succession& succession) {
   end_wait();
   failure_ = why;

@@ -26,6 +26,8 @@ class Announcer {
   void starting(Instant now, std::chrono::seconds limit) { wait(now, limit); }
   void ready(const Succession& succession);
   void reloading(Instant now, std::chrono::seconds limit);
+  // Part of a reload: what is compared, and how long the rest of it may take.
+  void comparing(const std::string& what, Instant now, std::chrono::seconds limit);
   void reload_failed(const std::string& why, const Succession& succession);
   void stopping(Instant now, std::chrono::seconds limit);
   // Another process, which is ready, is the service from now on.

@@ -58,6 +58,7 @@ class LiveGeneration {
   // Opens log files again, with the master's rights, and hands them to template and workers.
   void reopen_logs();
   void set_target(unsigned workers) { workers_.set_target(workers); }
+  void withhold(unsigned workers) { workers_.withhold(workers); }
   void restart_heartbeat_clock(Instant now) { workers_.restart_heartbeat_clock(now); }
 
   const Plan& plan() const { return plan_; }
@@ -66,6 +67,11 @@ class LiveGeneration {
   std::size_t workers_serving() const { return workers_.serving(); }
   Instant started() const { return started_; }
   const CrashWatch& crashes() const { return workers_.crashes(); }
+  unsigned crash_count() const { return workers_.crash_count(); }
+  template <class Callback>
+  void for_each_slot(Callback callback) const {
+    workers_.for_each_slot(callback);
+  }
 
  private:
   using Phase = WorkerPool::Phase;

@@ -343,6 +343,10 @@ void Master::reloading(Instant now) {
   announcer_.reloading(now, boot_limit(config()));
 }
 
+void Master::comparing(const std::string& what, const Config& next) {
+  announcer_.comparing(what, now_, next.canary_time + boot_limit(next));
+}
+
 void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why, succession_); }
 
 void Master::took_over(const Plan& plan, const Config* former) {

@@ -67,6 +67,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
 
   void bound(const Plan& plan) override;
   void reloading(Instant now) override;
+  void comparing(const std::string& what, const Config& next) override;
   void reload_failed(const std::string& why) override;
   void took_over(const Plan& plan, const Config* former) override;
 

@@ -24,7 +24,7 @@ struct ReadConfig {
 
 // Why a transaction was given up.
 struct FailedStep {
-  std::string step;    // "config", "bind", "stage", "load", "boot"
+  std::string step;    // "config", "bind", "stage", "load", "boot", "canary"
   std::string reason;  // one line
 };
 using Prepared = std::variant<Plan, FailedStep>;

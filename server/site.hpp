@@ -13,7 +13,9 @@
 #include "server/leftovers.hpp"
 #include "server/log_process.hpp"
 #include "server/plan.hpp"
+#include "server/poison_watch.hpp"
 #include "server/staging/stage_area.hpp"
+#include "server/worker_groups.hpp"
 
 namespace narwhal::server {
 
@@ -55,6 +57,8 @@ struct Site {
   SlotPool slots{};
   Dice dice{};  // varies the back-off
   Leftovers leftovers{};
+  PoisonWatch poison{};
+  WorkerGroups worker_groups{};
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };
 

@@ -10,6 +10,8 @@
 namespace narwhal::server {
 namespace {
 
+constexpr const char* python_remark = " (its settings; Python's files are imported as they are now)";
+
 const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
@@ -62,12 +64,15 @@ void Succession::settle(Instant now) {
   } else if (next_ && next_->failure() && !site_.log_process.preparing()) {  // whose fault would be the reason
     next_failed(BootFailure(*next_->failure()), now);
   } else if (next_ && next_->ready() && site_.log_process.prepared()) {
-    take_over(now);
+    wants_canary() ? begin_canary(now) : take_over(now);
+  } else if (canary_) {
+    settle_canary(now);
   }
+  site_.poison.settle(site_.scoreboard.poison(), now);
   begin_rollback_if_due(now);
   if (may_begin_reload()) begin_reload(now);
   drop_gone();
-  rest_hooks_of_previous(now);
+  previous_.rest_hooks(all_, now);
 }
 
 bool Succession::may_begin_reload() {
@@ -117,11 +122,15 @@ void Succession::begin_configured(const Result<Config>& config, const Hooks& hoo
 }
 
 Result<Done> Succession::request_rollback() {
+  if (canary_) {  // the old generation is still there
+    canary_->abandon("a rollback was requested");
+    return Done{};
+  }
   const auto refusal = [&]() -> std::string {
     if (stopping_ || current_ == nullptr) return "the server is starting or stopping";
     if (in_transaction() || reload_requested_ || rollback_requested_)
       return "a reload or rollback is running or waiting; ask again when it has ended";
-    if (!previous_) return "there is no previous generation: no reload has succeeded since the start";
+    if (previous() == nullptr) return "there is no previous generation: no reload has succeeded since the start";
     if (leaving_.size() >= draining_max)
       return fmt::format("{} generations are still draining; ask again when one has left", leaving_.size());
     return "";
@@ -135,13 +144,14 @@ Result<Done> Succession::request_rollback() {
 }
 
 void Succession::begin_rollback_if_due(Instant now) {
-  const bool requested = std::exchange(rollback_requested_, false) && previous_ && !in_transaction() && !stopping_;
+  const bool requested =
+      std::exchange(rollback_requested_, false) && previous() != nullptr && !in_transaction() && !stopping_;
   if (crash_loops(now)) {
     log::error("Generation {} crash-loops ({} workers died early): rolling back to generation {}", current_->number(),
-               current_->crashes().young(), previous_->number());
+               current_->crashes().young(), previous()->number());
   } else if (requested) {
-    log::warning("Rollback requested: from generation {} back to generation {}", current_->number(),
-                 previous_->number());
+    log::warning("Rollback requested: from generation {} back to generation {}{}", current_->number(),
+                 previous()->number(), previous()->config().python.empty() ? "" : python_remark);
   } else {
     return;
   }
@@ -149,12 +159,12 @@ void Succession::begin_rollback_if_due(Instant now) {
 }
 
 void Succession::begin_rollback(Instant now) {
-  rolling_back_to_ = previous_->number();
-  probation_end_ = unset;  // once: a rollback that fails does not start again by itself
+  rolling_back_to_ = previous()->number();
+  previous_.end_probation();  // once: a rollback that fails does not start again by itself
   change_after_reload_ = 0;
   retire_after_reload_ = current_->target() == 0;
   observer_.reloading(now);
-  begin_next(prepare_again(*previous_, ++last_number_, current_->plan().listeners), now);
+  begin_next(prepare_again(*previous(), ++last_number_, current_->plan().listeners), now);
 }
 
 void Succession::begin_next(Prepared prepared, Instant now) {
@@ -162,11 +172,43 @@ void Succession::begin_next(Prepared prepared, Instant now) {
   watch_sources(std::get<Plan>(prepared), site_.file_watch, now);
   if (current_) site_.log_process.prepare(std::get<Plan>(prepared).config());
   next_ = std::make_unique<LiveGeneration>(std::get<Plan>(std::move(prepared)), site_, now);
+  const Config& config = next_->plan().config();
+  if (wants_canary()) next_->set_target(canary_workers(config.canary, config.workers));
   list_all();
+}
+
+// A rollback is wanted at once.
+bool Succession::wants_canary() const {
+  const Config& config = next_->plan().config();
+  return current_ && rolling_back_to_ == 0 && config.canary.amount != 0 && config.canary_time.count() != 0;
+}
+
+void Succession::begin_canary(Instant now) {
+  canary_.emplace(*current_, *next_, site_.scoreboard, now);
+  observer_.comparing(canary_->text(), next_->plan().config());
+}
+
+void Succession::settle_canary(Instant now) {
+  const CanaryTrial::Stage stage = canary_->settle(now);
+  if (stage == CanaryTrial::Stage::passed) {
+    canary_.reset();
+    return take_over(now);
+  }
+  if (stage != CanaryTrial::Stage::failed) return;
+  const std::string why = canary_->why();
+  canary_->give_back();
+  canary_.reset();
+  site_.log_process.discard();
+  next_->retire(now, Successor::present);
+  leaving_.push_back(std::move(next_));
+  list_all();
+  give_up({"canary", why});
 }
 
 void Succession::next_failed(const BootFailure& failure, Instant now) {
   site_.log_process.discard();
+  if (canary_) canary_->give_back();
+  canary_.reset();
   next_->quit(now);
   leaving_.push_back(std::move(next_));
   if (current_) return give_up({failure.step, failure.reason});
@@ -200,7 +242,9 @@ void Succession::take_over(Instant now) {
   const std::string repeats = rolling_back_to_ == 0 ? "" : fmt::format(", a copy of generation {}", rolling_back_to_);
   log::info("{}{}: retiring generation {}", now_ready, repeats, former->number());
   observer_.took_over(plan, &former->plan().config());
-  keep_previous(*former, now);
+  // A generation that a rollback restored is not on probation: the one it replaced must not return by itself.
+  previous_.keep(former->plan(), rolling_back_to_ == 0 ? plan.config().probation : std::chrono::seconds{0}, now);
+  site_.poison.forget(site_.scoreboard.poison());
   change_target(std::exchange(change_after_reload_, 0));
   if (std::exchange(retire_after_reload_, false)) set_target(0);
   rolling_back_to_ = 0;
@@ -209,29 +253,14 @@ void Succession::take_over(Instant now) {
   list_all();
 }
 
-void Succession::keep_previous(const LiveGeneration& former, Instant now) {
-  previous_ = former.plan();
-  previous_->listeners.clear();
-  // A generation that a rollback restored is not on probation: the one it replaced must not return by itself.
-  const auto probation = current_->plan().config().probation;
-  probation_end_ = rolling_back_to_ == 0 && probation.count() > 0 ? deadline_after(now, probation) : unset;
-}
-
-// After probation a rollback is unlikely: until then the process waits for nothing.
-void Succession::rest_hooks_of_previous(Instant now) {
-  HookProcess* const hooks = previous_ ? previous_->hooks.process() : nullptr;
-  if (hooks == nullptr || on_probation(now)) return;
-  const auto uses_it = [&](const LiveGeneration* each) { return each->plan().hooks.process() == hooks; };
-  if (std::none_of(all_.begin(), all_.end(), uses_it)) hooks->rest();
-}
-
 bool Succession::crash_loops(Instant now) const {
-  return on_probation(now) && !in_transaction() && !stopping_ && current_->crashes().loops();
+  return previous_.on_probation(now) && !in_transaction() && !stopping_ && current_->crashes().loops();
 }
 
 void Succession::end() {
   stopping_ = true;
-  previous_.reset();
+  canary_.reset();
+  previous_.forget();
   reading_.reset();
   site_.log_process.discard();
   if (next_) leaving_.push_back(std::move(next_));
@@ -239,7 +268,7 @@ void Succession::end() {
 }
 
 void Succession::retire_all(Instant now) {
-  if (next_) next_->quit(now);
+  if (next_) canary_ ? next_->retire(now, Successor::none) : next_->quit(now);
   if (current_) current_->retire(now, Successor::none);
   end();
 }
@@ -255,8 +284,9 @@ void Succession::kill_all(Instant now) {
 }
 
 Instant Succession::next_deadline(Instant now) const {
-  Instant next = on_probation(now) ? probation_end_ : never;
+  Instant next = std::min(previous_.deadline(now), site_.poison.deadline());
   if (reading_) next = std::min(next, reading_->deadline());
+  if (canary_) next = std::min(next, canary_->deadline());
   for (const LiveGeneration* generation : all_) {
     const bool waits_for_log = generation == next_.get() && generation->failure() && site_.log_process.preparing();
     if (!waits_for_log) next = std::min(next, generation->next_deadline(now));
@@ -283,7 +313,7 @@ void Succession::remove_unused_copies() {
     in_use.push_back(plan.generation->python_library);
   };
   for (const LiveGeneration* generation : all_) add(generation->plan());
-  if (previous_) add(*previous_);
+  if (previous() != nullptr) add(*previous());
   site_.stage_area.keep_only(in_use);
 }
 

@@ -2,6 +2,8 @@
 // Reload    a transaction: the next generation is prepared, loaded and booted beside the one that serves, and takes
 //           over when its last worker is ready. Any failure before that discards it whole, with one line in the log.
 // Requests  single-flight: requests that arrive while a transaction runs start one more transaction after it.
+// Canary    with the setting `canary`, the new generation first serves with some of its workers beside the old one, and is
+//           compared with it (canary_trial.hpp): a failure there is a failed reload too.
 // Rollback  a generation that crash-loops on probation is replaced by its predecessor, once. An operator may ask for the
 //           same at any time (request_rollback()): the predecessor's settings and staged copies are kept until the next
 //           reload replaces them.
@@ -15,7 +17,9 @@
 #include <vector>
 
 #include "core/clock.hpp"
+#include "server/canary_trial.hpp"
 #include "server/live_generation.hpp"
+#include "server/predecessor.hpp"
 #include "server/prepare.hpp"
 
 namespace narwhal::server {
@@ -30,6 +34,8 @@ class Succession {
     // The first generation's listeners are bound, and nothing is forked yet. May stop the server.
     virtual void bound(const Plan& plan) = 0;
     virtual void reloading(Instant now) = 0;
+    // The new generation serves with some workers, and is compared. `next` are its settings.
+    virtual void comparing(const std::string& /*what*/, const Config& /*next*/) {}
     virtual void reload_failed(const std::string& why) = 0;
     // `plan` serves from now on. `former` is null at the first boot.
     virtual void took_over(const Plan& plan, const Config* former) = 0;
@@ -47,7 +53,8 @@ class Succession {
   void begin(const Config& config, const Hooks& hooks, InheritedSockets& inherited);
   void request_reload() { reload_requested_ = true; }
   // Restores the previous generation under a new number, from the next settle() on. The generation that is left becomes
-  // the previous one, so that a second rollback goes forward again. The error says why not; it has been logged.
+  // the previous one, so that a second rollback goes forward again. During a canary, that ends instead. The error says why
+  // not; it has been logged.
   Result<Done> request_rollback();
   // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
@@ -72,7 +79,7 @@ class Succession {
   // Readable when settle() has something to do; -1 if there is none.
   int reading_descriptor() const { return reading_ ? reading_->descriptor() : -1; }
   // What a rollback would restore; null if there is none.
-  const Plan* previous() const { return previous_ ? &*previous_ : nullptr; }
+  const Plan* previous() const { return previous_.plan(); }
   // A child has ended. True if it was the process that reads a gunicorn.conf.py.
   bool reaped(pid_t pid, int status) { return reading_ && reading_->reaped(pid, status); }
   std::size_t leaving_count() const { return leaving_.size(); }
@@ -86,12 +93,12 @@ class Succession {
   void begin_rollback_if_due(Instant now);
   void begin_rollback(Instant now);
   void begin_next(Prepared prepared, Instant now);
+  bool wants_canary() const;
+  void begin_canary(Instant now);
+  void settle_canary(Instant now);
   void next_failed(const BootFailure& failure, Instant now);
   void give_up(const FailedStep& failed_step);
   void take_over(Instant now);
-  void keep_previous(const LiveGeneration& former, Instant now);
-  void rest_hooks_of_previous(Instant now);
-  bool on_probation(Instant now) const { return previous_ && now < probation_end_; }
   bool crash_loops(Instant now) const;
   bool may_begin_reload();
   void drop_gone();
@@ -103,6 +110,7 @@ class Succession {
   Observer& observer_;
   std::optional<PythonConfigReading> reading_;  // the first step of a reload, while it lasts
   std::unique_ptr<LiveGeneration> current_, next_;
+  std::optional<CanaryTrial> canary_;  // of next_
   std::vector<std::unique_ptr<LiveGeneration>> leaving_;
   std::vector<LiveGeneration*> all_;
   std::uint64_t last_number_ = 0;
@@ -111,9 +119,8 @@ class Succession {
   bool retire_after_reload_ = false;  // all workers; asked for as well
   bool logged_that_reload_waits_ = false;
   bool stopping_ = false;
-  std::optional<Plan> previous_;  // what a rollback would restore; its listeners are released
+  Predecessor previous_;
   bool rollback_requested_ = false;
-  Instant probation_end_ = unset;      // of the generation that serves
   std::uint64_t rolling_back_to_ = 0;  // the number of the generation that next_ repeats; 0: next_ is a reload's
   std::optional<BootFailure> first_boot_failure_;
 };

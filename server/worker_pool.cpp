@@ -8,6 +8,7 @@
 #include "core/log.hpp"
 #include "server/death_notice.hpp"
 #include "server/successor_policy.hpp"
+#include "server/suspects.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -101,7 +102,9 @@ void WorkerPool::read_reports_of(WorkerProcess& worker, Instant now) {
   const bool was_unborn = worker.pid() == 0, held_place = worker.holds_place();
   worker.read_reports(now);
   note_vacancy(worker, held_place, now);
-  if (was_unborn && worker.pid() != 0) plan_.hooks.forked(worker.slot(), worker.pid());
+  if (!was_unborn || worker.pid() == 0) return;
+  site_.worker_groups.enter(worker.pid(), plan_.config().worker_memory_max);
+  plan_.hooks.forked(worker.slot(), worker.pid());
 }
 
 void WorkerPool::never_forked(std::uint32_t slot, const std::string& reason, Instant now) {
@@ -159,7 +162,12 @@ void WorkerPool::admit_and_remove(Instant now) {
 void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   // For a generation that never served, the transaction writes the one line that says why.
   const bool quiet = phase_ == Phase::booting || discarded_;
+  if (site_.worker_groups.ended(worker.pid())) {
+    log::error("Worker (pid:{}) has reached its memory limit of {} bytes (worker_memory_max): the kernel has killed it",
+               worker.pid(), plan_.config().worker_memory_max);
+  }
   log_death(worker, plan_.config(), site_.scoreboard, quiet, now);
+  note_suspects(worker, plan_.config(), site_, now);
   if (worker.exit_status()) plan_.hooks.child_exit(worker.slot(), worker.pid());
   if (worker.exit_status()) site_.leftovers.end_group(worker.pid(), now);
   const WorkerSlot& slot = site_.scoreboard.slot(worker.slot());
@@ -172,6 +180,8 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
     if (!failure_) failure_ = BootFailure{"boot", worker.reason(), worker.boot_exit_code()};
     return;
   }
+  const auto status = worker.exit_status();
+  crash_count_ += status && death_notice(worker.pid(), *status, Killer::unknown).crash ? 1 : 0;
   if (phase_ == Phase::serving) replace(worker, answered, now);
 }
 
@@ -297,6 +307,14 @@ bool WorkerPool::send_log(Order which, const Fd& file) const {
 
 void WorkerPool::restart_heartbeat_clock(Instant now) {
   for (WorkerProcess& worker : workers_) worker.restart_heartbeat_clock(now);
+}
+
+void WorkerPool::withhold(unsigned workers) {
+  for (WorkerProcess& worker : workers_) {
+    const bool withheld = workers != 0 && accepts(worker.life());
+    if (withheld) --workers;
+    if (withheld != worker.is_withheld()) worker.withhold(withheld);
+  }
 }
 
 std::size_t WorkerPool::serving() const { return count_accepting(workers_); }

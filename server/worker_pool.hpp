@@ -58,6 +58,8 @@ class WorkerPool {
   // False if the queue of a worker is full.
   bool send_log(Order which, const Fd& file) const;
   void restart_heartbeat_clock(Instant now);
+  // So many of those that serve accept nothing; 0: all accept again.
+  void withhold(unsigned workers);
   void set_target(unsigned workers) { target_ = workers; }
 
   Phase phase() const { return phase_; }
@@ -67,6 +69,11 @@ class WorkerPool {
   bool all_ready() const;  // as many as the target, and none accepts yet
   std::size_t serving() const;
   const CrashWatch& crashes() const { return crashes_; }
+  unsigned crash_count() const { return crash_count_; }  // of workers that had been admitted or were to be
+  template <class Callback>
+  void for_each_slot(Callback callback) const {
+    for (const WorkerProcess& worker : workers_) callback(worker.slot());
+  }
 
  private:
   void read_reports_of(WorkerProcess& worker, Instant now);
@@ -90,6 +97,7 @@ class WorkerPool {
   Backoff backoff_;
   Instant last_failure_ = unset;
   CrashWatch crashes_;
+  unsigned crash_count_ = 0;
   bool discarded_ = false;
   std::optional<BootFailure> failure_;
 };

@@ -53,7 +53,7 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
       return;
     case Report::watch: watched_.emplace_back(received.record.text); return;
     case Report::ready: return apply(Event::ready, now);
-    case Report::stuck: return apply(Event::give_way, now);
+    case Report::stuck: was_stuck_ = true; return apply(Event::give_way, now);
     case Report::expired: return apply(Event::expired, now);
     case Report::leaving: return apply(Event::leaves, now);
     case Report::loaded:
@@ -94,9 +94,9 @@ void WorkerProcess::carry_out(Action action) {
   switch (action) {
     case Action::none: return;
     case Action::accept: return order(Order::accept);
-    case Action::drain: return order(Order::drain);
-    case Action::quit: return order(Order::quit);
-    case Action::abort: return signal(SIGABRT);
+    case Action::drain: was_ordered_to_leave_ = true; return order(Order::drain);
+    case Action::quit: was_ordered_to_leave_ = true; return order(Order::quit);
+    case Action::abort: was_aborted_ = true; return signal(SIGABRT);
     case Action::kill: killed_by_master_ = true; return signal(SIGKILL);
   }
 }
@@ -119,12 +119,26 @@ void WorkerProcess::signal(int signo) {
   if (pid_ > 0) ::kill(pid_, signo);
 }
 
+void WorkerProcess::withhold(bool withheld) {
+  is_withheld_ = withheld;
+  order(withheld ? Order::withhold : Order::accept);
+}
+
 void WorkerProcess::reaped(int status, Instant now) {
   // Its last reports are still in the socket: why it failed, or even its hello.
   read_reports(now);
   exit_status_ = status;
   socket_ = Fd();
   apply(Event::exited, now);
+}
+
+bool WorkerProcess::may_have_died_of_requests() const {
+  if (!exit_status_ || !has_served()) return false;
+  if (was_stuck_ || was_aborted_) return true;
+  if (killed_by_master_) return false;
+  const int signo = WIFSIGNALED(*exit_status_) ? WTERMSIG(*exit_status_) : 0;
+  if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) return false;
+  return (signo != 0 && signo != SIGKILL) || !was_ordered_to_leave_;
 }
 
 void WorkerProcess::never_forked(const std::string& reason, Instant now) {

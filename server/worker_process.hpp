@@ -34,6 +34,9 @@ class WorkerProcess {
   void read_reports(Instant now);
   void apply(Event event, Instant now);
   void retire(Instant now, Successor successor);
+  // While it serves: accepts nothing until it is let again.
+  void withhold(bool withheld);
+  bool is_withheld() const { return is_withheld_; }
   // waitpid() returned its pid.
   void reaped(int status, Instant now);
   // The template could not fork it.
@@ -60,6 +63,12 @@ class WorkerProcess {
   // `file` is its log from now on. False if its queue is full.
   bool send_log(Order which, const Fd& file) const;
   bool killed_by_master() const { return killed_by_master_; }
+  // One of its requests had passed `timeout`.
+  bool was_stuck() const { return was_stuck_; }
+  // Whether its requests may be why it has died, and did not just run when it was ended for another reason.
+  bool may_have_died_of_requests() const;
+  // The master has ended it by SIGABRT: which of its threads got the signal means nothing.
+  bool was_aborted() const { return was_aborted_; }
   std::optional<int> exit_status() const { return exit_status_; }
   // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
@@ -83,7 +92,8 @@ class WorkerProcess {
   pid_t pid_ = 0;
   Life life_ = Life::spawning;
   bool holds_place_ = true;
-  bool killed_by_master_ = false;
+  bool killed_by_master_ = false, was_stuck_ = false, was_aborted_ = false, was_ordered_to_leave_ = false;
+  bool is_withheld_ = false;
   Instant spawned_;
   Instant serving_since_ = unset;
   Instant deadline_ = never;

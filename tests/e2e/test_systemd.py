@@ -225,3 +225,13 @@ def test_a_user_that_the_unit_does_not_allow_is_reported_with_what_does(serve, t
     server = serve(example("echo"), "--user", "www-data", wait=False, env=AS_A_SERVICE, preexec=become_another)
     assert server.wait_exit() == 1
     assert "write User= and Group= into the unit (systemctl edit " in server.log()
+
+
+def test_a_canary_is_in_the_status_and_asks_for_more_time(serve, notify):
+    server = serve(example("echo"), "-w", "2", "--canary", "1", "--canary-time", "3", env={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY", "1")
+    server.send(signal.SIGHUP)
+    notify.wait("STATUS", "Reloading, canary: 1 of 2 workers run generation 2")
+    notify.wait("EXTEND_TIMEOUT_USEC")
+    assert len([message for message in notify.drain() if "READY" in message]) == 1
+    notify.wait("READY", "1", count=2)

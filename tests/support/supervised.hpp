@@ -187,6 +187,8 @@ class Supervised {
     if (key == "graceful_timeout") return config.graceful_timeout = seconds(std::stol(value)), true;
     if (key == "heartbeat_timeout") return config.heartbeat_timeout = seconds(std::stol(value)), true;
     if (key == "probation") return config.probation = seconds(std::stol(value)), true;
+    if (key == "canary") return config.canary = {static_cast<unsigned>(std::stoul(value)), value.back() == '%'}, true;
+    if (key == "canary_time") return config.canary_time = seconds(std::stol(value)), true;
     if (key == "pidfile") return config.pidfile = value, true;
     if (key == "unix") {
       config.bind.push_back({});

@@ -5,6 +5,7 @@
 //          waits (ready once there is a file "go" in chdir)
 //   serve: ok, crash                        crash: dies 50 ms after the order to accept
 //   answer: what GET / answers
+//   status: of all answers, 200 if it is not set
 // Paths: /pid /generation /code /crash /exit /stuck /silent /slow (answers after a second, blocking the worker)
 // /orphan (starts a grandchild that outlives it)
 #pragma once
@@ -105,6 +106,7 @@ class Worker {
     if (received.status == Received::Status::nothing_yet) return true;
     switch (static_cast<Order>(received.record.kind)) {
       case Order::accept: accepting_ = true; return true;
+      case Order::withhold: accepting_ = false; return true;
       case Order::drain: return option(*seat_.generation, "drain") == "never" ? (accepting_ = false, true) : false;
       default: return false;
     }
@@ -122,6 +124,7 @@ class Worker {
     if (path == "/code") body = code_of(seat_.generation->plugins.at(0).copy);
     if (path == "/generation") body = std::to_string(seat_.generation->number);
     if (path == "/slow") ::sleep(1);
+    auto& slot = seat_.scoreboard->slot(seat_.slot);
     auto& running = seat_.scoreboard->slot(seat_.slot).running[0];
     running.begin("GET", path, 0, narwhal::now());
     if (path == "/crash") ::raise(SIGSEGV);
@@ -129,8 +132,15 @@ class Worker {
     if (path == "/orphan" && ::fork() == 0) ::_exit(::fork() == 0 ? 3 : 4);
     if (path == "/silent") hang();
     running.end();
-    const std::string response =
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string set_status = option(*seat_.generation, "status");
+    const std::string status = set_status == "ok" ? "200" : set_status;
+    slot.pid.store(::getpid());
+    ++slot.requests;
+    ++slot.status_class[static_cast<std::size_t>(status.front() - '0')];
+    ++slot.latency[10];
+    const std::string response = "HTTP/1.1 " + status +
+                                 " OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+                                 "\r\n\r\n" + body;
     static_cast<void>(::send(connection, response.data(), response.size(), MSG_NOSIGNAL));
     ++seat_.scoreboard->slot(seat_.slot).requests;
     if (path == "/stuck") report(Report::stuck);

@@ -171,3 +171,15 @@ TEST_CASE("rollback: back to the generation that a crash loop had ended, if the 
   server.wait_for("a worker died early (3 in a row)");
   CHECK(server.logged("rolling back") == 1);
 }
+
+TEST_CASE("rollback: during a canary it ends the canary") {
+  Supervised server("workers 2\nanswer one", supervise);
+  REQUIRE(settles(server, "1", 2));
+  server.configure("workers 2\nanswer two\ncanary 1\ncanary_time 100");
+  server.send(SIGHUP);
+  server.wait_for("canary: 1 of 2 workers run generation 2");
+  server.send(SIGUSR2);
+  server.wait_for("Reload failed at step 'canary': a rollback was requested; generation 1 continues to serve");
+  CHECK(eventually([&] { return server.children().size() == 3; }));
+  CHECK(server.get() == "one");
+}
