@@ -93,7 +93,7 @@ TEST_CASE("python config: ignored settings are named in one line") {
   CHECK(loaded.config.has_worker_hooks);
   const LoadedConfig native = start.good({"./a.so"});
   CHECK(native.notices ==
-        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: ssl_context, post_fork, dirty_post_fork"});
+        Lines{"gunicorn.conf.py: ignored, because narwhal does not use them: ssl_context, dirty_post_fork, post_fork"});
   CHECK_FALSE(native.config.has_worker_hooks);
   CHECK(native.config.has_master_hooks);
 }
