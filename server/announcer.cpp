@@ -1,16 +1,25 @@
 #include "server/announcer.hpp"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
 
+#include "core/child.hpp"
+#include "core/close_all_but.hpp"
 #include "core/log.hpp"
+#include "core/process_title.hpp"
+#include "core/records.hpp"
 #include "core/time_limit.hpp"
 
 namespace narwhal::server {
 namespace {
+
+constexpr int helper_limit = 5000;  // ms
 
 // The first after a second: a quick start, reload or stop needs none.
 constexpr std::chrono::seconds first_extension{1}, extend_every{5}, extend_by{20};
@@ -94,6 +103,29 @@ void Announcer::be_main(const Succession& succession) {
   if (stopping_ || succession.serving() == nullptr) return;
   last_status_ = status_text(succession);
   send([&](const Notifier& notifier) { return notifier.ready(last_status_); });
+}
+
+// systemd stops a main process that is not its child without waiting for its end. It looks whose child a process is only
+// when the main process changes: so another one is it for a moment, which alone may say that this one is it again.
+void Announcer::confirm_main() const {
+  if (silent_ || stopping_ || notifier_.socket_name().empty()) return;
+  auto pair = open_pair();
+  if (!pair) return log::debug("{}", pair.error());
+  const pid_t own = ::getpid();
+  auto helper = fork_child([&] {
+    close_all_but({pair->child.get()});
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    set_process_title("narwhal: notify");
+    pollfd told{pair->child.get(), POLLIN, 0};
+    if (::poll(&told, 1, helper_limit) <= 0) return 1;
+    static_cast<void>(notifier_.main_pid(own));
+    ::poll(nullptr, 0, helper_limit);  // the service manager believes a process that still is there
+    return 0;
+  });
+  if (!helper) return log::debug("{}", helper.error());
+  log_failure(notifier_.main_pid(helper->pid()));
+  helper->reaped();  // by the master, as any other child
+  static_cast<void>(::send(pair->master.get(), "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 void Announcer::update(const Succession& succession) {

@@ -34,6 +34,8 @@ class Announcer {
   void hand_over(pid_t to);
   // This process is the service again, or from now on, and serves.
   void be_main(const Succession& succession);
+  // The same for a service manager that waits only for its own child, which this process has not been until now.
+  void confirm_main() const;
   // What an upgrade that is running or has failed adds to the status; empty: nothing.
   void set_upgrade(std::string text) { upgrade_ = std::move(text); }
   // Called in each turn of the loop: sends the status if it has changed.

@@ -390,6 +390,7 @@ void Master::became_main() { announcer_.be_main(succession_); }
 void Master::promoted() {
   set_title(config());
   announcer_.be_main(succession_);
+  announcer_.confirm_main();
 }
 
 // While the master that has started this one lives, it has the name and the pid file, as with Gunicorn.

@@ -13,8 +13,8 @@ namespace narwhal::server {
 namespace {
 
 constexpr std::chrono::milliseconds request_pause{20};  // between looks whether a reload or a hook has ended
-constexpr std::chrono::milliseconds pidfile_pause{20};
-constexpr std::chrono::seconds pidfile_limit{2};
+constexpr std::chrono::milliseconds promotion_pause{20};
+constexpr std::chrono::seconds promotion_limit{2};
 
 }  // namespace
 
@@ -44,7 +44,7 @@ void Upgrade::settle(Instant now, const Plan* serving) {
   read_predecessor(now);
   for (auto event = next_.settle(now); event != NextMaster::Event::none; event = next_.settle(now)) take_event(event);
   if (requested_ && !leaving_) begin_if_due(now, serving);
-  if (now >= pidfile_due_) take_pidfile(now);
+  if (now >= promotion_due_ && !leaving_) promote(now);
 }
 
 void Upgrade::begin_if_due(Instant now, const Plan* serving) {
@@ -115,7 +115,7 @@ void Upgrade::add_sockets(std::vector<pollfd>& watched) const {
 
 Instant Upgrade::deadline(Instant now) const {
   const Instant looks = requested_ && !leaving_ ? now + request_pause : never;
-  return std::min({next_.deadline(), pidfile_due_, looks});
+  return std::min({next_.deadline(), leaving_ ? never : promotion_due_, looks});
 }
 
 bool Upgrade::reaped(pid_t pid, int status, Instant now) {
@@ -136,16 +136,23 @@ void Upgrade::read_predecessor(Instant now) {
   unshare();
   if (inheritance_ != nullptr) inheritance_->sockets().close();
   if (leaving_) return;
-  log::info("Master has been promoted.");
-  observer_.promoted();
-  promoted_at_ = now;
-  take_pidfile(now);
+  orphaned_at_ = now;
+  promote(now);
 }
 
-void Upgrade::take_pidfile(Instant now) {
+// The old master has closed its descriptors; a moment later it is gone, and this one has another parent.
+void Upgrade::promote(Instant now) {
+  const bool may_wait = now < orphaned_at_ + promotion_limit;
+  promotion_due_ = now + promotion_pause;
+  if (::getppid() == predecessor_pid_ && may_wait) return;
+  if (!std::exchange(promoted_, true)) {
+    log::info("Master has been promoted.");
+    observer_.promoted();
+  }
   const auto taken = observer_.take_pidfile();
-  pidfile_due_ = taken || now >= promoted_at_ + pidfile_limit ? never : now + pidfile_pause;
-  if (!taken && pidfile_due_ == never) log::error("{}", taken.error());
+  if (!taken && may_wait) return;
+  if (!taken) log::error("{}", taken.error());
+  promotion_due_ = never;
 }
 
 void Upgrade::bound(const ListenerList& listeners) {

@@ -81,7 +81,7 @@ class Upgrade {
   void take_event(NextMaster::Event event);
   void alone_again(const std::string& why);
   void read_predecessor(Instant now);
-  void take_pidfile(Instant now);
+  void promote(Instant now);
   void share(const ListenerList& listeners);
   void unshare();
 
@@ -96,7 +96,8 @@ class Upgrade {
   std::vector<Shared> shared_;
   bool requested_ = false, has_logged_that_it_waits_ = false;
   std::optional<Hooks> calling_;  // whose pre_exec is running; then the new master is started
-  Instant promoted_at_ = unset, pidfile_due_ = never;
+  Instant orphaned_at_ = unset, promotion_due_ = never;
+  bool promoted_ = false;
   bool other_leaves_ = false, leaving_ = false;
 };
 
