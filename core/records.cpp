@@ -121,4 +121,10 @@ Record make_record(Order kind, std::uint32_t slot, std::uint64_t generation) {
   return record_of(static_cast<std::uint32_t>(kind), slot, generation);
 }
 
+Record make_record(Command kind, std::uint64_t id, std::int32_t argument) {
+  Record record = record_of(static_cast<std::uint32_t>(kind), 0, id);
+  record.code = argument;
+  return record;
+}
+
 }  // namespace narwhal

@@ -40,10 +40,23 @@ enum class Order : std::uint32_t {
   withhold,    // worker: accept nothing until the next `accept`; serve the connections that there are
 };
 
+// Admin process to master. `generation`: the command's id, which the master's answer repeats (core/server_state.hpp).
+enum class Command : std::uint32_t {
+  reload = 1,
+  rollback,
+  scale,      // `code`: the number of workers
+  replace,    // the worker with the pid in `code`, when another one serves in its place
+  kill,       // the same at once, by SIGKILL
+  reopen,     // the log files
+  upgrade,    // as USR2
+  stop,       // as TERM
+  stop_quick  // as INT
+};
+
 struct Record {
-  std::uint32_t kind = 0;  // a Report or an Order
+  std::uint32_t kind = 0;  // a Report, an Order or a Command
   std::uint32_t slot = 0;
-  std::uint64_t generation = 0;
+  std::uint64_t generation = 0;  // a Command's id
   std::int32_t code = 0;
   char text[492] = {};  // NUL-terminated, cut to fit
 };
@@ -66,5 +79,6 @@ Received receive_record(int socket);
 Record make_record(Report kind, std::uint32_t slot, std::uint64_t generation, std::string_view text = {},
                    std::int32_t code = 0);
 Record make_record(Order kind, std::uint32_t slot, std::uint64_t generation);
+Record make_record(Command kind, std::uint64_t id, std::int32_t argument);
 
 }  // namespace narwhal

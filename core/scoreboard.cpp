@@ -34,17 +34,10 @@ std::size_t mapping_bytes() { return slots_bytes() + sizeof(PoisonTable); }
 static_assert(PoisonTable::method_bytes_max == sizeof Running::method);
 static_assert(PoisonTable::path_bytes_max + 1 == Running::target_bytes_max);  // a path that was cut is too long
 
-struct Snapshot {
-  Instant started;
-  std::uint32_t thread_id = 0;
-  std::uint16_t route = 0;
-  std::string method, target;
-};
-
 // What the worker wrote may be inconsistent or invalid: sizes are bounded before they are used. After a few attempts an
 // inconsistent copy is accepted, because a worker that died while writing leaves nothing better.
-Snapshot snapshot_of(const Running& record) {
-  Snapshot copy;
+RunningRequest copy_of(const Running& record) {
+  RunningRequest copy;
   for (int attempt = 0; attempt < read_attempts; ++attempt) {
     const std::uint32_t before = record.sequence.load(std::memory_order_acquire);
     copy.started = record.started.load(std::memory_order_relaxed);
@@ -59,7 +52,7 @@ Snapshot snapshot_of(const Running& record) {
   return copy;
 }
 
-std::string text_of(const Snapshot& request, Instant now, std::span<const Route> routes) {
+std::string text_of(const RunningRequest& request, Instant now, std::span<const Route> routes) {
   std::string text;
   append_escaped(text, request.method);
   text += ' ';
@@ -121,7 +114,7 @@ std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index) const {
   const std::uint32_t culprit = slot(index).crashed_thread.load(std::memory_order_relaxed);
   std::vector<Suspect> found;
   for (const Running& record : slot(index).running) {
-    const Snapshot copy = snapshot_of(record);
+    const RunningRequest copy = copy_of(record);
     if (copy.started <= Running::idle || (culprit != 0 && copy.thread_id != culprit)) continue;
     std::string text = PoisonTable::text_of(copy.method, copy.target);
     if (!text.empty()) found.push_back({std::move(text), copy.route, copy.started});
@@ -129,14 +122,19 @@ std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index) const {
   return found;
 }
 
-std::string Scoreboard::running_text(std::size_t index, Instant now, std::span<const Route> routes) const {
-  std::vector<Snapshot> requests;
-  for (const Running& record : slot(index).running) {
-    Snapshot copy = snapshot_of(record);
+std::vector<RunningRequest> Scoreboard::running(std::size_t index, std::size_t threads) const {
+  std::vector<RunningRequest> requests;
+  for (const Running& record : std::span(slot(index).running).first(std::min(threads, WorkerSlot::threads_max))) {
+    RunningRequest copy = copy_of(record);
     if (copy.started > Running::idle) requests.push_back(std::move(copy));
   }
   std::stable_sort(requests.begin(), requests.end(),
-                   [](const Snapshot& a, const Snapshot& b) { return a.started < b.started; });
+                   [](const RunningRequest& a, const RunningRequest& b) { return a.started < b.started; });
+  return requests;
+}
+
+std::string Scoreboard::running_text(std::size_t index, Instant now, std::span<const Route> routes) const {
+  const std::vector<RunningRequest> requests = running(index);
   std::string text;
   for (std::size_t i = 0; i < std::min(requests.size(), shown_max); ++i) {
     if (i > 0) text += "; ";

@@ -63,34 +63,55 @@ struct Running {
   void end() noexcept { started.store(idle, std::memory_order_relaxed); }
 };
 
+// The requests of one route that were answered.
+struct RouteCounters {
+  static constexpr std::size_t buckets = 32;      // of latencies
+  std::atomic<std::uint64_t> status_class[6]{};   // by the first digit of the status; [0]: no answer
+  std::atomic<std::uint64_t> latency[buckets]{};  // bucket i counts requests under 2^i microseconds, not under 2^(i-1)
+  std::atomic<std::uint64_t> microseconds{0};     // in total
+};
+
 struct WorkerSlot {
   static constexpr std::size_t threads_max = 256;
-  static constexpr std::size_t latency_buckets = 32;  // bucket i counts requests under 2^i microseconds
+  static constexpr std::size_t routes_max = 32;
+  // The last entry is for requests without a route, and for routes that have no entry of their own.
+  static constexpr std::size_t entry_of(std::size_t route) noexcept {
+    return route < routes_max - 1 ? route : routes_max - 1;
+  }
 
   // Written by the master before the worker is forked, and by the worker.
   std::atomic<std::uint64_t> generation{0};
   // Written by the worker.
   std::atomic<std::int32_t> pid{0};
   std::atomic<WorkerState> state{WorkerState::empty};
-  std::atomic<bool> has_changed_code{false};     // its files are not those of the generation's first worker
-  std::atomic<Instant> heartbeat{unset};         // the loop's last turn
-  std::atomic<std::uint32_t> connections{0};     // open now
-  std::atomic<std::uint32_t> busy{0};            // handlers running now
-  std::atomic<std::uint32_t> waiting{0};         // complete requests without a handler
-  std::atomic<std::uint32_t> free_handlers{0};   // siblings read it before they accept
-  std::atomic<std::uint64_t> accepted{0};        // connections in total
-  std::atomic<std::uint64_t> requests{0};        // answered, with any status
-  std::atomic<std::uint64_t> status_class[6]{};  // by the first digit of the status; [0]: no answer
-  std::atomic<std::uint64_t> refused{0};         // by the decoder
-  std::atomic<std::uint64_t> overloaded{0};      // 503 because the queue was full
-  std::atomic<std::uint64_t> timed_out{0};       // 504
-  std::atomic<std::uint64_t> poisoned{0};        // 503 because workers have died in such requests
+  std::atomic<bool> has_changed_code{false};    // its files are not those of the generation's first worker
+  std::atomic<Instant> heartbeat{unset};        // the loop's last turn
+  std::atomic<std::uint32_t> connections{0};    // open now
+  std::atomic<std::uint32_t> busy{0};           // handlers running now
+  std::atomic<std::uint32_t> waiting{0};        // complete requests without a handler
+  std::atomic<std::uint32_t> free_handlers{0};  // siblings read it before they accept
+  std::atomic<std::uint64_t> accepted{0};       // connections in total
+  std::atomic<std::uint64_t> requests{0};       // answered, with any status
+  std::atomic<std::uint64_t> refused{0};        // by the decoder
+  std::atomic<std::uint64_t> overloaded{0};     // 503 because the queue was full
+  std::atomic<std::uint64_t> timed_out{0};      // 504
+  std::atomic<std::uint64_t> poisoned{0};       // 503 because workers have died in such requests
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
   std::atomic<std::uint64_t> log_dropped{0};     // lines of error log and access log
   std::atomic<std::uint64_t> log_unreported{0};  // of them, those that the error log does not mention yet
-  std::atomic<std::uint64_t> latency[latency_buckets]{};
   std::atomic<std::uint32_t> crashed_thread{0};  // gettid() of the thread that a signal of its own ended
+  std::atomic<Instant> oldest_waiting{unset};  // when the request came that waits longest for a handler; looked at four
+                                               // times a second
+  RouteCounters routes[routes_max];
   Running running[threads_max];
+};
+
+// A request that a handler thread was running, as a reader has found it.
+struct RunningRequest {
+  Instant started;
+  std::uint32_t thread_id = 0;
+  std::uint16_t route = 0;
+  std::string method, target;  // cut, and not escaped
 };
 
 class Scoreboard {
@@ -116,6 +137,8 @@ class Scoreboard {
     Instant started;
   };
   std::vector<Suspect> suspects(std::size_t index) const;
+  // What runs in this slot now, oldest first. `threads`: how many records to look at.
+  std::vector<RunningRequest> running(std::size_t index, std::size_t threads = WorkerSlot::threads_max) const;
   // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty if
   // nothing did. `routes` are those of the slot's generation; a route that is not in them is shown by its number.
   std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/board.hpp"
 #include "core/fd.hpp"
 #include "core/generation.hpp"
 #include "core/records.hpp"
@@ -33,6 +34,14 @@ struct Seat {
   Scoreboard* scoreboard = nullptr;
   int relay_give = -1, relay_take = -1;  // from the template: see worker/relay.hpp
   int access_log = -1, log_socket = -1;  // as in TemplateSeat
+  bool is_admin = false;
+};
+
+// What the admin process inherits: a worker's seat, whose one route is the admin plugin of ours.
+struct AdminSeat {
+  Seat seat;
+  Fd commands;  // to the master
+  const Board* board = nullptr;
 };
 
 // Exit codes of template and workers; the server's exit codes are Gunicorn's (0, 1, 2, 3, 4).

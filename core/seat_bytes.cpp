@@ -81,7 +81,8 @@ void serialize(Archive& archive, T& c) {
   archive(c.workers, c.worker_class, c.threads, c.worker_connections, c.queue_size, c.backlog, c.max_requests,
           c.max_requests_jitter, c.max_worker_memory, c.max_worker_lifetime, c.worker_memory_max, c.canary,
           c.reuse_port, c.daemon, c.enable_stdio_inheritance, c.user, c.group, c.initgroups, c.umask, c.chdir,
-          c.start_directory, c.raw_env, c.pidfile, c.proc_name, c.stage_dir);
+          c.start_directory, c.raw_env, c.pidfile, c.proc_name, c.control_socket, c.control_socket_mode, c.admin_bind,
+          c.stage_dir);
   archive(c.boot_timeout, c.header_timeout, c.body_timeout, c.write_timeout, c.keepalive, c.timeout, c.soft_timeout,
           c.graceful_timeout, c.heartbeat_timeout, c.probation, c.canary_time);
   archive(c.limit_request_line, c.limit_request_fields, c.limit_request_field_size, c.limit_request_body,
@@ -95,7 +96,7 @@ void serialize(Archive& archive, T& c) {
           c.dogstatsd_tags, c.enable_backlog_metric, c.server_header);
 }
 // A new setting changes this: add it above, and here.
-static_assert(sizeof(void*) != 8 || sizeof(Config) == 1368);
+static_assert(sizeof(void*) != 8 || sizeof(Config) == 1432);
 
 template <class Archive, Like<Generation> T>
 void serialize(Archive& archive, T& generation) {

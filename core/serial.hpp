@@ -3,6 +3,7 @@
 // `template <class Archive, class T> void serialize(Archive&, T&)` that names its parts.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -35,6 +36,14 @@ class ByteWriter {
   template <class Rep, class Period>
   void write(std::chrono::duration<Rep, Period> value) {
     write(value.count());
+  }
+  template <class Clock, class Duration>
+  void write(std::chrono::time_point<Clock, Duration> value) {
+    write(value.time_since_epoch());
+  }
+  template <class T, std::size_t size>
+  void write(const std::array<T, size>& values) {
+    for (const T& value : values) write(value);
   }
   void write(const std::string& text) {
     write(text.size());
@@ -91,6 +100,16 @@ class ByteReader {
     Rep count{};
     read(count);
     value = std::chrono::duration<Rep, Period>(count);
+  }
+  template <class Clock, class Duration>
+  void read(std::chrono::time_point<Clock, Duration>& value) {
+    Duration since{};
+    read(since);
+    value = std::chrono::time_point<Clock, Duration>(since);
+  }
+  template <class T, std::size_t size>
+  void read(std::array<T, size>& values) {
+    for (T& value : values) read(value);
   }
   void read(std::string& text) {
     std::size_t size = 0;

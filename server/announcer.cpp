@@ -87,6 +87,7 @@ void Announcer::reload_failed(const std::string& why, const Succession& successi
 
 void Announcer::stopping(Instant now, std::chrono::seconds limit) {
   stopping_ = true;
+  last_status_ = "Stopping";
   send([](const Notifier& notifier) { return notifier.stopping("Stopping"); });
   wait(now, limit);
 }

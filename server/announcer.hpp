@@ -43,6 +43,7 @@ class Announcer {
   // Called in each turn of every loop of the master: what is due.
   void turn(Instant now);
   Instant deadline() const { return std::min(next_alive_, next_extension_); }
+  const std::string& status() const { return last_status_; }
 
  private:
   void wait(Instant now, std::chrono::seconds limit);

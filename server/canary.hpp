@@ -21,7 +21,7 @@ namespace narwhal::server {
 struct CanaryCounts {
   std::uint64_t requests = 0, errors = 0;  // answered; with 5xx
   unsigned crashes = 0;                    // of workers
-  std::array<std::uint64_t, WorkerSlot::latency_buckets> latency{};
+  std::array<std::uint64_t, RouteCounters::buckets> latency{};
 
   // So long took nine in ten answers at most; the upper end of the bucket.
   std::chrono::microseconds ninth_decile() const;

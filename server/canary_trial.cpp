@@ -16,9 +16,11 @@ std::uint64_t value(const std::atomic<std::uint64_t>& counter) { return counter.
 CanaryCounts counts_of(const WorkerSlot& slot) {
   CanaryCounts counts;
   counts.requests = value(slot.requests);
-  counts.errors = value(slot.status_class[5]);
-  for (std::size_t bucket = 0; bucket < counts.latency.size(); ++bucket)
-    counts.latency[bucket] = value(slot.latency[bucket]);
+  for (const RouteCounters& route : slot.routes) {
+    counts.errors += value(route.status_class[5]);
+    for (std::size_t bucket = 0; bucket < counts.latency.size(); ++bucket)
+      counts.latency[bucket] += value(route.latency[bucket]);
+  }
   return counts;
 }
 

@@ -140,4 +140,20 @@ void LiveGeneration::send_log(Order which, const std::string& target) {
     log::error("Not every process of generation {} has opened the new log {}: send USR1 again", number(), target);
 }
 
+GenerationFacts LiveGeneration::facts() const {
+  constexpr const char* phases[] = {"booting", "serving", "leaving"};
+  const Config& config = plan_.config();
+  GenerationFacts facts;
+  facts.number = number();
+  facts.phase = phases[static_cast<std::size_t>(workers_.phase())];
+  facts.target = target();
+  facts.threads = config.threads;
+  facts.timeout = config.timeout;
+  facts.started = started_;
+  facts.template_pid = template_.pid();
+  for (const Route& route : config.routes) facts.routes.emplace_back(route.prefix, route.app);
+  facts.workers = workers_.facts();
+  return facts;
+}
+
 }  // namespace narwhal::server

@@ -72,6 +72,8 @@ class LiveGeneration {
   void for_each_slot(Callback callback) const {
     workers_.for_each_slot(callback);
   }
+  GenerationFacts facts() const;
+  WorkerProcess* find_worker(pid_t pid) { return workers_.find(pid); }
 
  private:
   using Phase = WorkerPool::Phase;

@@ -1,4 +1,4 @@
-// The only file that includes both server/ and worker/.
+// The only file that includes server/, worker/ and admin/.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/admin.hpp"
 #include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/process_title.hpp"
@@ -107,7 +108,8 @@ int serve(const Start& start, server::Hooks hooks, server::Daemon* daemon) {
                               daemon,
                               std::move(hooks),
                               server::own_program(start.argc, start.argv, start.environment),
-                              &start.inheritance};
+                              &start.inheritance,
+                              narwhal::admin::run_admin};
   return server::Master(start.loaded.config, std::move(parts)).supervise();
 }
 

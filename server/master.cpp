@@ -62,6 +62,11 @@ std::chrono::seconds boot_limit(const Config& config) {
   return config.boot_timeout.count() == 0 ? config.boot_timeout : 2 * config.boot_timeout + spare;
 }
 
+ListenerList joined_lists(ListenerList list, const ListenerList& more) {
+  list.insert(list.end(), more.begin(), more.end());
+  return list;
+}
+
 int poll_timeout(Instant now, Instant deadline) {
   if (deadline == never) return -1;
   if (deadline <= now) return 0;
@@ -78,6 +83,8 @@ Master::Master(Config config, Parts parts)
       site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
       upgrade_(std::move(parts_.program), parts_.inheritance, site_.leftovers, *this),
       announcer_(upgrade_.has_predecessor()),
+      publisher_(parts_.version, app_title(start_config_)),
+      admin_(site_, publisher_.board(), parts_.run_admin),
       hooks_(std::move(parts_.hooks)),
       succession_(site_, parts_.read_config, *this) {
   // Workers are the template's grandchildren; orphaned, they become ours to reap.
@@ -114,7 +121,12 @@ void Master::start() {
   hooks_.on_starting();
   if (!wait_for_hooks(start_config_.boot_timeout)) return give_up_hooks();
   InheritedSockets none;
-  succession_.begin(start_config_, hooks_, parts_.inheritance != nullptr ? parts_.inheritance->sockets() : none);
+  InheritedSockets& inherited = parts_.inheritance != nullptr ? parts_.inheritance->sockets() : none;
+  or_throw(admin_.bind(start_config_, inherited));
+  if (admin_.is_on()) log::info("Status and metrics at: {}", admin_.addresses());
+  if (!upgrade_.has_predecessor()) admin_.resume(now_);  // whose own one answers until this server serves
+  site_.ledger.begin(Transaction::Kind::start, now_);
+  succession_.begin(start_config_, hooks_, inherited);
   if (succession_.gone()) return;
   log::info("Using worker: native, {} handler thread{}", start_config_.threads, start_config_.threads == 1 ? "" : "s");
 }
@@ -152,6 +164,7 @@ void Master::turn() {
   wait();
   // Reports before deaths: a child's last report explains why it died.
   for (LiveGeneration* generation : succession_.all()) generation->read_reports(readable_, now_);
+  for (const Record& command : admin_.read(readable_, now_)) carry_out(command);
   serve_signals();
   if (std::binary_search(readable_.begin(), readable_.end(), daemon_descriptor())) settle_daemon();
   check_watched_files();
@@ -159,6 +172,7 @@ void Master::turn() {
   site_.leftovers.settle(now_);
   upgrade_.settle(now_,
                   in_peace() ? &succession_.serving()->plan() : nullptr);  // it may change what the next has to do
+  admin_.settle(now_);
   succession_.settle(now_);
   if (succession_.first_boot_failure() && stop_ == Stop::none) {
     upgrade_.failed(succession_.first_boot_failure()->reason);
@@ -167,6 +181,12 @@ void Master::turn() {
   announcer_.update(succession_);
   announcer_.turn(now_);
   log::report_dropped();
+  if (admin_.is_on()) publisher_.publish(succession_, site_.ledger, announcer_.status(), stop_ != Stop::none, now_);
+  // Only now, so that the admin process finds the counts of a worker that has ended in one place or the other.
+  for (const std::uint32_t slot : site_.slots.take_ended()) {
+    site_.scoreboard.clear(slot);
+    site_.slots.give_back(slot);
+  }
   if (const LiveGeneration* serving = succession_.serving()) {
     site_.log_process.count_workers(serving->workers_serving());
     backlog_metric_.settle(serving->plan().config(), serving->plan().listeners, now_);
@@ -204,12 +224,13 @@ void Master::wait() {
   watched_.push_back({daemon_descriptor(), POLLIN, 0});
   upgrade_.add_sockets(watched_);
   site_.log_process.add_sockets(watched_);
+  admin_.add_sockets(watched_);
   for (LiveGeneration* generation : succession_.all()) generation->add_sockets(watched_);
   const Instant before = narwhal::now();
   const Instant deadline =
       std::min({succession_.next_deadline(before), site_.file_watch.next_deadline(), site_.log_process.deadline(),
                 site_.leftovers.deadline(), backlog_metric_.deadline(), announcer_.deadline(), log::report_due(),
-                upgrade_.deadline(before)});
+                upgrade_.deadline(before), admin_.deadline(before), admin_.is_on() ? publisher_.deadline() : never});
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
@@ -284,6 +305,7 @@ void Master::reap() {
   while (const auto ended = reap_any()) {
     bool known = succession_.reaped(ended->pid, ended->status) || upgrade_.reaped(ended->pid, ended->status, now_) ||
                  site_.log_process.reaped(ended->pid, ended->status, site_.dice.roll()) ||
+                 admin_.reaped(ended->pid, ended->status, now_) ||
                  (hooks_.process() != nullptr && hooks_.process()->reaped(ended->pid, ended->status));
     for (LiveGeneration* generation : succession_.all()) {
       known = known || generation->reaped(ended->pid, ended->status, now_);
@@ -297,6 +319,7 @@ void Master::reopen_logs() {
   [[maybe_unused]] const auto or_former = log::reopen();  // the generation that uses it reports a failure
   for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
   site_.log_process.reopen();
+  admin_.follow_log(start_config_.errorlog);
 }
 
 int Master::shut_down() {
@@ -309,6 +332,7 @@ int Master::shut_down() {
   }
   run_on_exit();
   site_.leftovers.finish();
+  admin_.end();
   // The end of the signal pipe restores the default actions: an INT after a TERM must not kill this exiting process.
   sigset_t all;
   ::sigfillset(&all);
@@ -335,10 +359,11 @@ void Master::bound(const Plan& plan) {
   hooks_.listen_at(plan.listeners);
   hooks_.when_ready();
   if (!wait_for_hooks(start_config_.boot_timeout)) give_up_hooks();
-  upgrade_.bound(plan.listeners);
+  upgrade_.bound(joined_lists(plan.listeners, admin_.listeners()));
 }
 
-void Master::reloading(Instant now) {
+void Master::reloading(Transaction::Kind kind, Instant now) {
+  site_.ledger.begin(kind, now);
   log::info("Hang up: Master");
   announcer_.reloading(now, boot_limit(config()));
 }
@@ -347,14 +372,19 @@ void Master::comparing(const std::string& what, const Config& next) {
   announcer_.comparing(what, now_, next.canary_time + boot_limit(next));
 }
 
-void Master::reload_failed(const std::string& why) { announcer_.reload_failed(why, succession_); }
+void Master::reload_failed(const std::string& why) {
+  site_.ledger.refused(succession_.serving()->number(), why, narwhal::now());
+  announcer_.reload_failed(why, succession_);
+}
 
 void Master::took_over(const Plan& plan, const Config* former) {
   const Config& config = plan.config();
   hooks_ = plan.hooks;
+  site_.ledger.swapped(plan.number(), narwhal::now());
   announcer_.ready(succession_);
   if (former == nullptr) {
     upgrade_.serves();
+    admin_.resume(now_);
     if (parts_.daemon != nullptr) parts_.daemon->started();
     return;
   }
@@ -367,7 +397,9 @@ void Master::took_over(const Plan& plan, const Config* former) {
   log_settings_that_need_restart(config);
 }
 
-ListenerList Master::listeners_to_hand_over() { return succession_.serving()->plan().listeners; }
+ListenerList Master::listeners_to_hand_over() {
+  return joined_lists(succession_.serving()->plan().listeners, admin_.listeners());
+}
 
 void Master::new_master_starts(pid_t pid) {
   announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) starts", pid));
@@ -376,12 +408,14 @@ void Master::new_master_starts(pid_t pid) {
 void Master::new_master_ready(pid_t pid) {
   announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) serves, too", pid));
   announcer_.hand_over(pid);
+  admin_.pause();
 }
 
 void Master::took_back(const std::string& why) {
   announcer_.set_upgrade(why.empty() ? "" : "Upgrade failed: " + why);
   if (succession_.serving()->target() == 0) log::info("The workers that WINCH has retired are started again");
   succession_.restore_workers();
+  admin_.resume(now_);
   announcer_.be_main(succession_);
 }
 

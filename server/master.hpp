@@ -11,11 +11,13 @@
 
 #include "core/clock.hpp"
 #include "core/signals.hpp"
+#include "server/admin_process.hpp"
 #include "server/announcer.hpp"
 #include "server/backlog_metric.hpp"
 #include "server/daemon.hpp"
 #include "server/pidfile.hpp"
 #include "server/site.hpp"
+#include "server/state_publisher.hpp"
 #include "server/succession.hpp"
 #include "server/upgrade.hpp"
 
@@ -33,6 +35,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
     Hooks hooks{};                       // of that configuration
     Program program{};                   // what an upgrade executes
     Inheritance* inheritance = nullptr;  // of another master, or none; outlives this one
+    AdminBody run_admin{};               // not needed without an admin process
   };
 
   // Throws StartupError. Changes the process: signal actions, title, subreaper.
@@ -57,6 +60,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   void serve_signals();
   void on_signal(int signo);
   void retire_workers();
+  void carry_out(const Record& command);
   void on_term();
   void on_quit();
   void stop(Stop how);
@@ -66,7 +70,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   void run_on_exit();
 
   void bound(const Plan& plan) override;
-  void reloading(Instant now) override;
+  void reloading(Transaction::Kind kind, Instant now) override;
   void comparing(const std::string& what, const Config& next) override;
   void reload_failed(const std::string& why) override;
   void took_over(const Plan& plan, const Config* former) override;
@@ -91,6 +95,8 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   Upgrade upgrade_;  // its end promotes a new master: after the end of the pid file
   Announcer announcer_;
   BacklogMetric backlog_metric_;
+  StatePublisher publisher_;
+  AdminProcess admin_;
   Hooks hooks_;  // of the generation that serves
   std::optional<Pidfile> pidfile_;
   Succession succession_;

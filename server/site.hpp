@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "core/check.hpp"
 #include "core/clock.hpp"
 #include "core/scoreboard.hpp"
 #include "server/file_watch.hpp"
+#include "server/ledger.hpp"
 #include "server/leftovers.hpp"
 #include "server/log_process.hpp"
 #include "server/plan.hpp"
@@ -31,6 +34,18 @@ class SlotPool {
     }
     return std::nullopt;
   }
+  // The highest one, so that workers are numbered as if it were not taken.
+  std::optional<std::uint32_t> take_last() {
+    for (std::size_t slot = taken_.size(); slot-- > 0;) {
+      if (taken_[slot]) continue;
+      taken_[slot] = true;
+      return static_cast<std::uint32_t>(slot);
+    }
+    return std::nullopt;
+  }
+  // Its worker has ended: it is to be cleared and given back when what it counts has been taken over.
+  void ended(std::uint32_t slot) { ended_.push_back(slot); }
+  std::vector<std::uint32_t> take_ended() { return std::exchange(ended_, {}); }
   void give_back(std::uint32_t slot) {
     NARWHAL_CHECK(slot < taken_.size() && taken_[slot]);
     taken_[slot] = false;
@@ -38,6 +53,7 @@ class SlotPool {
 
  private:
   std::bitset<Scoreboard::slots_max> taken_;
+  std::vector<std::uint32_t> ended_;
 };
 
 // Random numbers that differ from server to server.
@@ -59,6 +75,7 @@ struct Site {
   Leftovers leftovers{};
   PoisonWatch poison{};
   WorkerGroups worker_groups{};
+  Ledger ledger{};
   FileWatch file_watch{};  // on if the newest generation has the setting `reload`
 };
 

@@ -88,7 +88,7 @@ void Succession::begin_reload(Instant now) {
   change_after_reload_ = 0;
   retire_after_reload_ = false;
   rolling_back_to_ = 0;
-  observer_.reloading(now);
+  observer_.reloading(Transaction::Kind::reload, now);
   const auto request = read_config_.request ? read_config_.request() : std::nullopt;
   if (!request) return begin_configured(read_config_.read(std::nullopt), {}, now);
   auto reading = PythonConfigReading::start(*request);
@@ -163,7 +163,7 @@ void Succession::begin_rollback(Instant now) {
   previous_.end_probation();  // once: a rollback that fails does not start again by itself
   change_after_reload_ = 0;
   retire_after_reload_ = current_->target() == 0;
-  observer_.reloading(now);
+  observer_.reloading(Transaction::Kind::rollback, now);
   begin_next(prepare_again(*previous(), ++last_number_, current_->plan().listeners), now);
 }
 

@@ -33,7 +33,7 @@ class Succession {
    public:
     // The first generation's listeners are bound, and nothing is forked yet. May stop the server.
     virtual void bound(const Plan& plan) = 0;
-    virtual void reloading(Instant now) = 0;
+    virtual void reloading(Transaction::Kind kind, Instant now) = 0;
     // The new generation serves with some workers, and is compared. `next` are its settings.
     virtual void comparing(const std::string& /*what*/, const Config& /*next*/) {}
     virtual void reload_failed(const std::string& why) = 0;

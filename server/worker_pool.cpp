@@ -72,6 +72,19 @@ void log_death(const WorkerProcess& worker, const Config& config, const Scoreboa
   log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(config), running);
 }
 
+bool crashed(const WorkerProcess& worker) {
+  const auto status = worker.exit_status();
+  return status && death_notice(worker.pid(), *status, Killer::unknown).crash;
+}
+
+// Why another worker takes its place, in a word for the statistics; null: none does.
+const char* restart_reason(const WorkerProcess& worker) {
+  if (worker.cause() != nullptr) return worker.cause();
+  if (!worker.holds_place()) return nullptr;
+  if (!worker.has_served()) return "boot";
+  return crashed(worker) ? "crash" : "exit";
+}
+
 }  // namespace
 
 void WorkerPool::add_sockets(std::vector<pollfd>& watched) const {
@@ -173,8 +186,9 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   const WorkerSlot& slot = site_.scoreboard.slot(worker.slot());
   const std::uint64_t answered = slot.requests.load(std::memory_order_relaxed);
   log::adopt_unreported(slot.log_unreported.load(std::memory_order_relaxed));
-  site_.scoreboard.clear(worker.slot());
-  site_.slots.give_back(worker.slot());
+  const char* const restart = phase_ == Phase::serving ? restart_reason(worker) : nullptr;
+  site_.ledger.worker_ended(slot, plan_.config().routes, restart);
+  site_.slots.ended(worker.slot());
   if (!worker.holds_place()) return;
   if (phase_ == Phase::booting) {
     if (!failure_) failure_ = BootFailure{"boot", worker.reason(), worker.boot_exit_code()};
@@ -318,5 +332,18 @@ void WorkerPool::withhold(unsigned workers) {
 }
 
 std::size_t WorkerPool::serving() const { return count_accepting(workers_); }
+
+std::vector<WorkerFacts> WorkerPool::facts() const {
+  std::vector<WorkerFacts> all;
+  for (const WorkerProcess& worker : workers_)
+    all.push_back({worker.slot(), worker.pid(), life_name(worker.life()), worker.holds_place(), worker.spawned()});
+  return all;
+}
+
+WorkerProcess* WorkerPool::find(pid_t pid) {
+  const auto found = std::find_if(workers_.begin(), workers_.end(),
+                                  [pid](const WorkerProcess& worker) { return worker.pid() == pid && !worker.gone(); });
+  return pid > 0 && found != workers_.end() ? &*found : nullptr;
+}
 
 }  // namespace narwhal::server

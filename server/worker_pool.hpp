@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/clock.hpp"
+#include "core/server_state.hpp"
 #include "server/backoff.hpp"
 #include "server/boot_failure.hpp"
 #include "server/crash_watch.hpp"
@@ -68,6 +69,9 @@ class WorkerPool {
   const std::optional<BootFailure>& failure() const { return failure_; }
   bool all_ready() const;  // as many as the target, and none accepts yet
   std::size_t serving() const;
+  std::vector<WorkerFacts> facts() const;
+  // The worker with this pid: null if it is not one of these.
+  WorkerProcess* find(pid_t pid);
   const CrashWatch& crashes() const { return crashes_; }
   unsigned crash_count() const { return crash_count_; }  // of workers that had been admitted or were to be
   template <class Callback>

@@ -16,8 +16,8 @@ constexpr int records_a_turn = 64;
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now)
-    : generation_(generation), slot_(slot), socket_(std::move(socket)), spawned_(now) {
+WorkerProcess::WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now, const char* name)
+    : generation_(generation), name_(name), slot_(slot), socket_(std::move(socket)), spawned_(now) {
   deadline_ = deadline_for(limit_of(life_), now);
 }
 
@@ -41,7 +41,7 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
     case Report::hello:
       if (pid_ != 0 || received.pid <= 0) return;
       pid_ = received.pid;
-      log::info("Booting worker with pid: {}", pid_);
+      log::info("Booting {} with pid: {}", name_, pid_);
       return apply(Event::hello, now);
     case Report::step:
       if (is_booting(life_)) last_step_ = received.record.text;
@@ -53,9 +53,14 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
       return;
     case Report::watch: watched_.emplace_back(received.record.text); return;
     case Report::ready: return apply(Event::ready, now);
-    case Report::stuck: was_stuck_ = true; return apply(Event::give_way, now);
-    case Report::expired: return apply(Event::expired, now);
-    case Report::leaving: return apply(Event::leaves, now);
+    case Report::stuck:
+      cause_ = "timeout";
+      was_stuck_ = true;
+      return apply(Event::give_way, now);
+    case Report::expired:
+      if (cause_ == nullptr) cause_ = "recycled";
+      return apply(Event::expired, now);
+    case Report::leaving: cause_ = "exit"; return apply(Event::leaves, now);
     case Report::loaded:
     case Report::fork_failed: return;  // reports of the template only
   }
@@ -163,7 +168,10 @@ void WorkerProcess::check_heartbeat(Instant beat, Instant now) {
     beat_seen_ = now;
   }
   if (now < deadline_after(beat_seen_, generation_.config.heartbeat_timeout)) return;
-  if (step(life_, Event::silent).action == Action::abort) log::critical("WORKER TIMEOUT (pid:{})", pid_);
+  if (step(life_, Event::silent).action == Action::abort) {
+    log::critical("WORKER TIMEOUT (pid:{})", pid_);
+    cause_ = "heartbeat";
+  }
   apply(Event::silent, now);
 }
 

@@ -28,7 +28,8 @@ class WorkerProcess {
   static constexpr std::chrono::seconds quick_stop{2};  // the time a worker has at a quick stop before SIGKILL
 
   // `socket` is the master's end of its pair. `generation` must outlive it.
-  WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now);
+  // `name`: what it is called in the log.
+  WorkerProcess(std::uint32_t slot, Fd socket, const Generation& generation, Instant now, const char* name = "worker");
 
   // Reads its reports so far.
   void read_reports(Instant now);
@@ -69,6 +70,8 @@ class WorkerProcess {
   bool may_have_died_of_requests() const;
   // The master has ended it by SIGABRT: which of its threads got the signal means nothing.
   bool was_aborted() const { return was_aborted_; }
+  // Why it is replaced, in a word for the statistics, or null: "timeout", "recycled", "heartbeat".
+  const char* cause() const { return cause_; }
   std::optional<int> exit_status() const { return exit_status_; }
   // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
@@ -86,6 +89,8 @@ class WorkerProcess {
   Instant deadline_for(Limit limit, Instant now) const;
 
   const Generation& generation_;
+  const char* name_;
+  const char* cause_ = nullptr;
   Successor successor_ = Successor::present;
   std::uint32_t slot_;
   Fd socket_;

@@ -26,13 +26,17 @@ class Counters {
   void request_overloaded() noexcept { add(slot_.overloaded); }  // no room in the queue: 503
   void request_poisoned() noexcept { add(slot_.poisoned); }      // workers have died in such requests: 503
   void request_timed_out() noexcept { add(slot_.timed_out); }    // its handler passed `timeout`
-  void request_answered(int status, Instant started, Instant now) noexcept {
+  // `route`: its index in Config::routes, or no_route.
+  static constexpr std::size_t no_route = WorkerSlot::routes_max;
+  void request_answered(int status, std::size_t route, Instant started, Instant now) noexcept {
     using namespace std::chrono_literals;
+    RouteCounters& counters = slot_.routes[WorkerSlot::entry_of(route)];
     add(slot_.requests);
-    add(slot_.status_class[status / 100 % 6]);
+    add(counters.status_class[status / 100 % 6]);
     const auto microseconds = static_cast<std::uint64_t>(now > started ? (now - started) / 1us : 0);
     const unsigned bucket = 64 - static_cast<unsigned>(__builtin_clzll(microseconds | 1));
-    add(slot_.latency[std::min<unsigned>(bucket, WorkerSlot::latency_buckets - 1)]);
+    add(counters.latency[std::min<unsigned>(bucket, RouteCounters::buckets - 1)]);
+    add(counters.microseconds, microseconds);
   }
   // What Gunicorn counts: not those that were refused, or answered 503 in place of a handler.
   std::int64_t requests_handled() const noexcept {

@@ -70,6 +70,8 @@ class Crew {
   // [baton] Takes back the tasks that no handler has begun, oldest first. enqueue_again() for those that stay.
   Task::List take_waiting() noexcept { return followers_.take_waiting(); }
   void enqueue_again(Task::List tasks) noexcept { followers_.enqueue_again(tasks); }
+  // [baton] The task that waits longest for a thread, or null. It may have begun when this returns.
+  const Task* first_waiting() noexcept { return followers_.first_waiting(); }
 
  private:
   struct Member {

@@ -99,6 +99,14 @@ unsigned Dispatcher::free_handlers() const noexcept {
   return free > ready_count_ ? free - ready_count_ : 0;
 }
 
+Instant Dispatcher::oldest_waiting() noexcept {
+  const Task* const queued = loop_.crew().first_waiting();
+  const Exchange* const ready = ready_.first();
+  if (queued == nullptr) return ready != nullptr ? ready->started : unset;
+  const Instant since = exchange_of(*queued).started;
+  return ready != nullptr ? std::min(since, ready->started) : since;
+}
+
 // Requests that have waited a while for a handler of this worker go to a sibling that has a free one.
 void Dispatcher::relieve() {
   Acceptor& acceptor = loop_.acceptor();
@@ -188,7 +196,7 @@ void Dispatcher::drop_answer(Exchange& exchange, int status, std::uint64_t bytes
   const std::uint64_t bytes = is_ours ? exchange.response.body_sent() : bytes_sent;
   const Instant now = loop_.turn_time();
   const int counted = status == Answered::client_left ? Answered::none : status;
-  loop_.counters().request_answered(counted, exchange.started, now);
+  loop_.counters().request_answered(counted, route_of(exchange), exchange.started, now);
   AccessLog& log = loop_.logs().access();
   if (log.enabled()) log.add(exchange, {.status = status, .body_bytes = bytes, .own = false}, now);
   abandon(exchange);

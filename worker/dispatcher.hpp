@@ -42,6 +42,8 @@ class Dispatcher final : public CrewWork {
 
   // Handlers that are free, and will still be free when every ready request has one.
   unsigned free_handlers() const noexcept;
+  // When the request came that waits longest for a handler; unset if none waits.
+  Instant oldest_waiting() noexcept;
 
   // ---- the crew's work ----
   void turn(Turn turn) override;

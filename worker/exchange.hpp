@@ -19,6 +19,7 @@
 #include "worker/arena.hpp"
 #include "worker/body.hpp"
 #include "worker/client_wait.hpp"
+#include "worker/counters.hpp"
 #include "worker/handler_times.hpp"
 #include "worker/handover.hpp"
 #include "worker/inbox.hpp"
@@ -107,6 +108,11 @@ class Exchange : public Task, public RequestState {
   narwhal_request request_{};
   std::atomic<bool> gone_{false};
 };
+
+// For Counters.
+inline std::size_t route_of(const Exchange& exchange) noexcept {
+  return exchange.mount != nullptr ? exchange.mount->route : Counters::no_route;
+}
 
 inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
   return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));

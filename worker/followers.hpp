@@ -51,6 +51,10 @@ class Followers {
   // Takes back the tasks that no handler has begun, oldest first. enqueue_again() for those that stay.
   Task::List take_waiting() noexcept;
   void enqueue_again(Task::List tasks) noexcept;
+  const Task* first_waiting() noexcept {
+    const std::lock_guard lock(mutex_);
+    return waiting_.first();
+  }
   void handler_freed() noexcept;  // a handler that was counted has returned to the holder: another may begin
   // With threads == 1, whether this holder should offer the baton: the main thread gives it away when a task waits that
   // has to run without it, and gets it back from the other thread when it wants it.

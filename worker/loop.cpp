@@ -115,6 +115,7 @@ void Loop::tick() {
   const Instant precisely = narwhal::now();
   deadlines_.check(precisely);
   recycling_.tick(precisely);
+  slot_.oldest_waiting.store(dispatcher_.oldest_waiting(), relaxed);
   logs_.tick();
   acceptor_.reconsider();
   if (retiring() && now() >= quit_at_ && !stopped_) {
@@ -130,7 +131,7 @@ void Loop::tick() {
 
 void Loop::record_answer(const Exchange& exchange, const Answered& answered) {
   const Instant now = turn_time();
-  counters_.request_answered(answered.status, exchange.started, now);
+  counters_.request_answered(answered.status, route_of(exchange), exchange.started, now);
   if (logs_.access().enabled()) logs_.access().add(exchange, answered, now);
 }
 

@@ -116,6 +116,7 @@ void raise_descriptor_limit(const Seat& seat) {
 }
 
 std::string title(const Seat& seat) {
+  if (seat.is_admin) return fmt::format("narwhal: admin [{}]", app_title(seat.generation->config));
   return fmt::format("narwhal: worker {} [{}] gen {}", seat.slot + 1, app_title(seat.generation->config),
                      seat.generation->number);
 }
@@ -161,7 +162,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   slot.state.store(WorkerState::booting);
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
-  install_crash_handlers("Worker");
+  install_crash_handlers(seat.is_admin ? "Admin process" : "Worker");
   note_crashed_thread_in(seat.scoreboard->slot(seat.slot).crashed_thread);
   prepare_for_forked_children(seat.listeners);
   raise_descriptor_limit(seat);
@@ -185,7 +186,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   [&loop]() noexcept { loop.crew().run(); }();
   loop.logs().finish();
   loop.mounts().end_worker();
-  log::info("Worker exiting (pid: {})", ::getpid());
+  log::info("{} exiting (pid: {})", seat.is_admin ? "Admin process" : "Worker", ::getpid());
   loop.logs().finish();
   std::fflush(nullptr);  // what plugins have printed
   // Not exit(): static destructors of plugins would run while threads of theirs are still alive.

@@ -13,10 +13,11 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-__all__ = ["get_include", "main", "reload", "run"]
+__all__ = ["control", "get_include", "main", "reload", "run"]
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _PROGRAM = os.path.join(_FOLDER, "_server", "narwhal")
+_CONTROL = os.path.join(_FOLDER, "_server", "narwhalctl")
 
 # Options of this interpreter, and the variables that say the same to those of the applications.
 _X_OPTIONS = {
@@ -89,6 +90,14 @@ def get_include() -> str:
 def main() -> NoReturn:
     """The command `narwhal`, and `python -m narwhal`."""
     _execute(sys.argv[1:], {})
+
+
+def control() -> NoReturn:
+    """The command `narwhalctl`."""
+    try:
+        os.execv(_CONTROL, [_CONTROL, *sys.argv[1:]])
+    except OSError as error:
+        sys.exit(f"narwhalctl: {_CONTROL}: {error.strerror}: install the package narwhal again")
 
 
 def _plain(name: str, value: Any) -> Any:

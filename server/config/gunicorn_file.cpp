@@ -35,6 +35,7 @@ constexpr std::string_view unknown_to_gunicorn[] = {
     "server_header",       "venv",
     "request_buffering",   "max_worker_memory",
     "max_worker_lifetime", "client_header",
+    "admin_bind",
 };
 
 template <class Names>

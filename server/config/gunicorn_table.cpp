@@ -18,6 +18,7 @@ constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"access_log_format", "Same; \"json\" writes JSON, and an atom that is none is named in the log."},
     {"capture_output", "Same; also what native plugins print."},
     {"chdir", "Same; a symbolic link in it is resolved again at each reload."},
+    {"control_socket", "Same, for narwhalctl; without it there is none."},
     {"daemon", "Better: it returns when the server serves, or with its exit code and messages."},
     {"forwarded_allow_ips", "Same; ranges such as 10.0.0.0/8 too."},
     {"graceful_timeout", "Same; it also limits a reload and a replacement."},

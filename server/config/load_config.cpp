@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/bind_text.hpp"
 #include "core/joined.hpp"
 #include "server/config/absolute_paths.hpp"
 #include "server/config/bind_address.hpp"
@@ -192,6 +193,15 @@ LoadedConfig finish(Draft draft, Mode mode) {
   return loaded;
 }
 
+// What listens there takes no commands, so that its users need not be trusted.
+void check_admin_bind(Draft& draft) {
+  for (const Bind& bind : draft.config.admin_bind) {
+    if (bind.kind == Bind::Kind::tcp) continue;
+    draft.faults.push_back("admin_bind: " + bind_text(bind) +
+                           ": give a host and a port; for a Unix socket there is control_socket");
+  }
+}
+
 }  // namespace
 
 Environment current_environment(std::string version) {
@@ -259,6 +269,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   settle_worker_class(draft);
   settle_logs(draft);
+  check_admin_bind(draft);
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back(no_application_text(draft.config));
   }

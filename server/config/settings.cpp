@@ -79,6 +79,12 @@ const Setting setting_table[] = {
      Text::path},
     {"proc_name", "-n,--name", processes, &Config::proc_name, "NAME", "",
      "name to show in the titles of the processes"},
+    {"control_socket", "--control-socket", processes, &Config::control_socket, "PATH", "",
+     "Unix socket for narwhalctl, status and metrics", 0, 0, Text::path, Change::restart},
+    {"control_socket_mode", "--control-socket-mode", processes, &Config::control_socket_mode, "MODE", "",
+     "permissions of that socket: octal, as 0660", 0, 0777, Text::plain, Change::restart},
+    {"admin_bind", "--admin-bind", processes, &Config::admin_bind, "ADDRESS", "",
+     "HOST:PORT for status page and metrics, read-only", 0, 0, Text::plain, Change::restart},
     {"stage_dir", "--stage-dir", processes, &Config::stage_dir, "DIR", "",
      "directory for private copies of the plugins", 0, 0, Text::path, Change::restart},
 

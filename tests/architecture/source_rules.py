@@ -24,24 +24,27 @@ OURS = {
     "server/sockets": ["core"],
     "server/staging": ["core"],
     "server": ["core", "server/config", "server/sockets", "server/staging"],
+    "admin": ["core", "worker", "include"],
+    "admin/ctl": ["core"],
     "plugins": ["include"],
     "examples": ["include"],
     "python": [],
     "bench": ["core", "protocol", "include"],
     "tests": ["include", "core", "protocol", "worker", "server", "server/config", "server/sockets", "server/staging", "plugins",
-              "examples"],
+              "examples", "admin", "admin/ctl"],
 }
 # The one file that introduces the processes to each other.
-OURS_BY_FILE = {"server/main.cpp": ["worker"]}
+OURS_BY_FILE = {"server/main.cpp": ["worker", "admin"]}
 
 # Third-party headers: who may see them. "core!" means that one file of core/ does, and no other.
 THIRD_PARTY = {
-    "fmt/": ["core", "worker", "server"],
+    "fmt/": ["core", "worker", "server", "admin"],
     "spdlog/": ["core!"],
     "llhttp.h": ["protocol!"],
     "uv.h": ["worker"],
     "yaml-cpp/": ["server/config!"],
-    "CLI/": ["server/config!"],
+    "CLI/": ["server/config!", "admin/ctl!"],
+    "nlohmann/": ["admin", "tests"],
     "nettle/": ["server/staging!", "examples/echo.cpp"],
     "doctest/": ["tests"],
     "Python.h": ["plugins/wsgi"],

@@ -136,8 +136,8 @@ class Worker {
     const std::string status = set_status == "ok" ? "200" : set_status;
     slot.pid.store(::getpid());
     ++slot.requests;
-    ++slot.status_class[static_cast<std::size_t>(status.front() - '0')];
-    ++slot.latency[10];
+    ++slot.routes[0].status_class[static_cast<std::size_t>(status.front() - '0')];
+    ++slot.routes[0].latency[10];
     const std::string response = "HTTP/1.1 " + status +
                                  " OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
                                  "\r\n\r\n" + body;

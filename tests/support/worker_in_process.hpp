@@ -50,6 +50,12 @@ class InProcess {
 
   std::uint16_t port() const { return port_; }
   WorkerSlot& slot() { return scoreboard_->slot(0); }
+  // Answers with a status of this class, of all routes.
+  std::uint64_t answered(std::size_t hundred) {
+    std::uint64_t sum = 0;
+    for (const RouteCounters& route : slot().routes) sum += route.status_class[hundred];
+    return sum;
+  }
   std::atomic<int> stuck{0};  // how often the worker reported stuck()
 
   // Asks it to retire; returns at once.

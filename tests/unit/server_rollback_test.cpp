@@ -18,7 +18,7 @@ namespace {
 
 struct Watcher : server::Succession::Observer {
   void bound(const server::Plan& plan) override { logs::info("Listening at: {}", plan.listeners.at(0)->address); }
-  void reloading(narwhal::Instant) override { logs::info("observer: reloading"); }
+  void reloading(narwhal::Transaction::Kind, narwhal::Instant) override { logs::info("observer: reloading"); }
   void reload_failed(const std::string& why) override { logs::info("observer: failed: {}", why); }
   void took_over(const server::Plan& plan, const Config*) override {
     logs::info("observer: generation {} took over", plan.number());

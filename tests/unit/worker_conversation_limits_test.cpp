@@ -114,7 +114,7 @@ TEST_CASE(
   CHECK(plain.answer().status == 408);
   CHECK(stream.answer().status == 408);
   CHECK(eventually([&] { return heard == NARWHAL_GONE; }));
-  CHECK(eventually([&] { return server.slot().refused == 2 && server.slot().status_class[4] == 2; }));
+  CHECK(eventually([&] { return server.slot().refused == 2 && server.answered(4) == 2; }));
 }
 
 TEST_CASE("conversation: whoever is refused is counted, as refused and by status") {
@@ -150,7 +150,7 @@ TEST_CASE("conversation: whoever is refused is counted, as refused and by status
   }
   CHECK(server.slot().refused == std::size(refused));
   CHECK(server.slot().requests == 2 * std::size(refused));
-  for (std::size_t hundred = 0; hundred < 6; ++hundred) CHECK(server.slot().status_class[hundred] == by_class[hundred]);
+  for (std::size_t hundred = 0; hundred < 6; ++hundred) CHECK(server.answered(hundred) == by_class[hundred]);
 }
 
 TEST_CASE("conversation: a slow client is waited for as long as it takes something, a silent one is dropped") {

@@ -34,7 +34,7 @@ struct Recycled {
     };
   }
   void answer(unsigned requests) {
-    for (unsigned i = 0; i < requests; ++i) counters.request_answered(200, start, start);
+    for (unsigned i = 0; i < requests; ++i) counters.request_answered(200, 0, start, start);
     recycling.after_turn(start);
   }
 

@@ -1,0 +1,44 @@
+// Ledger: what has happened since the start of the server: its transactions, why workers were replaced, and what workers
+// that have ended had counted. For the admin process alone: nothing decides by it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/clock.hpp"
+#include "core/server_state.hpp"
+
+namespace narwhal::server {
+
+class Ledger {
+ public:
+  static constexpr std::size_t transactions_max = 50;  // that are remembered
+
+  // `restart`: why another worker takes its place; null: none does.
+  void worker_ended(const WorkerSlot& slot, std::span<const Route> routes, const char* restart);
+  void begin(Transaction::Kind kind, Instant now);
+  // Of the transaction that runs.
+  void swapped(std::uint64_t generation, Instant now);
+  void refused(std::uint64_t generation, std::string_view reason, Instant now);
+
+  // The id of the next one, if a reload or a rollback is asked for now.
+  std::uint64_t next_transaction() const { return last_ + 1; }
+  // With the lines of the log that the master itself has dropped.
+  void write_to(ServerState& state) const;
+
+ private:
+  void end(Transaction::Outcome outcome, std::uint64_t generation, std::string_view reason, Instant now);
+
+  std::deque<Transaction> transactions_;
+  std::uint64_t last_ = 0;
+  std::map<std::string, std::uint64_t> reloads_{{"refused", 0}, {"swapped", 0}};  // and rollbacks, by outcome
+  std::map<std::string, std::uint64_t> restarts_{{"boot", 0},      {"crash", 0},    {"exit", 0},
+                                                 {"heartbeat", 0}, {"recycled", 0}, {"timeout", 0}};
+  Totals past_;
+};
+
+}  // namespace narwhal::server
