@@ -54,7 +54,8 @@ std::optional<Reaped> reap_any() {
 std::string describe_exit(int status) {
   if (WIFEXITED(status)) return "exited with code " + std::to_string(WEXITSTATUS(status));
   if (!WIFSIGNALED(status)) return "changed to status " + std::to_string(status);
-  return "was sent " + signal_name(WTERMSIG(status)) + (WCOREDUMP(status) ? " (core dumped)" : "");
+  const char* const hint = WTERMSIG(status) == SIGSYS ? " for a system call that is not allowed (seccomp)" : "";
+  return "was sent " + signal_name(WTERMSIG(status)) + hint + (WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
 }  // namespace narwhal

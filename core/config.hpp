@@ -60,6 +60,9 @@ struct Share {
 // How a changed file is noticed.
 enum class ReloadEngine { automatic, poll, inotify };
 
+// What becomes of system calls that seccomp_file does not list.
+enum class Seccomp { off, learn, enforce };
+
 struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
@@ -98,11 +101,15 @@ struct Config {
   std::string start_directory;  // where narwhal was started, by the name it had: links in it are followed again
   std::vector<std::pair<std::string, std::string>> raw_env;
   std::string pidfile;
-  std::string proc_name;           // in the process titles; empty: the first app's name
-  std::string control_socket;      // path of the socket for narwhalctl; empty: none
-  int control_socket_mode = 0600;  // of its file
-  std::vector<Bind> admin_bind;    // addresses for the status page and metrics, without commands
-  std::string stage_dir;           // for private copies of plugins; empty: the first usable temporary directory
+  std::string proc_name;              // in the process titles; empty: the first app's name
+  std::string control_socket;         // path of the socket for narwhalctl; empty: none
+  int control_socket_mode = 0600;     // of its file
+  std::vector<Bind> admin_bind;       // addresses for the status page and metrics, without commands
+  std::string stage_dir;              // for private copies of plugins; empty: the first usable temporary directory
+  bool allow_new_privileges = false;  // template and workers may gain rights by setuid programs
+  bool keep_capabilities = false;     // they keep those that they do not need
+  Seccomp seccomp = Seccomp::off;
+  std::string seccomp_file;
 
   // time limits; 0 switches one off
   seconds boot_timeout = 60s;       // template or worker: from fork to ready

@@ -43,6 +43,7 @@ struct Generation {
   Config config;
   std::vector<StagedPlugin> plugins;  // one for each of config.routes, same order
   StagedPlugin python_library;        // the worker for Python's program; empty without Python applications
+  std::vector<int> system_calls;      // what seccomp_file lists
 };
 
 }  // namespace narwhal

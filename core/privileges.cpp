@@ -3,10 +3,13 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <limits>
 
 namespace narwhal {
@@ -74,12 +77,19 @@ bool holds(const Identity& wanted) {
   return all(wanted.uid, real, effective, saved) && all(wanted.gid, real_group, effective_group, saved_group);
 }
 
-// Root need not have it (a container may take it away), and another user may (systemd may give it).
-bool has_capability(unsigned capability) {
+struct Capabilities {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
-  if (::syscall(SYS_capget, &header, sets) != 0) return is_root();
-  return (sets[capability / 32].effective >> capability % 32 & 1) != 0;
+
+  bool read() noexcept { return ::syscall(SYS_capget, &header, sets) == 0; }
+  bool write() noexcept { return ::syscall(SYS_capset, &header, sets) == 0; }
+};
+
+// Root need not have it (a container may take it away), and another user may (systemd may give it).
+bool has_capability(unsigned capability) {
+  Capabilities own;
+  if (!own.read()) return is_root();
+  return (own.sets[capability / 32].effective >> capability % 32 & 1) != 0;
 }
 
 std::string not_permitted(const std::string& setting, unsigned to, unsigned from, const char* capability) {
@@ -120,6 +130,39 @@ Result<Done> drop_privileges(const Identity& wanted, Supplementary groups) {
   if (!holds(wanted)) return Error{"drop privileges: the process still has some of its former rights"};
   if (wanted.uid.value_or(0) != 0 && ::setuid(0) == 0) return Error{"drop privileges: root could be regained"};
   return Done{};
+}
+
+void empty_bounding_set() noexcept {
+  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+    ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+}
+
+// A service's own filter of system calls may refuse capset(2) to one that has none.
+Result<Done> drop_capabilities() {
+  Capabilities own;
+  const auto has_none = [](const __user_cap_data_struct& set) {
+    return set.effective == 0 && set.permitted == 0 && set.inheritable == 0;
+  };
+  if (own.read() && std::all_of(std::begin(own.sets), std::end(own.sets), has_none)) return Done{};
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  Capabilities none;
+  if (!none.write()) return errno_error("drop capabilities");
+  return Done{};
+}
+
+void keep_capabilities_of_master() noexcept {
+  constexpr unsigned kept[] = {
+      CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,           CAP_KILL,
+      CAP_SETGID, CAP_SETUID,       CAP_SETPCAP,         CAP_NET_BIND_SERVICE, CAP_SYS_RESOURCE};
+  Capabilities own;
+  if (!own.read()) return;
+  __u32 masks[_LINUX_CAPABILITY_U32S_3]{};
+  for (const unsigned capability : kept) masks[capability / 32] |= 1u << capability % 32;
+  for (unsigned word = 0; word < _LINUX_CAPABILITY_U32S_3; ++word) {
+    own.sets[word].effective &= masks[word];
+    own.sets[word].permitted &= masks[word];
+  }
+  own.write();  // it may have less: then nothing is to be given up
 }
 
 }  // namespace narwhal

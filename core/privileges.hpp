@@ -33,4 +33,13 @@ enum class Supplementary {
 // Becomes `wanted` permanently, and verifies it. A part that the process already has needs no rights.
 Result<Done> drop_privileges(const Identity& wanted, Supplementary groups);
 
+// ---- capabilities ----
+// Of this process and of the programs that it runs, as far as it may: those of setuid programs too.
+void empty_bounding_set() noexcept;
+// All that this process has.
+Result<Done> drop_capabilities();
+// Of a master whose workers have another user: what it needs to bind addresses, to open files, to change users and to end
+// processes. Programs that it runs as root have root's.
+void keep_capabilities_of_master() noexcept;
+
 }  // namespace narwhal

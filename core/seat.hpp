@@ -23,6 +23,7 @@ struct TemplateSeat {
       -1;  // opened with the master's rights; -1: none. The number stays the same when the file is replaced
   int log_socket = -1;  // to the log process, where the settings need one
   Fd code_files{};      // memory for worker/code_files.hpp; the same for each template of a generation
+  Fd learned_calls{};   // where `seccomp: learn` writes to, opened with the master's rights
 };
 
 // What one worker inherits.

@@ -25,7 +25,7 @@ struct ProcessState {
 };
 
 struct Descriptors {
-  int master = -1, scoreboard = -1, access_log = -1, log_socket = -1, code_files = -1;
+  int master = -1, scoreboard = -1, access_log = -1, log_socket = -1, code_files = -1, learned_calls = -1;
 };
 
 struct ListenerFacts {
@@ -82,7 +82,7 @@ void serialize(Archive& archive, T& c) {
           c.max_requests_jitter, c.max_worker_memory, c.max_worker_lifetime, c.worker_memory_max, c.canary,
           c.reuse_port, c.daemon, c.enable_stdio_inheritance, c.user, c.group, c.initgroups, c.umask, c.chdir,
           c.start_directory, c.raw_env, c.pidfile, c.proc_name, c.control_socket, c.control_socket_mode, c.admin_bind,
-          c.stage_dir);
+          c.stage_dir, c.allow_new_privileges, c.keep_capabilities, c.seccomp, c.seccomp_file);
   archive(c.boot_timeout, c.header_timeout, c.body_timeout, c.write_timeout, c.keepalive, c.timeout, c.soft_timeout,
           c.graceful_timeout, c.heartbeat_timeout, c.probation, c.canary_time);
   archive(c.limit_request_line, c.limit_request_fields, c.limit_request_field_size, c.limit_request_body,
@@ -96,11 +96,11 @@ void serialize(Archive& archive, T& c) {
           c.dogstatsd_tags, c.enable_backlog_metric, c.server_header);
 }
 // A new setting changes this: add it above, and here.
-static_assert(sizeof(void*) != 8 || sizeof(Config) == 1432);
+static_assert(sizeof(void*) != 8 || sizeof(Config) == 1472);
 
 template <class Archive, Like<Generation> T>
 void serialize(Archive& archive, T& generation) {
-  archive(generation.number, generation.config, generation.plugins);
+  archive(generation.number, generation.config, generation.plugins, generation.system_calls);
 }
 
 template <class Archive, Like<ProcessState> T>
@@ -111,7 +111,8 @@ void serialize(Archive& archive, T& state) {
 
 template <class Archive, Like<Descriptors> T>
 void serialize(Archive& archive, T& numbers) {
-  archive(numbers.master, numbers.scoreboard, numbers.access_log, numbers.log_socket, numbers.code_files);
+  archive(numbers.master, numbers.scoreboard, numbers.access_log, numbers.log_socket, numbers.code_files,
+          numbers.learned_calls);
 }
 
 template <class Archive, Like<ListenerFacts> T>
@@ -125,14 +126,16 @@ std::string seat_bytes(const TemplateSeat& seat) {
     listeners.push_back({each->bind, each->fd.get(), each->address, each->activated});
   ByteWriter writer;
   writer(layout, ProcessState{}, *seat.generation,
-         Descriptors{seat.master.get(), scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get()},
+         Descriptors{seat.master.get(), scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get(),
+                     seat.learned_calls.get()},
          listeners);
   return writer.take();
 }
 
 std::vector<int> inherited_descriptors(const TemplateSeat& seat) {
   std::vector<int> numbers{seat.master.get(), log::descriptor()};
-  for (const int optional : {scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get()}) {
+  for (const int optional :
+       {scoreboard_of(seat), seat.access_log, seat.log_socket, seat.code_files.get(), seat.learned_calls.get()}) {
     if (optional >= 0) numbers.push_back(optional);
   }
   for (const Listener* each : seat.listeners) numbers.push_back(each->fd.get());
@@ -164,7 +167,8 @@ Result<std::unique_ptr<ReceivedSeat>> received_seat(std::string_view bytes) {
                     received->scoreboard ? &*received->scoreboard : nullptr,
                     numbers.access_log,
                     numbers.log_socket,
-                    Fd(numbers.code_files)};
+                    Fd(numbers.code_files),
+                    Fd(numbers.learned_calls)};
   for (ListenerFacts& facts : listeners) {
     received->listeners.push_back(std::make_unique<Listener>(
         Listener{std::move(facts.bind), Fd(facts.descriptor), std::move(facts.address), facts.activated}));

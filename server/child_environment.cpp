@@ -34,8 +34,14 @@ Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   // Gunicorn sets it before it loads the application, and applications look for "gunicorn" in it.
   ::setenv("SERVER_SOFTWARE", "gunicorn/26.1.0 (narwhal/" NARWHAL_VERSION ")", 1);
   for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  const bool becomes_root = plan.identity.uid.value_or(::geteuid()) == 0;
+  if (!becomes_root && !config.keep_capabilities && !config.allow_new_privileges) empty_bounding_set();
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;
   if (const auto dropped = drop_privileges(plan.identity, groups); !dropped) return dropped;
+  if (!becomes_root && !config.keep_capabilities) {
+    if (const auto dropped = drop_capabilities(); !dropped) return dropped;
+  }
+  if (!config.allow_new_privileges && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_error("no_new_privs");
   // A plugin that hangs while it is being loaded would never notice the master's end. Set after the change of user,
   // which resets it. Workers do not inherit it: they finish their requests first.
   if (end == EndsWithMaster::yes) ::prctl(PR_SET_PDEATHSIG, SIGKILL);

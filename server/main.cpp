@@ -14,6 +14,7 @@
 #include "core/log.hpp"
 #include "core/process_title.hpp"
 #include "server/check_config.hpp"
+#include "server/check_safety.hpp"
 #include "server/config/load_config.hpp"
 #include "server/daemon.hpp"
 #include "server/early_signals.hpp"
@@ -47,6 +48,7 @@ void fill_standard_streams() {
 std::vector<std::string> notices_of(const server::LoadedConfig& loaded, server::KeptStreams kept) {
   std::vector<std::string> notices = loaded.notices;
   for (std::string& line : server::lost_logs(loaded.config, kept)) notices.push_back(std::move(line));
+  for (std::string& line : server::safety_notices(loaded.config)) notices.push_back(std::move(line));
   return notices;
 }
 

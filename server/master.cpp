@@ -16,6 +16,7 @@
 #include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/log_output.hpp"
+#include "core/privileges.hpp"
 #include "core/process_title.hpp"
 #include "server/config/load_config.hpp"
 #include "server/unit_advice.hpp"
@@ -382,6 +383,8 @@ void Master::took_over(const Plan& plan, const Config* former) {
   hooks_ = plan.hooks;
   site_.ledger.swapped(plan.number(), narwhal::now());
   announcer_.ready(succession_);
+  // Workers that are root's are forked with the master's capabilities, and keep them.
+  if (plan.identity.uid.value_or(0) != 0 && !config.keep_capabilities) keep_capabilities_of_master();
   if (former == nullptr) {
     upgrade_.serves();
     admin_.resume(now_);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/system_calls.hpp"
 #include "server/config/python_app.hpp"
 #include "server/staging/staging.hpp"
 #include "server/unit_advice.hpp"
@@ -66,6 +67,19 @@ Result<StagedPlugin> stage_python_library(const Config& config, StageArea& area)
   return StagedPlugin{};
 }
 
+// seccomp sets no_new_privs, or the kernel would not take a filter from a process without rights.
+Result<std::vector<int>> listed_system_calls(const Config& config) {
+  if (config.seccomp == Seccomp::off) return std::vector<int>();
+  if (config.seccomp_file.empty()) return Error{"seccomp_file: name the file with the list of system calls"};
+  if (config.allow_new_privileges)
+    return Error{"seccomp: it goes with no new privileges: remove allow_new_privileges, or set seccomp to off"};
+  if (config.seccomp == Seccomp::enforce) return read_system_calls(config.seccomp_file, IfMissing::is_an_error);
+  struct stat facts {};
+  const auto folder = std::filesystem::path(config.seccomp_file).parent_path();
+  if (::stat(folder.c_str(), &facts) != 0) return errno_error("seccomp_file: open " + config.seccomp_file);
+  return read_system_calls(config.seccomp_file, IfMissing::is_empty);
+}
+
 Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerList> listeners, StageArea& area) {
   if (!listeners) return FailedStep{"bind", listeners.error()};
   auto identity = resolve_identity(config.user, config.group);
@@ -74,9 +88,12 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
     return FailedStep{"config", possible.error()};
   }
   if (const auto found = check_directory(config); !found) return FailedStep{"config", found.error()};
+  auto system_calls = listed_system_calls(config);
+  if (!system_calls) return FailedStep{"config", system_calls.error()};
   auto generation = std::make_shared<Generation>();
   generation->number = number;
   generation->config = config;
+  generation->system_calls = *std::move(system_calls);
   for (Route& route : generation->config.routes) {
     auto staged = stage_route(route, area);
     if (!staged) return FailedStep{"stage", without_prefix(staged.error(), "stage ")};

@@ -1,5 +1,6 @@
 #include "server/template_process.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -64,9 +65,12 @@ int TemplateProcess::run_in_child(Fd socket) const {
   };
   const auto access_log = open_logs(log_socket);
   if (!access_log) return fail(access_log.error(), exit_boot_failed);
+  auto learned_calls = open_learned_calls();
+  if (!learned_calls) return fail(learned_calls.error(), exit_boot_failed);
   if (const auto entered = enter_child(); !entered) return fail(entered.error(), exit_app_failed);
   TemplateSeat seat{plan_.generation, std::move(socket), {}, &site_.scoreboard, access_log->get(), log_socket, {}};
   seat.code_files = Fd(code_files_.get());  // the seat closes it here: our destructor does not run in this process
+  seat.learned_calls = *std::move(learned_calls);
   for (const auto& listener : plan_.listeners) seat.listeners.push_back(listener.get());
   if (!needs_python(plan_.config())) return site_.body(std::move(seat));
   return fail(become_python(seat, PythonTask::run_template).message, exit_app_failed);
@@ -87,6 +91,14 @@ Result<Fd> TemplateProcess::open_logs(int log_socket) const {
   if (log_socket >= 0 || config.accesslog.empty()) return Fd();
   if (config.accesslog == "-") return start_output::has(STDOUT_FILENO) ? Fd() : open_own_description(STDOUT_FILENO);
   return advised(open_log_file(config.accesslog), UnitMeans::logs);
+}
+
+// For `seccomp: learn`.
+Result<Fd> TemplateProcess::open_learned_calls() const {
+  const Config& config = plan_.config();
+  if (config.seccomp != Seccomp::learn) return Fd();
+  Fd file(::open(config.seccomp_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+  return file ? Result<Fd>(std::move(file)) : errno_error("seccomp_file: open " + config.seccomp_file);
 }
 
 Result<Done> TemplateProcess::enter_child() const {

@@ -62,6 +62,7 @@ class TemplateProcess {
  private:
   int run_in_child(Fd socket) const;
   Result<Fd> open_logs(int log_socket) const;
+  Result<Fd> open_learned_calls() const;
   Result<Done> enter_child() const;
 
   const Plan& plan_;

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,9 +12,9 @@
 #include <memory>
 #include <string_view>
 
-#include "core/civil_time.hpp"
 #include "core/fd.hpp"
 #include "core/log.hpp"
+#include "worker/signal_line.hpp"
 
 namespace narwhal::worker {
 
@@ -28,54 +27,11 @@ thread_local Running* current_record = nullptr;
 const char* process_name = "";
 std::atomic<std::uint32_t>* crashed_thread = nullptr;
 
-// A line that is put together without allocation, locale or lock.
-class Line {
- public:
-  Line& add(std::string_view text) noexcept {
-    const std::size_t count = std::min(text.size(), sizeof text_ - size_);
-    for (std::size_t at = 0; at < count; ++at) {
-      const char c = text[at];
-      text_[size_++] = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;  // a target cannot forge a line
-    }
-    return *this;
-  }
-  Line& add(std::uint64_t number, int width = 0) noexcept {
-    char digits[20];
-    std::size_t count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0 || count < static_cast<std::size_t>(width));
-    std::reverse(digits, digits + count);
-    return add({digits, count});
-  }
-  void write_out(LogLevel level) noexcept {
-    if (size_ == sizeof text_) --size_;
-    text_[size_++] = '\n';
-    log::write_in_signal_handler(level, {text_, size_});
-    size_ = 0;
-  }
-
- private:
-  char text_[1024];
-  std::size_t size_ = 0;
-};
-
-// "[2026-11-20 08:25:41 +0000] [PID] [CRITICAL] ", in UTC: a signal handler may not ask for local time.
-void begin_line(Line& line, std::string_view level) noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  const CivilTime time = civil_time(now.tv_sec);
-  line.add("[").add(time.year, 4).add("-").add(time.month, 2).add("-").add(time.day, 2);
-  line.add(" ").add(time.hour, 2).add(":").add(time.minute, 2).add(":").add(time.second, 2);
-  line.add(" +0000] [").add(static_cast<std::uint64_t>(::getpid())).add("] [").add(level).add("] ");
-}
-
 bool handles_request(const Running* record) noexcept {
   return record != nullptr && record->started.load(std::memory_order_relaxed) != Running::idle;
 }
 
-void add_request(Line& line, const Running& record) noexcept {
+void add_request(SignalLine& line, const Running& record) noexcept {
   line.add({record.method, std::min<std::size_t>(record.method_size, sizeof record.method)}).add(" ");
   line.add({record.target, std::min<std::size_t>(record.target_size, sizeof record.target)});
 }
@@ -118,8 +74,7 @@ void note_crashed_thread(const siginfo_t& facts) noexcept {
 void on_crash(int signal_number, siginfo_t* facts, void*) {
   ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
   note_crashed_thread(*facts);
-  Line line;
-  begin_line(line, "CRITICAL");
+  SignalLine line(LogLevel::critical);
   line.add(process_name).add(" died of ").add(name_of(signal_number));
   if (handles_request(current_record)) {
     line.add(" while handling ");
@@ -127,24 +82,23 @@ void on_crash(int signal_number, siginfo_t* facts, void*) {
   } else {
     line.add(" outside of a request");
   }
-  line.write_out(LogLevel::critical);
+  line.write_out();
   write_stack(LogLevel::critical);
   ::raise(signal_number);
 }
 
 void on_dump(int, siginfo_t* facts, void*) {
   const int saved_errno = errno;
-  Line line;
   const bool is_warning = facts->si_value.sival_int == static_cast<int>(LogLevel::warning);
   const LogLevel level = is_warning ? LogLevel::warning : LogLevel::critical;
-  begin_line(line, is_warning ? "WARNING" : "CRITICAL");
+  SignalLine line(level);
   line.add("Stack of the thread that handles ");
   if (handles_request(current_record)) {
     add_request(line, *current_record);
   } else {
     line.add("no request");
   }
-  line.write_out(level);
+  line.write_out();
   write_stack(level);
   errno = saved_errno;
 }

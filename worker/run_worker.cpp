@@ -15,6 +15,7 @@
 #include "worker/crash.hpp"
 #include "worker/forked_children.hpp"
 #include "worker/loop.hpp"
+#include "worker/system_call_filter.hpp"
 #include "worker/watched_files.hpp"
 
 namespace narwhal::worker {
@@ -164,6 +165,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
   install_crash_handlers(seat.is_admin ? "Admin process" : "Worker");
   note_crashed_thread_in(seat.scoreboard->slot(seat.slot).crashed_thread);
+  log_refused_system_calls(*seat.generation);
   prepare_for_forked_children(seat.listeners);
   raise_descriptor_limit(seat);
   if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});

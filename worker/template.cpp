@@ -15,6 +15,7 @@
 #include "worker/forked_children.hpp"
 #include "worker/plugin.hpp"
 #include "worker/run_worker.hpp"
+#include "worker/system_call_filter.hpp"
 #include "worker/watched_files.hpp"
 #include "worker/worker.hpp"
 
@@ -28,6 +29,10 @@ class Template {
 
   int run() {
     install_crash_handlers("Template");
+    if (const auto restricted = restrict_system_calls(); !restricted) {
+      send_report(Report::failed, restricted.error(), exit_boot_failed);
+      return exit_boot_failed;
+    }
     prepare_for_forked_children(seat_.listeners);
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
     begin_set_up(&code_files_);  // an earlier template of the generation may have loaded other files
@@ -46,6 +51,14 @@ class Template {
   }
 
  private:
+  Result<Done> restrict_system_calls() {
+    const Config& config = seat_.generation->config;
+    if (config.seccomp == Seccomp::learn)
+      log::warning("seccomp: learning: every system call is allowed, and new ones are added to {}",
+                   config.seccomp_file);
+    return worker::restrict_system_calls(*seat_.generation, std::move(seat_.learned_calls));
+  }
+
   HookResult load() {
     const unsigned threads_before = count_threads();
     const auto about_to = [](void* self, std::string_view step) {

@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 5> levels{"debug", "info", "warning", "er
 constexpr std::array<std::string_view, 3> header_maps{"drop", "refuse", "dangerous"};
 constexpr std::array<std::string_view, 3> client_headers{"both", "x-forwarded-for", "forwarded"};
 constexpr std::array<std::string_view, 4> proxy_protocols{"off", "v1", "v2", "auto"};
+constexpr std::array<std::string_view, 3> seccomp_modes{"off", "learn", "enforce"};
 constexpr std::array<std::string_view, 3> reload_engines{"auto", "poll", "inotify"};
 
 std::string lower(std::string_view text) {
@@ -248,6 +249,9 @@ struct Reader {
     config.*member = share;
     return std::nullopt;
   }
+  Fault operator()(Seccomp Config::*member) const {
+    return read_word(text, seccomp_modes, "a mode of seccomp", config.*member);
+  }
   Fault operator()(std::vector<Bind> Config::*member) const {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
@@ -300,6 +304,9 @@ struct Writer {
     const Share& share = config.*member;
     return {std::to_string(share.amount) + (share.is_percent ? "%" : "")};
   }
+  Texts operator()(Seccomp Config::*member) const {
+    return {std::string(seccomp_modes[static_cast<std::size_t>(config.*member)])};
+  }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;
     for (const Bind& bind : config.*member) texts.push_back(bind_text(bind));
@@ -337,6 +344,7 @@ std::string value_words(const Setting& setting) {
   if (std::holds_alternative<ClientHeader Config::*>(setting.member)) return all(client_headers);
   if (std::holds_alternative<ProxyProtocol Config::*>(setting.member)) return all(proxy_protocols);
   if (std::holds_alternative<ReloadEngine Config::*>(setting.member)) return all(reload_engines);
+  if (std::holds_alternative<Seccomp Config::*>(setting.member)) return all(seccomp_modes);
   return "";
 }
 

@@ -87,6 +87,13 @@ const Setting setting_table[] = {
      "HOST:PORT for status page and metrics, read-only", 0, 0, Text::plain, Change::restart},
     {"stage_dir", "--stage-dir", processes, &Config::stage_dir, "DIR", "",
      "directory for private copies of the plugins", 0, 0, Text::path, Change::restart},
+    {"allow_new_privileges", "--allow-new-privileges", processes, &Config::allow_new_privileges, "", "",
+     "let setuid programs of the application gain rights"},
+    {"keep_capabilities", "--keep-capabilities", processes, &Config::keep_capabilities, "", "",
+     "keep capabilities in template and workers"},
+    {"seccomp", "--seccomp", processes, &Config::seccomp, "WORD", "", "unlisted system calls: off, learn or enforce"},
+    {"seccomp_file", "--seccomp-file", processes, &Config::seccomp_file, "FILE", "",
+     "the list of system calls for --seccomp", 0, 0, Text::path},
 
     {"timeout", "-t,--timeout", time_limits, &Config::timeout, "INT", "seconds",
      "maximum handler time per request; then 504", 0, seconds_max},

@@ -24,6 +24,7 @@ struct Setting {
       std::variant<bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*,
                    std::chrono::seconds Config::*, std::string Config::*, LogLevel Config::*, HeaderMap Config::*,
                    ClientHeader Config::*, ProxyProtocol Config::*, ReloadEngine Config::*, Share Config::*,
+                   Seccomp Config::*,
                    // lists
                    std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*,
                    std::vector<std::string> Config::*>;
@@ -50,7 +51,7 @@ struct Setting {
 
   bool is_switch() const { return std::holds_alternative<bool Config::*>(member); }
   bool switches_off() const { return is_switch() && flags.starts_with("--no-"); }  // and --no-x=false switches on
-  bool is_list() const { return member.index() >= 11; }                            // may be given several times
+  bool is_list() const { return member.index() >= 13; }                            // may be given several times
   bool is_map() const { return std::holds_alternative<Options Config::*>(member); }
 };
 

@@ -128,6 +128,9 @@ class Server:
 
     # ---- log ----
     def log(self):
+        return log_lines.ROOT.sub("", self.whole_log())
+
+    def whole_log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def stdout(self):
@@ -245,9 +248,12 @@ def parse_address(text):
 
 def run(*args, env=None, cwd=None, timeout=30.0, input=None, binary=None):
     """Runs the binary until it exits: for --version, --check-config, failing starts."""
-    return subprocess.run([str(binary or BINARY), *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run([str(binary or BINARY), *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, errors="replace", env={**clean_environment(), **(env or {})}, cwd=cwd,
                           timeout=scaled(timeout))
+    done.whole_stderr = done.stderr
+    done.stderr = log_lines.ROOT.sub("", done.stderr)
+    return done
 
 
 def port_is_free(address):

@@ -93,16 +93,17 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                queue_size, backlog, max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime,
                worker_memory_max, canary, reuse_port, daemon, enable_stdio_inheritance, user, group, initgroups, umask,
                chdir, start_directory, raw_env, pidfile, proc_name, control_socket, control_socket_mode, admin_bind,
-               stage_dir, boot_timeout, header_timeout, body_timeout, write_timeout, keepalive, timeout, soft_timeout,
-               graceful_timeout, heartbeat_timeout, probation, canary_time, limit_request_line, limit_request_fields,
-               limit_request_field_size, limit_request_body, poison_limit, poison_window, min_rate, body_buffer_size,
-               tmp_upload_dir, request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
+               stage_dir, allow_new_privileges, keep_capabilities, seccomp, seccomp_file, boot_timeout, header_timeout,
+               body_timeout, write_timeout, keepalive, timeout, soft_timeout, graceful_timeout, heartbeat_timeout,
+               probation, canary_time, limit_request_line, limit_request_fields, limit_request_field_size,
+               limit_request_body, poison_limit, poison_window, min_rate, body_buffer_size, tmp_upload_dir,
+               request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
                secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
                errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
                logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
                disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
                server_header] = Config{};
-  CHECK(settings().size() == 82);
+  CHECK(settings().size() == 86);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {
