@@ -15,7 +15,7 @@ PROBE = "http://127.0.0.1:8000/"
 
 
 def packages():
-    return sorted(PACKAGES.glob("narwhal*.deb"))
+    return sorted(path for path in PACKAGES.glob("narwhal*.deb") if "-dbgsym" not in path.name)
 
 
 def needed_packages():
