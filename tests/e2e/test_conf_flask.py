@@ -58,7 +58,7 @@ def deployed(serve, tmp_path):
                    timeout=60)
     (tmp_path / "run").mkdir()
     command = re.search(r"^ExecStart=\S+ (.*)$", unit, re.MULTILINE)[1]
-    assert command.count("/srv/flask") == 2 and command.count("/run/flask") == 1
+    assert command.count("/srv/flask") == 2 and command.count("/run/flask") == 2
     words = shlex.split(command.replace("/srv/flask", str(site)).replace("/run/flask", str(tmp_path / "run")))
     environment = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.MULTILINE))
     return serve(*words, bind=None, env={**NO_CACHE, **environment}), site
@@ -95,7 +95,7 @@ def test_nginx_serves_the_static_files_itself(deployed, front):
 @needs_flask
 def test_a_reload_as_the_unit_does_it_serves_new_code_and_a_broken_deploy_does_not(deployed):
     server, site = deployed
-    assert (ROOT / "conf/systemd/flask.service").read_text().count("\nExecReload=/bin/kill -HUP $MAINPID\n") == 1
+    assert (ROOT / "conf/systemd/flask.service").read_text().count("narwhalctl --socket /run/flask/control.sock reload\n") == 1
     source = (site / "app.py").read_text()
     (site / "app.py").write_text(source + "def :\n")
     server.send(signal.SIGHUP)

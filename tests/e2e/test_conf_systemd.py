@@ -84,6 +84,9 @@ def test_each_service_has_a_socket_and_is_started_as_often_as_it_needs(unit):
     assert (UNITS / socket.replace("%i", "")).exists()
     assert unit_setting("StartLimitIntervalSec", unit) == "0", "a limit makes the socket unit fail for good"
     assert unit_setting("Restart", unit) == "on-failure" and "RestartPreventExitStatus" not in text
+    # The control socket of the server is the one that a reload asks.
+    paths = set(re.findall(r"(?:--control-socket|--socket) (\S+)", text))
+    assert len(paths) == 1 and paths.pop().startswith(f"/run/{unit_setting('RuntimeDirectory', unit)}/")
     assert float(unit_setting("WatchdogSec", unit)) >= 10
 
 
@@ -120,8 +123,8 @@ def test_the_manifests_are_yaml_of_kubernetes():
     (container,) = pod["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     binds = [word.rsplit(":", 1)[1] for word in container["args"] if "bind=" in word]
-    assert [int(port) for port in binds] == [ports["http"]]
-    assert all(list(container[probe].values())[0]["port"] == "http" for probe in ("startupProbe", "readinessProbe", "livenessProbe"))
+    assert [int(port) for port in binds] == [ports["http"], ports["admin"]]
+    assert all(container[probe]["httpGet"]["port"] == "admin" for probe in ("startupProbe", "readinessProbe", "livenessProbe"))
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
     assert service["spec"]["ports"][0]["targetPort"] == "http"
     assert container["securityContext"]["readOnlyRootFilesystem"] and pod["spec"]["securityContext"]["runAsNonRoot"]

@@ -27,7 +27,7 @@ def files_of(folder):
 
 def test_programs_pages_completions_units_and_examples_are_installed(installed):
     files = files_of(installed)
-    programs = {"narwhal"}
+    programs = {"narwhal", "narwhalctl"}
     assert {f"bin/{program}" for program in programs} <= files
     pages = {page.name for page in (ROOT / "man").glob("*.[1-8]")}
     assert {f"share/man/man{page[-1]}/{page}" for page in pages} <= files
