@@ -58,7 +58,9 @@ Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
     binds.insert(binds.begin(), control);
   }
   for (const Bind& bind : binds) {
-    if (auto listener = inherited.take(bind)) {
+    // With port 0, which the kernel chooses, it could not be told from a socket of the application's.
+    const bool is_known = bind.kind == Bind::Kind::unix_socket || bind.port != 0;
+    if (auto listener = is_known ? inherited.take(bind) : nullptr) {
       listeners.push_back(std::move(listener));
       continue;
     }

@@ -421,3 +421,26 @@ def test_reloads_leave_nothing_in_master_or_admin_process(start):
     eventually(f"as before: {before}", lambda: held() == before)
     assert admin_pid(server) == admin
     assert holds_for("it answers", lambda: server.admin.ready()[0], 0.2) is None
+
+
+# ---- with two masters ----
+def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
+    server = start(example("echo"), "-w", "1", "--admin-bind", "127.0.0.1:0")
+    old = server.pid
+
+    def answering():
+        return server.admin.status()["pid"]
+    assert answering() == old
+    assert narwhalctl(server.control, "upgrade").returncode == 0
+    new = eventually("the new master answers", lambda: answering() != old and answering())
+    os.kill(new, signal.SIGTERM)
+    eventually("the old one again", lambda: answering() == old)
+    assert narwhalctl(server.control, "upgrade").returncode == 0
+    new = eventually("another new one", lambda: answering() != old and answering())
+    assert server.stop() == 0
+    eventually("promoted", lambda: "Master has been promoted." in server.log())
+    assert server.control.exists() and answering() == new
+    assert server.get().status == 200
+    assert narwhalctl(server.control, "reload").returncode == 0
+    assert narwhalctl(server.control, "stop").returncode == 0
+    assert not server.control.exists()
