@@ -189,6 +189,8 @@ void Dispatcher::defer(Exchange& exchange) {
 
 // What happens depends on where the exchange is: with the loop, with the crew, or deferred.
 void Dispatcher::drop_answer(Exchange& exchange, int status, std::uint64_t bytes_sent) {
+  // Its body has broken off: it never was a whole request.
+  if (!exchange.handled && !exchange.queued && !exchange.head_taken) return abandon(exchange);
   // Until the handler has returned, its response is another thread's, but for what the loop has taken of it.
   const bool is_ours = exchange.handled && exchange.returned && (!exchange.deferred || exchange.ended);
   const bool has_status = exchange.head_taken || (is_ours && exchange.response.status() != 0);

@@ -52,7 +52,7 @@ def test_each_flag_is_in_it(shell):
 def test_bash_completes_flags_words_and_files(tmp_path):
     (tmp_path / "shop.so").touch()
     (tmp_path / "folder").mkdir()
-    assert complete(tmp_path, "--work") == ["--workers", "--worker-class", "--worker-connections"]
+    assert complete(tmp_path, "--work") == ["--workers", "--worker-class", "--worker-connections", "--worker-memory-max"]
     assert complete(tmp_path, "-w", "2", "--log-level", "w") == ["warning"]
     assert complete(tmp_path, "--log-level", "=", "de") == ["debug"]
     assert complete(tmp_path, "--log-level", "=") == ["debug", "info", "warning", "error", "critical"]
@@ -108,7 +108,7 @@ def test_fish_completes_flags_words_and_files(tmp_path):
                               cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=scaled(20))
         assert done.returncode == 0, done.stderr
         return [each.split("\t")[0] for each in done.stdout.splitlines()]
-    assert offers("--work") == ["--workers", "--worker-class", "--worker-connections"]
+    assert offers("--work") == ["--workers", "--worker-class", "--worker-connections", "--worker-memory-max"]
     assert offers("--log-level w") == ["warning"]
     assert offers("-c sh") == ["shop.so"]
     assert offers("-w ") == []
