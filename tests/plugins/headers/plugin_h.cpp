@@ -25,4 +25,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {sizeof(narwhal_plugin),
                                                          nullptr,
                                                          nullptr,
                                                          nullptr,
+                                                         nullptr,
                                                          nullptr};
