@@ -51,16 +51,20 @@ def bundle(script, modules):
     return (ADD_MODULE + added).encode() + source
 
 
-def main(output, name, script, *modules):
-    source = bundle(script, modules)
+def write_source(output, name, origin, text):
+    """A C++ source with `text`, bytes made from the file or files `origin`, as the constant string `name`."""
     namespace, _, array = name.rpartition("::")
-    lines = "\n".join("    " + literal(line) for line in source.splitlines())
+    lines = "\n".join("    " + literal(line) for line in text.splitlines())
     with open(output, "w", encoding="ascii") as file:
-        file.write(f"// Generated from {', '.join([script, *modules])} by {sys.argv[0]}.\n"
+        file.write(f"// Generated from {origin} by {sys.argv[0]}.\n"
                    f"namespace {namespace} {{\n"
                    f"extern const char {array}[];\n"
                    f"const char {array}[] =\n{lines};\n"
                    f"}}  // namespace {namespace}\n")
+
+
+def main(output, name, script, *modules):
+    write_source(output, name, ", ".join([script, *modules]), bundle(script, modules))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,12 @@ NAME is the array's qualified name, such as narwhal::admin::status_page_html; a 
 """
 import sys
 
-from embed_python import literal
+from embed_python import write_source
 
 
 def main(output, name, path):
     with open(path, "rb") as file:
-        lines = "\n".join("    " + literal(line) for line in file.read().splitlines())
-    namespace, _, array = name.rpartition("::")
-    with open(output, "w", encoding="ascii") as file:
-        file.write(f"// Generated from {path} by {sys.argv[0]}.\n"
-                   f"namespace {namespace} {{\n"
-                   f"extern const char {array}[];\n"
-                   f"const char {array}[] =\n{lines};\n"
-                   f"}}  // namespace {namespace}\n")
+        write_source(output, name, path, file.read())
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
     binds.insert(binds.begin(), control);
   }
   for (const Bind& bind : binds) {
-    // With port 0, which the kernel chooses, it could not be told from a socket of the application's.
+    // With port 0, which the kernel chooses, it cannot be distinguished from a socket of the application's.
     const bool is_known = bind.kind == Bind::Kind::unix_socket || bind.port != 0;
     if (auto listener = is_known ? inherited.take(bind) : nullptr) {
       listeners.push_back(std::move(listener));

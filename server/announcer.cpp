@@ -117,8 +117,8 @@ void Announcer::confirm_main() const {
     close_all_but({pair->child.get()});
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     set_process_title("narwhal: notify");
-    pollfd told{pair->child.get(), POLLIN, 0};
-    if (::poll(&told, 1, helper_limit) <= 0) return 1;
+    pollfd begin{pair->child.get(), POLLIN, 0};
+    if (::poll(&begin, 1, helper_limit) <= 0) return 1;
     static_cast<void>(notifier_.main_pid(own));
     ::poll(nullptr, 0, helper_limit);  // the service manager believes a process that still is there
     return 0;

@@ -11,6 +11,7 @@
 
 #include "core/child.hpp"
 #include "core/close_all_but.hpp"
+#include "core/exec_pointers.hpp"
 #include "core/log.hpp"
 #include "core/records.hpp"
 #include "core/signals.hpp"
@@ -28,14 +29,6 @@ constexpr std::chrono::seconds spare{5};
 constexpr std::chrono::seconds end_limit{5};
 constexpr int exit_not_run = 127;
 constexpr std::string_view failed_word = "failed ";
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  result.reserve(texts.size() + 1);
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
 
 // That of the start, apart from what was for this process only.
 std::vector<std::string> environment_of(const Program& program, const std::string& inheritance) {
@@ -60,7 +53,7 @@ Error become(const Program& program, const ListenerList& listeners, const std::s
   [[maybe_unused]] const int or_stay = ::chdir(program.directory.c_str());
   std::vector<std::string> arguments = program.arguments;
   auto environment = environment_of(program, inheritance_value(::getpid(), from, channel, sockets));
-  ::execve(program.path.c_str(), pointers(arguments).data(), pointers(environment).data());
+  ::execve(program.path.c_str(), exec_pointers(arguments).data(), exec_pointers(environment).data());
   return errno_error("execute " + program.path);
 }
 
@@ -115,7 +108,7 @@ NextMaster::Event NextMaster::settle(Instant now) {
 NextMaster::Event NextMaster::take_message(const std::string& message, Instant now) {
   const bool is_starting = state_ == State::starting;
   if (message == "leaving" && state_ == State::serving) return Event::leaving;
-  if (message == "leaving" && reported_.empty()) reported_ = "it was told to stop";
+  if (message == "leaving" && reported_.empty()) reported_ = "it was stopped by a signal";
   if (message.starts_with(failed_word) && reported_.empty()) reported_ = message.substr(failed_word.size());
   if (!is_starting) return Event::none;
   if (!reported_.empty()) deadline_ = std::min(deadline_, Instant(now + end_limit));

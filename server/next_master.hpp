@@ -36,7 +36,7 @@ class NextMaster {
   enum class Event {
     none,
     ready,    // it serves
-    leaving,  // it has served, and was told to stop
+    leaving,  // it has served, and was stopped by a signal
     failed,   // it ended or was ended before it served: reason()
     ended,    // it has served, and has ended: reason()
   };

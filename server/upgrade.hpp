@@ -32,9 +32,9 @@ class Upgrade {
     virtual ListenerList listeners_to_hand_over() = 0;
     virtual void new_master_starts(pid_t pid) = 0;
     virtual void new_master_ready(pid_t pid) = 0;
-    // This master is alone again. `why`: the new one did not get ready, or crashed; empty: it was told to stop.
+    // This master is alone again. `why`: the new one did not get ready, or crashed; empty: it was stopped.
     virtual void took_back(const std::string& why) = 0;
-    // The old master has told the service manager that this one is the service.
+    // The old master has reported to the service manager that this one is the service.
     virtual void became_main() = 0;
     // The old master is gone.
     virtual void promoted() = 0;

@@ -1,7 +1,7 @@
 // UpgradeChannel: the socket between the two masters of an upgrade.
 // Messages  words, because the other master is of another version. From the new master: "step" (the start goes on),
-//           "ready" (it serves), "failed REASON". From the old one: "main" (the service manager has been told that the new
-//           one is the service). From both: "leaving" (this master stops).
+//           "ready" (it serves), "failed REASON". From the old one: "main" (it has reported to the service manager that
+//           the new one is the service). From both: "leaving" (this master stops).
 // EOF       the other master is gone.
 // Blocks    never. A message that is lost has the same effect as one that was never sent.
 #pragma once

@@ -13,6 +13,7 @@
 #include <regex>
 #include <string_view>
 
+#include "core/exec_pointers.hpp"
 #include "core/log.hpp"
 #include "server/config/is_program.hpp"
 
@@ -34,15 +35,6 @@ std::string on_path(std::string_view folders, const std::string& name) {
   return "";
 }
 
-// Pointers into `texts`, and the null at the end that execve() needs.
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  result.reserve(texts.size() + 1);
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
 // In the child. Returns only if it cannot execve().
 int become(const PythonProgram& program, std::vector<std::string>& arguments, std::vector<std::string>& environment,
            int inherited) {
@@ -58,7 +50,7 @@ int become(const PythonProgram& program, std::vector<std::string>& arguments, st
   ::fcntl(inherited, F_SETFD, 0);
   for (const int descriptor : program.also_inherited) ::fcntl(descriptor, F_SETFD, 0);
   if (::chdir(program.directory.c_str()) != 0) return exit_python_not_run;
-  ::execve(program.interpreter.c_str(), pointers(arguments).data(), pointers(environment).data());
+  ::execve(program.interpreter.c_str(), exec_pointers(arguments).data(), exec_pointers(environment).data());
   return exit_python_not_run;
 }
 

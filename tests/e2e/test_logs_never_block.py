@@ -85,7 +85,7 @@ class Watched:
 
 
 class Reader:
-    """Reads a descriptor, from when it is told to."""
+    """Reads a descriptor, from the call that starts it."""
 
     def __init__(self, descriptor):
         self.descriptor, self.bytes = descriptor, b""

@@ -73,7 +73,7 @@ def test_winch_during_a_reload_holds_after_it(serve, tmp_path):
     server.wait_workers(0)
 
 
-def test_the_service_manager_is_told(serve, notify):  # noqa: F811
+def test_the_service_manager_learns_it(serve, notify):  # noqa: F811
     server = serve(ECHO, "-w", "2", env={"NOTIFY_SOCKET": notify.path})
     notify.wait("READY", "1")
     server.send(signal.SIGWINCH)
