@@ -141,7 +141,7 @@ TEST_CASE("canary: workers that crash send it back") {
 TEST_CASE("canary: workers of both generations are replaced") {
   Supervised server(old_settings);
   REQUIRE(serves_only(server, "1", 4));
-  server.configure(fresh_settings + "6");
+  server.configure(fresh_settings + "60");  // longer than the test: the comparison must not end meanwhile
   server.send(SIGHUP);
   server.wait_for("canary: 1 of 4 workers run generation 2");
   REQUIRE(eventually([&] { return server.children().size() == 7; }));
@@ -151,9 +151,9 @@ TEST_CASE("canary: workers of both generations are replaced") {
     ::kill(std::stoi(pid), SIGKILL);
     server.wait_for("Worker (pid:" + pid + ") was sent SIGKILL");
     REQUIRE(eventually([&] { return server.children().size() == 7; }));
+    CHECK(eventually([&] { return server.get("/generation") == number; }));
   }
-  server.wait_for("Generation 2 is ready (4 workers, ");
-  CHECK(serves_only(server, "2", 4));
+  CHECK(server.logged("Reload failed") == 0);
 }
 
 TEST_CASE("canary: a template that dies is started again") {
