@@ -67,7 +67,8 @@ Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
     ListenOptions options;
     if (bind.kind == Bind::Kind::unix_socket) options.umask = 0777 & ~config.control_socket_mode;
     Opened opened = open_listener(bind, options);
-    if (!opened.listener) return Error{"admin: " + opened.reason};
+    const char* const setting = bind.kind == Bind::Kind::unix_socket ? "control_socket: " : "admin_bind: ";
+    if (!opened.listener) return Error{setting + opened.reason};
     listeners.push_back(std::move(opened.listener));
   }
   return listeners;
@@ -108,28 +109,23 @@ void AdminProcess::start(Instant now) {
   const auto slot = site_.slots.take_last();
   if (!slot) return start_later("all worker slots are in use", now);
   site_.scoreboard.clear(*slot);
+  const auto forked = fork(*slot, now);
+  if (forked) return;
+  site_.slots.give_back(*slot);
+  start_later(forked.error(), now);
+}
+
+Result<Done> AdminProcess::fork(std::uint32_t slot, Instant now) {
   auto channel = open_pair();
+  if (!channel) return Error{channel.error()};
   auto commands = open_pair();
-  const Error* fault = nullptr;
-  Error failure;
-  if (!channel || !commands) fault = &(failure = Error{channel ? commands.error() : channel.error()});
-  std::optional<Child> child;
-  if (fault == nullptr) {
-    auto forked =
-        fork_child([&] { return run_in_child(std::move(channel->child), std::move(commands->child), *slot); });
-    if (forked) {
-      child.emplace(*std::move(forked));
-    } else {
-      fault = &(failure = Error{forked.error()});
-    }
-  }
-  if (fault != nullptr) {
-    site_.slots.give_back(*slot);
-    return start_later(fault->message, now);
-  }
-  child_ = std::move(child);
+  if (!commands) return Error{commands.error()};
+  auto child = fork_child([&] { return run_in_child(std::move(channel->child), std::move(commands->child), slot); });
+  if (!child) return Error{child.error()};
+  child_.emplace(*std::move(child));
   commands_ = std::move(commands->master);
-  process_.emplace(*slot, std::move(channel->master), *plan_.generation, now, "the admin process");
+  process_.emplace(slot, std::move(channel->master), *plan_.generation, now, "the admin process");
+  return Done{};
 }
 
 int AdminProcess::run_in_child(Fd master, Fd commands, std::uint32_t slot) {

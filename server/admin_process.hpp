@@ -59,6 +59,7 @@ class AdminProcess {
 
  private:
   void start(Instant now);
+  Result<Done> fork(std::uint32_t slot, Instant now);
   int run_in_child(Fd master, Fd commands, std::uint32_t slot);
   void start_later(const std::string& why, Instant now);
 

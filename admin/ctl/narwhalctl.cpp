@@ -103,6 +103,14 @@ int run(int argc, char** argv) {
   add_orders(app, given, action);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    const std::vector<std::string> words = app.remaining();
+    if (words.empty()) {
+      app.exit(error);
+      return ctl::wrong_usage;
+    }
+    std::fprintf(stderr, "narwhalctl: unknown command '%s': narwhalctl --help lists them\n", words.front().c_str());
+    return ctl::wrong_usage;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : ctl::wrong_usage;
   }

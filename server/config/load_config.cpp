@@ -193,12 +193,16 @@ LoadedConfig finish(Draft draft, Mode mode) {
   return loaded;
 }
 
-// What listens there takes no commands, so that its users need not be trusted.
-void check_admin_bind(Draft& draft) {
+// What listens at admin_bind takes no commands, so that its users need not be trusted.
+void check_admin_sockets(Draft& draft) {
   for (const Bind& bind : draft.config.admin_bind) {
     if (bind.kind == Bind::Kind::tcp) continue;
     draft.faults.push_back("admin_bind: " + bind_text(bind) +
                            ": give a host and a port; for a Unix socket there is control_socket");
+  }
+  for (const Bind& bind : draft.config.bind) {
+    if (bind.kind == Bind::Kind::unix_socket && bind.path == draft.config.control_socket)
+      draft.faults.push_back("control_socket: " + bind.path + " is a 'bind' of the applications: give it another path");
   }
 }
 
@@ -269,7 +273,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   settle_worker_class(draft);
   settle_logs(draft);
-  check_admin_bind(draft);
+  check_admin_sockets(draft);
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back(no_application_text(draft.config));
   }

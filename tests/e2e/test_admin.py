@@ -69,7 +69,7 @@ def test_the_mode_of_the_control_socket(start):
 
 
 def test_a_control_socket_that_cannot_be_made_is_a_failed_start(serve, tmp_path):
-    with pytest.raises(StartFailed, match="admin: bind unix:.*no/control.sock: No such file or directory"):
+    with pytest.raises(StartFailed, match="control_socket: bind unix:.*no/control.sock: No such file or directory"):
         serve(example("echo"), "--control-socket", tmp_path / "no" / "control.sock")
 
 
@@ -172,6 +172,17 @@ def test_the_address_shows_everything_and_takes_no_command(serve):
     assert code == 403 and "control socket only" in body
     assert admin.ask("/commands/stop")[0] == 405
     server.wait_serving()
+
+
+def test_a_control_socket_that_is_an_address_of_the_application(serve, tmp_path):
+    with pytest.raises(StartFailed, match="control_socket: .*a.sock is a 'bind' of the applications"):
+        serve(example("echo"), "-b", f"unix:{tmp_path}/a.sock", "--control-socket", f"{tmp_path}/a.sock")
+
+
+def test_an_admin_address_that_is_in_use_names_its_setting(serve):
+    first = serve(example("echo"))
+    with pytest.raises(StartFailed, match="admin_bind: bind 127.0.0.1:.*Address already in use"):
+        serve(example("echo"), "--admin-bind", f"127.0.0.1:{first.port}")
 
 
 def test_a_unix_socket_is_not_an_address_for_everybody(serve, tmp_path):
@@ -291,7 +302,9 @@ def test_while_it_stops_it_says_so(start):
 def test_without_a_server(tmp_path):
     result = narwhalctl(tmp_path / "none.sock", "status")
     assert result.returncode == 3 and "start narwhal with --control-socket" in result.stderr
-    assert narwhalctl(tmp_path / "none.sock", "dance").returncode == 64
+    result = narwhalctl(tmp_path / "none.sock", "statsu")
+    assert result.returncode == 64 and "unknown command 'statsu'" in result.stderr
+    assert narwhalctl(tmp_path / "none.sock").returncode == 64
 
 
 def test_views(start):

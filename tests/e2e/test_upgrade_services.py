@@ -12,7 +12,7 @@ import proc
 from clock import eventually
 from load import Load
 from server import BINARY
-from test_daemon import Daemon
+from test_daemon import daemon
 from upgrading import ECHO, SERVES, Upgrading, program, replace
 from wire import fetch
 
@@ -211,15 +211,6 @@ def test_the_new_master_has_no_descriptor_of_the_old_one(serve, tmp_path):
 
 
 # ---- --daemon ----
-
-@pytest.fixture
-def daemon(tmp_path):
-    made = Daemon(tmp_path)
-    try:
-        yield made
-    finally:
-        made.end()
-
 
 def test_a_daemon_is_upgraded_too(daemon, tmp_path):
     assert daemon.start(ECHO).returncode == 0

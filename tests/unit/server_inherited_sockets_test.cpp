@@ -9,6 +9,7 @@
 
 #include "server/sockets/listeners.hpp"
 #include "server/sockets/unix_listener.hpp"
+#include "tests/support/binds.hpp"
 #include "tests/support/folder.hpp"
 
 using namespace narwhal;
@@ -17,25 +18,6 @@ using namespace narwhal::server;
 namespace {
 
 constexpr Retry once{1, std::chrono::milliseconds(0)};
-
-Bind tcp(std::uint16_t port = 0) {
-  Bind bind;
-  bind.port = port;
-  return bind;
-}
-
-Bind unix_at(const std::string& path) {
-  Bind bind;
-  bind.kind = Bind::Kind::unix_socket;
-  bind.path = path;
-  return bind;
-}
-
-Config with(std::vector<Bind> binds) {
-  Config config;
-  config.bind = std::move(binds);
-  return config;
-}
 
 // As fork and exec leave them to the other process: the same sockets under other numbers.
 struct Handed {

@@ -19,6 +19,7 @@
 #include "core/log.hpp"
 #include "server/sockets/socket_activation.hpp"
 #include "server/sockets/unix_listener.hpp"
+#include "tests/support/binds.hpp"
 #include "tests/support/child_status.hpp"
 #include "tests/support/folder.hpp"
 
@@ -29,31 +30,11 @@ namespace {
 
 constexpr Retry once{1, std::chrono::milliseconds(0)};
 
-Bind tcp(std::uint16_t port = 0, const std::string& host = "127.0.0.1") {
-  Bind bind;
-  bind.host = host;
-  bind.port = port;
-  return bind;
-}
-
-Bind unix_at(const std::string& path) {
-  Bind bind;
-  bind.kind = Bind::Kind::unix_socket;
-  bind.path = path;
-  return bind;
-}
-
 Bind inherited(int fd) {
   Bind bind;
   bind.kind = Bind::Kind::inherited;
   bind.fd = fd;
   return bind;
-}
-
-Config with(std::vector<Bind> binds) {
-  Config config;
-  config.bind = std::move(binds);
-  return config;
 }
 
 std::string fault_of(const Config& config) {
