@@ -100,6 +100,11 @@ void AdminProcess::pause() {
   due_ = never;
 }
 
+ListenerList AdminProcess::listeners_after(ListenerList others) const {
+  others.insert(others.end(), plan_.listeners.begin(), plan_.listeners.end());
+  return others;
+}
+
 std::string AdminProcess::addresses() const {
   return joined(plan_.listeners, ",", [](const auto& listener) -> const std::string& { return listener->address; });
 }

@@ -41,7 +41,8 @@ class AdminProcess {
   // Ends it: the one of another master answers on the same sockets.
   void pause();
   bool is_on() const { return plan_.generation != nullptr; }
-  const ListenerList& listeners() const { return plan_.listeners; }
+  // `others`, and its own.
+  ListenerList listeners_after(ListenerList others) const;
   // "unix:/run/narwhal.sock,http://127.0.0.1:9000"
   std::string addresses() const;
 

@@ -17,7 +17,6 @@
 #include "core/log.hpp"
 #include "core/log_output.hpp"
 #include "core/privileges.hpp"
-#include "core/process_title.hpp"
 #include "server/config/load_config.hpp"
 #include "server/unit_advice.hpp"
 
@@ -61,11 +60,6 @@ std::string addresses(const Plan& plan) {
 // How long a start or reload may take: the template and its workers, one after the other. 0: without limit.
 std::chrono::seconds boot_limit(const Config& config) {
   return config.boot_timeout.count() == 0 ? config.boot_timeout : 2 * config.boot_timeout + spare;
-}
-
-ListenerList joined_lists(ListenerList list, const ListenerList& more) {
-  list.insert(list.end(), more.begin(), more.end());
-  return list;
 }
 
 int poll_timeout(Instant now, Instant deadline) {
@@ -320,7 +314,7 @@ void Master::reopen_logs() {
   [[maybe_unused]] const auto or_former = log::reopen();  // the generation that uses it reports a failure
   for (LiveGeneration* generation : succession_.all()) generation->reopen_logs();
   site_.log_process.reopen();
-  admin_.follow_log(start_config_.errorlog);
+  admin_.follow_log(config().errorlog);
 }
 
 int Master::shut_down() {
@@ -360,7 +354,7 @@ void Master::bound(const Plan& plan) {
   hooks_.listen_at(plan.listeners);
   hooks_.when_ready();
   if (!wait_for_hooks(start_config_.boot_timeout)) give_up_hooks();
-  upgrade_.bound(joined_lists(plan.listeners, admin_.listeners()));
+  upgrade_.bound(admin_.listeners_after(plan.listeners));
 }
 
 void Master::reloading(Transaction::Kind kind, Instant now) {
@@ -391,6 +385,7 @@ void Master::took_over(const Plan& plan, const Config* former) {
     if (parts_.daemon != nullptr) parts_.daemon->started();
     return;
   }
+  if (config.errorlog != former->errorlog) admin_.follow_log(config.errorlog);
   if (const auto opened = log::open(config.errorlog, config.loglevel); !opened) log::error("{}", opened.error());
   set_title(config);
   if (config.pidfile != former->pidfile) {
@@ -398,58 +393,6 @@ void Master::took_over(const Plan& plan, const Config* former) {
   }
   if (addresses(plan) != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
   log_settings_that_need_restart(config);
-}
-
-ListenerList Master::listeners_to_hand_over() {
-  return joined_lists(succession_.serving()->plan().listeners, admin_.listeners());
-}
-
-void Master::new_master_starts(pid_t pid) {
-  announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) starts", pid));
-}
-
-void Master::new_master_ready(pid_t pid) {
-  announcer_.set_upgrade(fmt::format("Upgrade: a new master (pid:{}) serves, too", pid));
-  announcer_.hand_over(pid);
-  admin_.pause();
-}
-
-void Master::took_back(const std::string& why) {
-  announcer_.set_upgrade(why.empty() ? "" : "Upgrade failed: " + why);
-  if (succession_.serving()->target() == 0) log::info("The workers that WINCH has retired are started again");
-  succession_.restore_workers();
-  admin_.resume(now_);
-  announcer_.be_main(succession_);
-}
-
-void Master::became_main() { announcer_.be_main(succession_); }
-
-void Master::promoted() {
-  set_title(config());
-  announcer_.be_main(succession_);
-  announcer_.confirm_main();
-}
-
-// While the master that has started this one lives, it has the name and the pid file, as with Gunicorn.
-void Master::set_title(const Config& config) const {
-  const char* const number = upgrade_.has_predecessor() ? ".2" : "";
-  set_process_title(fmt::format("narwhal: master{} [{}]", number, app_title(config)));
-}
-
-std::string Master::pidfile_path(const Config& config) const {
-  return config.pidfile.empty() || !upgrade_.has_predecessor() ? config.pidfile : config.pidfile + ".2";
-}
-
-Result<Done> Master::move_pidfile(const std::string& path) {
-  std::optional<Pidfile> moved;
-  if (!path.empty()) {
-    auto created = advised(Pidfile::create(path), UnitMeans::pidfile);
-    if (!created) return Error{created.error()};
-    moved.emplace(*std::move(created));
-  }
-  pidfile_.reset();
-  if (moved) pidfile_.emplace(*std::move(moved));
-  return Done{};
 }
 
 void Master::log_settings_that_need_restart(const Config& config) const {
