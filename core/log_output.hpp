@@ -20,7 +20,8 @@
 
 namespace narwhal {
 
-struct LogOutput {
+// Aligned to its size: a std::atomic of it needs no lock, and no libatomic with Clang.
+struct alignas(8) LogOutput {
   enum class Kind : std::uint16_t { file, own, socket, pipe, terminal };
   int fd = -1;
   Kind kind = Kind::file;

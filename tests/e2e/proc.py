@@ -116,14 +116,14 @@ def socket_inodes(pid):
 
 def tcp_table(pid="self"):
     """[(local port, remote port, state, inode)] of all TCP sockets; state "01" is established, "0A" listening."""
-    rows = []
+    sockets = {}  # the kernel lists a socket twice when others open or close while the table is read
     for table in ("tcp", "tcp6"):
         with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 columns = line.split()
                 local, remote = (int(address.split(":")[1], 16) for address in columns[1:3])
-                rows.append((local, remote, columns[3], columns[9]))
-    return rows
+                sockets[(columns[1], columns[2], columns[9])] = (local, remote, columns[3], columns[9])
+    return list(sockets.values())
 
 
 def connection_count(pid):

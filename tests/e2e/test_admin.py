@@ -361,6 +361,7 @@ def test_every_handler_stuck(start):
 def test_a_stopped_master(start):
     server = start(example("echo"))
     server.wait_serving()
+    eventually("the admin process answers", lambda: server.admin.ready()[0])
     os.kill(server.pid, signal.SIGSTOP)
     try:
         eventually("not alive", lambda: server.admin.ask("/healthz")[0] == 503, timeout=20)

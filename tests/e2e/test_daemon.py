@@ -1,4 +1,5 @@
 """--daemon: the command returns when the server serves, or with the server's exit code and messages."""
+import contextlib
 import os
 import pty
 import re
@@ -64,7 +65,8 @@ class Daemon:
     def end(self):
         for session in self.sessions:
             for pid in proc.session_members(session):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
