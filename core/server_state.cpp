@@ -60,9 +60,10 @@ const char* name_of(Transaction::Kind kind) {
   switch (kind) {
     case Transaction::Kind::start: return "start";
     case Transaction::Kind::reload: return "reload";
-    case Transaction::Kind::rollback: break;
+    case Transaction::Kind::rollback: return "rollback";
+    case Transaction::Kind::upgrade: break;
   }
-  return "rollback";
+  return "upgrade";
 }
 
 const char* name_of(Transaction::Outcome outcome) {

@@ -33,9 +33,9 @@ struct GenerationFacts {
   std::vector<WorkerFacts> workers;
 };
 
-// The start, a reload or a rollback.
+// The start, a reload, a rollback, or a new master that is to take this one's place.
 struct Transaction {
-  enum class Kind : std::uint8_t { start, reload, rollback };
+  enum class Kind : std::uint8_t { start, reload, rollback, upgrade };
   enum class Outcome : std::uint8_t { running, swapped, refused };
   std::uint64_t id = 0;
   Kind kind = Kind::start;

@@ -20,6 +20,7 @@ namespace narwhal::server {
 namespace {
 
 constexpr int helper_limit = 5000;  // ms
+constexpr char upgrade_failed[] = "Upgrade failed: ";
 
 // The first after a second: a quick start, reload or stop needs none.
 constexpr std::chrono::seconds first_extension{1}, extend_every{5}, extend_by{20};
@@ -90,6 +91,16 @@ void Announcer::stopping(Instant now, std::chrono::seconds limit) {
   last_status_ = "Stopping";
   send([](const Notifier& notifier) { return notifier.stopping("Stopping"); });
   wait(now, limit);
+}
+
+void Announcer::set_upgrade(std::string text) {
+  if (failure_.starts_with(upgrade_failed)) failure_.clear();
+  upgrade_ = std::move(text);
+}
+
+void Announcer::upgrade_ended(const std::string& why) {
+  set_upgrade("");
+  if (!why.empty()) failure_ = upgrade_failed + why;
 }
 
 void Announcer::hand_over(pid_t to) {

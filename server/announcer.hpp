@@ -36,8 +36,10 @@ class Announcer {
   void be_main(const Succession& succession);
   // The same for a service manager that waits only for its own child, which this process has not been until now.
   void confirm_main() const;
-  // What an upgrade that is running or has failed adds to the status; empty: nothing.
-  void set_upgrade(std::string text) { upgrade_ = std::move(text); }
+  // What an upgrade that is running adds to the status.
+  void set_upgrade(std::string text);
+  // `why` it has failed, which the status shows until the next upgrade or reload; empty: it has not.
+  void upgrade_ended(const std::string& why);
   // Called in each turn of the loop: sends the status if it has changed.
   void update(const Succession& succession);
   // Called in each turn of every loop of the master: what is due.

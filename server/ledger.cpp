@@ -1,5 +1,6 @@
 #include "server/ledger.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include "core/log.hpp"
@@ -21,21 +22,30 @@ void Ledger::begin(Transaction::Kind kind, Instant now) {
   if (transactions_.size() > transactions_max) transactions_.pop_front();
 }
 
-void Ledger::swapped(std::uint64_t generation, Instant now) { end(Transaction::Outcome::swapped, generation, "", now); }
-
-void Ledger::refused(std::uint64_t generation, std::string_view reason, Instant now) {
-  end(Transaction::Outcome::refused, generation, reason, now);
+void Ledger::swapped(std::uint64_t generation, Instant now) {
+  serving_ = generation;
+  end(false, Transaction::Outcome::swapped, "", now);
 }
 
-void Ledger::end(Transaction::Outcome outcome, std::uint64_t generation, std::string_view reason, Instant now) {
-  if (transactions_.empty()) return;
-  Transaction& ended = transactions_.back();
-  if (ended.outcome != Transaction::Outcome::running) return;
-  ended.outcome = outcome;
-  ended.generation = generation;
-  ended.seconds = seconds_of(now - ended.began_at);
-  ended.reason = reason;
-  if (ended.kind != Transaction::Kind::start) ++reloads_[name_of(outcome)];
+void Ledger::refused(std::uint64_t generation, std::string_view reason, Instant now) {
+  serving_ = generation;
+  end(false, Transaction::Outcome::refused, reason, now);
+}
+
+void Ledger::upgraded(std::string_view reason, Instant now) {
+  end(true, reason.empty() ? Transaction::Outcome::swapped : Transaction::Outcome::refused, reason, now);
+}
+
+void Ledger::end(bool is_upgrade, Transaction::Outcome outcome, std::string_view reason, Instant now) {
+  const auto ended = std::find_if(transactions_.rbegin(), transactions_.rend(), [&](const Transaction& each) {
+    return each.outcome == Transaction::Outcome::running && (each.kind == Transaction::Kind::upgrade) == is_upgrade;
+  });
+  if (ended == transactions_.rend()) return;
+  ended->outcome = outcome;
+  ended->generation = serving_;
+  ended->seconds = seconds_of(now - ended->began_at);
+  ended->reason = reason;
+  if (ended->kind != Transaction::Kind::start && !is_upgrade) ++reloads_[name_of(outcome)];
 }
 
 void Ledger::write_to(ServerState& state) const {

@@ -21,20 +21,24 @@ class Ledger {
   // `restart`: why another worker takes its place; null: none does.
   void worker_ended(const WorkerSlot& slot, std::span<const Route> routes, const char* restart);
   void begin(Transaction::Kind kind, Instant now);
-  // Of the transaction that runs.
+  // Of the transaction that runs and is not an upgrade.
   void swapped(std::uint64_t generation, Instant now);
   void refused(std::uint64_t generation, std::string_view reason, Instant now);
+  // Of the upgrade that runs, perhaps at the same time. `reason` is empty: the new master serves.
+  void upgraded(std::string_view reason, Instant now);
 
   // The id of the next one, if a reload or a rollback is asked for now.
   std::uint64_t next_transaction() const { return last_ + 1; }
+  std::uint64_t last_transaction() const { return last_; }
   // With the lines of the log that the master itself has dropped.
   void write_to(ServerState& state) const;
 
  private:
-  void end(Transaction::Outcome outcome, std::uint64_t generation, std::string_view reason, Instant now);
+  void end(bool is_upgrade, Transaction::Outcome outcome, std::string_view reason, Instant now);
 
   std::deque<Transaction> transactions_;
   std::uint64_t last_ = 0;
+  std::uint64_t serving_ = 0;  // the generation since the last outcome
   std::map<std::string, std::uint64_t> reloads_{{"refused", 0}, {"swapped", 0}};  // and rollbacks, by outcome
   std::map<std::string, std::uint64_t> restarts_{{"boot", 0},      {"crash", 0},    {"exit", 0},
                                                  {"heartbeat", 0}, {"recycled", 0}, {"timeout", 0}};

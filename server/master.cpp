@@ -76,7 +76,7 @@ Master::Master(Config config, Parts parts)
       parts_(std::move(parts)),
       signals_(open_signals()),
       site_{or_throw(Scoreboard::create()), or_throw(StageArea::create(start_config_.stage_dir)), parts_.run_template},
-      upgrade_(std::move(parts_.program), parts_.inheritance, site_.leftovers, *this),
+      upgrade_(std::move(parts_.program), parts_.inheritance, site_, *this),
       announcer_(upgrade_.has_predecessor()),
       publisher_(parts_.version, app_title(start_config_)),
       admin_(site_, publisher_.board(), parts_.run_admin),
@@ -256,7 +256,7 @@ void Master::on_signal(int signo) {
     case SIGTTIN: return succession_.change_target(+1);
     case SIGTTOU: return succession_.change_target(-1);
     case SIGUSR1: return reopen_logs();
-    case SIGUSR2: return upgrade_.request();
+    case SIGUSR2: return static_cast<void>(upgrade_.request(now_));
     case SIGWINCH: return retire_workers();
     default: log::debug("{} has no effect", signal_name(signo));
   }

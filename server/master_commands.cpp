@@ -48,7 +48,9 @@ void Master::carry_out(const Record& command) {
       case Command::replace: return end_worker(succession_, command.code, false, now_);
       case Command::kill: return end_worker(succession_, command.code, true, now_);
       case Command::reopen: reopen_logs(); return accepted("reopen the logs");
-      case Command::upgrade: on_signal(SIGUSR2); return accepted("upgrade");
+      case Command::upgrade:
+        if (const auto requested = upgrade_.request(now_); !requested) return refused(requested.error());
+        return accepted("upgrade", site_.ledger.last_transaction());
       case Command::stop: on_term(); return accepted("stop");
       case Command::stop_quick: on_quit(); return accepted("stop at once");
     }

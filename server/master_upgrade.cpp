@@ -24,7 +24,7 @@ void Master::new_master_ready(pid_t pid) {
 }
 
 void Master::took_back(const std::string& why) {
-  announcer_.set_upgrade(why.empty() ? "" : "Upgrade failed: " + why);
+  announcer_.upgrade_ended(why);
   if (succession_.serving()->target() == 0) log::info("The workers that WINCH has retired are started again");
   succession_.restore_workers();
   admin_.resume(now_);

@@ -18,10 +18,10 @@ constexpr std::chrono::seconds promotion_limit{2};
 
 }  // namespace
 
-Upgrade::Upgrade(Program program, Inheritance* inheritance, Leftovers& leftovers, Observer& observer)
+Upgrade::Upgrade(Program program, Inheritance* inheritance, Site& site, Observer& observer)
     : program_(std::move(program)),
       inheritance_(inheritance),
-      leftovers_(leftovers),
+      site_(site),
       observer_(observer),
       predecessor_(inheritance != nullptr ? inheritance->channel() : no_channel_) {
   if (!has_predecessor()) return;
@@ -29,15 +29,23 @@ Upgrade::Upgrade(Program program, Inheritance* inheritance, Leftovers& leftovers
   predecessor_.send("step");
 }
 
-void Upgrade::request() {
-  if (leaving_) return log::warning("USR2 signal ignored. The server is stopping.");
-  if (has_predecessor())
-    return log::warning("USR2 signal ignored. Parent exists. (pid:{}; send TERM to it to finish the upgrade)",
-                        predecessor_pid_);
-  if (next_.state() != NextMaster::State::none)
-    return log::warning("USR2 signal ignored. Child exists. (pid:{})", next_.pid());
-  if (requested_ || calling_) return log::warning("USR2 signal ignored. The upgrade begins already.");
+Result<Done> Upgrade::request(Instant now) {
+  const std::string obstacle = obstacle_now();
+  if (!obstacle.empty()) {
+    log::warning("USR2 signal ignored. {}", obstacle);
+    return Error{obstacle};
+  }
   requested_ = true;
+  site_.ledger.begin(Transaction::Kind::upgrade, now);
+  return Done{};
+}
+
+std::string Upgrade::obstacle_now() const {
+  if (leaving_) return "The server is stopping.";
+  if (has_predecessor())
+    return fmt::format("Parent exists. (pid:{}; send TERM to it to finish the upgrade)", predecessor_pid_);
+  if (next_.state() != NextMaster::State::none) return fmt::format("Child exists. (pid:{})", next_.pid());
+  return requested_ || calling_ ? "The upgrade begins already." : "";
 }
 
 void Upgrade::settle(Instant now, const Plan* serving) {
@@ -83,6 +91,7 @@ void Upgrade::take_event(NextMaster::Event event) {
           "TERM to "
           "the new one to go back",
           next_.pid(), ::getpid());
+      site_.ledger.upgraded("", narwhal::now());
       observer_.new_master_ready(next_.pid());
       return next_.send("main");
     case NextMaster::Event::leaving:
@@ -105,6 +114,7 @@ void Upgrade::alone_again(const std::string& why) {
     log::error("Upgrade failed: {}. This server continues; repair the program or its settings, then send USR2 again",
                why);
   }
+  site_.ledger.upgraded(why, narwhal::now());
   observer_.took_back(why);
 }
 
@@ -120,7 +130,7 @@ Instant Upgrade::deadline(Instant now) const {
 
 bool Upgrade::reaped(pid_t pid, int status, Instant now) {
   if (!next_.reaped(pid, status)) return false;
-  leftovers_.end_group(pid, now);  // of a program that is not this one, or that has not come far
+  site_.leftovers.end_group(pid, now);  // of a program that is not this one, or that has not come far
   return true;
 }
 

@@ -17,9 +17,9 @@
 #include "core/clock.hpp"
 #include "server/hooks.hpp"
 #include "server/inheritance.hpp"
-#include "server/leftovers.hpp"
 #include "server/next_master.hpp"
 #include "server/plan.hpp"
+#include "server/site.hpp"
 
 namespace narwhal::server {
 
@@ -47,10 +47,10 @@ class Upgrade {
   };
 
   // All outlive it. `inheritance`: null or empty for a master that no other has started.
-  Upgrade(Program program, Inheritance* inheritance, Leftovers& leftovers, Observer& observer);
+  Upgrade(Program program, Inheritance* inheritance, Site& site, Observer& observer);
 
-  // USR2.
-  void request();
+  // USR2. The error is why this cannot be now.
+  Result<Done> request(Instant now);
   // In each turn of the master's loop. `serving` is null while a start or a reload is running: an upgrade waits for it.
   void settle(Instant now, const Plan* serving);
   void add_sockets(std::vector<pollfd>& watched) const;
@@ -76,6 +76,7 @@ class Upgrade {
     SocketFile file;
   };
 
+  std::string obstacle_now() const;  // to a request; empty: none
   void begin_if_due(Instant now, const Plan* serving);
   void begin(Instant now, const Config& config);
   void take_event(NextMaster::Event event);
@@ -87,7 +88,7 @@ class Upgrade {
 
   const Program program_;
   Inheritance* inheritance_;
-  Leftovers& leftovers_;
+  Site& site_;
   Observer& observer_;
   NextMaster next_;
   UpgradeChannel no_channel_;

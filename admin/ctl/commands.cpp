@@ -56,6 +56,37 @@ Ordered send(const Client& client, const std::string& command) {
   return {fail(answer->status == 504 ? timed_out : refused, text), std::move(body)};
 }
 
+std::string not_ended(const std::string& command, std::chrono::seconds limit) {
+  return fmt::format("the {} has not ended within {} s: it goes on; see narwhalctl status", command, limit.count());
+}
+
+// The process itself, because its socket may be handed over to another server.
+class Server {
+ public:
+  explicit Server(int pid) : pid_(pid), process_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+
+  int pid() const { return pid_; }
+
+  Result<Done> wait(Instant until) const {
+    pollfd ended{process_.get(), POLLIN, 0};
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::max(until - now(), Instant::duration{}));
+    if (process_ && ::poll(&ended, 1, static_cast<int>(left.count())) == 0)
+      return Error{fmt::format("the server (pid {}) has not ended in time", pid_)};
+    return Done{};
+  }
+
+  Result<Done> end(Instant until) const {
+    if (::syscall(SYS_pidfd_send_signal, process_.get(), SIGTERM, nullptr, 0) != 0 && errno != ESRCH)
+      return errno_error(fmt::format("send TERM to the former master (pid {}), which serves on", pid_));
+    return wait(until);
+  }
+
+ private:
+  const int pid_;
+  const Fd process_;
+};
+
 // The transaction that the command has begun, or a later one of its kind: another may have come in between.
 std::optional<Json> find_transaction(const Json& status, std::uint64_t first, const std::string& kind) {
   for (const Json& one : status["transactions"]) {
@@ -205,22 +236,53 @@ int order_and_wait(const Client& client, const std::string& command, std::chrono
     }
     std::this_thread::sleep_for(poll_pause);
   }
-  return fail(timed_out, "the " + command + " has not ended within " + std::to_string(limit.count()) +
-                             " s: it goes on; see narwhalctl status");
+  return fail(timed_out, not_ended(command, limit));
+}
+
+int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Output output) {
+  const Instant until = now() + limit;
+  const auto before = status_of(client);
+  if (!before) return fail(no_server, before.error());
+  const Server former((*before)["pid"]);
+  const Ordered ordered = send(client, "upgrade");
+  if (ordered.code != done) return ordered.code;
+  const auto first = ordered.answer.value("transaction", std::uint64_t{0});
+  int pid = 0;
+  while (pid == 0) {
+    if (now() >= until) return fail(timed_out, not_ended("upgrade", limit));
+    std::this_thread::sleep_for(poll_pause);
+    const auto status = status_of(client);  // at the hand-over there may be none for a moment
+    if (!status) continue;
+    if ((*status)["pid"] != former.pid()) {
+      pid = (*status)["pid"];
+    } else if (const auto transaction = find_transaction(*status, first, "upgrade");
+               transaction && (*transaction)["outcome"] == "refused") {
+      return report(*transaction, output);
+    }
+  }
+  if (finish) {
+    if (const auto ended = former.end(until); !ended) return fail(timed_out, ended.error());
+  }
+  if (output.json) {
+    print(Json{{"pid", pid}, {"former", former.pid()}, {"finished", finish}}.dump() + "\n");
+  } else if (finish) {
+    print(fmt::format("the new master (pid {}) serves; the former one (pid {}) has ended\n", pid, former.pid()));
+  } else {
+    print(
+        fmt::format("the new master (pid {0}) serves beside the former one (pid {1}): send TERM to {1} to finish, or "
+                    "to {0} to go back\n",
+                    pid, former.pid()));
+  }
+  return done;
 }
 
 int stop(const Client& client, const std::string& command, std::chrono::seconds limit, Output output) {
   const auto status = status_of(client);
   if (!status) return fail(no_server, status.error());
-  // The process itself is watched, because a socket may be handed over to another server.
-  const int pid = (*status)["pid"];
-  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const Server server((*status)["pid"]);
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
-  pollfd ended{process.get(), POLLIN, 0};
-  const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-  if (process && ::poll(&ended, 1, static_cast<int>(wait)) == 0)
-    return fail(timed_out, fmt::format("the server (pid {}) has not ended within {} s", pid, limit.count()));
+  if (const auto ended = server.wait(now() + limit); !ended) return fail(timed_out, ended.error());
   if (!output.quiet) print("stopped\n");
   return done;
 }

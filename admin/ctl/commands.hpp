@@ -24,6 +24,8 @@ int show_top(const Client& client, std::chrono::milliseconds interval);
 int order(const Client& client, const std::string& command, Output output);
 // "reload" or "rollback": waits for the outcome.
 int order_and_wait(const Client& client, const std::string& command, std::chrono::seconds limit, Output output);
+// Waits until the new master serves. `finish`: then ends the former one, and waits until it has ended.
+int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Output output);
 // "stop" or "stop_quick": waits until the server has ended.
 int stop(const Client& client, const std::string& command, std::chrono::seconds limit, Output output);
 

@@ -24,7 +24,7 @@ struct Arguments {
   unsigned limit = 180, workers = 0;
   int pid = 0;
   double interval = 1;
-  bool quick = false;
+  bool quick = false, finish = false;
 };
 
 // What the chosen subcommand does.
@@ -58,6 +58,13 @@ void add_transactions(CLI::App& app, Arguments& given, Action& action) {
       };
     });
   }
+  CLI::App* const upgrade =
+      app.add_subcommand("upgrade", "Start the program at its path beside this one, as USR2 does, until it serves");
+  upgrade->add_flag("--finish", given.finish, "Then end the former master");
+  upgrade->add_option("-t,--timeout", given.limit, "Seconds to wait for the outcome")->check(CLI::Range(1, 86400));
+  upgrade->callback([&] {
+    action = [&](const auto& client) { return ctl::upgrade(client, given.finish, seconds(given.limit), given.output); };
+  });
 }
 
 void add_orders(CLI::App& app, Arguments& given, Action& action) {
@@ -73,9 +80,6 @@ void add_orders(CLI::App& app, Arguments& given, Action& action) {
   kill->add_flag("--quick", given.quick, "SIGKILL, at once: its requests are lost");
   kill->callback([&given, order] { order((given.quick ? "kill?pid=" : "replace?pid=") + std::to_string(given.pid)); });
   app.add_subcommand("reopen", "Open the log files again")->callback([order] { order("reopen"); });
-  app.add_subcommand("upgrade", "Start the program at its path beside this one, as USR2 does")->callback([order] {
-    order("upgrade");
-  });
   CLI::App* const stop = app.add_subcommand("stop", "Finish the requests and end the server");
   stop->add_flag("--quick", given.quick, "Do not finish the requests");
   stop->add_option("-t,--timeout", given.limit, "Seconds to wait for its end")->check(CLI::Range(1, 86400));

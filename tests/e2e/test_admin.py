@@ -1,4 +1,5 @@
 """The admin process: status, metrics, health, commands; also while workers, template or master are stopped."""
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from clock import eventually, holds_for, scaled
 from load import Background
 from plugin_files import deploy, not_elf, versioned
 from server import StartFailed, example, test_plugin
+from upgrading import program, replace
 
 
 @pytest.fixture
@@ -119,7 +121,9 @@ def test_counters_never_go_back_when_workers_end(start):
                 assert now >= seen, f"{now} after {seen}"
                 seen = now
             if turn % 2 == 0:
-                os.kill(server.worker_pids()[0], signal.SIGTERM)
+                # They live for 10 requests: all that are in the list may have ended when their titles are read.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(eventually("a worker", server.worker_pids)[0], signal.SIGTERM)
     answered = load.answered
     eventually("each answer is counted once", lambda: server.admin.total("narwhal_requests_total") == answered)
 
@@ -445,12 +449,16 @@ def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
     def answering():
         return server.admin.status()["pid"]
     assert answering() == old
-    assert narwhalctl(server.control, "upgrade").returncode == 0
-    new = eventually("the new master answers", lambda: answering() != old and answering())
+    result = narwhalctl(server.control, "upgrade")
+    new = answering()
+    assert result.returncode == 0 and new != old and f"the new master (pid {new}) serves beside the former one" in result.stdout
+    again = narwhalctl(server.control, "upgrade")
+    assert again.returncode == 1 and f"refused: Parent exists. (pid:{old}" in again.stderr, again
     os.kill(new, signal.SIGTERM)
     eventually("the old one again", lambda: answering() == old)
-    assert narwhalctl(server.control, "upgrade").returncode == 0
-    new = eventually("another new one", lambda: answering() != old and answering())
+    result = narwhalctl(server.control, "--json", "upgrade")
+    new = answering()
+    assert result.returncode == 0 and json.loads(result.stdout) == {"pid": new, "former": old, "finished": False}
     assert server.stop() == 0
     eventually("promoted", lambda: "Master has been promoted." in server.log())
     assert server.control.exists() and answering() == new
@@ -458,3 +466,27 @@ def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
     assert narwhalctl(server.control, "reload").returncode == 0
     assert narwhalctl(server.control, "stop").returncode == 0
     assert not server.control.exists()
+
+
+def test_an_upgrade_that_is_finished(start):
+    server = start(example("echo"), "-w", "1")
+    with server.load(clients=2) as load:
+        result = narwhalctl(server.control, "upgrade", "--finish")
+        assert result.returncode == 0 and f"the former one (pid {server.pid}) has ended" in result.stdout, result
+        assert server.process.wait(10) == 0
+        load.wait_for_more(20)
+    load.assert_clean(20)
+    assert narwhalctl(server.control, "stop").returncode == 0
+
+
+def test_an_upgrade_to_a_program_that_does_not_serve_is_refused(start, tmp_path):
+    server = start(example("echo"), "-w", "1", binary=program(tmp_path))
+    replace(server.binary, "#!/bin/sh\nexit 7\n")
+    result = narwhalctl(server.control, "upgrade", "--finish")
+    assert result.returncode == 1 and "exited with code 7" in result.stderr, result
+    failed = server.admin.status()["transactions"][-1]
+    assert (failed["kind"], failed["outcome"]) == ("upgrade", "refused") and "exited with code 7" in failed["reason"]
+    assert "Upgrade failed: " in server.admin.status()["status"]
+    assert narwhalctl(server.control, "reload").returncode == 0
+    eventually("a reload later the status is without it", lambda: "Upgrade" not in server.admin.status()["status"])
+    assert server.admin.metrics()['narwhal_reloads_total{outcome="refused"}'] == 0, "an upgrade is not a reload"

@@ -50,6 +50,28 @@ TEST_CASE("ledger: a start, a reload that is refused and one that is not") {
   CHECK(count_of(state.reloads, "refused") == 1);
 }
 
+TEST_CASE("ledger: a reload may run while an upgrade does") {
+  Ledger ledger;
+  const Instant begin = now();
+  ledger.begin(Transaction::Kind::upgrade, begin);
+  ledger.begin(Transaction::Kind::reload, begin);
+  ledger.upgraded("it exited with code 7", begin + 1s);
+  ledger.upgraded("it has ended before", begin + 2s);
+  ServerState state = state_of(ledger);
+  REQUIRE(state.transactions.size() == 2);
+  CHECK(state.transactions[0].outcome == Transaction::Outcome::refused);
+  CHECK(state.transactions[0].reason == "it exited with code 7");
+  CHECK(state.transactions[1].outcome == Transaction::Outcome::running);
+  ledger.swapped(2, begin + 3s);
+  ledger.begin(Transaction::Kind::upgrade, begin + 4s);
+  ledger.upgraded("", begin + 5s);
+  state = state_of(ledger);
+  CHECK(state.transactions[1].outcome == Transaction::Outcome::swapped);
+  CHECK(state.transactions[2].outcome == Transaction::Outcome::swapped);
+  CHECK(count_of(state.reloads, "swapped") == 1);  // an upgrade is none
+  CHECK(count_of(state.reloads, "refused") == 0);
+}
+
 TEST_CASE("ledger: remembers the last transactions only") {
   Ledger ledger;
   for (unsigned i = 0; i < 3 * Ledger::transactions_max; ++i) {

@@ -19,6 +19,7 @@ _narwhalctl() {
     top) mapfile -t COMPREPLY < <(compgen -W "--interval --help" -- "$current") ;;
     reload | rollback) mapfile -t COMPREPLY < <(compgen -W "--timeout --json --quiet --help" -- "$current") ;;
     kill) mapfile -t COMPREPLY < <(compgen -W "--quick --help" -- "$current") ;;
+    upgrade) mapfile -t COMPREPLY < <(compgen -W "--finish --timeout --json --quiet --help" -- "$current") ;;
     stop) mapfile -t COMPREPLY < <(compgen -W "--quick --timeout --help" -- "$current") ;;
     *) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$current") ;;
   esac
