@@ -22,12 +22,16 @@ def app(environ, start_response):
 """
 
 
+def install(debian):
+    debian.must("dpkg", "-i", *(f"/packages/{package.name}" for package in packages()))
+
+
 @pytest.fixture(scope="module")
 def debian():
     assert packages(), "./dev deb makes the packages"
     container = Container()
     try:
-        container.must("dpkg", "-i", *(f"/packages/{package.name}" for package in packages()))
+        install(container)
         container.write("/etc/narwhal/narwhal.yaml", "app: shop:app\nchdir: /srv/shop\nworkers: 2\nthreads: 4\n")
         yield container
     finally:
@@ -47,8 +51,8 @@ def serving(debian):
     return debian
 
 
-def main_pid(debian):
-    return int(debian.show("MainPID"))
+def main_pid(debian, unit="narwhal.service"):
+    return int(debian.show("MainPID", unit))
 
 
 def test_an_installed_package_starts_nothing(debian):
@@ -207,6 +211,29 @@ def test_several_servers_beside_each_other(serving):
     assert serving.must("curl", "-s", "--unix-socket", "/run/narwhal-first.sock", PROBE) == "two"
     assert serving.must("curl", "-s", "--unix-socket", "/run/narwhal-second.sock", PROBE) == "one"
     serving.must("systemctl", "stop", "narwhal@first.socket", "narwhal@first.service", "narwhal@second.socket", "narwhal@second.service")
+
+
+def test_another_version_of_the_package_restarts_what_runs_and_nothing_else(serving):
+    serving.write("/etc/narwhal/first.yaml", "app: shop:app\nchdir: /srv/shop\n")
+    serving.must("systemctl", "start", "narwhal@first.socket")
+    page = ("curl", "-s", "-m", "20", "--unix-socket", "/run/narwhal-first.sock", PROBE)
+    serving.must(*page)
+    before = (main_pid(serving), main_pid(serving, "narwhal@first.service"))
+    assert 0 not in before
+    install(serving)
+    eventually("both are started again", lambda: not {0, *before} & {main_pid(serving), main_pid(serving, "narwhal@first.service")})
+    assert serving.get()[0] == 200 and serving.run(*page).returncode == 0
+    assert serving.show("ActiveState", "narwhal@second.service") == "inactive"
+    serving.must("systemctl", "stop", "narwhal@first.socket", "narwhal@first.service")
+
+
+def test_an_upgrade_by_narwhalctl(serving):
+    before = main_pid(serving)
+    said = serving.must("narwhalctl", "--socket", "/run/narwhal/control.sock", "upgrade", "--finish")
+    assert f"the former one (pid {before}) has ended" in said
+    eventually("another main process", lambda: main_pid(serving) not in (0, before))
+    assert serving.get()[0] == 200 and serving.show("ActiveState") == "active"
+    serving.must("systemctl", "reload", "narwhal.service")
 
 
 def test_the_flask_site_of_the_examples(serving):
