@@ -1,8 +1,23 @@
 #include "core/bind_text.hpp"
 
-namespace narwhal {
+#include <fmt/core.h>
 
-std::string bind_text(const Bind& bind) {
+namespace narwhal {
+namespace {
+
+std::string options_text(const BindOptions& options) {
+  std::string text;
+  const auto add = [&text](const std::string& option) { text += (text.empty() ? "" : "&") + option; };
+  if (options.mode) add(fmt::format("mode={:04o}", *options.mode));
+  if (!options.owner.empty()) add("owner=" + options.owner);
+  if (!options.group.empty()) add("group=" + options.group);
+  if (options.backlog) add("backlog=" + std::to_string(*options.backlog));
+  return text;
+}
+
+}  // namespace
+
+std::string address_text(const Bind& bind) {
   switch (bind.kind) {
     case Bind::Kind::unix_socket: return "unix:" + bind.path;
     case Bind::Kind::inherited: return "fd://" + std::to_string(bind.fd);
@@ -10,6 +25,21 @@ std::string bind_text(const Bind& bind) {
   }
   const bool bracketed = bind.host.find(':') != std::string::npos;
   return (bracketed ? "[" + bind.host + "]" : bind.host) + ":" + std::to_string(bind.port);
+}
+
+std::string bind_text(const Bind& bind) {
+  const std::string address = address_text(bind), options = options_text(bind.options);
+  const bool needs_mark = !options.empty() || address.find('?') != std::string::npos;
+  return address + (needs_mark ? "?" : "") + options;
+}
+
+std::string_view without_options(std::string_view bind_text) noexcept {
+  return bind_text.substr(0, bind_text.rfind('?'));
+}
+
+bool same_address(const Bind& left, const Bind& right) {
+  return left.kind == right.kind && left.host == right.host && left.port == right.port && left.path == right.path &&
+         left.fd == right.fd;
 }
 
 }  // namespace narwhal

@@ -2,13 +2,21 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/config.hpp"
 
 namespace narwhal {
 
-// "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock", "fd://3": the shortest text that the setting `bind` reads as
-// the same Bind.
+// Without options: "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock", "fd://3".
+std::string address_text(const Bind& bind);
+// With its options: the shortest text that the setting `bind` reads as the same Bind. The last '?' begins the options, so
+// an address that contains one has another at its end.
 std::string bind_text(const Bind& bind);
+// The address in such a text.
+std::string_view without_options(std::string_view bind_text) noexcept;
+
+// Whether both listen at the same place, whatever their options are.
+bool same_address(const Bind& left, const Bind& right);
 
 }  // namespace narwhal

@@ -17,6 +17,14 @@ namespace narwhal {
 using std::chrono::seconds;
 using namespace std::chrono_literals;
 
+// What is written after an address: "?mode=0660&owner=shop". Without an option, the settings apply.
+struct BindOptions {
+  std::optional<unsigned> mode;     // of a Unix socket's file
+  std::string owner, group;         // of that file: names or numbers
+  std::optional<unsigned> backlog;  // not of an inherited socket
+  bool operator==(const BindOptions&) const = default;
+};
+
 // One address to listen on.
 struct Bind {
   enum class Kind { tcp, unix_socket, inherited };
@@ -25,6 +33,7 @@ struct Bind {
   std::uint16_t port = 8000;       // tcp; 0: the kernel chooses
   std::string path;                // unix_socket
   int fd = -1;                     // inherited
+  BindOptions options{};
   bool operator==(const Bind&) const = default;
 };
 

@@ -24,10 +24,11 @@ struct SocketFile {
 struct Listener {
   Bind bind;
   Fd fd;
-  std::string address;     // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
-  bool activated = false;  // passed by systemd: the settings do not apply to it, and it is never unlinked
-  SocketFile file{};       // that the master removes with the socket; without a path: none
-  bool shared = false;     // another master of this server listens on it as well: its file stays
+  std::string address;              // as the log shows it: "http://127.0.0.1:8000", "unix:/run/x.sock"
+  bool activated = false;           // passed by systemd: the settings do not apply to it, and it is never unlinked
+  SocketFile file{};                // that the master removes with the socket; without a path: none
+  bool shared = false;              // another master of this server listens on it as well: its file stays
+  bool has_former_options = false;  // another master opened it, with other options than those of `bind`
 };
 
 // A plugin as this generation runs it: the private copy, and where it came from.

@@ -85,13 +85,6 @@ struct Capabilities {
   bool write() noexcept { return ::syscall(SYS_capset, &header, sets) == 0; }
 };
 
-// Root need not have it (a container may take it away), and another user may (systemd may give it).
-bool has_capability(unsigned capability) {
-  Capabilities own;
-  if (!own.read()) return is_root();
-  return (own.sets[capability / 32].effective >> capability % 32 & 1) != 0;
-}
-
 std::string not_permitted(const std::string& setting, unsigned to, unsigned from, const char* capability) {
   return setting + " " + std::to_string(to) + ": this process runs as " + std::to_string(from) +
          " and may not change that (" + capability + "): start narwhal as root, or remove the setting '" + setting +
@@ -99,6 +92,13 @@ std::string not_permitted(const std::string& setting, unsigned to, unsigned from
 }
 
 }  // namespace
+
+// Root need not have it (a container may take it away), and another user may (systemd may give it).
+bool has_capability(unsigned capability) {
+  Capabilities own;
+  if (!own.read()) return is_root();
+  return (own.sets[capability / 32].effective >> capability % 32 & 1) != 0;
+}
 
 Result<Identity> resolve_identity(const std::string& user, const std::string& group) {
   Identity identity;

@@ -34,6 +34,8 @@ enum class Supplementary {
 Result<Done> drop_privileges(const Identity& wanted, Supplementary groups);
 
 // ---- capabilities ----
+// Whether this process may use it: CAP_CHOWN and so on.
+bool has_capability(unsigned capability);
 // Of this process and of the programs that it runs, as far as it may: those of setuid programs too.
 void empty_bounding_set() noexcept;
 // All that this process has.

@@ -53,9 +53,14 @@ void serialize(ByteReader& reader, IpRanges& ranges) {
   for (const std::string& text : texts) or_throw(ranges.add(text));
 }
 
+template <class Archive, Like<BindOptions> T>
+void serialize(Archive& archive, T& options) {
+  archive(options.mode, options.owner, options.group, options.backlog);
+}
+
 template <class Archive, Like<Bind> T>
 void serialize(Archive& archive, T& bind) {
-  archive(bind.kind, bind.host, bind.port, bind.path, bind.fd);
+  archive(bind.kind, bind.host, bind.port, bind.path, bind.fd, bind.options);
 }
 
 template <class Archive, Like<Route> T>

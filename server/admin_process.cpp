@@ -65,7 +65,8 @@ Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
       continue;
     }
     ListenOptions options;
-    if (bind.kind == Bind::Kind::unix_socket) options.umask = 0777 & ~config.control_socket_mode;
+    if (bind.kind == Bind::Kind::unix_socket) options.rights.mode = static_cast<mode_t>(config.control_socket_mode);
+    options.backlog = bind.options.backlog.value_or(options.backlog);
     Opened opened = open_listener(bind, options);
     const char* const setting = bind.kind == Bind::Kind::unix_socket ? "control_socket: " : "admin_bind: ";
     if (!opened.listener) return Error{setting + opened.reason};

@@ -8,6 +8,7 @@
 
 #include "core/system_calls.hpp"
 #include "server/config/python_app.hpp"
+#include "server/sockets/listeners.hpp"
 #include "server/staging/staging.hpp"
 #include "server/unit_advice.hpp"
 
@@ -108,7 +109,10 @@ Prepared assemble(const Config& config, std::uint64_t number, Result<ListenerLis
 
 }  // namespace
 
-Prepared prepare_check(const Config& config, StageArea& area) { return assemble(config, 1, ListenerList{}, area); }
+Prepared prepare_check(const Config& config, StageArea& area) {
+  if (const auto possible = check_binds(config); !possible) return FailedStep{"bind", possible.error()};
+  return assemble(config, 1, ListenerList{}, area);
+}
 
 Prepared prepare_first(const Config& config, StageArea& area, InheritedSockets& inherited) {
   return assemble(config, 1, listen_at_start(config, inherited), area);

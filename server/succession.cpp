@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
+#include "server/sockets/listeners.hpp"
 #include "server/watch_sources.hpp"
 
 namespace narwhal::server {
@@ -227,6 +228,7 @@ void Succession::give_up(const FailedStep& failed_step) {
 }
 
 void Succession::take_over(Instant now) {
+  apply_options(next_->plan().config(), next_->plan().listeners);
   next_->admit(now);
   site_.log_process.take_over(next_->plan().config());
   const std::string now_ready =

@@ -32,6 +32,12 @@ LocalAddress local_address_of(int listener) {
   if (address.text_size == 0) return {};
   return {std::string(address.text()), std::to_string(address.port)};
 }
+
+unsigned longest_backlog(const Config& config) {
+  unsigned longest = config.backlog;
+  for (const Bind& bind : config.bind) longest = std::max(longest, bind.options.backlog.value_or(0));
+  return longest;
+}
 }  // namespace
 
 Acceptor::Acceptor(Loop& loop, const Seat& seat)
@@ -87,7 +93,7 @@ void Acceptor::end(Backlog backlog) {
   uv_timer_stop(&timer_);
   set_ = Fd();
   // Otherwise what the kernel has completed already would be reset. It is served, even over worker_connections.
-  const unsigned most = backlog == Backlog::take ? loop_.config().backlog : 0;
+  const unsigned most = backlog == Backlog::take ? longest_backlog(loop_.config()) : 0;
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
     for (unsigned taken = 0; taken < most && accept_one(index); ++taken) {
     }

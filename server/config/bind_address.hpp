@@ -1,4 +1,5 @@
-// A bind as text: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N, optionally with http:// or tcp:// in front.
+// A bind as text: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N, optionally with http:// or tcp:// in front, and
+// with options: unix:/run/shop.sock?mode=0660&group=www-data. The last '?' begins the options.
 // A name is not looked up here.
 #pragma once
 

@@ -152,7 +152,7 @@ struct Rewording {
 constexpr Rewording rewordings[] = {
     {"illegal block entry",
      "a '-' here begins a list: quote it, or begin the list on a new line, after blanks and not a tab"},
-    {"unknown token", "a value that begins with this character needs quotes"},
+    {"unknown token", "a value with this character here needs quotes"},
     {"illegal map value", "unexpected ':': the value needs quotes, or the indentation is wrong"},
     {"end of map not found", "unexpected text: the value needs quotes, or the indentation is wrong"},
     {"end of sequence not found", "unexpected text: the value needs quotes, or the indentation is wrong"},

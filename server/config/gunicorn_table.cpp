@@ -16,6 +16,7 @@ constexpr std::string_view before_master = "Same; it runs in a process beside th
 // Where ours is better, or differs on purpose.
 constexpr std::pair<std::string_view, std::string_view> remarks[] = {
     {"access_log_format", "Same; \"json\" writes JSON, and an atom that is none is named in the log."},
+    {"bind", "Same; options may follow: unix:/run/shop.sock?mode=0660&group=www-data."},
     {"capture_output", "Same; also what native plugins print."},
     {"chdir", "Same; a symbolic link in it is resolved again at each reload."},
     {"control_socket", "Same, for narwhalctl; without it there is none."},

@@ -256,7 +256,8 @@ struct Reader {
     Result<Bind> bind = parse_bind(text);
     if (!bind) return fmt::format("'{}': {}", text, bind.error());
     std::vector<Bind>& binds = config.*member;
-    const bool twice = std::find(binds.begin(), binds.end(), *bind) != binds.end();
+    const bool twice =
+        std::any_of(binds.begin(), binds.end(), [&](const Bind& other) { return same_address(other, *bind); });
     if (twice && (bind->kind != Bind::Kind::tcp || bind->port != 0)) return fmt::format("'{}' appears twice", text);
     binds.push_back(*std::move(bind));
     return std::nullopt;

@@ -34,7 +34,7 @@ std::optional<Number> next_number(std::string_view& line) {
 }
 
 std::string expected_address(const Bind& bind) {
-  return (bind.kind == Bind::Kind::tcp ? "http://" : "") + bind_text(bind);
+  return (bind.kind == Bind::Kind::tcp ? "http://" : "") + address_text(bind);
 }
 
 }  // namespace
@@ -66,22 +66,25 @@ void InheritedSockets::add(std::string_view line) {
   if (::fcntl(*number, F_SETFD, FD_CLOEXEC) != 0) return;
   Socket socket{Fd(*number), kind == "a", {}, std::string(line), address_of(*number)};
   if (*inode != 0 && line.starts_with(unix_prefix)) {
-    socket.file = {std::string(line.substr(unix_prefix.size())), *device, *inode, ::getpid()};
+    const std::string_view path = without_options(line).substr(unix_prefix.size());
+    socket.file = {std::string(path), *device, *inode, ::getpid()};
     files_.push_back(socket.file);
   }
   sockets_.push_back(std::move(socket));
 }
 
 std::shared_ptr<Listener> InheritedSockets::take(const Bind& bind) {
-  const std::string text = bind_text(bind), address = expected_address(bind);
-  auto found = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& each) { return each.bind == text; });
-  if (found == sockets_.end()) {
-    found = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& each) { return each.address == address; });
-  }
+  const std::string text = bind_text(bind), address = address_text(bind), shown = expected_address(bind);
+  const auto find = [this](auto is_it) { return std::find_if(sockets_.begin(), sockets_.end(), is_it); };
+  auto found = find([&](const Socket& each) { return each.bind == text; });
+  if (found == sockets_.end()) found = find([&](const Socket& each) { return without_options(each.bind) == address; });
+  if (found == sockets_.end()) found = find([&](const Socket& each) { return each.address == shown; });
   if (found == sockets_.end()) return nullptr;
   Socket socket = std::move(*found);
   sockets_.erase(found);
-  return take_over_listener(bind, std::move(socket.fd), std::move(socket.file));
+  auto listener = take_over_listener(bind, std::move(socket.fd), std::move(socket.file));
+  if (listener != nullptr) listener->has_former_options = socket.bind != text;
+  return listener;
 }
 
 ListenerList InheritedSockets::take_activated() {

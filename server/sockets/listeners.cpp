@@ -19,7 +19,7 @@ namespace {
 // As Gunicorn shows an address in its errors: ('127.0.0.1', 8000), or a Unix socket's path.
 std::string tuple_text(const Bind& bind) {
   if (bind.kind == Bind::Kind::unix_socket) return bind.path;
-  if (bind.kind == Bind::Kind::inherited) return bind_text(bind);
+  if (bind.kind == Bind::Kind::inherited) return address_text(bind);
   return "('" + bind.host + "', " + std::to_string(bind.port) + ")";
 }
 
@@ -32,19 +32,38 @@ bool shares_port_with_ipv4(const Bind& bind, const std::vector<Bind>& all) {
   });
 }
 
-Result<ListenOptions> options_for(const Config& config) {
+// The options of the bind come before the settings.
+Result<Done> read_rights(const Bind& bind, SocketRights& rights) {
+  const auto error = [&bind](const std::string& reason) {
+    return Error{"bind " + address_text(bind) + ": " + reason + ": create it, or give another one"};
+  };
+  if (bind.options.mode) rights.mode = *bind.options.mode;
+  if (!bind.options.owner.empty()) {
+    const auto owner = resolve_identity(bind.options.owner, "");
+    if (!owner) return error("owner: " + owner.error());
+    rights.uid = owner->uid;
+    rights.uid_source = "option 'owner'";
+  }
+  if (!bind.options.group.empty()) {
+    const auto group = resolve_identity("", bind.options.group);
+    if (!group) return error("group: " + group.error());
+    rights.gid = group->gid;
+    rights.gid_source = "option 'group'";
+  }
+  return Done{};
+}
+
+Result<ListenOptions> options_for(const Bind& bind, const Config& config) {
   const auto owner = resolve_identity(config.user, config.group);
   if (!owner) return Error{owner.error()};
   ListenOptions options;
-  options.backlog = config.backlog;
+  options.backlog = bind.options.backlog.value_or(config.backlog);
   options.reuse_port = config.reuse_port;
-  options.umask = config.umask;
-  options.owner = *owner;
-  return options;
-}
-
-ListenOptions for_bind(ListenOptions options, const Bind& bind, const Config& config) {
   options.v6_only = is_ipv6(bind) && shares_port_with_ipv4(bind, config.bind);
+  options.rights.umask = static_cast<mode_t>(config.umask);
+  options.rights.uid = owner->uid;
+  options.rights.gid = owner->gid;
+  if (const auto read = read_rights(bind, options.rights); !read) return Error{read.error()};
   return options;
 }
 
@@ -52,8 +71,9 @@ ListenOptions for_bind(ListenOptions options, const Bind& bind, const Config& co
 std::optional<Error> check_distinct(const std::vector<Bind>& binds) {
   for (std::size_t i = 0; i < binds.size(); ++i) {
     if (binds[i].kind == Bind::Kind::tcp && binds[i].port == 0) continue;
-    if (std::count(binds.begin(), binds.end(), binds[i]) > 1) {
-      return Error{"bind " + bind_text(binds[i]) + ": appears twice"};
+    const auto same = [&](const Bind& other) { return same_address(other, binds[i]); };
+    if (std::count_if(binds.begin(), binds.end(), same) > 1) {
+      return Error{"bind " + address_text(binds[i]) + ": appears twice"};
     }
   }
   return std::nullopt;
@@ -73,7 +93,9 @@ Opened open_with_retry(const Bind& bind, const ListenOptions& options, Retry ret
   }
 }
 
-Result<ListenerList> adopt_activated(const std::vector<int>& sockets, const ListenOptions& options) {
+Result<ListenerList> adopt_activated(const std::vector<int>& sockets, const Config& config) {
+  ListenOptions options;
+  options.backlog = config.backlog;
   ListenerList listeners;
   for (const int fd : sockets) {
     Opened opened = adopt_listener(fd, options);
@@ -94,7 +116,8 @@ bool has_lost_file(const Bind& bind) {
 }
 
 std::shared_ptr<Listener> take_unchanged(ListenerList& left, const Bind& bind) {
-  const auto found = std::find_if(left.begin(), left.end(), [&bind](const auto& one) { return one->bind == bind; });
+  const auto found =
+      std::find_if(left.begin(), left.end(), [&bind](const auto& one) { return same_address(one->bind, bind); });
   if (found == left.end()) return nullptr;
   if (has_lost_file(bind)) {
     log::warning("{} was removed: listening on a new socket there", bind.path);
@@ -117,14 +140,34 @@ std::string blame_own(const Bind& bind, const ListenerList& current) {
 
 Opened open_for_reload(const Bind& bind, const ListenOptions& options, const ListenerList& current) {
   if (bind.kind == Bind::Kind::inherited && holds_descriptor(current, bind.fd)) {
-    return {nullptr, 0, "bind " + bind_text(bind) + ": this descriptor belongs to the server itself"};
+    return {nullptr, 0, "bind " + address_text(bind) + ": this descriptor belongs to the server itself"};
   }
   Opened opened = open_listener(bind, options);
   if (opened.code == EADDRINUSE) opened.reason += blame_own(bind, current);
   return opened;
 }
 
+bool has_file(const Listener& listener) { return !listener.file.path.empty(); }
+
+bool has_new_options(const Listener& listener, const Bind& bind) {
+  return listener.has_former_options || listener.bind.options != bind.options;
+}
+
+Result<Done> check_new_options(const Listener& listener, const Bind& bind, const ListenOptions& options) {
+  if (!has_file(listener) || !has_new_options(listener, bind)) return Done{};
+  const auto possible = check_rights(listener.file, options.rights);
+  return possible ? possible : Error{"bind " + address_text(bind) + ": " + possible.error()};
+}
+
 }  // namespace
+
+Result<Done> check_binds(const Config& config) {
+  if (auto fault = check_distinct(config.bind)) return *fault;
+  for (const Bind& bind : config.bind) {
+    if (const auto options = options_for(bind, config); !options) return Error{options.error()};
+  }
+  return Done{};
+}
 
 Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
   InheritedSockets none;
@@ -132,20 +175,20 @@ Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
 }
 
 Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inherited, Retry retry) {
-  const auto options = options_for(config);
-  if (!options) return Error{options.error()};
   const auto sockets = take_activation();
   if (ListenerList activated = inherited.take_activated(); !activated.empty()) return activated;
-  if (!sockets.empty()) return adopt_activated(sockets, *options);
-  if (auto fault = check_distinct(config.bind)) return *fault;
+  if (!sockets.empty()) return adopt_activated(sockets, config);
+  if (const auto possible = check_binds(config); !possible) return Error{possible.error()};
   ListenerList listeners;
   for (const Bind& bind : config.bind) {
+    const auto options = options_for(bind, config);
+    if (!options) return Error{options.error()};
     if (auto listener = has_lost_file(bind) ? nullptr : inherited.take(bind)) {
-      if (bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(config.backlog));
+      if (const auto possible = check_new_options(*listener, bind, *options); !possible) return Error{possible.error()};
       listeners.push_back(std::move(listener));
       continue;
     }
-    Opened opened = open_with_retry(bind, for_bind(*options, bind, config), retry);
+    Opened opened = open_with_retry(bind, *options, retry);
     if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind) + ": " + opened.reason};
     listeners.push_back(std::move(opened.listener));
   }
@@ -154,25 +197,43 @@ Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inh
 
 Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& current) {
   if (!current.empty() && current.front()->activated) return current;
-  const auto options = options_for(next);
-  if (!options) return Error{options.error()};
-  if (auto fault = check_distinct(next.bind)) return *fault;
+  if (const auto possible = check_binds(next); !possible) return Error{possible.error()};
   ListenerList left = current;
   ListenerList listeners;
   for (const Bind& bind : next.bind) {
+    const auto options = options_for(bind, next);
+    if (!options) return Error{options.error()};
     auto listener = take_unchanged(left, bind);
     if (listener == nullptr) {
-      Opened opened = open_for_reload(bind, for_bind(*options, bind, next), current);
+      Opened opened = open_for_reload(bind, *options, current);
       if (!opened.listener) return Error{opened.reason};
       listener = std::move(opened.listener);
+    } else if (const auto possible = check_new_options(*listener, bind, *options); !possible) {
+      return Error{possible.error()};
     }
     listeners.push_back(std::move(listener));
   }
-  // Only now, when nothing can fail any more. On a listening socket this only changes the backlog.
-  for (const auto& listener : listeners) {
-    if (listener->bind.kind != Bind::Kind::inherited) ::listen(listener->fd.get(), static_cast<int>(next.backlog));
-  }
   return listeners;
+}
+
+void apply_options(const Config& config, const ListenerList& listeners) {
+  if (!listeners.empty() && listeners.front()->activated) return;
+  for (std::size_t index = 0; index < std::min(listeners.size(), config.bind.size()); ++index) {
+    Listener& listener = *listeners[index];
+    const Bind& bind = config.bind[index];
+    const auto options = options_for(bind, config);
+    if (!options) {  // a user was removed meanwhile
+      log::error("{}; the socket stays as it is", options.error());
+      continue;
+    }
+    // On a listening socket this only changes the backlog.
+    if (bind.kind != Bind::Kind::inherited) ::listen(listener.fd.get(), static_cast<int>(options->backlog));
+    if (!has_new_options(listener, bind)) continue;
+    const auto changed = has_file(listener) ? change_rights(listener.file, options->rights) : Done{};
+    if (!changed) log::error("bind {}: {}", address_text(bind), changed.error());
+    listener.bind.options = bind.options;
+    listener.has_former_options = false;
+  }
 }
 
 }  // namespace narwhal::server

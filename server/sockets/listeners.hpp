@@ -27,8 +27,14 @@ struct Retry {
 Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inherited, Retry retry = {});
 Result<ListenerList> listen_at_start(const Config& config, Retry retry = {});
 
-// For a reload: a listener of `current` if its bind is unchanged, else a new one; activated ones always stay. On an
+// For a reload: a listener of `current` if its address is unchanged, else a new one; activated ones always stay. On an
 // error nothing has changed, and new sockets are closed again. Never blocks.
 Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& current);
+// When the generation of `config` takes over: what its binds say about backlog, mode, owner and group, for those of its
+// sockets that were opened for an earlier one. What cannot be changed any more is logged.
+void apply_options(const Config& config, const ListenerList& listeners);
+
+// Whether the binds are different and their users exist; opens nothing.
+Result<Done> check_binds(const Config& config);
 
 }  // namespace narwhal::server

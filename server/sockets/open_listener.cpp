@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "core/bind_text.hpp"
-#include "server/sockets/unix_listener.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -54,7 +53,7 @@ LookedUp look_up(const Bind& bind) {
 }
 
 Opened open_tcp(const Bind& bind, const ListenOptions& options) {
-  const std::string attempt = "bind " + bind_text(bind);
+  const std::string attempt = "bind " + address_text(bind);
   const LookedUp found = look_up(bind);
   if (!found.addresses) return {nullptr, 0, attempt + ": " + found.fault};
   const addrinfo& address = *found.addresses;
@@ -85,7 +84,7 @@ std::shared_ptr<Listener> removing_file(Listener listener) {
 }
 
 Opened open_unix(const Bind& bind, const ListenOptions& options) {
-  const std::string attempt = "bind " + bind_text(bind);
+  const std::string attempt = "bind " + address_text(bind);
   switch (state_of_path(bind.path)) {
     case PathState::in_use: return refuse(attempt, EADDRINUSE);
     case PathState::not_a_socket:
@@ -97,7 +96,7 @@ Opened open_unix(const Bind& bind, const ListenOptions& options) {
   }
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return refuse(attempt + ": socket");
-  auto file = bind_unix(socket.get(), bind.path, options.umask, options.owner);
+  auto file = bind_unix(socket.get(), bind.path, options.rights);
   const int code = errno;
   if (!file) return {nullptr, code, file.error()};
   const int fd = socket.get();
@@ -143,7 +142,7 @@ Opened adopt_listener(int fd, const ListenOptions& options) {
   Bind bind;
   bind.kind = Bind::Kind::inherited;
   bind.fd = fd;
-  const std::string attempt = "bind " + bind_text(bind);
+  const std::string attempt = "bind " + address_text(bind);
   const int type = option_of(fd, SO_TYPE);
   if (type < 0) return refuse(attempt);
   const int domain = option_of(fd, SO_DOMAIN);

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "core/config.hpp"
-#include "core/privileges.hpp"
 #include "core/seat.hpp"
+#include "server/sockets/unix_listener.hpp"
 
 namespace narwhal::server {
 
@@ -15,8 +15,7 @@ struct ListenOptions {
   unsigned backlog = 2048;
   bool reuse_port = false;
   bool v6_only = true;  // for an IPv6 address that shares its port with an IPv4 bind
-  int umask = 0;        // of a Unix socket's file
-  Identity owner;       // of a Unix socket's file; absent parts: those of this process
+  SocketRights rights;  // of a Unix socket's file
 };
 
 struct Opened {

@@ -22,7 +22,7 @@ bool fill(sockaddr_un& address, const std::string& path) {
 // umask() has no form for one call; the master has one thread, so no file is created in between.
 class UmaskForNow {
  public:
-  explicit UmaskForNow(int mask) noexcept : former_(::umask(static_cast<mode_t>(mask))) {}
+  explicit UmaskForNow(mode_t mask) noexcept : former_(::umask(mask)) {}
   UmaskForNow(const UmaskForNow&) = delete;
   UmaskForNow& operator=(const UmaskForNow&) = delete;
   ~UmaskForNow() { ::umask(former_); }
@@ -47,11 +47,11 @@ PathState state_of_path(const std::string& path) {
   return errno == ECONNREFUSED ? PathState::stale : PathState::in_use;
 }
 
-Result<SocketFile> bind_unix(int socket, const std::string& path, int umask, const Identity& owner) {
+Result<SocketFile> bind_unix(int socket, const std::string& path, const SocketRights& rights) {
   sockaddr_un address;
   if (!fill(address, path)) return Error{"bind unix:" + path + ": the path is longer than 107 bytes"};
   {
-    const UmaskForNow masked(umask);
+    const UmaskForNow masked(rights.mode ? 0777 & ~*rights.mode : rights.umask);
     if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
       return errno_error("bind unix:" + path);
     }
@@ -59,12 +59,9 @@ Result<SocketFile> bind_unix(int socket, const std::string& path, int umask, con
   struct stat entry {};
   if (::lstat(path.c_str(), &entry) < 0) return errno_error("stat " + path);
   SocketFile file{path, entry.st_dev, entry.st_ino, ::getpid()};
-  const uid_t uid = owner.uid.value_or(static_cast<uid_t>(-1));
-  const gid_t gid = owner.gid.value_or(static_cast<gid_t>(-1));
-  if ((owner.uid || owner.gid) && ::lchown(path.c_str(), uid, gid) < 0) {
-    const Error fault = errno_error("chown " + path);
+  if (const auto given = give_rights(file, rights); !given) {
     remove_socket_file(file);
-    return fault;
+    return Error{"bind unix:" + path + ": " + given.error()};
   }
   return file;
 }

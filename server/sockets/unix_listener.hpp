@@ -5,8 +5,8 @@
 
 #include "core/fd.hpp"
 #include "core/generation.hpp"
-#include "core/privileges.hpp"
 #include "core/result.hpp"
+#include "server/sockets/socket_rights.hpp"
 
 namespace narwhal::server {
 
@@ -18,8 +18,9 @@ enum class PathState {
 };
 PathState state_of_path(const std::string& path);
 
-// Binds `socket` to `path`, which must be free, with the file mode that `umask` allows.
-Result<SocketFile> bind_unix(int socket, const std::string& path, int umask, const Identity& owner);
+// Binds `socket` to `path`, which must be free. The file has these rights before it returns, and nobody can connect before
+// the socket listens.
+Result<SocketFile> bind_unix(int socket, const std::string& path, const SocketRights& rights);
 
 // Does nothing in a process other than the one that bound it, or if the name belongs to another file now.
 void remove_socket_file(const SocketFile& file) noexcept;

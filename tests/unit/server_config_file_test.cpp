@@ -201,7 +201,8 @@ TEST_CASE("config file: text that is not YAML is reported with its place") {
   CHECK(fault("a: b: c").starts_with("narwhal.yaml:1:5: unexpected ':'"));
   CHECK(fault("workers: 1\nthreads 2\n").starts_with("narwhal.yaml:"));
   CHECK(fault("accesslog: -").starts_with("narwhal.yaml:1:12: a '-' here begins a list"));
-  CHECK(fault("access_log_format: %(h)s") == "narwhal.yaml:1:20: a value that begins with this character needs quotes");
+  CHECK(fault("access_log_format: %(h)s") == "narwhal.yaml:1:20: a value with this character here needs quotes");
+  CHECK(fault("bind: [unix:/x?mode=0600]") == "narwhal.yaml:1:15: a value with this character here needs quotes");
   CHECK(fault("user: *") == "narwhal.yaml:1:8: '*' begins an alias: quote it");
   CHECK(fault("workers: *x").starts_with("narwhal.yaml:1:10: "));
   CHECK(fault("bind: \"a:1") == "narwhal.yaml:1:7: a quote is not closed");

@@ -23,9 +23,29 @@ using namespace narwhal;
 using namespace narwhal::server;
 
 TEST_CASE("bind: every spelling is printed in a form that is read back as the same") {
-  for (const char* text :
-       {"127.0.0.1:8000", "localhost", "localhost:80", ":80", "[::1]:80", "[::]", "[fe80::1%eth0]:1", "unix:/run/x",
-        "unix:///run/x", "unix:x.sock", "fd://3", "tcp://h:1", "http://h:1/", "my-host_1.example.org:65535", "h:0"}) {
+  for (const char* text : {"127.0.0.1:8000",
+                           "localhost",
+                           "localhost:80",
+                           ":80",
+                           "[::1]:80",
+                           "[::]",
+                           "[fe80::1%eth0]:1",
+                           "unix:/run/x",
+                           "unix:///run/x",
+                           "unix:x.sock",
+                           "fd://3",
+                           "tcp://h:1",
+                           "http://h:1/",
+                           "my-host_1.example.org:65535",
+                           "h:0",
+                           "h:1?backlog=9",
+                           "http://h:1/?backlog=9",
+                           "h:1?",
+                           "unix:/run/x?mode=0660",
+                           "unix:/run/x?backlog=1&group=33&owner=web&mode=0",
+                           "unix:/run/what?.sock?",
+                           "unix:/run/what?.sock?mode=600",
+                           "unix:/run/100%?"}) {
     Result<Bind> bind = parse_bind(text);
     INFO(text);
     REQUIRE(bind);
@@ -35,6 +55,21 @@ TEST_CASE("bind: every spelling is printed in a form that is read back as the sa
   }
   CHECK(parse_bind("localhost")->port == 8000);
   CHECK(parse_bind("unix:///run/x")->path == "/run/x");
+}
+
+TEST_CASE("bind: the last '?' begins the options") {
+  const Bind bind = *parse_bind("unix:/run/x?mode=660&owner=web&group=33&backlog=9");
+  CHECK(bind.path == "/run/x");
+  CHECK(bind.options == BindOptions{0660, "web", "33", 9});
+  CHECK(bind_text(bind) == "unix:/run/x?mode=0660&owner=web&group=33&backlog=9");
+  CHECK(address_text(bind) == "unix:/run/x");
+  CHECK(same_address(bind, *parse_bind("unix:/run/x")));
+  CHECK(bind != *parse_bind("unix:/run/x"));
+  CHECK(parse_bind("unix:/run/what?.sock?")->path == "/run/what?.sock");
+  CHECK(parse_bind("unix:/run/what?.sock?mode=0600")->path == "/run/what?.sock");
+  CHECK(bind_text(*parse_bind("unix:/run/what?.sock?")) == "unix:/run/what?.sock?");
+  CHECK(without_options("unix:/run/what?.sock?") == "unix:/run/what?.sock");
+  CHECK(parse_bind("[::1]:80?backlog=1")->options.backlog == 1);
 }
 
 TEST_CASE("bind: a mistake is reported with a message that helps") {
@@ -61,10 +96,50 @@ TEST_CASE("bind: a mistake is reported with a message that helps") {
   CHECK(fault("unix:@x") == "abstract Unix sockets are not supported");
   CHECK(fault("fd://x") == "fd://x needs the number of an open descriptor, as in fd://3");
   CHECK(fault("fd://-1") == "fd://-1 needs the number of an open descriptor, as in fd://3");
-  for (const char* wire : {"fastcgi", "scgi", "uwsgi", "https"}) {
-    CHECK(fault((std::string(wire) + "://h:1").c_str()) ==
-          "the protocol '" + std::string(wire) + "' is not supported by this version of narwhal");
+  for (const char* wire : {"fastcgi", "scgi", "uwsgi"}) {
+    const std::string name = wire;
+    CHECK(fault((name + "://h:1").c_str()) == "the protocol '" + name +
+                                                  "' is not supported: this version of narwhal speaks HTTP only; use "
+                                                  "http:// here, and in nginx proxy_pass in "
+                                                  "place of " +
+                                                  name + "_pass");
   }
+  CHECK(fault("https://h:1") ==
+        "the protocol 'https' is not supported: narwhal does not speak TLS; use http:// and a proxy in front of it");
+  CHECK(fault("htp://h:1") == "the protocol 'htp' is unknown: did you mean 'http'?");
+  CHECK(fault("gopher://h:1") ==
+        "the protocol 'gopher' is unknown: an address begins with http://, unix: or fd://, or with the host");
+}
+
+TEST_CASE("bind: a mistake in its options is reported with a message that helps") {
+  const auto fault = [](const char* text) {
+    Result<Bind> bind = parse_bind(text);
+    INFO(text);
+    REQUIRE_FALSE(bind);
+    return bind.error();
+  };
+  const std::string other = " (a path that contains '?' has another '?' at its end)";
+  CHECK(fault("unix:/x?mod=0600") == "unknown option 'mod' after '?': did you mean 'mode'?" + other);
+  CHECK(fault("unix:/x?colour=0600") ==
+        "unknown option 'colour' after '?': the options are mode, owner, group and backlog" + other);
+  CHECK(fault("unix:/what?.sock") ==
+        "unknown option '.sock' after '?': the options are mode, owner, group and backlog" + other);
+  CHECK(fault("unix:/x?mode") == "option 'mode' needs a value: mode=...");
+  CHECK(fault("unix:/x?mode=") == "mode=: '' is not an octal number, as in mode=0660");
+  CHECK(fault("unix:/x?mode=0680") == "mode=0680: '0680' is not an octal number, as in mode=0660");
+  CHECK(fault("unix:/x?mode=-1") == "mode=-1: '-1' is not an octal number, as in mode=0660");
+  CHECK(fault("unix:/x?mode=01777") == "mode=01777: it must be 0000 to 0777");
+  CHECK(fault("unix:/x?owner=") == "owner= needs a name or a number");
+  CHECK(fault("unix:/x?backlog=0") == "backlog=0: it must be a number from 1 to 1000000");
+  CHECK(fault("unix:/x?backlog=many") == "backlog=many: it must be a number from 1 to 1000000");
+  CHECK(fault("unix:/x?mode=0600&mode=0660") == "option 'mode' appears twice");
+  CHECK(fault("unix:/x?&mode=0600") ==
+        "unknown option '' after '?': the options are mode, owner, group and backlog" + other);
+  CHECK(fault("127.0.0.1:80?mode=0600") == "mode: only the file of a Unix socket has one: remove it, or use unix:PATH");
+  CHECK(fault("[::1]:80?owner=web") == "owner: only the file of a Unix socket has one: remove it, or use unix:PATH");
+  CHECK(fault("fd://3?backlog=5") ==
+        "backlog: a socket that is open already has no options: remove '?' and what follows");
+  CHECK(fault("?mode=0600") == "is empty");
 }
 
 TEST_CASE("nearest name: of a name that was cut off, the one that begins so") {

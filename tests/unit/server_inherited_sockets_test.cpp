@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -36,6 +37,12 @@ struct Handed {
 
 std::uint16_t port_of(const Listener& listener) {
   return static_cast<std::uint16_t>(std::stoi(listener.address.substr(listener.address.rfind(':') + 1)));
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat entry {};
+  REQUIRE(::lstat(path.c_str(), &entry) == 0);
+  return entry.st_mode & 07777;
 }
 
 }  // namespace
@@ -77,6 +84,24 @@ TEST_CASE("inherited sockets: the file of a Unix socket stays while both listen,
   next[0]->shared = false;
   next.clear();
   CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("inherited sockets: options stay, or are applied when the new master's generation takes over") {
+  const Folder folder;
+  const std::string a = folder.path("a?.sock"), b = folder.path("b.sock"), c = folder.path("c.sock");
+  const auto old = or_throw(listen_at_start(with({unix_at(a), unix_at(b, mode(0600)), unix_at(c, mode(0600))}), once));
+  REQUIRE(::chmod(a.c_str(), 0604) == 0);
+  REQUIRE(::chmod(b.c_str(), 0604) == 0);
+  Handed handed(old);
+  const Config config = with({unix_at(a), unix_at(b, mode(0600)), unix_at(c, mode(0666))});
+  const auto next = or_throw(listen_at_start(config, handed.sockets, once));
+  REQUIRE(next.size() == 3);
+  CHECK(next[0]->file.path == a);
+  CHECK(next[2]->file.path == c);
+  apply_options(config, next);
+  CHECK(mode_of(a) == 0604);
+  CHECK(mode_of(b) == 0604);
+  CHECK(mode_of(c) == 0666);
 }
 
 TEST_CASE("inherited sockets: those of systemd replace every bind, and stay systemd's") {

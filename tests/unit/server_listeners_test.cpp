@@ -195,6 +195,7 @@ TEST_CASE("listeners: an error that another try cannot fix is tried once") {
 TEST_CASE("listeners: the same bind twice is a mistake, two free ports are not") {
   const Folder folder;
   CHECK(fault_of(with({tcp(8000), tcp(8000)})) == "bind 127.0.0.1:8000: appears twice");
+  CHECK(fault_of(with({unix_at("/x"), unix_at("/x", mode(0600))})) == "bind unix:/x: appears twice");
   const auto two = listen_at_start(with({tcp(), tcp()}), once);
   REQUIRE(two);
   CHECK(port_of(*two->at(0)) != port_of(*two->at(1)));

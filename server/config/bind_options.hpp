@@ -1,0 +1,14 @@
+// What follows the '?' in a bind: "mode=0660&owner=shop&group=www-data&backlog=64".
+#pragma once
+
+#include <string_view>
+
+#include "core/config.hpp"
+#include "core/result.hpp"
+
+namespace narwhal::server {
+
+// Those that this kind of socket has; others are an error. The error is only the reason.
+Result<BindOptions> parse_bind_options(std::string_view text, Bind::Kind kind);
+
+}  // namespace narwhal::server
