@@ -142,6 +142,17 @@ TEST_CASE("narwhal.yaml(5): has every key with its default, and the bounds of nu
   for (const char* key : {"app", "options", "routes"}) CHECK_FALSE(entry(page, std::string("\n.It Ic ") + key).empty());
 }
 
+TEST_CASE("narwhal.yaml(5): the list of what a reload does not apply is the one that a reload reports") {
+  const std::string page = source("man/narwhal.yaml.5");
+  const std::size_t begin = page.find(".Bl -item -compact\n", page.find("\n.Sh RELOAD\n"));
+  REQUIRE(begin != std::string::npos);
+  std::string expected = ".Bl -item -compact\n";
+  for (const Setting& setting : settings()) {
+    if (setting.change == Setting::Change::restart) expected += ".It\n.Ic " + std::string(setting.name) + "\n";
+  }
+  CHECK(page.substr(begin, page.find(".El\n", begin) - begin) == expected);
+}
+
 TEST_CASE("narwhal-wsgi(7): the table of Gunicorn's settings is the one that the program acts by") {
   CHECK(gunicorn_rows().size() == 119);
   const std::string page = source("man/narwhal-wsgi.7");
