@@ -75,6 +75,10 @@ void write_server(Writer& out, const View& view) {
   out.family("narwhal_worker_restarts_total", "counter", "Workers that were replaced, by reason.");
   for (const auto& [reason, count] : state.restarts)
     out.sample("narwhal_worker_restarts_total", label("reason", reason), count);
+  out.family("narwhal_process_restarts_total", "counter",
+             "Other processes that ended while they were needed, by name.");
+  for (const auto& [process, count] : state.process_restarts)
+    out.sample("narwhal_process_restarts_total", label("process", process), count);
   out.family("narwhal_accept_queue_length", "gauge", "Connections that wait in the kernel to be accepted.");
   for (const ListenerFacts& listener : state.listeners) {
     if (listener.waiting >= 0)
@@ -111,6 +115,8 @@ void write_workers(Writer& out, const View& view) {
 
 void write_counters(Writer& out, const Totals& totals) {
   out.single("narwhal_connections_accepted_total", "counter", "Connections accepted.", totals.accepted);
+  out.single("narwhal_accept_errors_total", "counter",
+             "Connections that were left waiting because descriptors or memory had run out.", totals.not_accepted);
   out.single("narwhal_requests_refused_total", "counter", "Requests that were malformed or over a limit.",
              totals.refused);
   out.single("narwhal_requests_overloaded_total", "counter", "Requests answered 503 because the queue was full.",

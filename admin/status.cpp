@@ -82,10 +82,15 @@ Json json_of(const Totals& totals) {
                       {"latency_log2_us", route.latency},
                       {"seconds", static_cast<double>(route.microseconds) / 1e6}});
   }
-  return {{"accepted", totals.accepted},     {"requests", totals.requests},       {"refused", totals.refused},
-          {"overloaded", totals.overloaded}, {"timed_out", totals.timed_out},     {"received_bytes", totals.bytes_in},
-          {"sent_bytes", totals.bytes_out},  {"log_dropped", totals.log_dropped}, {"poisoned", totals.poisoned},
-          {"routes", std::move(routes)}};
+  return {
+      {"accepted", totals.accepted},       {"not_accepted", totals.not_accepted}, {"requests", totals.requests},
+      {"refused", totals.refused},         {"overloaded", totals.overloaded},     {"timed_out", totals.timed_out},
+      {"received_bytes", totals.bytes_in}, {"sent_bytes", totals.bytes_out},      {"log_dropped", totals.log_dropped},
+      {"poisoned", totals.poisoned},       {"routes", std::move(routes)}};
+}
+
+Json json_of(const Problem& problem) {
+  return {{"time", problem.time}, {"level", problem.level}, {"text", problem.text}};
 }
 
 Json counts(const std::vector<std::pair<std::string, std::uint64_t>>& pairs) {
@@ -98,8 +103,9 @@ Json counts(const std::vector<std::pair<std::string, std::uint64_t>>& pairs) {
 
 std::string status_json(const View& view) {
   const ServerState& state = view.state;
-  Json generations = Json::array(), transactions = Json::array(), listeners = Json::array();
+  Json generations = Json::array(), transactions = Json::array(), listeners = Json::array(), problems = Json::array();
   for (const GenerationFacts& generation : state.generations) generations.push_back(json_of(generation, view));
+  for (const Problem& problem : state.problems) problems.push_back(json_of(problem));
   for (const Transaction& one : state.transactions) transactions.push_back(json_of(one, view.now));
   for (const ListenerFacts& listener : state.listeners)
     listeners.push_back(
@@ -109,6 +115,7 @@ std::string status_json(const View& view) {
                     {"title", state.title},
                     {"pid", state.pid},
                     {"started", state.started},
+                    {"uptime_seconds", rounded(seconds_of(view.now - state.started_at))},
                     {"status", state.status},
                     {"ready", not_ready.empty()},
                     {"not_ready", not_ready},
@@ -126,6 +133,8 @@ std::string status_json(const View& view) {
                     {"last_transaction", state.last_transaction},
                     {"reloads", counts(state.reloads)},
                     {"restarts", counts(state.restarts)},
+                    {"process_restarts", counts(state.process_restarts)},
+                    {"problems", std::move(problems)},
                     {"totals", json_of(view.totals)}};
   // A target is bytes of a client: what is not UTF-8 is replaced.
   return status.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -44,7 +44,7 @@ void end_group(pid_t leader) noexcept {
 std::optional<Reaped> reap_any() {
   while (true) {
     int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
     if (pid > 0) return Reaped{pid, status};
     if (pid < 0 && errno == EINTR) continue;
     return std::nullopt;  // none has ended, or none is left (ECHILD)

@@ -47,7 +47,8 @@ struct Reaped {
   pid_t pid;
   int status;  // as waitpid() gives it
 };
-// One ended child of any origin; nullopt if there is nothing to reap. SIGCHLD merges, so call it until nullopt.
+// One ended child of any origin, or one that a signal has stopped (WIFSTOPPED), which stays; nullopt if there is none.
+// SIGCHLD merges, so call it until nullopt.
 std::optional<Reaped> reap_any();
 
 // "exited with code 3", "was sent SIGSEGV (core dumped)".

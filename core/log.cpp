@@ -20,6 +20,7 @@
 #include "core/escape.hpp"
 #include "core/log_output.hpp"
 #include "core/log_writer.hpp"
+#include "core/recent_problems.hpp"
 #include "core/start_output.hpp"
 
 namespace narwhal::log {
@@ -176,7 +177,10 @@ bool is_collected(LogLevel level, std::string_view line, std::string_view trace)
 bool write_count(std::uint64_t lines, std::string_view subject, std::string_view why) noexcept {
   char text[256];
   const auto end = fmt::format_to_n(text, sizeof text, "{} {} dropped: {}", lines, subject, why);
-  return write_frugally(LogLevel::warning, {text, std::min(end.size, sizeof text)}, LogWriter::IfDropped::do_not_count);
+  const std::string_view line(text, std::min(end.size, sizeof text));
+  if (!write_frugally(LogLevel::warning, line, LogWriter::IfDropped::do_not_count)) return false;
+  note_problem(LogLevel::warning, line);
+  return true;
 }
 
 // It needs no reopening, for which a process may have no right any more.
@@ -290,12 +294,14 @@ void metric(const LogMetric& metric, std::string_view text) noexcept try {
 }
 
 void write(LogLevel level, std::string_view text) noexcept try {
-  if (!is_collected(level, text, {})) write_to_target(level, text);
+  if (!is_collected(level, text, {})) return write_to_target(level, text);
+  note_problem(level, text);
 } catch (...) {
   write_frugally(level, text);
 }
 
 void write_to_target(LogLevel level, std::string_view text) noexcept try {
+  note_problem(level, text);
   std::string line;
   line.reserve(text.size() + 16);
   if (!append_escaped(line, text, text_bytes_max)) line += " [cut]";
@@ -314,6 +320,7 @@ void write_formatted(LogLevel level, fmt::string_view format, fmt::format_args a
 
 void write(LogLevel level, std::string_view line, std::string_view text) noexcept try {
   while (text.ends_with('\n')) text.remove_suffix(1);
+  note_problem(level, line.empty() ? text.substr(0, text.find('\n')) : line);
   if (!line.empty() && is_collected(level, line, text)) return;
   std::string piece;
   piece.reserve(line.size() + text.size() + 16);
@@ -381,6 +388,9 @@ void report_dropped() noexcept {
   adopted_due = now + std::chrono::seconds{1};
 }
 
-void begin_process() noexcept { writer.begin_process(); }
+void begin_process() noexcept {
+  writer.begin_process();
+  remember_problems(0);
+}
 
 }  // namespace narwhal::log

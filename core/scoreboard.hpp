@@ -91,6 +91,7 @@ struct WorkerSlot {
   std::atomic<std::uint32_t> waiting{0};        // complete requests without a handler
   std::atomic<std::uint32_t> free_handlers{0};  // siblings read it before they accept
   std::atomic<std::uint64_t> accepted{0};       // connections in total
+  std::atomic<std::uint64_t> not_accepted{0};   // failures of accept(): no descriptors or no memory left
   std::atomic<std::uint64_t> requests{0};       // answered, with any status
   std::atomic<std::uint64_t> refused{0};        // by the decoder
   std::atomic<std::uint64_t> overloaded{0};     // 503 because the queue was full

@@ -28,6 +28,11 @@ void serialize(Archive& archive, T& one) {
   archive(one.id, one.kind, one.outcome, one.generation, one.began, one.began_at, one.seconds, one.reason);
 }
 
+template <class Archive, Like<Problem> T>
+void serialize(Archive& archive, T& problem) {
+  archive(problem.time, problem.level, problem.text);
+}
+
 template <class Archive, Like<ListenerFacts> T>
 void serialize(Archive& archive, T& listener) {
   archive(listener.address, listener.waiting);
@@ -45,15 +50,15 @@ void serialize(Archive& archive, T& route) {
 
 template <class Archive, Like<Totals> T>
 void serialize(Archive& archive, T& totals) {
-  archive(totals.accepted, totals.requests, totals.refused, totals.overloaded, totals.timed_out, totals.bytes_in,
-          totals.bytes_out, totals.log_dropped, totals.poisoned, totals.routes);
+  archive(totals.accepted, totals.not_accepted, totals.requests, totals.refused, totals.overloaded, totals.timed_out,
+          totals.bytes_in, totals.bytes_out, totals.log_dropped, totals.poisoned, totals.routes);
 }
 
 template <class Archive, Like<ServerState> T>
 void serialize(Archive& archive, T& state) {
-  archive(state.version, state.title, state.pid, state.started, state.serving, state.stopping, state.status,
-          state.generations, state.transactions, state.last_transaction, state.reloads, state.restarts, state.past,
-          state.listeners, state.answers);
+  archive(state.version, state.title, state.pid, state.started, state.started_at, state.serving, state.stopping,
+          state.status, state.generations, state.transactions, state.last_transaction, state.reloads, state.restarts,
+          state.process_restarts, state.problems, state.past, state.listeners, state.answers);
 }
 
 const char* name_of(Transaction::Kind kind) {

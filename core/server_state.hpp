@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/clock.hpp"
+#include "core/recent_problems.hpp"
 #include "core/totals.hpp"
 
 namespace narwhal {
@@ -66,6 +67,7 @@ struct ServerState {
   std::string version, title;
   std::int32_t pid = 0;
   std::int64_t started = 0;   // Unix time
+  Instant started_at;         // the same moment
   std::uint64_t serving = 0;  // the number of the generation; 0: none yet
   bool stopping = false;
   std::string status;                        // the line that a service manager shows
@@ -74,7 +76,10 @@ struct ServerState {
   std::uint64_t last_transaction = 0;
   std::vector<std::pair<std::string, std::uint64_t>> reloads;   // "swapped", "refused": how many
   std::vector<std::pair<std::string, std::uint64_t>> restarts;  // of workers, by reason
-  Totals past;                                                  // of workers that have ended
+  // Other processes that have ended while they were needed: "admin", "log", "template".
+  std::vector<std::pair<std::string, std::uint64_t>> process_restarts;
+  std::vector<Problem> problems;  // that the master has logged; the last ones, oldest first
+  Totals past;                    // of workers that have ended
   std::vector<ListenerFacts> listeners;
   std::vector<CommandAnswer> answers;  // the last ones
 };

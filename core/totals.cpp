@@ -28,6 +28,7 @@ std::uint64_t RouteTotals::requests() const {
 
 void Totals::add(const WorkerSlot& slot, std::span<const Route> routes_of_slot) {
   accepted += value(slot.accepted);
+  not_accepted += value(slot.not_accepted);
   requests += value(slot.requests);
   refused += value(slot.refused);
   overloaded += value(slot.overloaded);

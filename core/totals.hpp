@@ -23,8 +23,8 @@ struct RouteTotals {
 };
 
 struct Totals {
-  std::uint64_t accepted = 0, requests = 0, refused = 0, overloaded = 0, timed_out = 0, bytes_in = 0, bytes_out = 0,
-                log_dropped = 0, poisoned = 0;
+  std::uint64_t accepted = 0, not_accepted = 0, requests = 0, refused = 0, overloaded = 0, timed_out = 0, bytes_in = 0,
+                bytes_out = 0, log_dropped = 0, poisoned = 0;
   std::vector<RouteTotals> routes;
 
   // `routes` are those of the slot's generation.

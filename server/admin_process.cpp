@@ -206,6 +206,7 @@ bool AdminProcess::reaped(pid_t pid, int status, Instant now) {
   child_->reaped();
   child_.reset();
   process_->reaped(status, now);
+  site_.ledger.process_ended("admin");
   if (process_->served(now) >= Backoff::long_life) backoff_.recovered();
   site_.scoreboard.clear(process_->slot());
   site_.slots.give_back(process_->slot());

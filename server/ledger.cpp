@@ -53,6 +53,8 @@ void Ledger::write_to(ServerState& state) const {
   state.last_transaction = last_;
   state.reloads.assign(reloads_.begin(), reloads_.end());
   state.restarts.assign(restarts_.begin(), restarts_.end());
+  state.process_restarts.assign(process_restarts_.begin(), process_restarts_.end());
+  state.problems.assign(recent_problems().begin(), recent_problems().end());
   state.past = past_;
   state.past.log_dropped += log::dropped();
 }

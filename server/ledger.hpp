@@ -20,6 +20,10 @@ class Ledger {
 
   // `restart`: why another worker takes its place; null: none does.
   void worker_ended(const WorkerSlot& slot, std::span<const Route> routes, const char* restart);
+  // "admin" or "template": such a process has ended while it was needed.
+  void process_ended(const std::string& which) { ++process_restarts_[which]; }
+  // So often until now.
+  void log_process_failed(std::uint64_t times) { process_restarts_["log"] = times; }
   void begin(Transaction::Kind kind, Instant now);
   // Of the transaction that runs and is not an upgrade.
   void swapped(std::uint64_t generation, Instant now);
@@ -30,7 +34,7 @@ class Ledger {
   // The id of the next one, if a reload or a rollback is asked for now.
   std::uint64_t next_transaction() const { return last_ + 1; }
   std::uint64_t last_transaction() const { return last_; }
-  // With the lines of the log that the master itself has dropped.
+  // With what this process has logged, and the lines that it has dropped.
   void write_to(ServerState& state) const;
 
  private:
@@ -42,6 +46,7 @@ class Ledger {
   std::map<std::string, std::uint64_t> reloads_{{"refused", 0}, {"swapped", 0}};  // and rollbacks, by outcome
   std::map<std::string, std::uint64_t> restarts_{{"boot", 0},      {"crash", 0},    {"exit", 0},
                                                  {"heartbeat", 0}, {"recycled", 0}, {"timeout", 0}};
+  std::map<std::string, std::uint64_t> process_restarts_{{"admin", 0}, {"log", 0}, {"template", 0}};
   Totals past_;
 };
 

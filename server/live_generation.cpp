@@ -48,13 +48,19 @@ bool LiveGeneration::reaped(pid_t pid, int status, Instant now) {
 }
 
 void LiveGeneration::template_ended(Instant now) {
-  if (workers_.phase() == Phase::leaving) return;
+  if (workers_.phase() == Phase::leaving) {
+    if (template_.ended_unasked())
+      log::warning("Template of generation {} ended before its last worker: {}. They finish without it", number(),
+                   template_.reason());
+    return;
+  }
   if (workers_.phase() == Phase::booting) {
     // The template opens the log before it loads anything.
     const char* const step = template_.reason().starts_with("open log ") ? "log" : "load";
     if (!template_failure_) template_failure_ = BootFailure{step, template_.reason(), template_.boot_exit_code()};
     return;
   }
+  site_.ledger.process_ended("template");
   const bool young = now - template_.started() < Backoff::long_life;
   if (!young) template_backoff_.recovered();
   const auto delay = young ? template_backoff_.failed(site_.dice.roll()) : std::chrono::nanoseconds::zero();

@@ -118,6 +118,7 @@ void LogProcess::start_again(std::uint32_t dice) {
 
 // Not a line for the log process itself: an operator must see it now.
 void LogProcess::failed_again(const std::string& why, std::uint32_t dice) {
+  ++failures_;
   const auto delay = backoff_.failed(dice);
   due_ = narwhal::now() + delay;
   log::write_to_target(LogLevel::error, fmt::format("{}; it is started again in {:.1f} s, and reads on", why,

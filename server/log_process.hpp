@@ -41,6 +41,8 @@ class LogProcess {
   void add_sockets(std::vector<pollfd>& watched) const;
   Instant deadline() const;
   void settle(Instant now, std::uint32_t dice);
+  // How often it has ended or failed to start while lines were sent to it.
+  unsigned failures() const { return failures_; }
   // A child of the master has ended. True: it was this process.
   bool reaped(pid_t pid, int status, std::uint32_t dice);
   // USR1.
@@ -65,6 +67,7 @@ class LogProcess {
   std::string fault_;             // next_ could not be started
   Backoff backoff_;
   Instant due_ = never;  // when run_ is started again
+  unsigned failures_ = 0;
   std::optional<unsigned> workers_;
 };
 

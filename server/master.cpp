@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include "core/log.hpp"
 #include "core/log_output.hpp"
 #include "core/privileges.hpp"
+#include "core/recent_problems.hpp"
 #include "server/config/load_config.hpp"
 #include "server/unit_advice.hpp"
 
@@ -25,6 +28,7 @@ namespace {
 
 // If poll() returns this much late, the machine or a SIGSTOP stopped the master, and most likely its workers too.
 constexpr std::chrono::seconds overslept{1};
+constexpr std::size_t problems_kept = 20;  // for the status
 constexpr std::chrono::milliseconds poll_max = std::chrono::minutes{1};
 constexpr std::chrono::seconds hooks_end_limit{1};  // of the process, when all hooks have returned
 constexpr std::chrono::seconds spare{10};           // beside the limits that a start, reload or stop consists of
@@ -69,6 +73,25 @@ int poll_timeout(Instant now, Instant deadline) {
   return static_cast<int>(std::min(left, poll_max).count());
 }
 
+void log_if_set(ClockWatch& watch, Instant now) {
+  timespec wall{};
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  const auto step = watch.look(std::chrono::seconds(wall.tv_sec) + std::chrono::nanoseconds(wall.tv_nsec), now);
+  if (!step) return;
+  log::warning("The system clock was set {} by {:.1f} s: no time limit depends on it",
+               step->count() < 0 ? "back" : "forward", seconds_of(std::chrono::abs(*step)));
+}
+
+// Nobody else says why it does not answer.
+void log_stopped(pid_t pid, int signo) {
+  char title[128];
+  const Fd file(::open(fmt::format("/proc/{}/cmdline", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t size = file ? ::read(file.get(), title, sizeof title) : 0;
+  const std::string_view name(title, size > 0 ? static_cast<std::size_t>(size) : 0);
+  log::warning("{} (pid:{}) was stopped by {}: it does nothing until SIGCONT", name.substr(0, name.find('\0')), pid,
+               signal_name(signo));
+}
+
 }  // namespace
 
 Master::Master(Config config, Parts parts)
@@ -100,6 +123,7 @@ int Master::supervise() {
 
 void Master::start() {
   now_ = narwhal::now();
+  remember_problems(problems_kept);
   or_throw(advised(log::open(start_config_.errorlog, start_config_.loglevel), UnitMeans::logs));
   or_throw(site_.log_process.begin(start_config_));
   const std::string& accesslog = start_config_.accesslog;
@@ -176,6 +200,7 @@ void Master::turn() {
   announcer_.update(succession_);
   announcer_.turn(now_);
   log::report_dropped();
+  site_.ledger.log_process_failed(site_.log_process.failures());
   if (admin_.is_on()) publisher_.publish(succession_, site_.ledger, announcer_.status(), stop_ != Stop::none, now_);
   // Only now, so that the admin process finds the counts of a worker that has ended in one place or the other.
   for (const std::uint32_t slot : site_.slots.take_ended()) {
@@ -229,13 +254,15 @@ void Master::wait() {
   // On EINTR nothing is readable, and the signal's byte makes the next poll() return.
   const int ready = ::poll(watched_.data(), watched_.size(), poll_timeout(before, deadline));
   now_ = narwhal::now();
+  log_if_set(clock_watch_, now_);
   readable_.clear();
   for (const pollfd& one : watched_) {
     if (ready > 0 && one.revents != 0) readable_.push_back(one.fd);
   }
   std::sort(readable_.begin(), readable_.end());
   if (now_ > std::max(before, deadline == never ? now_ : deadline) + overslept) {
-    log::debug("The master did not run for a while: its workers get another heartbeat_timeout");
+    log::warning("The master did not run for {:.1f} s: its workers get another heartbeat_timeout",
+                 seconds_of(now_ - std::max(before, deadline)));
     for (LiveGeneration* generation : succession_.all()) generation->restart_heartbeat_clock(now_);
   }
 }
@@ -298,6 +325,10 @@ void Master::stop(Stop how) {
 
 void Master::reap() {
   while (const auto ended = reap_any()) {
+    if (WIFSTOPPED(ended->status)) {
+      log_stopped(ended->pid, WSTOPSIG(ended->status));
+      continue;
+    }
     bool known = succession_.reaped(ended->pid, ended->status) || upgrade_.reaped(ended->pid, ended->status, now_) ||
                  site_.log_process.reaped(ended->pid, ended->status, site_.dice.roll()) ||
                  admin_.reaped(ended->pid, ended->status, now_) ||

@@ -14,6 +14,7 @@
 #include "server/admin_process.hpp"
 #include "server/announcer.hpp"
 #include "server/backlog_metric.hpp"
+#include "server/clock_watch.hpp"
 #include "server/daemon.hpp"
 #include "server/pidfile.hpp"
 #include "server/site.hpp"
@@ -95,6 +96,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   Upgrade upgrade_;  // its end promotes a new master: after the end of the pid file
   Announcer announcer_;
   BacklogMetric backlog_metric_;
+  ClockWatch clock_watch_;
   StatePublisher publisher_;
   AdminProcess admin_;
   Hooks hooks_;  // of the generation that serves

@@ -20,6 +20,7 @@ StatePublisher::StatePublisher(std::string version, std::string title) : board_(
   state_.title = std::move(title);
   state_.pid = ::getpid();
   state_.started = std::time(nullptr);
+  state_.started_at = narwhal::now();
 }
 
 void StatePublisher::answer(CommandAnswer answer) {

@@ -51,6 +51,7 @@ Result<Done> TemplateProcess::start(Instant now) {
   deadline_ = deadline_after(now, plan_.config().boot_timeout);
   last_step_ = failure_ = late_ = end_ = "";
   failure_code_ = 0;
+  was_ended_ = false;
   return Done{};
 }
 
@@ -166,11 +167,13 @@ void TemplateProcess::leave() {
 
 void TemplateProcess::end(Instant now) {
   if (state_ != State::leaving || !socket_) return;
+  was_ended_ = true;
   socket_ = Fd();
   deadline_ = now + exit_limit;
 }
 
 void TemplateProcess::kill() {
+  was_ended_ = true;
   if (child_) child_->send(SIGKILL);
 }
 

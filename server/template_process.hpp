@@ -54,6 +54,8 @@ class TemplateProcess {
   Instant deadline() const { return deadline_; }
   // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
+  // Neither end() nor kill() was called. Valid once it is absent.
+  bool ended_unasked() const { return !was_ended_; }
   // Why it ended, in one line. Valid once it is absent.
   std::string reason() const;
   // The server's exit code if this ends the first boot.
@@ -75,6 +77,7 @@ class TemplateProcess {
   Instant deadline_ = never;
   std::string last_step_, failure_, late_, end_;
   int failure_code_ = 0;
+  bool was_ended_ = false;
   std::vector<std::string> watched_;
 };
 

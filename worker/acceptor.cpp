@@ -62,7 +62,6 @@ Result<Done> Acceptor::open(const Seat& seat) {
     event.events = EPOLLIN | EPOLLEXCLUSIVE;
     if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, relay_.take_end(), &event) != 0) return errno_error("watch the relay");
   }
-  spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   uv_timer_init(loop_.uv(), &timer_);
   timer_.data = this;
   if (const int status = uv_poll_init(loop_.uv(), &poll_, set_.get()); status != 0) {
@@ -166,10 +165,15 @@ void Acceptor::accept_some(unsigned count) {
 
 bool Acceptor::take_relayed() try {
   bool any = false;
-  while (loop_.dispatcher().free_handlers() != 0) {
+  while (!paused_ && loop_.dispatcher().free_handlers() != 0) {
     auto taken = relay_.take(loop_.buffers());
     if (!taken) break;
     any = true;
+    if (!taken->socket) {
+      loop_.buffers().drop(taken->bytes);
+      accept_failed(EMFILE);
+      break;
+    }
     Connection* const connection = connection_for(taken->peer);
     if (connection != nullptr && connection->open(taken->socket.release(), Connection::Begins::with_request)) {
       connection->continue_with(taken->bytes);
@@ -200,23 +204,19 @@ Connection* Acceptor::connection_for(const Peer& peer) noexcept try {
   return nullptr;
 }
 
-void Acceptor::accept_failed(int listener, int reason) {
-  if (reason == ENOMEM || reason == ENOBUFS) {
+void Acceptor::accept_failed(int reason) {
+  const bool has_no_descriptor = reason == EMFILE || reason == ENFILE;
+  if (!has_no_descriptor && reason != ENOMEM && reason != ENOBUFS) return;
+  loop_.counters().connection_not_accepted();
+  if (has_no_descriptor) {
+    static LogLimit limit(1);
+    limit.error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
+  } else {
     log::error("accept: {}: tried again in {} ms", std::strerror(reason), pause_after_error.count());
-    return pause();
   }
-  if (reason != EMFILE && reason != ENFILE) return;
-  static LogLimit limit(1);
-  limit.error("accept: {}: raise the limit of open files or lower worker_connections", std::strerror(reason));
-  reject_one(listener);
-}
-
-// A connection that cannot be taken keeps the listener readable, and so would keep the loop spinning.
-void Acceptor::reject_one(int listener) noexcept {
-  if (spare_fd_ >= 0) ::close(spare_fd_);
-  const int rejected = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (rejected >= 0) ::close(rejected);
-  spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  // A connection that cannot be taken keeps the listener readable, and so would keep the loop spinning. Meanwhile it waits:
+  // a sibling may take it, or this worker when another connection has ended.
+  pause();
 }
 
 bool Acceptor::accept_one(std::size_t index) {
@@ -225,7 +225,7 @@ bool Acceptor::accept_one(std::size_t index) {
   socklen_t size = sizeof from;
   const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    accept_failed(listener, errno);
+    accept_failed(errno);
     return false;
   }
   // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.

@@ -4,7 +4,7 @@
 // Spread   a worker that holds clearly more connections than a sibling waits a few milliseconds before it accepts, so that
 //          the sibling gets there first.
 // Herd     the listeners sit in an epoll set of their own with EPOLLEXCLUSIVE, so a connection wakes one worker.
-// Errors   open() returns them. Later ones are logged; where the kernel has no memory, it pauses.
+// Errors   open() returns them. Later ones are logged; where descriptors or memory run out, it pauses.
 // Threads  the holder of the baton; local_address(): any.
 #pragma once
 
@@ -57,8 +57,7 @@ class Acceptor {
   Verdict judge() const;
   void accept_some(unsigned count);
   bool accept_one(std::size_t index);  // of listeners_; false: there is none to accept now
-  void accept_failed(int listener, int reason);
-  void reject_one(int listener) noexcept;
+  void accept_failed(int reason);
   Connection* connection_for(const Peer& peer) noexcept;  // null: no memory, which is logged
   void pause() noexcept;
   void start_listening();
@@ -75,7 +74,6 @@ class Acceptor {
   bool open_ = false, begun_ = false, listening_ = false;
   std::atomic<bool> withheld_{false};
   bool paused_ = false;  // until timer_ has run out
-  int spare_fd_ = -1;    // closed for a moment when descriptors run out, so that a connection can be taken and closed
 };
 
 }  // namespace narwhal::worker

@@ -20,6 +20,7 @@ class Counters {
   explicit Counters(WorkerSlot& slot) noexcept : slot_(slot) {}  // which outlives this
 
   void connection_accepted() noexcept { add(slot_.accepted); }
+  void connection_not_accepted() noexcept { add(slot_.not_accepted); }  // for want of descriptors or memory
   void bytes_received(std::size_t bytes) noexcept { add(slot_.bytes_in, bytes); }
   void bytes_sent(std::size_t bytes) noexcept { add(slot_.bytes_out, bytes); }
   void request_refused() noexcept { add(slot_.refused); }        // not valid, or over a limit

@@ -1,8 +1,10 @@
 #include "worker/plugin.hpp"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <map>
@@ -20,6 +22,9 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   void* handle = ::dlopen(staged.copy.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     std::string reason = ::dlerror();
+    if (::access(staged.copy.c_str(), F_OK) != 0 && errno == ENOENT)
+      return Error{"load " + staged.source + ": its private copy " + staged.copy +
+                   " has been deleted, perhaps by a cleaner of temporary files: HUP makes a new one"};
     if (const auto at = reason.find(staged.copy); at != std::string::npos)
       reason.replace(at, staged.copy.size(), staged.source);
     return Error{"load " + staged.source + ": " + reason};

@@ -41,7 +41,7 @@ std::optional<Relay::Taken> Relay::take(BufferPool& pool) const {
   const cmsghdr* header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) std::memcpy(&socket, CMSG_DATA(header), sizeof socket);
   taken.socket = Fd(socket);
-  if (got < static_cast<ssize_t>(sizeof taken.peer) || socket < 0) {  // a sibling was faster
+  if (got < static_cast<ssize_t>(sizeof taken.peer)) {  // a sibling was faster
     pool.drop(taken.bytes);
     return std::nullopt;
   }

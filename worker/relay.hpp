@@ -31,7 +31,7 @@ class Relay {
   bool give(int socket, const Peer& peer, std::string_view first, std::string_view rest) const noexcept;
 
   struct Taken {
-    Fd socket;
+    Fd socket;  // none: this process has no descriptor left for it, and the request is lost
     Peer peer;
     Buffer* bytes;  // the caller's
   };

@@ -78,6 +78,10 @@ Result<Answer> Client::ask(const char* method, const std::string& target, std::c
     if (size == 0) break;
     bytes.append(piece, static_cast<std::size_t>(size));
   }
+  if (bytes.empty())
+    return Error{"control socket " + path_ +
+                 ": the admin process has ended before it answered; whether a command was " +
+                 "carried out is in narwhalctl status and in the log"};
   auto answer = parse(bytes);
   if (!answer) return Error{"control socket " + path_ + ": " + answer.error()};
   return answer;

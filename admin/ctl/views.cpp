@@ -169,17 +169,22 @@ std::string status_text(const Json& status) {
   std::string text = fmt::format("{} (narwhal {}, pid {}): {}\n", escaped(status["title"]),
                                  status["version"].get<std::string>(), status["pid"].get<int>(), state_line(status));
   if (const std::string line = status["status"]; !line.empty()) text += "  " + escaped(line) + "\n";
-  text += fmt::format("  up {}, started {}\n",
-                      duration_text(static_cast<double>(std::time(nullptr) - status["started"].get<std::int64_t>())),
-                      clock_text(status["started"]));
+  text += fmt::format("  up {}, started {}\n", duration_text(status["uptime_seconds"]), clock_text(status["started"]));
   for (const Json& listener : status["listeners"]) text += "  at " + listener["address"].get<std::string>() + "\n";
   text += "  " + load_line(status) + "\n";
   const Json& totals = status["totals"];
+  if (const std::uint64_t failures = totals["not_accepted"]; failures != 0)
+    text += fmt::format("  {} times a connection could not be accepted: no descriptors or no memory left\n", failures);
+  if (const std::uint64_t lines = totals["log_dropped"]; lines != 0)
+    text += fmt::format("  {} lines of the logs were dropped\n", lines);
   text += fmt::format("  {} requests, {} refused, {} overloaded, {} timed out\n",
                       totals["requests"].get<std::uint64_t>(), totals["refused"].get<std::uint64_t>(),
                       totals["overloaded"].get<std::uint64_t>(), totals["timed_out"].get<std::uint64_t>());
   for (const auto& [reason, count] : status["restarts"].items()) {
     if (count != 0) text += fmt::format("  workers replaced ({}): {}\n", reason, count.get<std::uint64_t>());
+  }
+  for (const auto& [process, count] : status["process_restarts"].items()) {
+    if (count != 0) text += fmt::format("  {} process started again: {}\n", process, count.get<std::uint64_t>());
   }
   for (const Json& generation : status["generations"]) {
     text += fmt::format("Generation {}: {}, {} of {} workers, age {}\n", generation["number"].get<std::uint64_t>(),
@@ -192,6 +197,11 @@ std::string status_text(const Json& status) {
   const Json& all = status["transactions"];
   for (std::size_t i = all.size() > 5 ? all.size() - 5 : 0; i < all.size(); ++i)
     text += "  " + transaction_text(all[i]) + "\n";
+  const Json& problems = status["problems"];
+  if (!problems.empty()) text += "Last problems in the log:\n";
+  for (std::size_t i = problems.size() > 5 ? problems.size() - 5 : 0; i < problems.size(); ++i)
+    text += fmt::format("  {}  {}: {}\n", clock_text(problems[i]["time"]), problems[i]["level"].get<std::string>(),
+                        escaped(problems[i]["text"]));
   return text;
 }
 

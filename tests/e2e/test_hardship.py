@@ -179,6 +179,7 @@ def test_a_cleaner_of_tmp_does_not_take_the_service_down(serve, tmp_path):
     server.wait_workers(2, without=before[:1])
     assert server.get("/").text == "v1"
     os.kill(server.template(), signal.SIGKILL)
+    server.wait_for(r"Template of generation 1 ended: load \S+/app.so: its private copy \S+ has been deleted, .*: HUP makes a new one")
     with server.load(clients=2, keep_alive=False) as load:
         load.wait_for_more(100)
         deploy(app, "v2")

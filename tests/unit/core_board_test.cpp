@@ -82,6 +82,8 @@ TEST_CASE("server state: comes back from its bytes; anything else is refused") {
   refused.reason = "load ./a.so: no";
   state.transactions.push_back(refused);
   state.restarts = {{"crash", 2}};
+  state.process_restarts = {{"template", 1}};
+  state.problems = {{12, "error", "Template ended"}};
   state.past.routes.push_back({"/a", "a.so", {0, 0, 8, 0, 0, 1}, {}, 12});
   state.listeners = {{"http://127.0.0.1:80", 3}};
   state.answers.push_back({4, true, "reload", 10});
@@ -92,6 +94,7 @@ TEST_CASE("server state: comes back from its bytes; anything else is refused") {
   CHECK(again->generations[0].workers[0].life == "draining");
   CHECK(again->past.routes[0].requests() == 9);
   CHECK(again->transactions[0].reason == "load ./a.so: no");
+  CHECK(again->problems[0].text == "Template ended");
   for (std::size_t size = 0; size < bytes.size(); size += 3) CHECK_FALSE(state_of(bytes.substr(0, size)));
   CHECK_FALSE(state_of(bytes + "x"));
 }

@@ -11,7 +11,7 @@ namespace {
 
 Json status() {
   return Json::parse(
-      R"json({"version":"1","title":"shop","pid":7,"started":0,"status":"Generation 2: 1 of 1 workers serving",
+      R"json({"version":"1","title":"shop","pid":7,"started":0,"uptime_seconds":75,"status":"Generation 2: 1 of 1 workers serving",
     "ready":false,"not_ready":"every worker is stuck (1 of 1)","alive":true,"not_alive":"","stopping":false,
     "generation":2,"connections":3,"handlers":{"busy":1,"idle":0},"queue":{"length":4,"oldest_seconds":2.5},
     "listeners":[{"address":"http://127.0.0.1:80","waiting":6},{"address":"unix:/x","waiting":null}],
@@ -22,9 +22,10 @@ Json status() {
         "shared_bytes":1,"running":[{"method":"GET","target":"/a\u0001\u001b[2J","route":"/","thread":1,"seconds":31.25}]}]}],
     "transactions":[{"id":1,"kind":"start","outcome":"swapped","generation":1,"began":0,"seconds":0.5,"reason":""},
       {"id":2,"kind":"reload","outcome":"refused","generation":1,"began":0,"seconds":2,"reason":"no such file"}],
-    "last_transaction":2,"reloads":{"refused":1},"restarts":{"crash":2,"exit":0},
+    "last_transaction":2,"reloads":{"refused":1},"restarts":{"crash":2,"exit":0},"process_restarts":{"admin":0,"template":1},
+    "problems":[{"time":0,"level":"error","text":"Template\u001b of generation 2 ended"}],
     "totals":{
-  "accepted" : 1, "requests" : 12, "refused" : 0, "overloaded" : 0, "timed_out" : 0, "received_bytes" : 1,
+  "accepted" : 1, "not_accepted" : 3, "log_dropped" : 4, "requests" : 12, "refused" : 0, "overloaded" : 0, "timed_out" : 0, "received_bytes" : 1,
       "sent_bytes" : 1, "routes" : [ {
         "prefix" : "/",
         "app" : "shop.so",
@@ -58,6 +59,13 @@ TEST_CASE("narwhalctl status: says that the server is not ready and why, what wa
   CHECK(has(text, "reload refused after 2.0 s: no such file\n"));
   CHECK(has(text, "workers replaced (crash): 2\n"));
   CHECK_FALSE(has(text, "(exit)"));
+  CHECK(has(text, "up 1m15s, started "));
+  CHECK(has(text, "template process started again: 1\n"));
+  CHECK_FALSE(has(text, "admin process"));
+  CHECK(has(text, "3 times a connection could not be accepted: no descriptors or no memory left\n"));
+  CHECK(has(text, "4 lines of the logs were dropped\n"));
+  CHECK(has(text, "Last problems in the log:\n"));
+  CHECK(has(text, "error: Template\\x1b of generation 2 ended\n"));
 }
 
 TEST_CASE("narwhalctl workers: what a worker does now, without control bytes of the client") {
