@@ -148,7 +148,7 @@ bool WorkerProcess::may_have_died_of_requests() const {
 
 void WorkerProcess::never_forked(const std::string& reason, Instant now) {
   if (pid_ != 0) return;
-  failure_ = "fork: " + reason;
+  failure_ = reason;
   socket_ = Fd();
   apply(Event::exited, now);
 }
