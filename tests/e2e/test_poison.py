@@ -96,6 +96,25 @@ def test_a_request_that_hangs_until_its_worker_is_gone_counts(serve):
     assert server.get("/hang", timeout=30).status == 503
 
 
+def test_a_request_whose_worker_falls_silent_counts(serve, tmp_path):
+    """The heartbeat ends it: its loop does not turn, so `timeout` cannot act."""
+    (tmp_path / "stops.py").write_text("""import os, signal
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    start_response("200 OK", [])
+    return [b"here"]
+""")
+    server = serve("stops:app", "-w", "1", "--chdir", tmp_path, "--heartbeat-timeout", "1", "--poison-limit", "2",
+                   "--poison-window", "60")
+    for _ in range(2):
+        silent, = server.wait_workers(1, timeout=40)
+        assert dies(server, "/stop") is None
+        server.wait_workers(1, without=[silent], timeout=40)
+    server.wait_for("Poison breaker: GET /stop was running in 2 workers")
+    assert server.get("/stop").status == 503 and server.get("/").text == "here"
+
+
 def test_workers_that_an_operator_or_a_reload_ends_do_not_count(serve):
     server = serve(example("echo"), "-w", "1", "--threads", "2", "--graceful-timeout", "1", "--poison-limit", "1")
     server.wait_workers(1)
