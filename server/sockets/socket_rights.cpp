@@ -85,7 +85,9 @@ class OpenFile {
   struct stat facts_ {};
 };
 
-Error gone(const SocketFile& file) { return Error{file.path + " is not the file of this server's socket any more"}; }
+Error gone(const SocketFile& file) {
+  return Error{file.path + " is not the file of this server's socket any more: remove it, and reload again"};
+}
 
 }  // namespace
 

@@ -200,6 +200,36 @@ def test_a_reload_changes_the_owner(serve, open_folder):
     assert facts(path) == (0o660, 0, 0)
 
 
+@as_root
+def test_a_reload_without_the_right_fails_and_changes_nothing(serve, open_folder):
+    def become_www_data():
+        os.setgroups([])
+        os.setgid(WWW.pw_gid)
+        os.setuid(WWW.pw_uid)
+    if not WWW:
+        pytest.skip("there is no user www-data")
+    config = open_folder / "narwhal.yaml"
+    os.chown(open_folder, WWW.pw_uid, -1)
+    path = open_folder / "a.sock"
+    config.write_text(f"bind: unix:{path}?mode=0600\n")
+    server = serve("-c", config, ECHO, bind=None, preexec=become_www_data, wait=False)
+    eventually("the server, or why not", lambda: "is ready" in server.log() or server.process.poll())
+    if server.process.poll():
+        server.expected_exit = (server.process.returncode,)
+        pytest.skip("www-data may not read the build folder")
+    for option, reason in (("owner=root", "owner 0: .* start narwhal as root, or remove the option 'owner'"),
+                           ("group=root", "group 0: .* start narwhal as root, or remove the option 'group'")):
+        mark = server.mark()
+        config.write_text(f"bind: unix:{path}?mode=0660&{option}\n")
+        server.send(signal.SIGHUP)
+        server.wait_for(rf"\[ERROR\] Reload failed at step 'bind': bind unix:{path}: {reason}", after=mark)
+        assert facts(path) == (0o600, WWW.pw_uid, WWW.pw_gid)
+    config.write_text(f"bind: unix:{path}?mode=0660&owner=www-data\n")
+    server.send(signal.SIGHUP)
+    server.wait_for("Generation . is ready .*retiring generation 1")
+    assert facts(path) == (0o660, WWW.pw_uid, WWW.pw_gid)
+
+
 def test_an_upgrade_keeps_the_options_and_applies_new_ones(serve, tmp_path):
     first, second = tmp_path / "a?.sock", tmp_path / "b.sock"
     config = "bind: ['unix:{}?mode=0600', 'unix:{}?mode={}']\n"

@@ -2,6 +2,7 @@
 #include "server/sockets/socket_rights.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "core/child.hpp"
 #include "server/sockets/listeners.hpp"
+#include "server/sockets/unix_listener.hpp"
 #include "tests/support/binds.hpp"
 #include "tests/support/child_status.hpp"
 #include "tests/support/folder.hpp"
@@ -66,6 +68,19 @@ TEST_CASE("unix listener: owner and group of a bind come before user and group")
   CHECK(owner_of(folder.path("a.sock")) == std::pair<uid_t, gid_t>{1, 2});
   CHECK(owner_of(folder.path("b.sock")) == std::pair<uid_t, gid_t>{65534, 2});
   CHECK(owner_of(folder.path("c.sock")) == std::pair<uid_t, gid_t>{65534, 3});
+}
+
+TEST_CASE("unix listener: the file has its rights before the socket listens") {
+  const Folder folder;
+  const std::string path = folder.path("a.sock");
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  SocketRights rights;
+  rights.mode = 0640;
+  if (::geteuid() == 0) rights.uid = 1, rights.gid = 2;
+  REQUIRE(bind_unix(socket.get(), path, rights));
+  CHECK(mode_of(path) == 0640);
+  if (::geteuid() == 0) CHECK(owner_of(path) == std::pair<uid_t, gid_t>{1, 2});
+  CHECK(state_of_path(path) == PathState::stale);  // a client is refused
 }
 
 TEST_CASE("unix listener: an owner that does not exist is an error before anything is bound") {
@@ -131,7 +146,8 @@ TEST_CASE("unix listener: a file that is not the socket's own is left alone") {
   const Config next = with({unix_at(path, mode(0666))});
   const auto refused = listen_for_reload(next, first);
   REQUIRE_FALSE(refused);
-  CHECK(refused.error() == "bind unix:" + path + ": " + path + " is not the file of this server's socket any more");
+  CHECK(refused.error() == "bind unix:" + path + ": " + path +
+                               " is not the file of this server's socket any more: remove it, and reload again");
   apply_options(next, first);
   CHECK(mode_of(folder.path("precious")) == before);
 }
