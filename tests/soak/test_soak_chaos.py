@@ -195,6 +195,21 @@ def test_the_master_is_killed_at_the_first_start(keep, slow_boot, tmp_path):
         assert len(list(stage.iterdir())) == 1, "the copies of the killed one are removed"
 
 
+@needs_python
+def test_a_successor_is_killed_at_its_boot(start, slow_boot, tmp_path):
+    server = start("slow_boot:app", "--chdir", tmp_path, "-w", "2")
+    victim = server.wait_workers(2)[0]
+    with Trial("kill -9 of a worker, and of its successor at the boot", server, CLIENTS, IN_HAND, target="/") as trial:
+        slow_boot(1.5)
+        kill(victim)
+        successor = int(server.wait_for(r"Booting worker with pid: (\d+)", after=trial.mark)[1])
+        kill(successor)
+        trial.log(rf"Worker \(pid:{successor}\) did not boot: .*was sent SIGKILL")
+        trial.status("restarts.crash = 1, restarts.boot = 1; problems",
+                     lambda status: status["restarts"]["boot"] == status["restarts"]["crash"] == 1)
+        server.wait_workers(2, without=[victim, successor])
+
+
 # ---- killed in a reload ----
 @needs_python
 @pytest.mark.parametrize("who", ["worker", "template"])
