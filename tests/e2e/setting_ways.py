@@ -1,15 +1,19 @@
-"""The same settings by narwhal.yaml, by the environment and by flags; and what a test sees of them from outside."""
+"""The same settings by narwhal.yaml, by the environment, by flags, and by a reload of narwhal.yaml; and what a test sees of
+them from outside."""
 import ctypes
 import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 
+import log_lines
 import proc
+from clock import eventually
 from nginx_front import free_address
-from server import BINARY, ROOT, clean_environment, run
+from server import BINARY, ROOT, clean_environment, parse_address, run
 
 WAYS = ("file", "environment", "flags")
 LISTENS = "0A"  # TCP_LISTEN in /proc/net/tcp
@@ -22,7 +26,14 @@ def flags_of_settings():
     return {name: "-" + re.findall(r"(?:^|[ ,])(-[\w-]{2,})", heading)[-1] for heading, name in entries}
 
 
+def needing_a_restart():
+    """The names, from narwhal.yaml(5), which the same test compares."""
+    page = (ROOT / "man/narwhal.yaml.5").read_text()
+    return re.findall(r"^\.Ic (\w+)$", page.split(".Sh RELOAD\n")[1].split(".El\n")[0], re.MULTILINE)
+
+
 FLAGS = flags_of_settings()
+NEED_RESTART = needing_a_restart()
 
 
 def flag_words(settings):
@@ -44,12 +55,13 @@ def yaml_text(settings):
 
 class Site:
     """Starts one server with its application and settings given in one way. In values, {folder} and the like stand for
-    what is known only then."""
+    what is known only then. Those in `also` are not what is tested."""
 
-    def __init__(self, serve, folder, way, settings):
+    def __init__(self, serve, folder, way, settings, also):
         self.serve, self.folder, self.way = serve, folder, way
         self.words = {"folder": folder, "free": free_address()[1]}
-        self.given = settings
+        self.given, self.also = {**settings, **also}, also
+        self.generation = 2 if way == "reload" else 1
 
     def path(self, name):
         return self.folder / name
@@ -67,6 +79,8 @@ class Site:
     def start(self, app, wait=True, **named):
         settings = self.settings()
         args = []
+        if self.way == "reload":
+            return self.start_and_reload(app, settings, **named)
         if self.way == "file":
             named["config"] = f"app: {json.dumps(str(app))}\n" + yaml_text(settings)
         elif self.way == "environment":
@@ -78,6 +92,27 @@ class Site:
             server.log_path = self.folder / settings.get("chdir", "") / settings["errorlog"]
         if wait:
             server._wait_ready(20)
+        return server
+
+    def start_and_reload(self, app, settings, **named):
+        """Starts it with what a reload cannot change, and reloads it with everything."""
+        text = f"app: {json.dumps(str(app))}\n"
+        kept = {name: value for name, value in settings.items() if name in (*NEED_RESTART, *self.also)}
+        server = self.serve(bind=None, wait=False, config=text + yaml_text({"bind": "127.0.0.1:0", **kept}), **named)
+        eventually("the start, or its end", lambda: "is ready" in server.log() or server.process.poll())
+        if server.process.poll():
+            return server
+        server._wait_ready(20)
+        before = server.log_path
+        server.config_path.write_text(text + yaml_text(settings))
+        server.send(signal.SIGHUP)
+        eventually(f"generation 2; {server.tail()}", lambda: server.generations() == [2], 20)
+        eventually("the end of the first template", lambda: len(templates(server)) == 1)
+        if "errorlog" in settings:
+            server.log_path = self.folder / settings.get("chdir", "") / settings["errorlog"]
+        told = re.findall(log_lines.LISTENING, before.read_text() + server.log())
+        server.addresses = [parse_address(each) for each in re.split(r",\s*", told[-1][0])]
+        server.address = server.addresses[0]
         return server
 
     def command(self, app):
@@ -100,6 +135,10 @@ class Site:
         with open(output, "ab") as file:
             return subprocess.run([BINARY, *map(str, args)], stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                   env={**clean_environment(), **env}, cwd=self.folder, timeout=60).returncode
+
+
+def templates(server):
+    return [title for title in server.processes().values() if title.startswith("narwhal: template")]
 
 
 def status(pid):

@@ -1,4 +1,5 @@
-"""Every setting, by narwhal.yaml, by the environment (NARWHAL_CMD_ARGS) and by flags: its effect is seen from outside.
+"""Every setting, by narwhal.yaml, by the environment (NARWHAL_CMD_ARGS), by flags, and where it can by a reload: its effect is
+seen from outside.
 
 One server carries the settings of a group; the group's generator yields each setting with what was seen of it, which must
 be true. Values in braces are filled in by setting_ways.py."""
@@ -20,23 +21,27 @@ from clock import SCALE, eventually
 from load import Background
 from plugin_files import versioned
 from server import BINARY, WSGI, example, run, test_plugin
-from setting_ways import FLAGS, WAYS, Site, backlog_of, listening_socket, status
+from setting_files import APP, LOG_DICTIONARY, LOG_FILE, LOGGER
+from setting_ways import FLAGS, NEED_RESTART, WAYS, Site, backlog_of, listening_socket, status, yaml_text
 from test_log_process import Receiver
 from wire import WireError, fetch, request_bytes
 
 ECHO = example("echo")
-GROUPS = []
+GROUPS, RELOADED = [], []
 # Not in the table of settings, and not a value that a flag could have.
 BY_OTHER_MEANS = {"app": "every group gives its application in all three ways",
                   "routes": "a list of maps: only in the file; tests/e2e/test_routes.py"}
 
 
-def carries(*, needs=None, also=None, **settings):
-    """A group with its settings; those in `also` are needed there, and seen in another group."""
+def carries(*, needs=None, also=None, by_reload=True, **settings):
+    """A group with its settings; those in `also` are needed there, and seen in another group. Some have no server that could
+    be reloaded."""
     def add(see):
         skip = {"root": os.geteuid() != 0, "python": not WSGI.exists(), None: False}[needs]
         marks = pytest.mark.skipif(skip, reason=f"needs {needs}")
         GROUPS.append(pytest.param(see, settings, also or {}, id=see.__name__, marks=marks))
+        if by_reload:
+            RELOADED.append(GROUPS[-1])
         return see
     return add
 
@@ -77,7 +82,7 @@ def processes_and_files(site):
     yield "control_socket_mode", stat.S_IMODE(site.path("c.sock").stat().st_mode) == 0o640
     yield "admin_bind", fetch(("127.0.0.1", site.words["free"]), "/healthz").status == 200
     yield "server_header", server.get("/").header("Server") == "shop/1"
-    yield "errorlog", "Starting narwhal" in (work / "error.log").read_text()
+    yield "errorlog", "[INFO]" in (work / "error.log").read_text()
     eventually("an access line", lambda: (work / "access.log").exists() and (work / "access.log").stat().st_size)
     yield "accesslog", (work / "access.log").exists()
     yield "access_log_format", (work / "access.log").read_text() == "GET 200 seen\n"
@@ -147,7 +152,7 @@ def system_calls(site):
     yield "seccomp_file", site.path("calls").exists()
 
 
-@carries(daemon=True, enable_stdio_inheritance=True, also={"pidfile": "{folder}/pid"})
+@carries(daemon=True, enable_stdio_inheritance=True, by_reload=False, also={"pidfile": "{folder}/pid"})
 def background(site):
     output = site.path("output")
     code = site.run_into(ECHO, output)
@@ -207,7 +212,7 @@ def slow_requests(site):
     yield "soft_timeout", server.wait_for(r"\[WARNING\] Slow request .*\(soft_timeout 1 s\)")
 
 
-@carries(boot_timeout=1)
+@carries(boot_timeout=1, by_reload=False)
 def a_boot_that_hangs(site):
     began = time.monotonic()
     done = site.run(test_plugin("init_hangs"))
@@ -244,29 +249,6 @@ def poison(site):
     server.wait_workers(1)
     yield "poison_limit", server.get("/die").status == 503
     yield "poison_window", server.wait_for("Poison breaker: GET /die is let through again", timeout=20)
-
-
-APP = """
-import os, sys, time, mylib
-print("printed at the import", flush=True)
-imported_by, sent, at = os.getpid(), [], []
-def stream():
-    for number in range(32):
-        sent.append(number)
-        yield b"x" * (1 << 20)
-def app(environ, start_response):
-    path = environ["PATH_INFO"]
-    start_response("200 OK", [])
-    if path == "/stream":
-        return stream()
-    if path == "/file":
-        file = open(__file__, "rb")
-        close = file.close
-        file.close = lambda: (at.append(file.tell()), close())
-        return environ["wsgi.file_wrapper"](file)
-    return [repr({"by": imported_by, "greeting": os.environ.get("GREETING"), "lib": mylib.NAME, "prefix": sys.prefix,
-                  "sent": len(sent), "at": at}).encode()]
-"""
 
 
 @carries(raw_env=["GREETING=hello there"], pythonpath=["{folder}/lib"], venv="{folder}/venv", preload_app=True,
@@ -353,21 +335,22 @@ def lifetime(site):
 @carries(reload=True, reload_engine="poll", reload_extra_files=["{folder}/extra"], canary="1", canary_time=1, probation=1,
          also={"workers": 2})
 def reloads(site):
+    first = site.generation
     server = site.start(versioned(site.path("app.so"), "v1"))
     server.wait_workers(2)
     yield "reload_engine", not proc.inotify_watches(server.pid)
     site.path("extra").write_text("new")
     yield "reload_extra_files", server.wait_for(r"Reloading: \S+/extra ", timeout=20)
-    yield "canary", server.wait_for(r"canary: 1 of 2 workers run generation 2; they are compared for 1 s", timeout=20)
-    yield "canary_time", server.wait_for(r"Generation 2 is ready", timeout=20)
+    yield "canary", server.wait_for(rf"canary: 1 of 2 workers run generation {first + 1}; they are compared for 1 s", timeout=20)
+    yield "canary_time", server.wait_for(f"Generation {first + 1} is ready", timeout=20)
     versioned(site.path("app.so"), "v2")
-    yield "reload", server.wait_for(r"Generation 3 is ready", timeout=20)
+    yield "reload", server.wait_for(f"Generation {first + 2} is ready", timeout=20)
     time.sleep(1.2 * SCALE)  # then a crash loop is not the reload's fault
     for _ in range(3):
-        victim = server.wait_workers(2, generation=3)[-1]
+        victim = server.wait_workers(2, generation=first + 2)[-1]
         os.kill(victim, signal.SIGSEGV)
         server.wait_workers(2, without=[victim])
-    yield "probation", "rolling back" not in server.log() and server.generations() == [3]
+    yield "probation", "rolling back" not in server.log() and server.generations() == [first + 2]
 
 
 # ---- logs by another process ----
@@ -381,8 +364,8 @@ def syslog_and_statsd(site):
     try:
         server = site.start(ECHO)
         server.get("/seen")
-        yield "syslog_addr", syslog.wait_for("Generation 1 is ready")
-        yield "syslog", "Starting narwhal" in syslog.text()
+        yield "syslog_addr", syslog.wait_for(f"Generation {site.generation} is ready")
+        yield "syslog", syslog.text()
         yield "syslog_prefix", "gunicorn.pre.error: " in syslog.text()
         yield "syslog_facility", "<158>" in syslog.text()  # local3 and info
         yield "statsd_host", statsd.wait_for(r"gunicorn\.requests:1\|c")
@@ -396,48 +379,17 @@ def syslog_and_statsd(site):
         statsd.end()
 
 
-LOGGER = """
-from gunicorn.glogging import Logger
-class Own(Logger):
-    def info(self, text, *args, **named):
-        super().info("own " + str(text), *args, **named)
-"""
-
-
 @carries(logger_class="site_logs.Own", needs="python")
 def logger_class(site):
     site.path("site_logs.py").write_text(LOGGER)
     site.path("shop.py").write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return []\n")
     server = site.start("shop:app")
-    yield "logger_class", server.wait_for("own .*Generation 1 is ready")
-
-
-LOG_FILE = """[loggers]
-keys=root,error
-[handlers]
-keys=file
-[formatters]
-keys=own
-[formatter_own]
-format=own|%(message)s
-[handler_file]
-class=FileHandler
-formatter=own
-args=('error.out',)
-[logger_root]
-level=INFO
-handlers=file
-[logger_error]
-level=INFO
-handlers=file
-qualname=gunicorn.error
-propagate=0
-"""
+    yield "logger_class", server.wait_for(f"own .*Generation {site.generation} is ready")
 
 
 def configured_log(site):
     server = site.start(ECHO, wait=False)
-    yield from eventually("the line in the file", lambda: re.findall("own.Generation 1 is ready", site.text("error.out")))
+    yield from eventually("the line in the file", lambda: re.findall(r"own\|Generation \d is ready", site.text("error.out")))
     assert server.stop() == 0
 
 
@@ -450,11 +402,7 @@ def logging_file(site):
 
 @carries(logconfig_json="log.json")
 def logging_json(site):
-    handler = {"class": "logging.FileHandler", "formatter": "own", "filename": "error.out"}
-    site.path("log.json").write_text(json.dumps({
-        "version": 1, "formatters": {"own": {"format": "own|%(message)s"}}, "handlers": {"file": handler},
-        "root": {"level": "INFO", "handlers": []},
-        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["file"], "propagate": False}}}))
+    site.path("log.json").write_text(json.dumps(LOG_DICTIONARY))
     for seen in configured_log(site):
         yield "logconfig_json", seen
 
@@ -464,9 +412,29 @@ def logging_json(site):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("see, settings, also", GROUPS)
 def test_every_setting_has_its_effect(serve, tmp_path, way, see, settings, also):
+    check(see, Site(serve, tmp_path, way, settings, also), settings)
+
+
+@pytest.mark.parametrize("see, settings, also", RELOADED)
+def test_a_reload_applies_every_setting_that_the_manual_does_not_except(serve, tmp_path, see, settings, also):
+    check(see, Site(serve, tmp_path, "reload", settings, also), settings)
+
+
+def test_a_reload_names_the_others_and_applies_none(serve, tmp_path):
+    changed = {name: value for group in GROUPS for name, value in group.values[1].items() if name in NEED_RESTART}
+    site = Site(serve, tmp_path, "file", changed, {})
+    server = serve(ECHO, config="workers: 1\n")
+    server.config_path.write_text("workers: 2\n" + yaml_text({name: site.settings()[name] for name in changed}))
+    server.reload()
+    named = server.wait_for(r"\[WARNING\] Reload: restart narwhal to apply the new value of (.*)")[1]
+    assert named.split(", ") == NEED_RESTART
+    assert len(server.wait_workers(2)) == 2 and not site.path("c.sock").exists()
+
+
+def check(see, site, settings):
     seen = []
-    for name, effect in see(Site(serve, tmp_path, way, {**settings, **also})):
-        assert effect, f"{name}: no effect by {way}"
+    for name, effect in see(site):
+        assert effect, f"{name}: no effect by {site.way}"
         seen.append(name)
     assert sorted(seen) == sorted(settings)
 
