@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <span>
+
+#include "core/text_file.hpp"
 
 namespace narwhal {
 namespace {
+
+constexpr std::size_t file_bytes_max = 1024 * 1024;
 
 std::span<const NamedSystemCall> all() noexcept { return {system_calls, system_call_count}; }
 
@@ -66,12 +68,12 @@ Result<std::vector<int>> parse_system_calls(std::string_view text, const std::st
 }
 
 Result<std::vector<int>> read_system_calls(const std::string& path, IfMissing missing) {
-  errno = 0;
-  std::ifstream file(path);
-  if (!file && errno == ENOENT && missing == IfMissing::is_empty) return std::vector<int>();
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) return errno_error("seccomp_file: open " + path, errno == 0 ? EIO : errno);
-  return parse_system_calls(text, path);
+  const auto file = read_text_file(path, file_bytes_max);
+  if (!file) return Error{"seccomp_file: " + file.error()};
+  if (!file->found && missing == IfMissing::is_empty) return std::vector<int>();
+  if (!file->found) return errno_error("seccomp_file: open " + path, ENOENT);
+  if (file->text.size() > file_bytes_max) return Error{"seccomp_file: " + path + ": is larger than 1 MiB"};
+  return parse_system_calls(file->text, path);
 }
 
 }  // namespace narwhal

@@ -43,6 +43,13 @@ void Totals::add(const WorkerSlot& slot, std::span<const Route> routes_of_slot) 
   if (is_used(slot.routes[last])) add_route(entry("", ""), slot.routes[last]);
 }
 
+void Totals::add_unanswered(std::span<const Route> routes_of_slot, std::size_t route) {
+  const bool has_entry = route < std::min(routes_of_slot.size(), WorkerSlot::routes_max - 1);
+  RouteTotals& totals = has_entry ? entry(routes_of_slot[route].prefix, routes_of_slot[route].app) : entry("", "");
+  ++totals.status_class[0];
+  ++requests;
+}
+
 RouteTotals& Totals::entry(const std::string& prefix, const std::string& app) {
   const auto found = std::find_if(routes.begin(), routes.end(),
                                   [&](const RouteTotals& each) { return each.prefix == prefix && each.app == app; });

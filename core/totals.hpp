@@ -29,6 +29,8 @@ struct Totals {
 
   // `routes` are those of the slot's generation.
   void add(const WorkerSlot& slot, std::span<const Route> routes);
+  // A request whose worker has ended before it was answered.
+  void add_unanswered(std::span<const Route> routes, std::size_t route);
 
  private:
   RouteTotals& entry(const std::string& prefix, const std::string& app);

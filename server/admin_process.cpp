@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -29,9 +30,11 @@ Config settings_of(const Config& server) {
   own.routes = {{"", "admin", {}}};
   own.bind.clear();
   own.threads = 4;
-  own.worker_connections = 256;
+  own.worker_connections = 1000;
   own.queue_size = 64;
-  own.timeout = own.header_timeout = own.body_timeout = own.write_timeout = 10s;
+  own.timeout = 10s;
+  // Short: clients that only hold connections must not keep narwhalctl and a probe out for long.
+  own.header_timeout = own.body_timeout = own.write_timeout = own.keepalive = 3s;
   own.graceful_timeout = 1s;
   own.limit_request_body = own.body_buffer_size;
   own.boot_timeout = server.boot_timeout;
@@ -44,8 +47,19 @@ Config settings_of(const Config& server) {
   own.errorlog = server.errorlog;
   own.loglevel = server.loglevel;
   own.control_socket = server.control_socket;
+  own.control_socket_mode = server.control_socket_mode;
   own.admin_bind = server.admin_bind;
   return own;
+}
+
+Result<std::shared_ptr<Listener>> open(const Bind& bind, unsigned mode) {
+  ListenOptions options;
+  const bool is_control = bind.kind == Bind::Kind::unix_socket;
+  if (is_control) options.rights.mode = static_cast<mode_t>(mode);
+  options.backlog = bind.options.backlog.value_or(options.backlog);
+  Opened opened = open_listener(bind, options);
+  if (!opened.listener) return Error{(is_control ? "control_socket: " : "admin_bind: ") + opened.reason};
+  return std::move(opened.listener);
 }
 
 Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
@@ -64,13 +78,9 @@ Result<ListenerList> listen(const Config& config, InheritedSockets& inherited) {
       listeners.push_back(std::move(listener));
       continue;
     }
-    ListenOptions options;
-    if (bind.kind == Bind::Kind::unix_socket) options.rights.mode = static_cast<mode_t>(config.control_socket_mode);
-    options.backlog = bind.options.backlog.value_or(options.backlog);
-    Opened opened = open_listener(bind, options);
-    const char* const setting = bind.kind == Bind::Kind::unix_socket ? "control_socket: " : "admin_bind: ";
-    if (!opened.listener) return Error{setting + opened.reason};
-    listeners.push_back(std::move(opened.listener));
+    auto opened = open(bind, config.control_socket_mode);
+    if (!opened) return Error{opened.error()};
+    listeners.push_back(*std::move(opened));
   }
   return listeners;
 }
@@ -99,6 +109,25 @@ void AdminProcess::resume(Instant now) {
 void AdminProcess::pause() {
   end();
   due_ = never;
+}
+
+void AdminProcess::renew_lost_files(Instant now) {
+  bool has_new = false;
+  for (auto& listener : plan_.listeners) {
+    const std::string& path = listener->bind.path;
+    if (path.empty() || ::access(path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+    auto opened = open(listener->bind, plan_.config().control_socket_mode);
+    if (!opened) {
+      log::error("{}", opened.error());
+      continue;
+    }
+    log::warning("{} was removed: listening on a new socket there", path);
+    listener = *std::move(opened);
+    has_new = true;
+  }
+  if (!has_new || !process_) return;
+  end();
+  start(now);
 }
 
 ListenerList AdminProcess::listeners_after(ListenerList others) const {
@@ -154,10 +183,10 @@ int AdminProcess::run_in_child(Fd master, Fd commands, std::uint32_t slot) {
   return body_(std::move(seat));
 }
 
-void AdminProcess::start_later(const std::string& why, Instant now) {
+void AdminProcess::start_later(const std::string& why, Instant now, LogLevel level) {
   const auto delay = backoff_.failed(site_.dice.roll());
   due_ = now + delay;
-  log::error("The admin process {}; it is started again in {:.1f} s", why, seconds_of(delay));
+  log::write(level, fmt::format("The admin process {}; it is started again in {:.1f} s", why, seconds_of(delay)));
 }
 
 void AdminProcess::add_sockets(std::vector<pollfd>& watched) const {
@@ -212,7 +241,10 @@ bool AdminProcess::reaped(pid_t pid, int status, Instant now) {
   site_.slots.give_back(process_->slot());
   process_.reset();
   commands_ = Fd();
-  start_later("(pid:" + std::to_string(pid) + ") " + describe_exit(status), now);
+  // A signal to the whole process group: the master has got it too.
+  const bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  start_later("(pid:" + std::to_string(pid) + ") " + describe_exit(status), now,
+              in_order ? LogLevel::info : LogLevel::error);
   return true;
 }
 

@@ -40,6 +40,8 @@ class AdminProcess {
   void resume(Instant now);
   // Ends it: the one of another master answers on the same sockets.
   void pause();
+  // A socket whose file was removed, which no client can find, is bound again.
+  void renew_lost_files(Instant now);
   bool is_on() const { return plan_.generation != nullptr; }
   // `others`, and its own.
   ListenerList listeners_after(ListenerList others) const;
@@ -62,7 +64,7 @@ class AdminProcess {
   void start(Instant now);
   Result<Done> fork(std::uint32_t slot, Instant now);
   int run_in_child(Fd master, Fd commands, std::uint32_t slot);
-  void start_later(const std::string& why, Instant now);
+  void start_later(const std::string& why, Instant now, LogLevel level = LogLevel::error);
 
   Site& site_;
   const Board& board_;

@@ -21,6 +21,7 @@ DeathNotice death_notice(pid_t pid, int status, Killer killer) {
   }
   if (ended_by_operator(status)) return {LogLevel::info, text + "!", false};
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return {LogLevel::error, text + "!", true};
+  if (killer == Killer::command) return {LogLevel::warning, text + ", as an operator has commanded.", false};
   if (killer == Killer::master) return {LogLevel::warning, text + " by the master.", true};
   return {LogLevel::error, text + "! Perhaps out of memory?", true};
 }

@@ -9,12 +9,12 @@
 
 namespace narwhal::server {
 
-enum class Killer { unknown, master };
+enum class Killer { unknown, master, command };  // command: of an operator, to the master
 
 struct DeathNotice {
   LogLevel level;
   std::string text;
-  bool crash;  // neither exit code 0 nor an operator's TERM, INT or QUIT
+  bool crash;  // neither exit code 0 nor an operator's command, TERM, INT or QUIT
 };
 
 // `status` as waitpid() gives it.

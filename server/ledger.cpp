@@ -7,8 +7,24 @@
 
 namespace narwhal::server {
 
-void Ledger::worker_ended(const WorkerSlot& slot, std::span<const Route> routes, const char* restart) {
-  past_.add(slot, routes);
+namespace {
+
+// A handler that has passed its timeout runs on, but its client has got 504, which is counted.
+bool is_answered(Instant started, std::uint16_t index, const Config& config, Instant now) {
+  const auto limit =
+      index < config.routes.size() ? config.routes[index].timeout.value_or(config.timeout) : config.timeout;
+  return limit.count() != 0 && started + limit <= now;
+}
+
+}  // namespace
+
+void Ledger::worker_ended(const WorkerSlot& slot, const Config& config, const char* restart, Instant now) {
+  past_.add(slot, config.routes);
+  for (const Running& running : slot.running) {
+    const Instant started = running.started.load(std::memory_order_relaxed);
+    if (started != Running::idle && !is_answered(started, running.route, config, now))
+      past_.add_unanswered(config.routes, running.route);
+  }
   if (restart != nullptr) ++restarts_[restart];
 }
 
@@ -22,9 +38,9 @@ void Ledger::begin(Transaction::Kind kind, Instant now) {
   if (transactions_.size() > transactions_max) transactions_.pop_front();
 }
 
-void Ledger::swapped(std::uint64_t generation, Instant now) {
+void Ledger::swapped(std::uint64_t generation, Instant now, std::string_view remark) {
   serving_ = generation;
-  end(false, Transaction::Outcome::swapped, "", now);
+  end(false, Transaction::Outcome::swapped, remark, now);
 }
 
 void Ledger::refused(std::uint64_t generation, std::string_view reason, Instant now) {

@@ -18,15 +18,16 @@ class Ledger {
  public:
   static constexpr std::size_t transactions_max = 50;  // that are remembered
 
-  // `restart`: why another worker takes its place; null: none does.
-  void worker_ended(const WorkerSlot& slot, std::span<const Route> routes, const char* restart);
+  // `restart`: why another worker takes its place; null: none does. Requests that were in its handlers got no answer.
+  void worker_ended(const WorkerSlot& slot, const Config& config, const char* restart, Instant now);
   // "admin" or "template": such a process has ended while it was needed.
   void process_ended(const std::string& which) { ++process_restarts_[which]; }
   // So often until now.
   void log_process_failed(std::uint64_t times) { process_restarts_["log"] = times; }
   void begin(Transaction::Kind kind, Instant now);
   // Of the transaction that runs and is not an upgrade.
-  void swapped(std::uint64_t generation, Instant now);
+  // `remark`: what it could not do all the same; empty: nothing.
+  void swapped(std::uint64_t generation, Instant now, std::string_view remark = "");
   void refused(std::uint64_t generation, std::string_view reason, Instant now);
   // Of the upgrade that runs, perhaps at the same time. `reason` is empty: the new master serves.
   void upgraded(std::string_view reason, Instant now);
@@ -44,7 +45,7 @@ class Ledger {
   std::uint64_t last_ = 0;
   std::uint64_t serving_ = 0;  // the generation since the last outcome
   std::map<std::string, std::uint64_t> reloads_{{"refused", 0}, {"swapped", 0}};  // and rollbacks, by outcome
-  std::map<std::string, std::uint64_t> restarts_{{"boot", 0},      {"crash", 0},    {"exit", 0},
+  std::map<std::string, std::uint64_t> restarts_{{"boot", 0},      {"command", 0},  {"crash", 0},  {"exit", 0},
                                                  {"heartbeat", 0}, {"recycled", 0}, {"timeout", 0}};
   std::map<std::string, std::uint64_t> process_restarts_{{"admin", 0}, {"log", 0}, {"template", 0}};
   Totals past_;

@@ -406,7 +406,8 @@ void Master::reload_failed(const std::string& why) {
 void Master::took_over(const Plan& plan, const Config* former) {
   const Config& config = plan.config();
   hooks_ = plan.hooks;
-  site_.ledger.swapped(plan.number(), narwhal::now());
+  const std::string remark = former != nullptr ? remark_of_reload(config) : "";
+  site_.ledger.swapped(plan.number(), narwhal::now(), remark);
   announcer_.ready(succession_);
   // Workers that are root's are forked with the master's capabilities, and keep them.
   if (plan.identity.uid.value_or(0) != 0 && !config.keep_capabilities) keep_capabilities_of_master();
@@ -423,12 +424,13 @@ void Master::took_over(const Plan& plan, const Config* former) {
     if (const auto moved = move_pidfile(pidfile_path(config)); !moved) log::error("{}", moved.error());
   }
   if (addresses(plan) != addresses_) log::info("Listening at: {} ({})", addresses_ = addresses(plan), ::getpid());
-  log_settings_that_need_restart(config);
+  if (!remark.empty()) log::warning("Reload: {}", remark);
+  admin_.renew_lost_files(now_);
 }
 
-void Master::log_settings_that_need_restart(const Config& config) const {
+std::string Master::remark_of_reload(const Config& config) const {
   const std::string keys = joined(needs_restart(start_config_, config), ", ");
-  if (!keys.empty()) log::warning("Reload: restart narwhal to apply the new value of {}", keys);
+  return keys.empty() ? "" : "restart narwhal to apply the new value of " + keys;
 }
 
 }  // namespace narwhal::server

@@ -84,7 +84,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   void promoted() override;
   Result<Done> take_pidfile() override { return move_pidfile(pidfile_path(config())); }
 
-  void log_settings_that_need_restart(const Config& config) const;
+  std::string remark_of_reload(const Config& config) const;
   void set_title(const Config& config) const;
   std::string pidfile_path(const Config& config) const;
   Result<Done> move_pidfile(const std::string& path);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "server/config/settings.hpp"
 #include "server/master.hpp"
 
 namespace narwhal::server {
@@ -19,7 +20,7 @@ CommandAnswer end_worker(const Succession& succession, pid_t pid, bool at_once, 
     WorkerProcess* const worker = generation->find_worker(pid);
     if (worker == nullptr) continue;
     if (at_once) {
-      ::kill(pid, SIGKILL);
+      worker->kill();
     } else if (accepts(worker->life())) {
       worker->apply(Event::give_way, now);
     } else {
@@ -33,16 +34,23 @@ CommandAnswer end_worker(const Succession& succession, pid_t pid, bool at_once, 
 }  // namespace
 
 void Master::carry_out(const Record& command) {
+  const pid_t other = upgrade_.other_master();
+  const std::string beside = other == 0 ? "" : fmt::format(": the other master (pid {}) continues to serve", other);
   const auto answer_to = [&](Command kind) -> CommandAnswer {
     const bool is_stop = kind == Command::stop || kind == Command::stop_quick;
     if (stop_ != Stop::none && !is_stop) return refused("the server is stopping");
     if (succession_.serving() == nullptr && !is_stop) return refused("the server is starting");
     switch (kind) {
       case Command::reload: succession_.request_reload(); return accepted("reload", site_.ledger.next_transaction());
-      case Command::rollback:
-        if (const auto requested = succession_.request_rollback(); !requested) return {0, false, requested.error(), 0};
-        return accepted("rollback", site_.ledger.next_transaction());
+      case Command::rollback: {
+        const bool ends_trial = succession_.in_transaction();
+        const auto requested = succession_.request_rollback();
+        if (!requested) return {0, false, requested.error(), 0};
+        return accepted(*requested, ends_trial ? 0 : site_.ledger.next_transaction());
+      }
       case Command::scale:
+        if (command.code > static_cast<int>(find_setting("workers")->max))
+          return refused(fmt::format("at most {} workers", find_setting("workers")->max));
         succession_.change_target(command.code - static_cast<int>(succession_.serving()->target()));
         return accepted(fmt::format("scale to {} workers", succession_.serving()->target()));
       case Command::replace: return end_worker(succession_, command.code, false, now_);
@@ -51,8 +59,8 @@ void Master::carry_out(const Record& command) {
       case Command::upgrade:
         if (const auto requested = upgrade_.request(now_); !requested) return refused(requested.error());
         return accepted("upgrade", site_.ledger.last_transaction());
-      case Command::stop: on_term(); return accepted("stop");
-      case Command::stop_quick: on_quit(); return accepted("stop at once");
+      case Command::stop: on_term(); return accepted("stop" + beside);
+      case Command::stop_quick: on_quit(); return accepted("stop at once" + beside);
     }
     return refused("unknown command");
   };

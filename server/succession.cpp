@@ -5,13 +5,17 @@
 
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
+#include "server/config/settings.hpp"
 #include "server/sockets/listeners.hpp"
 #include "server/watch_sources.hpp"
 
 namespace narwhal::server {
 namespace {
 
-constexpr const char* python_remark = " (its settings; Python's files are imported as they are now)";
+// What does not come back.
+const char* remark_of_rollback_to(const Plan& earlier) {
+  return earlier.config().python.empty() ? "" : " (its settings; Python's files are imported as they are now)";
+}
 
 const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
@@ -34,7 +38,7 @@ void Succession::begin(const Config& config, const Hooks& hooks, InheritedSocket
 void Succession::change_target(int by) {
   if (current_ == nullptr) return;
   const int wanted = static_cast<int>(current_->target()) + by;
-  const int most = static_cast<int>(Scoreboard::slots_max / 4);
+  const int most = static_cast<int>(find_setting("workers")->max);
   const int least = current_->target() == 0 ? 0 : 1;  // only retire_workers() leaves none
   set_target(static_cast<unsigned>(std::clamp(wanted, least, most)));
   if (in_transaction()) change_after_reload_ += by;  // else the change would end with the generation that serves now
@@ -122,10 +126,11 @@ void Succession::begin_configured(const Result<Config>& config, const Hooks& hoo
   begin_next(std::move(prepared), now);
 }
 
-Result<Done> Succession::request_rollback() {
+Result<std::string> Succession::request_rollback() {
   if (canary_) {  // the old generation is still there
     canary_->abandon("a rollback was requested");
-    return Done{};
+    return fmt::format("rollback: the trial of the new generation is ended; generation {} continues to serve",
+                       current_->number());
   }
   const auto refusal = [&]() -> std::string {
     if (stopping_ || current_ == nullptr) return "the server is starting or stopping";
@@ -141,7 +146,7 @@ Result<Done> Succession::request_rollback() {
     return Error{"rollback refused: " + refusal};
   }
   rollback_requested_ = true;
-  return Done{};
+  return fmt::format("rollback to generation {}{}", previous()->number(), remark_of_rollback_to(*previous()));
 }
 
 void Succession::begin_rollback_if_due(Instant now) {
@@ -152,7 +157,7 @@ void Succession::begin_rollback_if_due(Instant now) {
                current_->crashes().young(), previous()->number());
   } else if (requested) {
     log::warning("Rollback requested: from generation {} back to generation {}{}", current_->number(),
-                 previous()->number(), previous()->config().python.empty() ? "" : python_remark);
+                 previous()->number(), remark_of_rollback_to(*previous()));
   } else {
     return;
   }

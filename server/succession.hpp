@@ -55,7 +55,8 @@ class Succession {
   // Restores the previous generation under a new number, from the next settle() on. The generation that is left becomes
   // the previous one, so that a second rollback goes forward again. During a canary, that ends instead. The error says why
   // not; it has been logged.
-  Result<Done> request_rollback();
+  // What happens now, as a line: the trial of a canary is ended at once, without a transaction of its own.
+  Result<std::string> request_rollback();
   // One worker more or less, also of the generation that takes over if a transaction is running.
   void change_target(int by);
   // No workers: they drain, and the listeners stay open. Also of the generation that takes over.

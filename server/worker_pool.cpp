@@ -57,16 +57,16 @@ void begin_replacements(Workers& workers, unsigned target, Instant now) {
 
 void log_death(const WorkerProcess& worker, const Config& config, const Scoreboard& scoreboard, bool quiet,
                Instant now) {
-  const auto killer = worker.killed_by_master() ? Killer::master : Killer::unknown;
   if (!worker.exit_status()) {
     if (!quiet && worker.holds_place()) log::error("Worker did not boot: {}", worker.reason());
     return;
   }
-  const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), killer);
+  const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), worker.killer());
   const LogLevel level = quiet ? LogLevel::debug : notice.level;
   if (log::enabled(level)) log::write(level, notice.text);
   if (quiet || !notice.crash) return;
-  if (!worker.has_served()) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
+  const bool was_wanted = worker.holds_place();  // else there are fewer workers now
+  if (!worker.has_served() && was_wanted) log::error("Worker (pid:{}) did not boot: {}", worker.pid(), worker.reason());
   const std::string running = scoreboard.running_text(worker.slot(), now, config.routes);
   if (running.empty()) return;
   log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(config), running);
@@ -74,7 +74,7 @@ void log_death(const WorkerProcess& worker, const Config& config, const Scoreboa
 
 bool crashed(const WorkerProcess& worker) {
   const auto status = worker.exit_status();
-  return status && death_notice(worker.pid(), *status, Killer::unknown).crash;
+  return status && death_notice(worker.pid(), *status, worker.killer()).crash;
 }
 
 // Why another worker takes its place, in a word for the statistics; null: none does.
@@ -187,7 +187,7 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
   const std::uint64_t answered = slot.requests.load(std::memory_order_relaxed);
   log::adopt_unreported(slot.log_unreported.load(std::memory_order_relaxed));
   const char* const restart = phase_ == Phase::serving ? restart_reason(worker) : nullptr;
-  site_.ledger.worker_ended(slot, plan_.config().routes, restart);
+  site_.ledger.worker_ended(slot, plan_.config(), restart, now);
   site_.slots.ended(worker.slot());
   if (!worker.holds_place()) return;
   if (phase_ == Phase::booting) {
@@ -195,14 +195,15 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
     return;
   }
   const auto status = worker.exit_status();
-  crash_count_ += status && death_notice(worker.pid(), *status, Killer::unknown).crash ? 1 : 0;
+  crash_count_ += status && death_notice(worker.pid(), *status, worker.killer()).crash ? 1 : 0;
   if (phase_ == Phase::serving) replace(worker, answered, now);
 }
 
 void WorkerPool::replace(const WorkerProcess& dead, std::uint64_t answered, Instant now) {
   const auto status = dead.exit_status();
   const bool crash = status && death_notice(dead.pid(), *status, Killer::unknown).crash;
-  const Death death{dead.served(now), answered, status && ended_by_operator(*status)};
+  const bool by_operator = dead.killer() == Killer::command || (status && ended_by_operator(*status));
+  const Death death{dead.served(now), answered, by_operator};
   if (crash && death.served < Backoff::long_life) crashes_.crashed_young(dead.spawned());
   if (!needs_back_off(death)) return vacancies_.push_back(soonest_successor(dead.spawned(), now));
   if (recovered_since(last_failure_, workers_, now)) backoff_.recovered();

@@ -102,7 +102,7 @@ void WorkerProcess::carry_out(Action action) {
     case Action::drain: was_ordered_to_leave_ = true; return order(Order::drain);
     case Action::quit: was_ordered_to_leave_ = true; return order(Order::quit);
     case Action::abort: was_aborted_ = true; return signal(SIGABRT);
-    case Action::kill: killed_by_master_ = true; return signal(SIGKILL);
+    case Action::kill: killer_ = Killer::master; return signal(SIGKILL);
   }
 }
 
@@ -117,6 +117,12 @@ void WorkerProcess::order(Order kind) {
 
 bool WorkerProcess::send_log(Order which, const Fd& file) const {
   return !socket_ || bool(send_record(socket_.get(), make_record(which, slot_, generation_.number), file.get()));
+}
+
+void WorkerProcess::kill() {
+  killer_ = Killer::command;
+  cause_ = "command";
+  signal(SIGKILL);
 }
 
 void WorkerProcess::signal(int signo) {
@@ -140,7 +146,7 @@ void WorkerProcess::reaped(int status, Instant now) {
 bool WorkerProcess::may_have_died_of_requests() const {
   if (!exit_status_ || !has_served()) return false;
   if (was_stuck_ || was_aborted_) return true;
-  if (killed_by_master_) return false;
+  if (killer_ != Killer::unknown) return false;
   const int signo = WIFSIGNALED(*exit_status_) ? WTERMSIG(*exit_status_) : 0;
   if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) return false;
   return (signo != 0 && signo != SIGKILL) || !was_ordered_to_leave_;

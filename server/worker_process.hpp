@@ -15,6 +15,7 @@
 #include "core/fd.hpp"
 #include "core/seat.hpp"
 #include "core/time_limit.hpp"
+#include "server/death_notice.hpp"
 #include "server/slot_policy.hpp"
 
 namespace narwhal::server {
@@ -63,7 +64,9 @@ class WorkerProcess {
   }
   // `file` is its log from now on. False if its queue is full.
   bool send_log(Order which, const Fd& file) const;
-  bool killed_by_master() const { return killed_by_master_; }
+  Killer killer() const { return killer_; }
+  // An operator's command: at once, with what it has in hand.
+  void kill();
   // One of its requests had passed `timeout`.
   bool was_stuck() const { return was_stuck_; }
   // Whether its requests may be why it has died, and did not just run when it was ended for another reason.
@@ -97,7 +100,8 @@ class WorkerProcess {
   pid_t pid_ = 0;
   Life life_ = Life::spawning;
   bool holds_place_ = true;
-  bool killed_by_master_ = false, was_stuck_ = false, was_aborted_ = false, was_ordered_to_leave_ = false;
+  Killer killer_ = Killer::unknown;
+  bool was_stuck_ = false, was_aborted_ = false, was_ordered_to_leave_ = false;
   bool is_withheld_ = false;
   Instant spawned_;
   Instant serving_since_ = unset;

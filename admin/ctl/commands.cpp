@@ -109,7 +109,9 @@ std::string progress_of(const Json& status) {
 
 int report(const Json& transaction, Output output) {
   if (output.json) print(transaction.dump() + "\n");
-  if (transaction["outcome"] != "swapped") return fail(refused, transaction["reason"]);
+  const std::string reason = transaction["reason"];
+  if (transaction["outcome"] != "swapped") return fail(refused, reason);
+  if (!reason.empty()) std::fprintf(stderr, "narwhalctl: %s\n", reason.c_str());
   if (!output.json)
     print("generation " + std::to_string(transaction["generation"].get<std::uint64_t>()) + " serves (" +
           duration_text(transaction["seconds"]) + ")\n");
@@ -220,7 +222,12 @@ int order_and_wait(const Client& client, const std::string& command, std::chrono
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
   const auto first = ordered.answer.value("transaction", std::uint64_t{0});
-  std::string shown;
+  if (first == 0) {  // it is done already
+    print((output.json ? ordered.answer.dump() : ordered.answer.value("text", "")) + "\n");
+    return done;
+  }
+  std::string shown = ordered.answer.value("text", "");
+  if (!output.quiet && shown != command) std::fprintf(stderr, "%s\n", shown.c_str());
   Instant seen = now();
   while (now() < until) {
     const auto status = status_of(client);
@@ -283,8 +290,14 @@ int stop(const Client& client, const std::string& command, std::chrono::seconds 
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
   if (const auto ended = server.wait(now() + limit); !ended) return fail(timed_out, ended.error());
-  if (!output.quiet) print("stopped\n");
-  return done;
+  const std::string text = ordered.answer.value("text", "");
+  const bool goes_on = text.find(": ") != std::string::npos;  // another master of the server, beside this one
+  if (output.json) {
+    print(Json{{"pid", server.pid()}, {"text", text}, {"stopped", !goes_on}}.dump() + "\n");
+  } else if (!output.quiet && !goes_on) {
+    print("stopped\n");
+  }
+  return goes_on ? fail(refused, text) : done;
 }
 
 }  // namespace narwhal::ctl

@@ -18,6 +18,8 @@ std::string socket_of_environment() {
   return path != nullptr && *path != '\0' ? path : default_socket;
 }
 
+constexpr int pid_max = 1 << 22;  // of Linux
+
 struct Arguments {
   std::string socket = socket_of_environment();
   ctl::Output output;
@@ -40,6 +42,7 @@ void add_views(CLI::App& app, Arguments& given, Action& action) {
   CLI::App* const top = app.add_subcommand("top", "Show throughput, latencies and workers, live; any key ends it");
   top->add_option("-i,--interval", given.interval, "Seconds between two screens")->check(CLI::Range(0.1, 3600.0));
   top->callback([&] {
+    if (given.output.json) throw CLI::ValidationError("--json", "top has no JSON: status has");
     action = [&](const auto& client) {
       return ctl::show_top(client, std::chrono::milliseconds(static_cast<long>(given.interval * 1000)));
     };
@@ -76,7 +79,7 @@ void add_orders(CLI::App& app, Arguments& given, Action& action) {
   scale->callback([&given, order] { order("scale?workers=" + std::to_string(given.workers)); });
   CLI::App* const kill =
       app.add_subcommand("kill", "Replace a worker: it finishes its requests when another one serves");
-  kill->add_option("PID", given.pid, "The worker's process ID")->required()->check(CLI::PositiveNumber);
+  kill->add_option("PID", given.pid, "The worker's process ID")->required()->check(CLI::Range(1, pid_max));
   kill->add_flag("--quick", given.quick, "SIGKILL, at once: its requests are lost");
   kill->callback([&given, order] { order((given.quick ? "kill?pid=" : "replace?pid=") + std::to_string(given.pid)); });
   app.add_subcommand("reopen", "Open the log files again")->callback([order] { order("reopen"); });

@@ -255,25 +255,6 @@ Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name)
   }
 }
 
-Result<FileText> read_config_file(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file && errno == ENOENT) return FileText{};
-  if (!file) return errno_error("open " + path);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return errno_error("stat " + path);
-  // As with Gunicorn, /dev/null is an empty file.
-  const bool is_null = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-  if (!S_ISREG(status.st_mode) && !is_null) return Error{path + ": is not a regular file"};
-  FileText result{true, {}};
-  char buffer[16 * 1024];
-  while (result.text.size() <= file_bytes_max) {
-    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error("read " + path);
-    if (count == 0) break;
-    result.text.append(buffer, static_cast<std::size_t>(count));
-  }
-  return result;
-}
+Result<FileText> read_config_file(const std::string& path) { return read_text_file(path, file_bytes_max); }
 
 }  // namespace narwhal::server

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/result.hpp"
+#include "core/text_file.hpp"
 #include "server/config/yaml_node.hpp"
 
 namespace narwhal::server {
@@ -14,10 +15,6 @@ namespace narwhal::server {
 // One document; an empty text is a null node. The error is "file:line:column: reason".
 Result<YamlNode> parse_yaml(std::string_view text, const std::string& file_name);
 
-struct FileText {
-  bool found = false;
-  std::string text;
-};
 // The whole file, up to 1 MiB. A missing file is `found == false`; any other failure is an Error.
 Result<FileText> read_config_file(const std::string& path);
 

@@ -169,6 +169,8 @@ def test_a_native_plugin_serves_reloads_and_crashes_with_an_empty_list(serve, tm
     (["--seccomp", "enforce"], None, "seccomp_file: name the file with the list of system calls"),
     (["--seccomp", "enforce", "--seccomp-file", "calls"], None, "seccomp_file: open .*calls: No such file or directory"),
     (["--seccomp", "enforce", "--seccomp-file", "calls"], "read\nreed\n", "seccomp_file: .*calls:2: 'reed' is not a"),
+    (["--seccomp", "enforce", "--seccomp-file", "/etc"], None, "seccomp_file: /etc: is not a regular file"),
+    (["--seccomp", "enforce", "--seccomp-file", "/dev/zero"], None, "seccomp_file: /dev/zero: is not a regular file"),
     (["--seccomp", "learn", "--seccomp-file", "no/calls"], None, "seccomp_file: open .*no/calls: No such file"),
     (["--seccomp", "learn", "--seccomp-file", "calls", "--allow-new-privileges"], None, "allow_new_privileges"),
 ])

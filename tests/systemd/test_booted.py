@@ -227,6 +227,18 @@ def test_another_version_of_the_package_restarts_what_runs_and_nothing_else(serv
     serving.must("systemctl", "stop", "narwhal@first.socket", "narwhal@first.service")
 
 
+def test_a_new_master_that_is_killed_leaves_the_old_one_as_the_service(serving):
+    before = main_pid(serving)
+    serving.must("narwhalctl", "--socket", "/run/narwhal/control.sock", "upgrade")
+    new = eventually("another main process", lambda: main_pid(serving) not in (0, before) and main_pid(serving))
+    serving.must("kill", "-KILL", new)
+    eventually("the old one again", lambda: main_pid(serving) == before)
+    deploy(serving, "two")
+    serving.must("systemctl", "reload", "narwhal.service")
+    assert serving.get() == (200, "two") and serving.show("ActiveState") == "active"
+    assert main_pid(serving) == before
+
+
 def test_an_upgrade_by_narwhalctl(serving):
     before = main_pid(serving)
     said = serving.must("narwhalctl", "--socket", "/run/narwhal/control.sock", "upgrade", "--finish")

@@ -93,8 +93,12 @@ TEST_CASE(
   slot->routes[0].status_class[2] = 3;
   slot->routes[1].status_class[5] = 1;
   slot->routes[WorkerSlot::routes_max - 1].status_class[4] = 1;
-  ledger.worker_ended(*slot, std::vector<Route>{{"/a", "a.so", {}}, {"", "b.so", {}}}, "crash");
-  ledger.worker_ended(*slot, std::vector<Route>{{"", "b.so", {}}}, nullptr);
+  Config first;
+  first.routes = {{"/a", "a.so", {}}, {"", "b.so", {}}};
+  ledger.worker_ended(*slot, first, "crash", now());
+  Config second;
+  second.routes = {{"", "b.so", {}}};
+  ledger.worker_ended(*slot, second, nullptr, now());
   const Totals past = state_of(ledger).past;
   CHECK(past.requests == 10);
   CHECK(past.bytes_out == 200);
