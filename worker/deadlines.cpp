@@ -45,12 +45,12 @@ void Deadlines::check_handler(std::size_t member, Instant now) {
   if (has_passed(mount.timeout, own_age)) {
     pass(*exchange, now);
     dump_thread(running.thread_id.load(std::memory_order_relaxed), LogLevel::critical);
-    if (mount.plugin.stuck != nullptr) mount.plugin.stuck(mount.instance, handle_of(*exchange));
+    if (mount.plugin.stuck != nullptr) mount.plugin.stuck(mount.instance, exchange->handle());
     if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);
   } else if (!exchange->is_slow && has_passed(mount.soft_timeout, own_age)) {
     if (!pass_softly(*exchange, now) || !log::enabled(LogLevel::warning)) return;
     dump_thread(running.thread_id.load(std::memory_order_relaxed), LogLevel::warning);
-    if (mount.plugin.slow != nullptr) mount.plugin.slow(mount.instance, handle_of(*exchange));
+    if (mount.plugin.slow != nullptr) mount.plugin.slow(mount.instance, exchange->handle());
   }
 }
 

@@ -156,6 +156,7 @@ void Dispatcher::completed(Task& task, int result) {
   exchange.returned = true;
   if (exchange.timed_out) loop_.deadlines().stuck_returned();
   if (result == NARWHAL_DEFERRED && !exchange.ended_in_handler) return defer(exchange);
+  exchange.end_use();
   exchange.response.end_for_handler(result);
   if (exchange.connection != nullptr) {
     exchange.connection->take_answer(exchange, Push::soon);
@@ -217,7 +218,7 @@ void Dispatcher::abandon(Exchange& exchange) {
 // Notifies the plugin, unless it has ended the exchange: it may have freed its own state of it by then.
 void Dispatcher::cancel(Exchange& exchange) {
   if (exchange.mount->plugin.cancel == nullptr || exchange.answer_ended()) return;
-  exchange.mount->plugin.cancel(exchange.mount->instance, handle_of(exchange));
+  exchange.mount->plugin.cancel(exchange.mount->instance, exchange.handle());
 }
 
 void Dispatcher::take_posts() {

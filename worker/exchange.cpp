@@ -33,7 +33,8 @@ int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];
   record.begin(head.method, head.target, mount->route, times.called);
   const AsHandler as_handler(*this);
-  const int result = mount->plugin.handle(mount->instance, handle_of(*this));
+  life.mount.store(mount, std::memory_order_relaxed);
+  const int result = mount->plugin.handle(mount->instance, handle());
   record.end();
   return result;
 }
@@ -90,7 +91,10 @@ void Exchange::set_gone() noexcept {
 
 // Inside handle() the loop finds out when it returns.
 void Exchange::end_response() noexcept {
-  if (!on_handler_thread()) return hand_over(Push::now, Handover::Reached::end);
+  if (!on_handler_thread()) {
+    end_use();
+    return hand_over(Push::now, Handover::Reached::end);
+  }
   ended_in_handler = true;
 }
 

@@ -7,6 +7,8 @@
 // Life       from Loop's pool; back there when the handler has returned and the response has ended. Each member is
 //            either memory that is kept for the next request, or is assigned a fresh value by reset().
 // Errors     the codes of plugin.h; nothing throws across the ABI (host.cpp catches).
+// Handles    A plugin holds the address together with the number of this use of the exchange. A call with the handle of an
+//            earlier use finds nothing, so that it cannot reach the next request. The memory itself is never freed.
 #pragma once
 
 #include <atomic>
@@ -50,6 +52,11 @@ class Exchange : public Task, public RequestState {
   HandlerTimes times;
   ClientWait client_wait;  // of its handler
   Arena arena;
+  // Which use of this memory it is, and whose handler had it last. The next request finds it as it was left.
+  struct Life {
+    std::atomic<std::uint16_t> number{1};
+    std::atomic<const Mount*> mount{nullptr};
+  } life;
 
   Exchange* next = nullptr;         // in the pool, or in the list of those ready
   Exchange* next_posted = nullptr;  // in the queue of Posts
@@ -65,6 +72,18 @@ class Exchange : public Task, public RequestState {
   narwhal_bytes logged_variable(std::string_view name);
   bool add_log_value(std::string_view name, std::string_view value) noexcept;  // copies; false: out of memory
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
+
+  // ---- handles ----
+  narwhal_exchange* handle() noexcept;
+  // Null: of a use that has ended.
+  static Exchange* find(const narwhal_exchange* handle) noexcept;
+  // From now on the plugin may not use it.
+  void end_use() noexcept {
+    life.number.store(static_cast<std::uint16_t>(life.number.load(std::memory_order_relaxed) + 1),
+                      std::memory_order_release);
+  }
+  // The mount whose handler had it last; null: none yet. Of any handle but a null one.
+  static const Mount* last_mount(const narwhal_exchange* handle) noexcept;
 
   // ---- for the thread that runs the handler, with or without the baton ----
   void fill_request() noexcept;       // what request() returns; before run()
@@ -114,14 +133,35 @@ inline std::size_t route_of(const Exchange& exchange) noexcept {
   return exchange.mount != nullptr ? exchange.mount->route : Counters::no_route;
 }
 
-inline Exchange& exchange_of(const narwhal_exchange* handle) noexcept {
-  return *reinterpret_cast<Exchange*>(const_cast<narwhal_exchange*>(handle));
-}
 inline const Exchange& exchange_of(const Task& task) noexcept { return static_cast<const Exchange&>(task); }
 inline Exchange& exchange_of(Task& task) noexcept { return static_cast<Exchange&>(task); }
 inline const Field* fields_of(const narwhal_field* fields) noexcept { return reinterpret_cast<const Field*>(fields); }
-inline narwhal_exchange* handle_of(Exchange& exchange) noexcept {
-  return reinterpret_cast<narwhal_exchange*>(&exchange);
+
+// ---- handles ----
+
+// User space has addresses of at most 48 bits (x86-64, arm64, riscv64), unless a program asks for longer ones.
+static_assert(sizeof(std::uintptr_t) == 8);
+constexpr unsigned handle_address_bits = 48;
+
+inline narwhal_exchange* Exchange::handle() noexcept {
+  const std::uintptr_t use = life.number.load(std::memory_order_relaxed);
+  return reinterpret_cast<narwhal_exchange*>(reinterpret_cast<std::uintptr_t>(this) | use << handle_address_bits);
+}
+
+// What the handle points at, in whatever use it is.
+inline Exchange* exchange_behind(const narwhal_exchange* handle) noexcept {
+  constexpr std::uintptr_t address = (std::uintptr_t{1} << handle_address_bits) - 1;
+  return reinterpret_cast<Exchange*>(reinterpret_cast<std::uintptr_t>(handle) & address);
+}
+
+inline Exchange* Exchange::find(const narwhal_exchange* handle) noexcept {
+  Exchange* const exchange = exchange_behind(handle);
+  const std::uintptr_t use = reinterpret_cast<std::uintptr_t>(handle) >> handle_address_bits;
+  return exchange != nullptr && exchange->life.number.load(std::memory_order_acquire) == use ? exchange : nullptr;
+}
+
+inline const Mount* Exchange::last_mount(const narwhal_exchange* handle) noexcept {
+  return exchange_behind(handle)->life.mount.load(std::memory_order_relaxed);
 }
 
 }  // namespace narwhal::worker

@@ -1,8 +1,10 @@
 // The table of functions that plugins call: each finds its Exchange and lets no exception out.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "narwhal/text.hpp"
 #include "worker/exchange.hpp"
 #include "worker/loop.hpp"
@@ -27,38 +29,100 @@ auto no_throw(Call&& call) noexcept -> decltype(call()) try {
   return NARWHAL_ERROR;
 }
 
-const narwhal_request* request(const narwhal_exchange* handle) noexcept { return &exchange_of(handle).request(); }
+// A call with the handle of an exchange that has ended: it must change nothing, since another request may have that memory.
+void report_misuse(const narwhal_exchange* handle, const char* call) noexcept {
+  static LogLimit limit(1);
+  const Mount* const mount = handle != nullptr ? Exchange::last_mount(handle) : nullptr;
+  if (mount == nullptr) return limit.error("a plugin has called {}() without an exchange: the call does nothing", call);
+  limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source, call);
+}
+
+Exchange* find(const narwhal_exchange* handle, const char* call) noexcept {
+  Exchange* const exchange = Exchange::find(handle);
+  if (exchange == nullptr) [[unlikely]]
+    report_misuse(handle, call);
+  return exchange;
+}
+
+// What a call returns for an exchange that has ended.
+constexpr narwhal_request no_request = [] {
+  narwhal_request request{};
+  request.struct_size = sizeof request;
+  return request;
+}();
+constexpr narwhal_bytes no_bytes{nullptr, 0};
+
+// `act` gets the exchange.
+template <class Act>
+auto with(const narwhal_exchange* handle, const char* call, Act act) noexcept
+    -> decltype(act(std::declval<Exchange&>())) {
+  Exchange* const exchange = find(handle, call);
+  if (exchange == nullptr) [[unlikely]]
+    return NARWHAL_STATE;
+  return no_throw([&] { return act(*exchange); });
+}
+
+const narwhal_request* request(const narwhal_exchange* handle) noexcept {
+  Exchange* const exchange = find(handle, "request");
+  return exchange != nullptr ? &exchange->request() : &no_request;
+}
 
 narwhal_bytes header(const narwhal_exchange* handle, narwhal_bytes name) noexcept {
-  const Bytes value = exchange_of(handle).head.field(view_of(name));
+  Exchange* const exchange = find(handle, "header");
+  if (exchange == nullptr) return no_bytes;
+  const Bytes value = exchange->head.field(view_of(name));
   return {value.data, value.size};
 }
 
 narwhal_bytes variable(narwhal_exchange* handle, narwhal_bytes name) noexcept {
-  return exchange_of(handle).variable(view_of(name));
+  Exchange* const exchange = find(handle, "variable");
+  return exchange != nullptr ? exchange->variable(view_of(name)) : no_bytes;
 }
 
 int body(narwhal_exchange* handle, narwhal_bytes* out) noexcept {
-  return no_throw([&] { return whole_body(exchange_of(handle), *out); });
+  return with(handle, "body", [&](Exchange& exchange) { return whole_body(exchange, *out); });
 }
 
-int body_fd(narwhal_exchange* handle) noexcept { return exchange_of(handle).body.fd(); }
+int body_fd(narwhal_exchange* handle) noexcept {
+  Exchange* const exchange = find(handle, "body_fd");
+  return exchange != nullptr ? exchange->body.fd() : -1;
+}
 
 int64_t read_body(narwhal_exchange* handle, char* buffer, size_t size) noexcept {
-  return no_throw([&]() -> int64_t { return worker::read_body(exchange_of(handle), buffer, size); });
+  return with(handle, "read_body",
+              [&](Exchange& exchange) -> int64_t { return worker::read_body(exchange, buffer, size); });
 }
 
-void* alloc(narwhal_exchange* handle, size_t size) noexcept { return exchange_of(handle).arena.allocate(size); }
-void set_user(narwhal_exchange* handle, void* user) noexcept { exchange_of(handle).user = user; }
-void* user(const narwhal_exchange* handle) noexcept { return exchange_of(handle).user; }
-int gone(const narwhal_exchange* handle) noexcept { return exchange_of(handle).gone() ? 1 : 0; }
+void* alloc(narwhal_exchange* handle, size_t size) noexcept {
+  Exchange* const exchange = find(handle, "alloc");
+  return exchange != nullptr ? exchange->arena.allocate(size) : nullptr;
+}
+
+void set_user(narwhal_exchange* handle, void* user) noexcept {
+  if (Exchange* const exchange = find(handle, "set_user")) exchange->user = user;
+}
+
+void* user(const narwhal_exchange* handle) noexcept {
+  Exchange* const exchange = find(handle, "user");
+  return exchange != nullptr ? exchange->user : nullptr;
+}
+
+// The question whether there still is a client may come late.
+int gone(const narwhal_exchange* handle) noexcept {
+  const Exchange* const exchange = Exchange::find(handle);
+  return exchange == nullptr || exchange->gone() ? 1 : 0;
+}
 
 int respond(narwhal_exchange* handle, const narwhal_response* response) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.respond(*response); });
+  Exchange* const exchange = find(handle, "respond");
+  if (exchange != nullptr) return no_throw([&] { return exchange->response.respond(*response); });
+  const bool lends = NARWHAL_HAS(response, narwhal_response, release_arg);
+  const LentBytes given_back(lends ? response->release : nullptr, lends ? response->release_arg : nullptr);
+  return NARWHAL_STATE;
 }
 
 int start(narwhal_exchange* handle, const narwhal_response* response) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.start(*response); });
+  return with(handle, "start", [&](Exchange& exchange) { return exchange.response.start(*response); });
 }
 
 ResponseWriter::WhenFull when_full(std::uint32_t flags) noexcept {
@@ -66,40 +130,49 @@ ResponseWriter::WhenFull when_full(std::uint32_t flags) noexcept {
 }
 
 int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.write(view_of(bytes), when_full(flags)); });
+  return with(handle, "write",
+              [&](Exchange& exchange) { return exchange.response.write(view_of(bytes), when_full(flags)); });
 }
 
 int write_lent(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags, void (*release)(void*),
                void* release_arg) noexcept {
-  return no_throw([&] {
-    return exchange_of(handle).response.write(view_of(bytes), when_full(flags), LentBytes(release, release_arg));
-  });
+  Exchange* const exchange = find(handle, "write_lent");
+  if (exchange != nullptr) {
+    return no_throw(
+        [&] { return exchange->response.write(view_of(bytes), when_full(flags), LentBytes(release, release_arg)); });
+  }
+  const LentBytes given_back(release, release_arg);
+  return NARWHAL_STATE;
 }
 
 int send_file(narwhal_exchange* handle, int fd, int64_t offset, int64_t length) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.send_file(fd, offset, length); });
+  return with(handle, "send_file", [&](Exchange& exchange) { return exchange.response.send_file(fd, offset, length); });
 }
 
 int finish(narwhal_exchange* handle) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.finish(); });
+  return with(handle, "finish", [](Exchange& exchange) { return exchange.response.finish(); });
 }
 
 int fail(narwhal_exchange* handle, int32_t status, narwhal_bytes reason) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.fail(status, view_of(reason)); });
+  return with(handle, "fail", [&](Exchange& exchange) { return exchange.response.fail(status, view_of(reason)); });
 }
 
 int inform(narwhal_exchange* handle, int32_t status, const narwhal_field* fields, uint32_t count) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.inform(status, fields, count); });
+  return with(handle, "inform", [&](Exchange& exchange) { return exchange.response.inform(status, fields, count); });
 }
 
 int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t count) noexcept {
-  return no_throw([&] { return exchange_of(handle).response.trailers(fields, count); });
+  return with(handle, "trailers", [&](Exchange& exchange) { return exchange.response.trailers(fields, count); });
 }
 
-void flush(narwhal_exchange* handle) noexcept { exchange_of(handle).response.flush(); }
+void flush(narwhal_exchange* handle) noexcept {
+  if (Exchange* const exchange = find(handle, "flush")) exchange->response.flush();
+}
 
 int log_value(narwhal_exchange* handle, narwhal_bytes name, narwhal_bytes value) noexcept {
-  return exchange_of(handle).add_log_value(view_of(name), view_of(value)) ? NARWHAL_OK : NARWHAL_ERROR;
+  return with(handle, "log_value", [&](Exchange& exchange) {
+    return exchange.add_log_value(view_of(name), view_of(value)) ? NARWHAL_OK : NARWHAL_ERROR;
+  });
 }
 
 LogLevel known_level(int32_t level) noexcept {

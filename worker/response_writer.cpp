@@ -230,10 +230,10 @@ void ResponseWriter::end_for_handler(int result) noexcept {
   const Exchange::AsHandler as_handler(exchange_);
   if (state_.stage == Stage::none) {
     fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
-  } else if (result != NARWHAL_OK) {
-    fail(500, "the handler failed after the head was sent: the response is cut off");
   } else {
-    finish();
+    fail(500, result == NARWHAL_OK
+                  ? "the handler returned before it had finished the response, which is cut off: call finish()"
+                  : "the handler failed after the head was sent: the response is cut off");
   }
 }
 

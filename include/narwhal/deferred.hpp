@@ -44,7 +44,7 @@ class Deferred {
     if (exchange_ != nullptr) fail(500, gone() ? "" : "a deferred request was dropped without an answer");
   }
 
-  // False after it was ended or moved from; no other function may be called then.
+  // False after it was ended or moved from. Then gone() is true, and every call returns Sent::state.
   explicit operator bool() const noexcept { return exchange_ != nullptr; }
   Request request() const noexcept { return {host_, exchange_}; }
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }

@@ -75,7 +75,9 @@ typedef struct narwhal_field {
 
 /* One request and its response. It is alive from the call of handle() until handle() has returned something other than
  * NARWHAL_DEFERRED. A deferred one is alive until respond(), fail() or finish(), which may come before handle() has
- * returned NARWHAL_DEFERRED. */
+ * returned NARWHAL_DEFERRED. A call for one that has ended is a fault of the plugin, which the log names. It changes
+ * nothing: it returns NARWHAL_STATE (gone(): 1; others: nothing, or a request whose strings are empty). But two threads
+ * that use and end one exchange at the same moment are not safe from each other. */
 typedef struct narwhal_exchange narwhal_exchange;
 
 /* The request's head. Every view is valid as long as the exchange is alive. */
@@ -192,7 +194,7 @@ typedef struct narwhal_host {
   int (*send_file)(narwhal_exchange *, int fd, int64_t offset, int64_t length);
   /* [any] The body is complete. Ends a deferred exchange. After fewer bytes than declared, the connection is closed, so
    * that the client sees the truncation, and NARWHAL_STATE is returned. Before start(): NARWHAL_STATE, and nothing has
-   * ended. */
+   * ended. A response that was started and not finished when handle() returns is cut off. */
   int (*finish)(narwhal_exchange *);
   /* [any] Reports an error. Before the head, the client gets a plain answer of this status (400 to 599); after it, the
    * response is cut off. The reason goes to the log. Ends a deferred exchange. */

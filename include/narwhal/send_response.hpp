@@ -184,6 +184,7 @@ inline narwhal_exchange* Deferred::end() noexcept {
 }
 
 inline void Deferred::on_cancel(std::function<void()> callback) {
+  if (exchange_ == nullptr) return;
   auto kept = std::make_unique<detail::CancelCallback>(std::move(callback));
   detail::take_cancel_callback(host_, exchange_);
   {

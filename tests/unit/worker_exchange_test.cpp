@@ -67,6 +67,7 @@ class Place {
     note(exchange.inbox);
     note(exchange.handover);
     note(exchange.response.bytes());
+    note(exchange.life);  // by which a handle of an earlier use is recognised
     note(exchange.next_posted);  // means nothing outside Loop's queue
   }
 
@@ -117,8 +118,8 @@ const Use uses[] = {
               host_table.write(handle, bytes("part"), 0);
               host_table.trailers(handle, &field, 1);
               host_table.alloc(handle, 10'000);
-              exchange_of(handle).begin_wait();
-              exchange_of(handle).end_wait();
+              Exchange::find(handle)->begin_wait();
+              Exchange::find(handle)->end_wait();
               return host_table.finish(handle);
             }),
     request(get,
@@ -132,7 +133,7 @@ const Use uses[] = {
     request(
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
         [](narwhal_exchange* handle) {
-          Exchange& exchange = exchange_of(handle);
+          Exchange& exchange = *Exchange::find(handle);
           exchange.inbox.expect();
           exchange.inbox.feed("12345");
           char got[4];
