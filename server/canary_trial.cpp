@@ -80,7 +80,15 @@ void CanaryTrial::compare(Instant now) {
   }
   const char* const remark =
       fresh_tally_.counts().requests < canary_requests_min ? "; too few requests to compare more than crashes" : "";
-  log::info("Canary passed: {}{}", comparison(), remark);
+  const bool is_untested = fresh_tally_.counts().requests == 0 && old_tally_.counts().requests != 0;
+  if (is_untested) {
+    log::warning(
+        "Canary passed: {}; it is untested, because clients kept their connections to the workers before it: "
+        "raise canary or canary_time",
+        comparison());
+  } else {
+    log::info("Canary passed: {}{}", comparison(), remark);
+  }
   fresh_.set_target(fresh_.plan().config().workers);
   stage_ = Stage::growing;
   end_ = deadline_after(now, fresh_.plan().config().boot_timeout);

@@ -219,6 +219,8 @@ int order(const Client& client, const std::string& command, Output output) {
 
 int order_and_wait(const Client& client, const std::string& command, std::chrono::seconds limit, Output output) {
   const Instant until = now() + limit;
+  const auto before = status_of(client);
+  if (!before) return fail(no_server, before.error());
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
   const auto first = ordered.answer.value("transaction", std::uint64_t{0});
@@ -233,6 +235,11 @@ int order_and_wait(const Client& client, const std::string& command, std::chrono
     const auto status = status_of(client);
     if (status) {
       seen = now();
+      if ((*status)["pid"] != (*before)["pid"])
+        return fail(refused,
+                    fmt::format("an upgrade has ended meanwhile, and the new master (pid {}) answers now: it has "
+                                "the settings and code of its own start",
+                                (*status)["pid"].get<int>()));
       const auto transaction = find_transaction(*status, first, command);
       if (transaction && (*transaction)["outcome"] != "running") return report(*transaction, output);
       const std::string progress = progress_of(*status);
@@ -290,14 +297,16 @@ int stop(const Client& client, const std::string& command, std::chrono::seconds 
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
   if (const auto ended = server.wait(now() + limit); !ended) return fail(timed_out, ended.error());
-  const std::string text = ordered.answer.value("text", "");
-  const bool goes_on = text.find(": ") != std::string::npos;  // another master of the server, beside this one
+  // Another master of the server, beside this one, has the socket too.
+  const auto after = status_of(client);
   if (output.json) {
-    print(Json{{"pid", server.pid()}, {"text", text}, {"stopped", !goes_on}}.dump() + "\n");
-  } else if (!output.quiet && !goes_on) {
+    print(Json{{"pid", server.pid()}, {"stopped", !after}}.dump() + "\n");
+  } else if (!output.quiet && !after) {
     print("stopped\n");
   }
-  return goes_on ? fail(refused, text) : done;
+  if (!after) return done;
+  return fail(refused, fmt::format("the master (pid {}) has ended, and the other one (pid {}) continues to serve",
+                                   server.pid(), (*after)["pid"].get<int>()));
 }
 
 }  // namespace narwhal::ctl

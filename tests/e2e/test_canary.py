@@ -82,6 +82,18 @@ def test_slow_code_goes_back_when_the_time_is_up(shop, tmp_path):
     assert server.get("/").text == "v1"
 
 
+def test_a_canary_that_no_request_has_come_to_is_warned_of(shop, tmp_path):
+    """One client keeps its connection to one worker, which most probably stays."""
+    server = shop("--canary-time", "2")
+    with server.load(clients=1, keep_alive=True, pause=0.02) as load:
+        load.wait_for_body(b"v1")
+        write(tmp_path, "v2")
+        server.send(signal.SIGHUP)
+        passed = server.wait_for(r"\[(INFO|WARNING)\] Canary passed: generation 2: 0 of (\d+) requests failed.*", timeout=30)
+        assert (passed[1] == "WARNING") == (passed[2] == "0") == ("it is untested" in passed[0]), passed[0]
+    load.assert_clean(10)
+
+
 def test_term_meanwhile_ends_the_server_in_order(shop, tmp_path):
     server = shop("--canary-time", "60")
     with server.load(clients=4, keep_alive=False, accept=lambda response: response.status == 200) as load:

@@ -18,7 +18,7 @@ def test_stop_beside_another_master_says_that_the_service_goes_on(start):
     assert narwhalctl(server.control, "upgrade").returncode == 0
     result = narwhalctl(server.control, "stop")
     assert result.returncode == 1 and result.stdout == "", result
-    assert f"stop: the other master (pid {server.pid}) continues to serve" in result.stderr
+    assert f"and the other one (pid {server.pid}) continues to serve" in result.stderr
     eventually("it serves", lambda: server.admin.ready()[0])
     assert server.get().status == 200
     assert json.loads(narwhalctl(server.control, "--json", "stop").stdout)["stopped"] is True
@@ -103,6 +103,21 @@ def test_one_worker_more_than_very_many(start):
     server = start(example("echo"), "-w", "260", "--threads", "1")
     server.send(signal.SIGTTIN)
     server.wait_workers(261)
+
+
+def test_a_reload_whose_master_is_replaced_meanwhile_does_not_wait_for_ever(start, tmp_path):
+    write(tmp_path, "v1")
+    slow = (tmp_path / "shop.py").read_text()
+    server = start("shop:app", "-w", "1", "--chdir", tmp_path)
+    (tmp_path / "shop.py").write_text("import time; open('begun', 'w').close(); time.sleep(2)\n" + slow)
+    upgrade = Background(narwhalctl, server.control, "upgrade", timeout=60)
+    eventually("the new master imports it", (tmp_path / "begun").exists)
+    (tmp_path / "shop.py").write_text("import time; time.sleep(20)\n" + slow)
+    result = narwhalctl(server.control, "reload", "--timeout", "15")
+    assert result.returncode == 1 and "an upgrade has ended meanwhile, and the new master" in result.stderr, result
+    assert upgrade.result().returncode == 0
+    assert server.get().text == "v1"
+    assert narwhalctl(server.control, "stop").returncode == 1, "the one before goes on"
 
 
 def test_wrong_usage_is_named():
