@@ -15,7 +15,6 @@ from clock import eventually, holds_for, scaled
 from load import Background
 from plugin_files import deploy, not_elf, versioned
 from server import StartFailed, example, test_plugin
-from upgrading import program, replace
 
 
 @pytest.fixture
@@ -350,11 +349,20 @@ def test_every_worker_stopped(start):
     eventually("ready again", lambda: server.admin.ready()[0])
 
 
+def test_what_waits_for_a_handler_is_counted(start):
+    server = start(example("echo"), "-w", "1", "--timeout", "60")
+    slow = [Background(server.get, "/?sleep=3", timeout=90) for _ in range(3)]
+    eventually("two wait, in the queue or in the kernel", lambda: waiting(server.admin.status()) == 2)
+    for each in slow:
+        assert each.result().status == 200
+
+
 def test_every_handler_stuck(start):
     server = start(example("echo"), "-w", "2", "--timeout", "60")
     server.wait_workers(2)
     slow = [Background(server.get, "/stuck?sleep=20", timeout=90) for _ in range(4)]
-    eventually("two wait, in the queue or in the kernel", lambda: waiting(server.admin.status()) == 2)
+    # The others wait in a queue, in the kernel, or on the way from one worker to the other, where nobody counts them.
+    eventually("each handler is busy", lambda: server.admin.status()["handlers"]["busy"] == 2)
     eventually("stuck", lambda: not server.admin.ready()[0], timeout=15)
     answers_at_once(server, "every worker is stuck (2 of 2)")
     assert "GET /stuck?sleep=20" in narwhalctl(server.control, "workers").stdout
@@ -447,7 +455,10 @@ def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
     old = server.pid
 
     def answering():
-        return server.admin.status()["pid"]
+        try:
+            return server.admin.status()["pid"]
+        except OSError:  # the process that took the connection has ended at this moment
+            return None
     assert answering() == old
     result = narwhalctl(server.control, "upgrade")
     new = answering()
@@ -466,27 +477,3 @@ def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
     assert narwhalctl(server.control, "reload").returncode == 0
     assert narwhalctl(server.control, "stop").returncode == 0
     assert not server.control.exists()
-
-
-def test_an_upgrade_that_is_finished(start):
-    server = start(example("echo"), "-w", "1")
-    with server.load(clients=2) as load:
-        result = narwhalctl(server.control, "upgrade", "--finish")
-        assert result.returncode == 0 and f"the former one (pid {server.pid}) has ended" in result.stdout, result
-        assert server.process.wait(10) == 0
-        load.wait_for_more(20)
-    load.assert_clean(20)
-    assert narwhalctl(server.control, "stop").returncode == 0
-
-
-def test_an_upgrade_to_a_program_that_does_not_serve_is_refused(start, tmp_path):
-    server = start(example("echo"), "-w", "1", binary=program(tmp_path))
-    replace(server.binary, "#!/bin/sh\nexit 7\n")
-    result = narwhalctl(server.control, "upgrade", "--finish")
-    assert result.returncode == 1 and "exited with code 7" in result.stderr, result
-    failed = server.admin.status()["transactions"][-1]
-    assert (failed["kind"], failed["outcome"]) == ("upgrade", "refused") and "exited with code 7" in failed["reason"]
-    assert "Upgrade failed: " in server.admin.status()["status"]
-    assert narwhalctl(server.control, "reload").returncode == 0
-    eventually("a reload later the status is without it", lambda: "Upgrade" not in server.admin.status()["status"])
-    assert server.admin.metrics()['narwhal_reloads_total{outcome="refused"}'] == 0, "an upgrade is not a reload"

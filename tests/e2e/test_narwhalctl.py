@@ -11,6 +11,7 @@ from load import Background
 from server import example
 from test_admin import start
 from test_canary import write
+from upgrading import program, replace
 
 
 def test_stop_beside_another_master_says_that_the_service_goes_on(start):
@@ -118,6 +119,30 @@ def test_a_reload_whose_master_is_replaced_meanwhile_does_not_wait_for_ever(star
     assert upgrade.result().returncode == 0
     assert server.get().text == "v1"
     assert narwhalctl(server.control, "stop").returncode == 1, "the one before goes on"
+
+
+def test_an_upgrade_that_is_finished(start):
+    server = start(example("echo"), "-w", "1")
+    with server.load(clients=2) as load:
+        result = narwhalctl(server.control, "upgrade", "--finish")
+        assert result.returncode == 0 and f"the former one (pid {server.pid}) has ended" in result.stdout, result
+        assert server.process.wait(10) == 0
+        load.wait_for_more(20)
+    load.assert_clean(20)
+    assert narwhalctl(server.control, "stop").returncode == 0
+
+
+def test_an_upgrade_to_a_program_that_does_not_serve_is_refused(start, tmp_path):
+    server = start(example("echo"), "-w", "1", binary=program(tmp_path))
+    replace(server.binary, "#!/bin/sh\nexit 7\n")
+    result = narwhalctl(server.control, "upgrade", "--finish")
+    assert result.returncode == 1 and "exited with code 7" in result.stderr, result
+    failed = server.admin.status()["transactions"][-1]
+    assert (failed["kind"], failed["outcome"]) == ("upgrade", "refused") and "exited with code 7" in failed["reason"]
+    assert "Upgrade failed: " in server.admin.status()["status"]
+    assert narwhalctl(server.control, "reload").returncode == 0
+    eventually("a reload later the status is without it", lambda: "Upgrade" not in server.admin.status()["status"])
+    assert server.admin.metrics()['narwhal_reloads_total{outcome="refused"}'] == 0, "an upgrade is not a reload"
 
 
 def test_wrong_usage_is_named():

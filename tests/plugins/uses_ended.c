@@ -18,11 +18,8 @@ static void count_release(void *argument) {
   ++released;
 }
 
-static const narwhal_response stray = {.struct_size = sizeof stray,
-                                       .status = 200,
-                                       .body = {"STRAY", 5},
-                                       .body_size = -1,
-                                       .release = count_release};
+static const narwhal_response stray = {
+    .struct_size = sizeof stray, .status = 200, .body = {"STRAY", 5}, .body_size = -1, .release = count_release};
 
 typedef struct {
   const char *name;
@@ -30,7 +27,9 @@ typedef struct {
 } use;
 
 static long use_request(narwhal_exchange *e) { return host->request(e)->path.size == 0 ? NARWHAL_STATE : 0; }
-static long use_header(narwhal_exchange *e) { return host->header(e, NARWHAL_LITERAL("Host")).data ? 0 : NARWHAL_STATE; }
+static long use_header(narwhal_exchange *e) {
+  return host->header(e, NARWHAL_LITERAL("Host")).data ? 0 : NARWHAL_STATE;
+}
 static long use_variable(narwhal_exchange *e) {
   return host->variable(e, NARWHAL_LITERAL("REQUEST_METHOD")).data ? 0 : NARWHAL_STATE;
 }
@@ -62,13 +61,26 @@ static long use_flush(narwhal_exchange *e) {
 }
 static long use_log_value(narwhal_exchange *e) { return host->log_value(e, stray.body, stray.body); }
 
-static const use uses[] = {{"request", use_request},     {"header", use_header},         {"variable", use_variable},
-                           {"body", use_body},           {"body_fd", use_body_fd},       {"read_body", use_read_body},
-                           {"alloc", use_alloc},         {"user", use_user},             {"gone", use_gone},
-                           {"respond", use_respond},     {"start", use_start},           {"write", use_write},
-                           {"write_lent", use_write_lent}, {"send_file", use_send_file}, {"finish", use_finish},
-                           {"fail", use_fail},           {"inform", use_inform},         {"trailers", use_trailers},
-                           {"flush", use_flush},         {"log_value", use_log_value}};
+static const use uses[] = {{"request", use_request},
+                           {"header", use_header},
+                           {"variable", use_variable},
+                           {"body", use_body},
+                           {"body_fd", use_body_fd},
+                           {"read_body", use_read_body},
+                           {"alloc", use_alloc},
+                           {"user", use_user},
+                           {"gone", use_gone},
+                           {"respond", use_respond},
+                           {"start", use_start},
+                           {"write", use_write},
+                           {"write_lent", use_write_lent},
+                           {"send_file", use_send_file},
+                           {"finish", use_finish},
+                           {"fail", use_fail},
+                           {"inform", use_inform},
+                           {"trailers", use_trailers},
+                           {"flush", use_flush},
+                           {"log_value", use_log_value}};
 enum { use_count = sizeof uses / sizeof uses[0] };
 
 static int query_has(narwhal_exchange *exchange, const char *text) {
@@ -122,7 +134,8 @@ static int handle(void *instance, narwhal_exchange *exchange) {
     return answer(exchange, "begun");
   }
   if (path_is(exchange, "/unended")) {
-    const narwhal_response head = {.struct_size = sizeof head, .status = 200, .body_size = query_number(exchange, "size", -1)};
+    const narwhal_response head = {
+        .struct_size = sizeof head, .status = 200, .body_size = query_number(exchange, "size", -1)};
     host->start(exchange, &head);
     host->write(exchange, NARWHAL_LITERAL("some"), 0);
     return NARWHAL_OK;
