@@ -256,8 +256,7 @@ TEST_CASE("access log: what a plugin gives is shown in place of the variable, th
   Exchange& exchange = answered.exchange();
   REQUIRE(host_table.log_value(exchange.handle(), NARWHAL_LITERAL("user_id"), NARWHAL_LITERAL("7")) == NARWHAL_OK);
   REQUIRE(host_table.log_value(exchange.handle(), NARWHAL_LITERAL("USER_ID"), NARWHAL_LITERAL("8")) == NARWHAL_OK);
-  REQUIRE(host_table.log_value(exchange.handle(), NARWHAL_LITERAL("PATH_INFO"), NARWHAL_LITERAL("x\ny")) ==
-          NARWHAL_OK);
+  REQUIRE(host_table.log_value(exchange.handle(), NARWHAL_LITERAL("PATH_INFO"), NARWHAL_LITERAL("x\ny")) == NARWHAL_OK);
   CHECK(lines("%({User_Id}e)s %({PATH_INFO}e)s %({HTTP_HOST}e)s", exchange, {200, 5}) == "8 x\\ny shop.example\n");
   CHECK(lines("%({USER_ID}e)s", exchange, {504, 5, false}) == "-\n");
 }

@@ -67,7 +67,7 @@ class Place {
     note(exchange.inbox);
     note(exchange.handover);
     note(exchange.response.bytes());
-    note(exchange.life);  // by which a handle of an earlier use is recognised
+    note(exchange.life);         // by which a handle of an earlier use is recognised
     note(exchange.next_posted);  // means nothing outside Loop's queue
   }
 
