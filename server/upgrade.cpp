@@ -44,7 +44,9 @@ std::string Upgrade::obstacle_now() const {
   if (leaving_) return "The server is stopping.";
   if (has_predecessor())
     return fmt::format("Parent exists. (pid:{}; send TERM to it to finish the upgrade)", predecessor_pid_);
-  if (next_.state() != NextMaster::State::none) return fmt::format("Child exists. (pid:{})", next_.pid());
+  // One that leaves will soon have ended: the upgrade begins then.
+  if (next_.state() != NextMaster::State::none && !other_leaves_)
+    return fmt::format("Child exists. (pid:{})", next_.pid());
   return requested_ || calling_ ? "The upgrade begins already." : "";
 }
 
@@ -61,6 +63,7 @@ void Upgrade::begin_if_due(Instant now, const Plan* serving) {
     has_logged_that_it_waits_ = true;
     return;
   }
+  if (next_.state() != NextMaster::State::none) return;
   if (!calling_) {
     calling_ = serving->hooks;
     calling_->pre_exec();
