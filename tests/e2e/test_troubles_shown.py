@@ -110,8 +110,8 @@ def test_a_command_whose_answer_is_lost_is_not_called_something_else(tmp_path):
         listener.bind(str(tmp_path / "control.sock"))
         listener.listen()
         ending = Background(lambda: listener.accept()[0].recv(1000))  # and closes it
-        result = narwhalctl(tmp_path / "control.sock", "reload")
-        assert ending.result().startswith(b"POST /commands/reload")
+        result = narwhalctl(tmp_path / "control.sock", "reopen")
+        assert ending.result().startswith(b"POST /commands/reopen")
     assert result.returncode == 3
     assert "the admin process has ended before it answered; whether a command was carried out is in narwhalctl status" in result.stderr
 
