@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -15,6 +14,7 @@
 #include "core/log.hpp"
 #include "core/log_output.hpp"
 #include "server/child_environment.hpp"
+#include "server/sockets/listeners.hpp"
 #include "server/sockets/open_listener.hpp"
 
 namespace narwhal::server {
@@ -114,14 +114,13 @@ void AdminProcess::pause() {
 void AdminProcess::renew_lost_files(Instant now) {
   bool has_new = false;
   for (auto& listener : plan_.listeners) {
-    const std::string& path = listener->bind.path;
-    if (path.empty() || ::access(path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+    if (!has_lost_file(listener->bind)) continue;
     auto opened = open(listener->bind, plan_.config().control_socket_mode);
     if (!opened) {
       log::error("{}", opened.error());
       continue;
     }
-    log::warning("{} was removed: listening on a new socket there", path);
+    log::warning("{} was removed: listening on a new socket there", listener->bind.path);
     listener = *std::move(opened);
     has_new = true;
   }
@@ -186,7 +185,8 @@ int AdminProcess::run_in_child(Fd master, Fd commands, std::uint32_t slot) {
 void AdminProcess::start_later(const std::string& why, Instant now, LogLevel level) {
   const auto delay = backoff_.failed(site_.dice.roll());
   due_ = now + delay;
-  log::write(level, fmt::format("The admin process {}; it is started again in {:.1f} s", why, seconds_of(delay)));
+  if (log::enabled(level))
+    log::write(level, fmt::format("The admin process {}; it is started again in {:.1f} s", why, seconds_of(delay)));
 }
 
 void AdminProcess::add_sockets(std::vector<pollfd>& watched) const {

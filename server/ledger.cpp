@@ -4,25 +4,15 @@
 #include <ctime>
 
 #include "core/log.hpp"
+#include "server/passed_timeout.hpp"
 
 namespace narwhal::server {
-
-namespace {
-
-// A handler that has passed its timeout runs on, but its client has got 504, which is counted.
-bool is_answered(Instant started, std::uint16_t index, const Config& config, Instant now) {
-  const auto limit =
-      index < config.routes.size() ? config.routes[index].timeout.value_or(config.timeout) : config.timeout;
-  return limit.count() != 0 && started + limit <= now;
-}
-
-}  // namespace
 
 void Ledger::worker_ended(const WorkerSlot& slot, const Config& config, const char* restart, Instant now) {
   past_.add(slot, config.routes);
   for (const Running& running : slot.running) {
     const Instant started = running.started.load(std::memory_order_relaxed);
-    if (started != Running::idle && !is_answered(started, running.route, config, now))
+    if (started != Running::idle && !has_passed_timeout(started, running.route, config, now))
       past_.add_unanswered(config.routes, running.route);
   }
   if (restart != nullptr) ++restarts_[restart];

@@ -4,18 +4,14 @@
 
 #include <utility>
 
+#include "server/passed_timeout.hpp"
+
 namespace narwhal::server {
 namespace {
 
 // It has got TERM, INT or QUIT from someone, and has left as these ask.
 bool has_left_by_itself(const WorkerProcess& worker, const WorkerSlot& slot) {
   return WIFEXITED(*worker.exit_status()) && slot.state.load(std::memory_order_relaxed) == WorkerState::draining;
-}
-
-bool has_passed_timeout(const Scoreboard::Suspect& suspect, const Config& config, Instant now) {
-  const Route route = suspect.route < config.routes.size() ? config.routes[suspect.route] : Route{};
-  const auto limit = route.timeout.value_or(config.timeout);
-  return limit.count() != 0 && suspect.started + limit <= now;
 }
 
 }  // namespace
@@ -29,7 +25,7 @@ void note_suspects(const WorkerProcess& worker, const Config& config, Site& site
   std::vector<std::string> texts;
   for (Scoreboard::Suspect& suspect : site.scoreboard.suspects(worker.slot())) {
     // A stuck worker has other requests, which did nothing wrong.
-    if (!worker.was_stuck() || is_known || has_passed_timeout(suspect, config, now))
+    if (!worker.was_stuck() || is_known || has_passed_timeout(suspect.started, suspect.route, config, now))
       texts.push_back(std::move(suspect.text));
   }
   site.poison.died(site.scoreboard.poison(), std::move(texts), config, now);

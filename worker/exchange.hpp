@@ -149,19 +149,19 @@ inline narwhal_exchange* Exchange::handle() noexcept {
 }
 
 // What the handle points at, in whatever use it is.
-inline Exchange* exchange_behind(const narwhal_exchange* handle) noexcept {
+inline Exchange* exchange_at(const narwhal_exchange* handle) noexcept {
   constexpr std::uintptr_t address = (std::uintptr_t{1} << handle_address_bits) - 1;
   return reinterpret_cast<Exchange*>(reinterpret_cast<std::uintptr_t>(handle) & address);
 }
 
 inline Exchange* Exchange::find(const narwhal_exchange* handle) noexcept {
-  Exchange* const exchange = exchange_behind(handle);
+  Exchange* const exchange = exchange_at(handle);
   const std::uintptr_t use = reinterpret_cast<std::uintptr_t>(handle) >> handle_address_bits;
   return exchange != nullptr && exchange->life.number.load(std::memory_order_acquire) == use ? exchange : nullptr;
 }
 
 inline const Mount* Exchange::last_mount(const narwhal_exchange* handle) noexcept {
-  return exchange_behind(handle)->life.mount.load(std::memory_order_relaxed);
+  return exchange_at(handle)->life.mount.load(std::memory_order_relaxed);
 }
 
 }  // namespace narwhal::worker

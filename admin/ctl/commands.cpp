@@ -76,10 +76,10 @@ class Server {
     return Done{};
   }
 
-  Result<Done> end(Instant until) const {
+  Result<Done> end() const {
     if (::syscall(SYS_pidfd_send_signal, process_.get(), SIGTERM, nullptr, 0) != 0 && errno != ESRCH)
       return errno_error(fmt::format("send TERM to the former master (pid {}), which serves on", pid_));
-    return wait(until);
+    return Done{};
   }
 
  private:
@@ -275,7 +275,8 @@ int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Outpu
     }
   }
   if (finish) {
-    if (const auto ended = former.end(until); !ended) return fail(timed_out, ended.error());
+    if (const auto sent = former.end(); !sent) return fail(refused, sent.error());
+    if (const auto ended = former.wait(until); !ended) return fail(timed_out, ended.error());
   }
   if (output.json) {
     print(Json{{"pid", pid}, {"former", former.pid()}, {"finished", finish}}.dump() + "\n");

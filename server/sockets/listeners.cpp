@@ -110,11 +110,6 @@ bool holds_descriptor(const ListenerList& listeners, int fd) {
   return std::any_of(listeners.begin(), listeners.end(), [fd](const auto& one) { return one->fd.get() == fd; });
 }
 
-// No client can find a socket whose file was removed: a new one is bound in its place.
-bool has_lost_file(const Bind& bind) {
-  return bind.kind == Bind::Kind::unix_socket && ::access(bind.path.c_str(), F_OK) != 0 && errno == ENOENT;
-}
-
 std::shared_ptr<Listener> take_unchanged(ListenerList& left, const Bind& bind) {
   const auto found =
       std::find_if(left.begin(), left.end(), [&bind](const auto& one) { return same_address(one->bind, bind); });
@@ -160,6 +155,10 @@ Result<Done> check_new_options(const Listener& listener, const Bind& bind, const
 }
 
 }  // namespace
+
+bool has_lost_file(const Bind& bind) {
+  return bind.kind == Bind::Kind::unix_socket && ::access(bind.path.c_str(), F_OK) != 0 && errno == ENOENT;
+}
 
 Result<Done> check_binds(const Config& config) {
   if (auto fault = check_distinct(config.bind)) return *fault;

@@ -34,6 +34,9 @@ Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& c
 // sockets that were opened for an earlier one. What cannot be changed any more is logged.
 void apply_options(const Config& config, const ListenerList& listeners);
 
+// No client can find a Unix socket whose file was removed: a new one is bound in its place.
+bool has_lost_file(const Bind& bind);
+
 // Whether the binds are different and their users exist; opens nothing.
 Result<Done> check_binds(const Config& config);
 

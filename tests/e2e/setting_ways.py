@@ -110,8 +110,8 @@ class Site:
         eventually("the end of the first template", lambda: len(templates(server)) == 1)
         if "errorlog" in settings:
             server.log_path = self.folder / settings.get("chdir", "") / settings["errorlog"]
-        told = re.findall(log_lines.LISTENING, before.read_text() + server.log())
-        server.addresses = [parse_address(each) for each in re.split(r",\s*", told[-1][0])]
+        announced = re.findall(log_lines.LISTENING, before.read_text() + server.log())
+        server.addresses = [parse_address(each) for each in re.split(r",\s*", announced[-1][0])]
         server.address = server.addresses[0]
         return server
 

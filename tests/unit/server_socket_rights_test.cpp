@@ -93,7 +93,7 @@ TEST_CASE("unix listener: an owner that does not exist is an error before anythi
   CHECK_FALSE(std::filesystem::exists(folder.path("a.sock")));
 }
 
-TEST_CASE("unix listener: who may not give its file away is told so, and the file is gone") {
+TEST_CASE("unix listener: an owner that may not be given is an error that says so, and the file is gone") {
   if (::geteuid() != 0) return;
   const Folder folder;
   std::filesystem::permissions(folder.path(), std::filesystem::perms::all);
