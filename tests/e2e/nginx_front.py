@@ -14,10 +14,13 @@ from server import ROOT
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
 
-# Everything is in a separate folder. nginx as root would run its workers as the user nobody, who may not enter it.
-MAIN = """
+
+def main_conf(folder, http, main="master_process off;"):
+    """A whole configuration with all files in one folder. nginx as root would run its workers as the user nobody, who may not
+    enter it: by default there are none."""
+    return f"""
 daemon off;
-master_process off;
+{main}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log info;
 events {{}}
@@ -28,7 +31,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     scgi_temp_path {folder}/scgi;
     uwsgi_temp_path {folder}/uwsgi;
-    include {folder}/shipped.conf;
+    {http}
 }}
 """
 
@@ -64,7 +67,7 @@ def nginx(tmp_path):
         listen = f"{front[0]}:{front[1]}{tls}" if tcp else f"unix:{front}"
         replaced = replaced or replacements(upstream)
         (folder / "shipped.conf").write_text(shipped(name, {"listen 80;": f"listen {listen};", **replaced}))
-        (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
+        (folder / "nginx.conf").write_text(main_conf(folder, f"include {folder}/shipped.conf;"))
         command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
         checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=20)
         assert checked.returncode == 0 and "[warn]" not in checked.stderr, checked.stderr

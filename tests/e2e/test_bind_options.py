@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clock import eventually
-from nginx_front import NGINX, needs_nginx
+from nginx_front import NGINX, main_conf, needs_nginx
 from plugin_files import deploy, not_elf, versioned
 from server import BINARY, example, run
 from upgrading import Upgrading
@@ -103,29 +103,6 @@ def test_only_users_of_its_group_can_connect(serve, open_folder):
     assert connects_as("nobody", mine) and not connects_as("nobody", theirs)
 
 
-NGINX_CONF = """
-user www-data;
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log info;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    server {{
-        listen unix:{folder}/front.sock;
-        location /open {{ proxy_pass http://unix:{folder}/open.sock; }}
-        location /closed {{ proxy_pass http://unix:{folder}/closed.sock; }}
-    }}
-}}
-"""
-
-
 @as_root
 @needs_nginx
 @pytest.mark.skipif(not WWW, reason="there is no user www-data")
@@ -133,7 +110,12 @@ def test_an_nginx_of_www_data_reaches_the_socket_that_is_open_to_it(serve, open_
     serve(ECHO, "-b", f"unix:{open_folder}/closed.sock?mode=0600",
           bind=f"unix:{open_folder}/open.sock?mode=0660&group=www-data")
     conf = open_folder / "nginx.conf"
-    conf.write_text(NGINX_CONF.format(folder=open_folder))
+    conf.write_text(main_conf(open_folder, main="user www-data; worker_processes 1;", http=f"""
+        server {{
+            listen unix:{open_folder}/front.sock;
+            location /open {{ proxy_pass http://unix:{open_folder}/open.sock; }}
+            location /closed {{ proxy_pass http://unix:{open_folder}/closed.sock; }}
+        }}"""))
     nginx = subprocess.Popen([NGINX, "-p", str(open_folder), "-c", str(conf), "-e", str(open_folder / "error.log")],
                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
