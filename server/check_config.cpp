@@ -1,11 +1,14 @@
 #include "server/check_config.hpp"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -15,7 +18,6 @@
 #include "core/fd.hpp"
 #include "core/joined.hpp"
 #include "core/time_limit.hpp"
-#include "core/write_all.hpp"
 #include "server/check_paths.hpp"
 #include "server/child_environment.hpp"
 #include "server/log_run.hpp"
@@ -34,33 +36,48 @@ int run_in_child(const Plan& plan, const CheckPlugins& check_plugins, Fd answer)
   if (checked) checked = check_upload_directory(plan.config());
   const TemplateSeat seat{plan.generation, std::move(answer), {}};
   if (checked && needs_python(plan.config())) checked = become_python(seat, PythonTask::check_plugins);
-  if (checked) checked = check_plugins(*plan.generation);
-  return write_all(seat.master.get(), check_verdict(checked)) ? 0 : 2;
+  if (checked) checked = check_plugins(*plan.generation, steps_to(seat.master.get()));
+  std::fflush(nullptr);  // what plugins have printed
+  return give_verdict(seat.master.get(), checked) ? 0 : 2;
 }
 
+// Empty: nothing has come.
 std::string read_now(int answer, std::chrono::milliseconds wait) {
   pollfd watched{answer, POLLIN, 0};
   if (::poll(&watched, 1, static_cast<int>(wait.count())) <= 0) return {};
-  char bytes[verdict_reason_bytes_max + 1];
+  char bytes[check_message_bytes_max];
   const ssize_t size = ::read(answer, bytes, sizeof bytes);
   return size <= 0 ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
 }
 
 struct Outcome {
   std::string verdict;  // empty: the child never sent one
+  std::string step;     // the last that it began
   int status = 0;
   bool late = false;
 };
 
-// End-of-file on the pipe proves nothing: a process that the application forks holds its end as well, perhaps for ever.
+// False: there is nothing to read now.
+bool read_into(Outcome& outcome, int answer, std::chrono::milliseconds wait) {
+  std::string message = read_now(answer, wait);
+  if (message.empty()) return false;
+  if (message[0] == step_message) {
+    outcome.step = message.substr(1);
+  } else {
+    outcome.verdict = std::move(message);
+  }
+  return true;
+}
+
+// End-of-file proves nothing: a process that the application forks holds its end as well, perhaps for ever.
 Outcome await(Child& child, int answer, Instant deadline) {
   Outcome outcome;
   pid_t ended = 0;
   while (outcome.verdict.empty() && ended == 0 && !outcome.late) {
-    outcome.verdict = read_now(answer, look_every);
-    if (!outcome.verdict.empty()) break;
+    if (read_into(outcome, answer, look_every)) continue;
     ended = ::waitpid(child.pid(), &outcome.status, WNOHANG);
-    if (ended > 0) outcome.verdict = read_now(answer, std::chrono::milliseconds{0});
+    while (ended > 0 && outcome.verdict.empty() && read_into(outcome, answer, std::chrono::milliseconds{0})) {
+    }
     outcome.late = ended == 0 && narwhal::now() >= deadline;
   }
   if (outcome.late) child.send(SIGKILL);
@@ -72,6 +89,18 @@ Outcome await(Child& child, int answer, Instant deadline) {
   return outcome;
 }
 
+Result<Plan> make_plan(const Config& config, StageArea& area) {
+  Config with_import = config;
+  with_import.preload_app = true;  // of a Python application most of what can fail is its import
+  Prepared prepared = prepare_check(with_import, area);
+  if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return Error{failed_step->reason};
+  Plan plan = std::get<Plan>(std::move(prepared));
+  auto generation = std::make_shared<Generation>(*plan.generation);
+  generation->config.preload_app = config.preload_app;  // of other plugins
+  plan.generation = std::move(generation);
+  return plan;
+}
+
 }  // namespace
 
 Result<Done> check_config(const Config& config, const CheckPlugins& check_plugins) {
@@ -79,26 +108,22 @@ Result<Done> check_config(const Config& config, const CheckPlugins& check_plugin
   if (auto checked = check_log_settings(config); !checked) return checked;
   auto area = StageArea::create(config.stage_dir);
   if (!area) return Error{area.error()};
-  Config checked_config = config;
-  checked_config.preload_app = true;  // of a Python application most of what can fail is its import
-  Prepared prepared = prepare_check(checked_config, *area);
-  if (const auto* failed_step = std::get_if<FailedStep>(&prepared)) return Error{failed_step->reason};
+  auto plan = make_plan(config, *area);
+  if (!plan) return Error{plan.error()};
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return errno_error("socketpair");
   const Fd answer(ends[0]);
   Fd question(ends[1]);
-  auto child = fork_child([&] { return run_in_child(std::get<Plan>(prepared), check_plugins, std::move(question)); });
+  auto child = fork_child([&] { return run_in_child(*plan, check_plugins, std::move(question)); });
   if (!child) return Error{child.error()};
   question = Fd();
   const Outcome outcome = await(*child, answer.get(), deadline_after(narwhal::now(), config.boot_timeout));
-  if (outcome.verdict.starts_with(verdict_failed)) return Error{outcome.verdict.substr(1)};
+  if (outcome.verdict.starts_with(failed_message)) return Error{outcome.verdict.substr(1)};
+  const std::string step = outcome.step.empty() ? "load " + joined(config.routes, " or ", &Route::app) : outcome.step;
   if (outcome.late)
-    return Error{joined(config.routes, " or ", &Route::app) + " was not loaded within " +
-                 std::to_string(config.boot_timeout.count()) + " s (boot_timeout)"};
-  if (!outcome.verdict.starts_with(verdict_passed)) {
-    return Error{joined(config.routes, " or ", &Route::app) +
-                 " ended the process while it was being loaded: the process " + describe_exit(outcome.status)};
-  }
+    return Error{fmt::format("{}: not done after {} s (boot_timeout)", step, config.boot_timeout.count())};
+  if (!outcome.verdict.starts_with(passed_message))
+    return Error{step + ": the process " + describe_exit(outcome.status)};
   return Done{};
 }
 

@@ -19,6 +19,8 @@ def main(plugin, library, seat, function, *variables):
     module = module_from_spec(ModuleSpec("narwhal_wsgi", loader, origin=plugin))
     loader.exec_module(module)
     sys.argv[:] = ["narwhal"]
+    # What applications print leaves with each line, and is not lost when a worker dies.
+    sys.stdout.reconfigure(line_buffering=True)
     module.run(library, int(seat), function)
 
 

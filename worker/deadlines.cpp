@@ -67,8 +67,9 @@ void Deadlines::check_deferred(Exchange& exchange, Instant now) {
 void Deadlines::pass(Exchange& exchange, Instant now) {
   exchange.timed_out = true;
   loop_.counters().request_timed_out();
-  log::critical("WORKER TIMEOUT (pid:{}): {} {} is still in {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
-                exchange.head.target.view(), exchange.mount->source, seconds_of(now - exchange.times.called));
+  const char* const how = exchange.deferred ? "was deferred, and not answered, by" : "is still in";
+  log::critical("WORKER TIMEOUT (pid:{}): {} {} {} {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
+                exchange.head.target.view(), how, exchange.mount->source, seconds_of(now - exchange.times.called));
   if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
 }
 
@@ -81,8 +82,9 @@ bool Deadlines::pass_softly(Exchange& exchange, Instant now) {
   }
   next_slow_line_ = now + slow_line_every;
   const Mount& mount = *exchange.mount;
-  log::warning("Slow request (pid:{}): {} {} (route {}) is still in {} after {:.1f} s (soft_timeout {} s)", ::getpid(),
-               exchange.head.method.view(), exchange.head.target.view(), mount.prefix.empty() ? "/" : mount.prefix,
+  const char* const how = exchange.deferred ? "was deferred, and not answered, by" : "is still in";
+  log::warning("Slow request (pid:{}): {} {} (route {}) {} {} after {:.1f} s (soft_timeout {} s)", ::getpid(),
+               exchange.head.method.view(), exchange.head.target.view(), mount.prefix.empty() ? "/" : mount.prefix, how,
                mount.source, seconds_of(now - exchange.times.called),
                std::chrono::duration_cast<std::chrono::seconds>(mount.soft_timeout).count());
   return true;

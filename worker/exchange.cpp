@@ -27,7 +27,9 @@ std::int64_t body_size_of(const Exchange& exchange) noexcept {
 
 constinit thread_local Exchange* Exchange::running_ = nullptr;
 
-Exchange::Exchange(Loop& loop) : response(*this), handover(loop.config().response_buffer_size), loop_(loop) {}
+Exchange::Exchange(Loop& loop) : response(*this), handover(loop.config().response_buffer_size), loop_(loop) {
+  life.handle.store(reinterpret_cast<std::uintptr_t>(this) | one_use, std::memory_order_relaxed);
+}
 
 int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];

@@ -52,9 +52,9 @@ class Exchange : public Task, public RequestState {
   HandlerTimes times;
   ClientWait client_wait;  // of its handler
   Arena arena;
-  // Which use of this memory it is, and whose handler had it last. The next request finds it as it was left.
+  // The handle of this use, and whose handler had this memory last. The next request finds it as it was left.
   struct Life {
-    std::atomic<std::uint16_t> number{1};
+    std::atomic<std::uintptr_t> handle;
     std::atomic<const Mount*> mount{nullptr};
   } life;
 
@@ -74,13 +74,18 @@ class Exchange : public Task, public RequestState {
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
 
   // ---- handles ----
-  narwhal_exchange* handle() noexcept;
+  // The number of the use stands above the address. User space has addresses of at most 48 bits (x86-64, arm64, riscv64),
+  // unless a program asks for longer ones.
+  static_assert(sizeof(std::uintptr_t) == 8);
+  static constexpr std::uintptr_t one_use = std::uintptr_t{1} << 48;
+  narwhal_exchange* handle() noexcept {
+    return reinterpret_cast<narwhal_exchange*>(life.handle.load(std::memory_order_relaxed));
+  }
   // Null: of a use that has ended.
   static Exchange* find(const narwhal_exchange* handle) noexcept;
   // From now on the plugin may not use it.
   void end_use() noexcept {
-    life.number.store(static_cast<std::uint16_t>(life.number.load(std::memory_order_relaxed) + 1),
-                      std::memory_order_release);
+    life.handle.store(life.handle.load(std::memory_order_relaxed) + one_use, std::memory_order_release);
   }
   // The mount whose handler had it last; null: none yet. Of any handle but a null one.
   static const Mount* last_mount(const narwhal_exchange* handle) noexcept;
@@ -139,25 +144,15 @@ inline const Field* fields_of(const narwhal_field* fields) noexcept { return rei
 
 // ---- handles ----
 
-// User space has addresses of at most 48 bits (x86-64, arm64, riscv64), unless a program asks for longer ones.
-static_assert(sizeof(std::uintptr_t) == 8);
-constexpr unsigned handle_address_bits = 48;
-
-inline narwhal_exchange* Exchange::handle() noexcept {
-  const std::uintptr_t use = life.number.load(std::memory_order_relaxed);
-  return reinterpret_cast<narwhal_exchange*>(reinterpret_cast<std::uintptr_t>(this) | use << handle_address_bits);
-}
-
 // What the handle points at, in whatever use it is.
 inline Exchange* exchange_at(const narwhal_exchange* handle) noexcept {
-  constexpr std::uintptr_t address = (std::uintptr_t{1} << handle_address_bits) - 1;
-  return reinterpret_cast<Exchange*>(reinterpret_cast<std::uintptr_t>(handle) & address);
+  return reinterpret_cast<Exchange*>(reinterpret_cast<std::uintptr_t>(handle) & (Exchange::one_use - 1));
 }
 
 inline Exchange* Exchange::find(const narwhal_exchange* handle) noexcept {
   Exchange* const exchange = exchange_at(handle);
-  const std::uintptr_t use = reinterpret_cast<std::uintptr_t>(handle) >> handle_address_bits;
-  return exchange != nullptr && exchange->life.number.load(std::memory_order_acquire) == use ? exchange : nullptr;
+  const auto value = reinterpret_cast<std::uintptr_t>(handle);
+  return exchange != nullptr && exchange->life.handle.load(std::memory_order_acquire) == value ? exchange : nullptr;
 }
 
 inline const Mount* Exchange::last_mount(const narwhal_exchange* handle) noexcept {

@@ -129,20 +129,32 @@ ResponseWriter::WhenFull when_full(std::uint32_t flags) noexcept {
   return (flags & NARWHAL_NOWAIT) != 0 ? ResponseWriter::WhenFull::fail : ResponseWriter::WhenFull::wait;
 }
 
+// One of a later minor version: it may change what the call means, so it cannot be passed over.
+bool knows_flags(const Exchange& exchange, const char* call, std::uint32_t flags) noexcept {
+  if ((flags & ~NARWHAL_NOWAIT) == 0) [[likely]]
+    return true;
+  static LogLimit limit;
+  limit.error("{} {}: {}() with flags {:#x}, of which this server knows {:#x} only: the call does nothing",
+              exchange.head.method.view(), exchange.head.target.view(), call, flags, NARWHAL_NOWAIT);
+  return false;
+}
+
 int write(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags) noexcept {
-  return with(handle, "write",
-              [&](Exchange& exchange) { return exchange.response.write(view_of(bytes), when_full(flags)); });
+  return with(handle, "write", [&](Exchange& exchange) {
+    if (!knows_flags(exchange, "write", flags)) return NARWHAL_REFUSED;
+    return exchange.response.write(view_of(bytes), when_full(flags));
+  });
 }
 
 int write_lent(narwhal_exchange* handle, narwhal_bytes bytes, uint32_t flags, void (*release)(void*),
                void* release_arg) noexcept {
   Exchange* const exchange = find(handle, "write_lent");
-  if (exchange != nullptr) {
+  if (exchange != nullptr && knows_flags(*exchange, "write_lent", flags)) {
     return no_throw(
         [&] { return exchange->response.write(view_of(bytes), when_full(flags), LentBytes(release, release_arg)); });
   }
   const LentBytes given_back(release, release_arg);
-  return NARWHAL_STATE;
+  return exchange != nullptr ? NARWHAL_REFUSED : NARWHAL_STATE;
 }
 
 int send_file(narwhal_exchange* handle, int fd, int64_t offset, int64_t length) noexcept {

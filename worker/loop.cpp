@@ -8,6 +8,7 @@
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
 #include "worker/connection.hpp"
+#include "worker/unfinished.hpp"
 
 namespace narwhal::worker {
 
@@ -93,11 +94,13 @@ void Loop::leave_at_once() {
   logs_.finish();
   if (!quitting_) {
     log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.counts().handling());
+    name_unfinished();
   }
   ::_exit(0);
 }
 
-bool left_at_once() noexcept { return the_loop->quitting_; }
+// --check-config has no loop.
+bool left_at_once() noexcept { return the_loop != nullptr && the_loop->quitting_; }
 
 void Loop::drop_buffer(void* buffer) noexcept { the_loop->buffers_.drop(static_cast<Buffer*>(buffer)); }
 
@@ -122,6 +125,7 @@ void Loop::tick() {
     dispatcher_.refuse_waiting();
     const unsigned left = connections_.count();
     if (left != 0) log::warning("{}: dropping {} connection(s)", quit_reason_, left);
+    name_unfinished();
     connections_.close_all();
     stopped_ = true;
   }
@@ -133,6 +137,11 @@ void Loop::record_answer(const Exchange& exchange, const Answered& answered) {
   const Instant now = turn_time();
   counters_.request_answered(answered.status, route_of(exchange), exchange.started, now);
   if (logs_.access().enabled()) logs_.access().add(exchange, answered, now);
+}
+
+// After quit() nobody expects them to be finished.
+void Loop::name_unfinished() noexcept {
+  if (!quitting_ && !std::exchange(has_named_unfinished_, true)) log_unfinished(*this);
 }
 
 void Loop::publish_load() {

@@ -94,7 +94,8 @@ class Loop {
   // ---- what is shown of it ----
   void record_answer(const Exchange& exchange, const Answered& answered);  // in the counters and the access log
   WorkerLogs& logs() noexcept { return logs_; }
-  void publish_load();  // on the scoreboard, for siblings
+  void publish_load();              // on the scoreboard, for siblings
+  void name_unfinished() noexcept;  // in the log, once: requests that their plugins have not finished
 
  private:
   void tick();
@@ -126,7 +127,7 @@ class Loop {
   const char* quit_reason_ = "";
   std::atomic<bool> retiring_{false};
   bool has_begun_ = false;
-  bool quitting_ = false, stopped_ = false;
+  bool quitting_ = false, stopped_ = false, has_named_unfinished_ = false;
 };
 
 // Whether this process's loop was ordered to leave at once. For the main thread, after the last request.

@@ -1,15 +1,19 @@
 #include "worker/plugin.hpp"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <map>
+#include <span>
 
 #include "core/joined.hpp"
+#include "worker/crash.hpp"
 
 namespace narwhal::worker {
 
@@ -17,6 +21,56 @@ namespace {
 
 // Bytes of the table that every plugin of ABI 1.0 has: up to and including handle().
 constexpr std::size_t smallest_table = offsetof(narwhal_plugin, handle) + sizeof(narwhal_plugin::handle);
+
+bool is_of_type(const std::string& value, std::string_view type) {
+  const char* end = value.data() + value.size();
+  if (type == "int") {
+    std::int64_t number{};
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    return error == std::errc() && stop == end;
+  }
+  if (type == "float") {
+    double number{};
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    return error == std::errc() && stop == end;
+  }
+  if (type == "bool") return value == "true" || value == "false";
+  return true;
+}
+
+Result<Done> check_option(const narwhal_option& option, std::span<const narwhal_option> before) {
+  constexpr std::string_view types[] = {"string", "int", "float", "bool"};
+  const std::string name = std::string("its option '") + option.key + "'";
+  const std::string type = option.type == nullptr ? "" : option.type;
+  if (std::find(std::begin(types), std::end(types), type) == std::end(types))
+    return Error{name + " has the type '" + type + "': string, int, float or bool"};
+  if (option.fallback != nullptr && !is_of_type(option.fallback, type))
+    return Error{name + " has the fallback '" + option.fallback + "', which is not of its type " + type};
+  const std::string_view key = option.key;
+  if (std::any_of(before.begin(), before.end(), [&](const narwhal_option& other) { return key == other.key; }))
+    return Error{name + " is declared twice"};
+  return Done{};
+}
+
+// What a plugin says of itself, before any of its code is called through the ABI.
+Result<Done> check_table(narwhal_plugin& plugin) {
+  if (plugin.handle == nullptr) return Error{"it has no handle()"};
+  if (plugin.name == nullptr || *plugin.name == '\0') return Error{"it has no name: set narwhal_plugin.name"};
+  const std::uint32_t unknown = plugin.flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY);
+  // One of a later minor version may have flags that came with it; it must do without what this server lacks.
+  if (unknown != 0 && plugin.abi_minor <= NARWHAL_ABI_MINOR)
+    return Error{fmt::format("it sets flags that ABI {}.{} does not have: {:#x}", NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR,
+                             unknown)};
+  plugin.flags &= ~unknown;
+  if (plugin.options == nullptr) return Done{};
+  for (const narwhal_option* option = plugin.options; option->key != nullptr; ++option) {
+    if (auto checked = check_option(*option, {plugin.options, option}); !checked) return checked;
+  }
+  return Done{};
+}
+
+// Only the forking thread exists in a child: a lock that another one held would stay locked for ever.
+constexpr const char* thread_left = "it started a thread while it was loaded; threads belong in worker_init";
 
 Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   void* handle = ::dlopen(staged.copy.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -38,26 +92,10 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   }
   narwhal_plugin known{};
   std::memcpy(&known, table, std::min(table->struct_size, sizeof known));
-  if (known.handle == nullptr) return Error{"load " + staged.source + ": it has no handle()"};
-  if (known.name == nullptr) known.name = "unnamed";
+  if (const Result<Done> checked = check_table(known); !checked)
+    return Error{"load " + staged.source + ": " + checked.error()};
   if (known.version == nullptr) known.version = "";
   return known;
-}
-
-bool is_of_type(const std::string& value, std::string_view type) {
-  const char* end = value.data() + value.size();
-  if (type == "int") {
-    std::int64_t number{};
-    const auto [stop, error] = std::from_chars(value.data(), end, number);
-    return error == std::errc() && stop == end;
-  }
-  if (type == "float") {
-    double number{};
-    const auto [stop, error] = std::from_chars(value.data(), end, number);
-    return error == std::errc() && stop == end;
-  }
-  if (type == "bool") return value == "true" || value == "false";
-  return true;
 }
 
 const narwhal_option* find_option(const narwhal_plugin& plugin, std::string_view key) {
@@ -81,9 +119,8 @@ Result<Done> check_options(const Mount& mount) {
     if (option == nullptr) {
       return Error{"options of " + mount.source + ": unknown option '" + key + "': " + known_options(mount.plugin)};
     }
-    const std::string_view type = option->type == nullptr ? "string" : option->type;
-    if (!is_of_type(value, type)) {
-      return Error{"options of " + mount.source + ": " + key + ": '" + value + "' is not of type " + std::string(type)};
+    if (!is_of_type(value, option->type)) {
+      return Error{"options of " + mount.source + ": " + key + ": '" + value + "' is not of type " + option->type};
     }
   }
   return Done{};
@@ -152,17 +189,20 @@ HookResult run_hook(const Mount& mount, const BootInfo& info, const char* name, 
 
 }  // namespace
 
-Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to,
-                                                         void* context) {
+Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, const AboutTo& about_to) {
+  // What plugins print leaves with each line, and is not lost when the process dies.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   std::map<std::string, narwhal_plugin> loaded;  // by copy: the same file mounted twice is loaded once
   std::vector<std::unique_ptr<Mount>> mounts;
   for (std::size_t index = 0; index < generation.plugins.size(); ++index) {
     const StagedPlugin& staged = generation.plugins[index];
     auto known = loaded.find(staged.copy);
     if (known == loaded.end()) {
-      about_to(context, "load " + staged.source);
+      about_to("load " + staged.source);
+      const unsigned threads_before = count_threads();
       Result<narwhal_plugin> plugin = open_plugin(staged);
       if (!plugin) return Error{plugin.error()};
+      if (count_threads() > threads_before) return Error{"load " + staged.source + ": " + thread_left};
       known = loaded.emplace(staged.copy, *plugin).first;
     }
     const Route& route = generation.config.routes[index];
@@ -183,8 +223,13 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
 HookResult preload(Mount& mount, const BootInfo& info) {
   if (mount.plugin.preload == nullptr) return Done{};
   mount.preloaded = true;
-  return run_hook(mount, info, "preload",
-                  [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
+  const unsigned threads_before = count_threads();
+  HookResult done = run_hook(mount, info, "preload",
+                             [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
+  if (!done || mount.plugin.before_fork != nullptr || count_threads() <= threads_before) return done;
+  HookResult failed = Error{"preload of " + mount.source + ": " + thread_left};
+  failed.exit_code = exit_app_failed;
+  return failed;
 }
 
 HookResult worker_init(Mount& mount, const BootInfo& info) {

@@ -11,6 +11,7 @@
 
 #include "core/result.hpp"
 #include "core/seat.hpp"
+#include "core/step.hpp"
 #include "narwhal/plugin.h"
 
 namespace narwhal::worker {
@@ -47,8 +48,7 @@ struct BootInfo {
 
 // dlopen()s each plugin of the generation once and checks the options of each mount.
 // `about_to` is called with each step before it begins, so that the master can name it when it hangs or crashes.
-using AboutTo = void (*)(void* context, std::string_view step);
-Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, AboutTo about_to, void* context);
+Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& generation, const AboutTo& about_to);
 
 // The result of a hook. The text of an Error is the plugin's own reason where it gave one.
 struct HookResult : Result<Done> {

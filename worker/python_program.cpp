@@ -9,7 +9,6 @@
 #include "core/process_title.hpp"
 #include "core/seat_bytes.hpp"
 #include "core/signals.hpp"
-#include "core/write_all.hpp"
 #include "worker/worker.hpp"
 
 namespace narwhal::worker {
@@ -52,7 +51,8 @@ int check(int descriptor) {
   auto received = receive(descriptor);
   if (received == nullptr) return exit_no_seat;
   const TemplateSeat& seat = received->seat;
-  return write_all(seat.master.get(), check_verdict(check_plugins(*seat.generation))) ? 0 : 2;
+  const int answer = seat.master.get();
+  return give_verdict(answer, check_plugins(*seat.generation, steps_to(answer))) ? 0 : 2;
 }
 
 // An exception must not pass through Python.

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/clock.hpp"
@@ -39,7 +40,7 @@ Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
 
 int ResponseWriter::start(const narwhal_response& response) {
   if (exchange_.gone()) return NARWHAL_GONE;
-  const int result = begin(response, response.body_size);
+  const int result = begin("start", response, response.body_size);
   if (result == NARWHAL_OK) exchange_.hand_over(Push::hold, reached());
   return result;
 }
@@ -86,15 +87,19 @@ Push ResponseWriter::push_of_part(std::size_t bytes, const LentBytes& lent) noex
 }
 
 // NARWHAL_OK: there may be another part, of this many bytes.
-int ResponseWriter::check_part(std::uint64_t bytes) const noexcept {
+int ResponseWriter::check_part(const char* call, std::uint64_t bytes) const noexcept {
   if (exchange_.gone()) return NARWHAL_GONE;
-  if (state_.stage != Stage::started) return NARWHAL_STATE;
+  if (state_.stage != Stage::started) return refuse_call(call, why_not_now());
   if (state_.cut) return NARWHAL_ERROR;
-  return state_.framing == Length::known && bytes > state_.left && !state_.bodyless ? NARWHAL_STATE : NARWHAL_OK;
+  if (state_.framing != Length::known || bytes <= state_.left || state_.bodyless) return NARWHAL_OK;
+  char why[96];
+  const auto end = fmt::format_to_n(why, sizeof why, "{} bytes are more than the {} that the declared length leaves",
+                                    bytes, state_.left);
+  return refuse_call(call, {why, std::min(end.size, sizeof why)});
 }
 
 int ResponseWriter::write(std::string_view bytes, WhenFull when_full, LentBytes lent) {
-  if (const int checked = check_part(bytes.size()); checked != NARWHAL_OK) return checked;
+  if (const int checked = check_part("write", bytes.size()); checked != NARWHAL_OK) return checked;
   if (state_.bodyless) return NARWHAL_OK;
   if (const int waited = wait_for_room(when_full); waited != NARWHAL_OK) {
     if (waited == NARWHAL_AGAIN) lent.decline();
@@ -140,14 +145,14 @@ int ResponseWriter::wait_for_room(WhenFull when_full) {
 
 int ResponseWriter::send_file(int fd, std::int64_t offset, std::int64_t length) {
   const protocol::Head& request = exchange_.head;
-  if (const int checked = check_part(0); checked != NARWHAL_OK) return checked;
+  if (const int checked = check_part("send_file", 0); checked != NARWHAL_OK) return checked;
   if (const Result<Done> sendable = check_file(fd, offset, length); !sendable) {
     log::error("{} {}: send_file: {}", request.method.view(), request.target.view(), sendable.error());
     return NARWHAL_ERROR;
   }
   if (state_.bodyless) return NARWHAL_OK;
   const auto size = static_cast<std::uint64_t>(length);
-  if (const int checked = check_part(size); checked != NARWHAL_OK) return checked;
+  if (const int checked = check_part("send_file", size); checked != NARWHAL_OK) return checked;
   if (wait_for_room(WhenFull::wait) == NARWHAL_GONE)
     return NARWHAL_GONE;  // an inline one goes on: a file costs no room
   if (size == 0) return NARWHAL_OK;
@@ -191,7 +196,7 @@ int ResponseWriter::finish() {
     exchange_.end_response();
     return NARWHAL_GONE;
   }
-  if (state_.stage != Stage::started) return NARWHAL_STATE;
+  if (state_.stage != Stage::started) return refuse_call("finish", why_not_now());
   if (state_.framing == Length::chunked && !state_.cut) {
     try {
       append_end();

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/log_limit.hpp"
 #include "protocol/http1_trailers.hpp"
 #include "worker/loop.hpp"
 
@@ -18,6 +20,9 @@ namespace {
 using Length = protocol::ResponseHead::Length;
 
 const narwhal_field plain_text = {NARWHAL_LITERAL("Content-Type"), NARWHAL_LITERAL("text/plain")};
+
+// Every plugin of ABI 1.0 has the members before this one.
+constexpr std::size_t response_bytes_min = offsetof(narwhal_response, release);
 
 narwhal_response plain_response(int status, std::string_view body) noexcept {
   narwhal_response response{};
@@ -73,10 +78,32 @@ Handover::Reached ResponseWriter::reached() const noexcept {
   return Handover::Reached::end;
 }
 
+// NARWHAL_STATE has several meanings; the log has the one.
+int ResponseWriter::refuse_call(const char* call, std::string_view why) const noexcept {
+  static LogLimit limit;
+  limit.error("{} {}: {}() is not allowed now and does nothing: {}", exchange_.head.method.view(),
+              exchange_.head.target.view(), call, why);
+  return NARWHAL_STATE;
+}
+
+const char* ResponseWriter::why_not_now() const noexcept {
+  switch (state_.stage) {
+    case Stage::none: return "start() has not been called";
+    case Stage::started: return "the head of the response has been given already";
+    case Stage::finished: return "the response has ended already";
+  }
+  return "";
+}
+
 // Checks and writes the head; body_size < 0: not known.
-int ResponseWriter::begin(const narwhal_response& response, std::int64_t body_size) {
-  if (state_.stage != Stage::none) return NARWHAL_STATE;
+int ResponseWriter::begin(const char* call, const narwhal_response& response, std::int64_t body_size) {
+  if (state_.stage != Stage::none) return refuse_call(call, why_not_now());
   const protocol::Head& request = exchange_.head;
+  if (response.struct_size < response_bytes_min) {
+    log::error("{} {}: {}() with a narwhal_response whose struct_size is {}: set it to sizeof(narwhal_response)",
+               request.method.view(), request.target.view(), call, response.struct_size);
+    return NARWHAL_REFUSED;
+  }
   const int status = response.status;
   const Field* const fields = fields_of(response.fields);
   const std::uint32_t count = response.field_count;
@@ -120,7 +147,7 @@ int ResponseWriter::begin(const narwhal_response& response, std::int64_t body_si
 // Its own bytes, not those in the buffer: the final response still goes there.
 int ResponseWriter::inform(int status, const narwhal_field* fields, std::uint32_t count) {
   if (exchange_.gone()) return NARWHAL_GONE;
-  if (state_.stage != Stage::none) return NARWHAL_STATE;
+  if (state_.stage != Stage::none) return refuse_call("inform", why_not_now());
   if (const protocol::Fault fault = protocol::check_interim(status, fields_of(fields), count))
     return reject(exchange_.head, fault);
   if (exchange_.head.minor == 0) return NARWHAL_OK;  // RFC 9110 15.2: it would take this for the response
@@ -139,7 +166,7 @@ int ResponseWriter::inform(int status, const narwhal_field* fields, std::uint32_
 
 int ResponseWriter::trailers(const narwhal_field* fields, std::uint32_t count) {
   if (exchange_.gone()) return NARWHAL_GONE;
-  if (state_.stage != Stage::started) return NARWHAL_STATE;
+  if (state_.stage != Stage::started) return refuse_call("trailers", why_not_now());
   if (const protocol::Fault fault = protocol::check_trailers(fields_of(fields), count))
     return reject(exchange_.head, fault);
   if (state_.framing != Length::chunked || !takes_trailers(exchange_.head)) return NARWHAL_OK;
@@ -168,7 +195,8 @@ int ResponseWriter::respond(const narwhal_response& response) {
 
 int ResponseWriter::respond_with(const narwhal_response& response, LentBytes& lent) {
   const std::string_view body(response.body.data, response.body.size);
-  const int result = exchange_.gone() ? NARWHAL_GONE : begin(response, static_cast<std::int64_t>(body.size()));
+  const int result =
+      exchange_.gone() ? NARWHAL_GONE : begin("respond", response, static_cast<std::int64_t>(body.size()));
   if (result == NARWHAL_OK) {
     state_.left = 0;
     if (!state_.bodyless) {
@@ -210,7 +238,7 @@ int ResponseWriter::fail(int status, std::string_view reason) {
     exchange_.end_response();
     return NARWHAL_GONE;
   }
-  if (state_.stage == Stage::finished) return NARWHAL_STATE;
+  if (state_.stage == Stage::finished) return refuse_call("fail", why_not_now());
   log::error("{} {}: {}", exchange_.head.method.view(), exchange_.head.target.view(), reason);
   if (state_.stage == Stage::started) {
     state_.stage = Stage::finished;

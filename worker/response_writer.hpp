@@ -56,11 +56,12 @@ class ResponseWriter {
  private:
   enum class Stage : std::uint8_t { none, started, finished };
 
-  int begin(const narwhal_response& response, std::int64_t body_size);
+  int begin(const char* call, const narwhal_response& response, std::int64_t body_size);
   int respond_with(const narwhal_response& response, LentBytes& lent);
   int respond_without_memory() noexcept;
-  int end(bool is_short) noexcept;
-  int check_part(std::uint64_t bytes) const noexcept;
+  int refuse_call(const char* call, std::string_view why) const noexcept;
+  const char* why_not_now() const noexcept;
+  int check_part(const char* call, std::uint64_t bytes) const noexcept;
   int wait_for_room(WhenFull when_full);
   void append_part(std::string_view bytes, LentBytes& lent);
   void append_body(std::string_view bytes, LentBytes& lent);

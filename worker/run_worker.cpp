@@ -186,6 +186,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   channel.send_report(Report::ready);
   // An exception that came out here would destroy the loop while other threads still use it.
   [&loop]() noexcept { loop.crew().run(); }();
+  loop.name_unfinished();
   loop.logs().finish();
   loop.mounts().end_worker();
   log::info("{} exiting (pid: {})", seat.is_admin ? "Admin process" : "Worker", ::getpid());

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "core/child.hpp"
-#include "core/joined.hpp"
 #include "core/log.hpp"
 #include "core/signals.hpp"
 #include "worker/crash.hpp"
@@ -60,16 +59,9 @@ class Template {
   }
 
   HookResult load() {
-    const unsigned threads_before = count_threads();
-    const auto about_to = [](void* self, std::string_view step) {
-      static_cast<Template*>(self)->send_report(Report::step, step);
-    };
-    auto mounts = load_plugins(*seat_.generation, about_to, this);
+    auto mounts = load_plugins(*seat_.generation, [this](std::string_view step) { send_report(Report::step, step); });
     if (!mounts) return no_app(mounts.error());
     mounts_ = std::move(*mounts);
-    const auto source_of = [](const auto& mount) -> const std::string& { return mount->source; };
-    if (count_threads() > threads_before)
-      return no_app("load " + joined(mounts_, ", ", source_of) + ": " + thread_left);
     return Done{};
   }
 
@@ -77,14 +69,9 @@ class Template {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
       if (!config.preload_app && !is_python(*mount)) continue;
-      const unsigned threads_before = count_threads();
       send_report(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
       if (!done) return done;
-      const bool may_leave_threads = mount->plugin.before_fork != nullptr;
-      if (!may_leave_threads && count_threads() > threads_before) {
-        return no_app("preload of " + mount->source + ": " + thread_left);
-      }
     }
     return Done{};
   }
@@ -92,9 +79,6 @@ class Template {
   // Its interpreter is this process, and must know of each fork. A gunicorn.conf.py is run here once for all workers, as
   // in Gunicorn.
   bool is_python(const Mount& mount) const { return !seat_.generation->config.routes[mount.route].plugin.empty(); }
-
-  // Only the forking thread exists in a child: a lock that another one held would stay locked for ever.
-  static constexpr const char* thread_left = "it started a thread while it was loaded; threads belong in worker_init";
 
   static HookResult no_app(const std::string& reason) {
     HookResult failed = Error{reason};
@@ -232,18 +216,5 @@ class Template {
 }  // namespace
 
 int run_template(TemplateSeat seat) { return Template(std::move(seat)).run(); }
-
-Result<Done> check_plugins(const Generation& generation) {
-  auto mounts = load_plugins(
-      generation, [](void*, std::string_view) {}, nullptr);
-  if (!mounts) return Error{mounts.error()};
-  const Config& config = generation.config;
-  for (const auto& mount : *mounts) {
-    // Of a Python application most of what can fail is its import, so it is imported, as Gunicorn does.
-    if (config.routes[mount->route].plugin.empty()) continue;
-    if (HookResult done = preload(*mount, {-1, config.threads, config.workers, generation.number}); !done) return done;
-  }
-  return Done{};
-}
 
 }  // namespace narwhal::worker

@@ -5,6 +5,7 @@
 
 #include "core/result.hpp"
 #include "core/seat.hpp"
+#include "core/step.hpp"
 
 namespace narwhal::worker {
 
@@ -12,8 +13,9 @@ namespace narwhal::worker {
 // exit status when the master orders it to leave or is gone. The caller is a fresh fork with default signal actions.
 int run_template(TemplateSeat seat);
 
-// For --check-config: loads each plugin and checks its options, in this process, which must be one that ends afterwards.
-Result<Done> check_plugins(const Generation& generation);
+// For --check-config: loads each plugin, checks its options, and does what a worker does until it is ready, in this process,
+// which must be one that ends afterwards. Of a Python application, only the import.
+Result<Done> check_plugins(const Generation& generation, const AboutTo& about_to);
 
 // For --version: a line for each of the libraries that read requests.
 std::string library_versions();

@@ -53,12 +53,16 @@ extern "C" {
 
 /* What functions return. */
 #define NARWHAL_OK 0
-#define NARWHAL_DEFERRED 1   /* from handle() only: the plugin will finish this exchange later */
-#define NARWHAL_ERROR (-1)   /* it failed; the reason was given to fail() or to the log */
-#define NARWHAL_GONE (-2)    /* the client is gone, or the host has answered in your place (deadline) */
-#define NARWHAL_AGAIN (-3)   /* nothing was done: the call would have to wait, and must not */
-#define NARWHAL_STATE (-4)   /* not allowed now: already answered, head already sent, more than was declared */
-#define NARWHAL_REFUSED (-5) /* a name, value or status that may not go on the wire */
+#define NARWHAL_DEFERRED 1 /* from handle() only: the plugin will finish this exchange later */
+#define NARWHAL_ERROR (-1) /* it failed; the reason was given to fail() or to the log */
+#define NARWHAL_GONE (-2)  /* the client is gone, or the host has answered in your place (deadline) */
+#define NARWHAL_AGAIN (-3) /* nothing was done: the call would have to wait, and must not */
+#define NARWHAL_STATE \
+  (-4) /* not allowed now: already answered, head already sent, more than was declared; the log says
+                                which, with the request and the call */
+#define NARWHAL_REFUSED \
+  (-5) /* a name, value or status that may not go on the wire; an unknown flag; a struct_size that is
+                                too small. The log says which. Nothing was done */
 /* From preload() and worker_init() only: what the options name was loaded, but there is no application in it. The
  * server's exit code at its first boot is then 4, not 3. */
 #define NARWHAL_NO_APP (-6)
@@ -280,11 +284,12 @@ typedef struct narwhal_boot {
 } narwhal_boot;
 
 /* An option of the plugin. The list ends with a key of NULL. A key in the configuration that is not in the list, or a
- * value that is not of the type, is an error before any code of the plugin runs. */
+ * value that is not of the type, is an error before any hook of the plugin runs. So is a list with another type, a fallback
+ * that is not of its type, or a key that is there twice. */
 typedef struct narwhal_option {
   const char *key;
   const char *type;     /* "string", "int", "float", "bool" */
-  const char *fallback; /* NULL: none */
+  const char *fallback; /* of this type; NULL: none */
   const char *help;
 } narwhal_option;
 
@@ -294,10 +299,10 @@ typedef struct narwhal_option {
 
 typedef struct narwhal_plugin {
   size_t struct_size;
-  uint32_t abi_minor; /* NARWHAL_ABI_MINOR when it was built; informative */
-  uint32_t flags;
-  const char *name;
-  const char *version;
+  uint32_t abi_minor;            /* NARWHAL_ABI_MINOR when it was built; informative */
+  uint32_t flags;                /* one that the plugin's own minor version does not have refuses the plugin */
+  const char *name;              /* not NULL, not empty */
+  const char *version;           /* NULL: "" */
   const narwhal_option *options; /* may be NULL */
 
   /* Every hook but handle may be NULL. `instance` is yours, one for each mount. */

@@ -4,6 +4,7 @@ import json
 import hashlib
 import os
 import random
+import re
 import signal
 import time
 
@@ -169,7 +170,7 @@ def test_a_deferred_exchange_that_says_nothing_gets_504_and_is_cancelled(serve):
     with server.connect(timeout=20) as wire:
         wire.send(request_bytes("/silent", method="PUT"))
         assert wire.response("PUT").status == 504
-    server.wait_for(r"CRITICAL.*PUT /silent is still in .*defers\.so after")
+    server.wait_for(r"CRITICAL.*PUT /silent was deferred, and not answered, by .*defers\.so after")
     assert server.get("/stats").text == "1 1"
     assert server.worker_pids() == [worker], "no thread is stuck in it"
 
@@ -367,6 +368,39 @@ def test_an_exception_out_of_init_fails_the_boot():
 def test_a_constructor_that_never_returns_fails_the_load(plugin):
     done = run("-b", "127.0.0.1:0", "--boot-timeout", "1", test_plugin(plugin))
     assert done.returncode == 4 and plugin in done.stderr, done.stderr
+
+
+# ---- what a plugin says of itself ----
+TABLES = {
+    "struct_size": "its narwhal_plugin_v1 is too small .0 bytes.: was struct_size set",
+    "handle": r"it has no handle\(\)",
+    "name": "it has no name: set narwhal_plugin.name",
+    "empty_name": "it has no name: set narwhal_plugin.name",
+    "flags": r"it sets flags that ABI 1\.\d+ does not have: 0x40",
+    "type": "its option 'two' has the type 'integer': string, int, float or bool",
+    "no_type": "its option 'two' has the type '': string, int, float or bool",
+    "fallback": "its option 'two' has the fallback 'many', which is not of its type int",
+    "twice": "its option 'one' is declared twice",
+}
+
+
+@pytest.mark.parametrize("fault", TABLES)
+def test_a_table_with_a_fault_is_refused(fault):
+    done = run("--check-config", test_plugin("bad_table"), env={"BAD_TABLE": fault})
+    assert done.returncode == 1 and re.search(rf"load \S*bad_table\.so: {TABLES[fault]}", done.stderr), done.stderr
+
+
+def test_a_table_without_a_fault_is_taken():
+    assert run("--check-config", test_plugin("bad_table")).returncode == 0
+
+
+def test_what_a_plugin_prints_is_not_lost_when_its_worker_dies(serve):
+    server = serve(test_plugin("prints"), "-w", "1")
+    server.get("/first")
+    assert server.stdout() == "printed for /first\n", "at once, not when some buffer is full"
+    with pytest.raises(WireError):
+        server.get("/crash")
+    assert server.stdout() == "printed for /first\nprinted for /crash\n"
 
 
 # ---- versions ----

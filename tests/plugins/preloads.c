@@ -1,4 +1,5 @@
-/* Its preload hook runs in the template: answers "pid of preload, pid of init, pid now, calls of preload". */
+/* Its preload hook runs in the template: answers "pid of preload, pid of init, pid now, calls of preload". It
+ * fails where the environment has PRELOAD_FAILS. */
 #include <unistd.h>
 
 #include "shared.h"
@@ -7,6 +8,7 @@ static long preload_pid, init_pid, preloads;
 
 static int preload(const narwhal_boot *boot, void **instance) {
   if (boot->worker != -1) return boot_failed(boot, "preload outside of the template");
+  if (getenv("PRELOAD_FAILS") != NULL) return boot_failed(boot, "preload fails on purpose");
   preload_pid = getpid();
   ++preloads;
   *instance = &preload_pid;

@@ -29,9 +29,7 @@ struct Site {
   }
   Result<std::vector<std::unique_ptr<Mount>>> load() {
     steps.clear();
-    return load_plugins(
-        generation, [](void* self, std::string_view step) { static_cast<Site*>(self)->steps.emplace_back(step); },
-        this);
+    return load_plugins(generation, [this](std::string_view step) { steps.emplace_back(step); });
   }
 
   Generation generation;
