@@ -105,7 +105,7 @@ static_assert(sizeof(void*) != 8 || sizeof(Config) == 1472);
 
 template <class Archive, Like<Generation> T>
 void serialize(Archive& archive, T& generation) {
-  archive(generation.number, generation.config, generation.plugins, generation.system_calls);
+  archive(generation.number, generation.config, generation.plugins, generation.python_library, generation.system_calls);
 }
 
 template <class Archive, Like<ProcessState> T>

@@ -1,28 +1,22 @@
 #include "worker/crash.hpp"
 
 #include <dirent.h>
-#include <execinfo.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string_view>
 
-#include "core/fd.hpp"
-#include "core/log.hpp"
 #include "worker/signal_line.hpp"
+#include "worker/stack_trace.hpp"
 
 namespace narwhal::worker {
 
 namespace {
 
-constexpr int frames_max = 64;
 constexpr std::size_t stack_bytes = 64 * 1024;
-constexpr std::size_t piece_bytes = 1024;  // at a time: Python's alternate stack has 16 KiB for all of a handler
 thread_local Running* current_record = nullptr;
 const char* process_name = "";
 std::atomic<std::uint32_t>* crashed_thread = nullptr;
@@ -34,24 +28,6 @@ bool handles_request(const Running* record) noexcept {
 void add_request(SignalLine& line, const Running& record) noexcept {
   line.add({record.method, std::min<std::size_t>(record.method_size, sizeof record.method)}).add(" ");
   line.add({record.target, std::min<std::size_t>(record.target_size, sizeof record.target)});
-}
-
-void write_stack(LogLevel level) noexcept {
-  void* frames[frames_max];
-  const int count = ::backtrace(frames, frames_max);
-  // Not straight to the log, which is written to without waiting, and in which a line may have a mark.
-  const Fd text(::memfd_create("narwhal-stack", MFD_CLOEXEC));
-  if (!text) return ::backtrace_symbols_fd(frames, count, log::descriptor());
-  ::backtrace_symbols_fd(frames, count, text.get());
-  char bytes[piece_bytes];
-  off_t at = 0;
-  for (ssize_t size; (size = ::pread(text.get(), bytes, sizeof bytes, at)) > 0;) {
-    const std::string_view piece{bytes, static_cast<std::size_t>(size)};
-    const std::size_t end = piece.rfind('\n');  // whole lines, if there is one
-    const std::string_view lines = piece.substr(0, end == std::string_view::npos ? piece.size() : end + 1);
-    log::write_in_signal_handler(level, lines);
-    at += static_cast<off_t>(lines.size());
-  }
 }
 
 const char* name_of(int signal_number) noexcept {
@@ -71,9 +47,8 @@ void note_crashed_thread(const siginfo_t& facts) noexcept {
     crashed_thread->store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
 }
 
-void on_crash(int signal_number, siginfo_t* facts, void*) {
-  ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
-  note_crashed_thread(*facts);
+// A function of its own, so that its line is off the stack when the frames are written.
+[[gnu::noinline]] void write_crash(int signal_number) noexcept {
   SignalLine line(LogLevel::critical);
   line.add(process_name).add(" died of ").add(name_of(signal_number));
   if (handles_request(current_record)) {
@@ -83,14 +58,17 @@ void on_crash(int signal_number, siginfo_t* facts, void*) {
     line.add(" outside of a request");
   }
   line.write_out();
+}
+
+void on_crash(int signal_number, siginfo_t* facts, void*) {
+  ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
+  note_crashed_thread(*facts);
+  write_crash(signal_number);
   write_stack(LogLevel::critical);
   ::raise(signal_number);
 }
 
-void on_dump(int, siginfo_t* facts, void*) {
-  const int saved_errno = errno;
-  const bool is_warning = facts->si_value.sival_int == static_cast<int>(LogLevel::warning);
-  const LogLevel level = is_warning ? LogLevel::warning : LogLevel::critical;
+[[gnu::noinline]] void write_dump(LogLevel level) noexcept {
   SignalLine line(level);
   line.add("Stack of the thread that handles ");
   if (handles_request(current_record)) {
@@ -99,6 +77,13 @@ void on_dump(int, siginfo_t* facts, void*) {
     line.add("no request");
   }
   line.write_out();
+}
+
+void on_dump(int, siginfo_t* facts, void*) {
+  const int saved_errno = errno;
+  const bool is_warning = facts->si_value.sival_int == static_cast<int>(LogLevel::warning);
+  const LogLevel level = is_warning ? LogLevel::warning : LogLevel::critical;
+  write_dump(level);
   write_stack(level);
   errno = saved_errno;
 }
@@ -107,10 +92,9 @@ int dump_signal() noexcept { return SIGRTMIN + 3; }
 
 }  // namespace
 
-void install_crash_handlers(const char* process) noexcept {
+void install_crash_handlers(const char* process, const Generation& generation) noexcept {
   process_name = process;
-  void* frames[1];
-  ::backtrace(frames, 1);  // loads the unwinder now: later there may be no memory, or a lock held
+  prepare_stack_traces(generation);
   struct sigaction action {};
   action.sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
   action.sa_sigaction = on_crash;

@@ -1,17 +1,19 @@
 // Crash reports: what a process was doing when a signal ended it, and where a stuck thread is.
-// Signals  the handlers use only what is safe there: write(2), and the backtrace functions made ready before.
+// Signals  the handlers use only what is safe there: write(2), and worker/stack_trace.hpp.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "core/generation.hpp"
 #include "core/scoreboard.hpp"
 
 namespace narwhal::worker {
 
 // Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
 // the thread at fault, then let the signal end the process; and the handler that dump_thread() needs.
-void install_crash_handlers(const char* process) noexcept;  // "Worker": begins the line; a literal
+// `process` begins the line: "Worker", a literal. `generation`, whose plugins run here, outlives the process.
+void install_crash_handlers(const char* process, const Generation& generation) noexcept;
 // Where the handlers note which thread was at fault, for the master: a word that stays for the life of the process.
 void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept;
 // Each handler thread, first: an alternate signal stack, and where its request is recorded.

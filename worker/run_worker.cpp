@@ -163,7 +163,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   slot.state.store(WorkerState::booting);
   [[maybe_unused]] const auto hello =
       send_record(seat.master.get(), make_record(Report::hello, seat.slot, seat.generation->number));
-  install_crash_handlers(seat.is_admin ? "Admin process" : "Worker");
+  install_crash_handlers(seat.is_admin ? "Admin process" : "Worker", *seat.generation);
   note_crashed_thread_in(seat.scoreboard->slot(seat.slot).crashed_thread);
   log_refused_system_calls(*seat.generation);
   prepare_for_forked_children(seat.listeners);

@@ -4,11 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/civil_time.hpp"
 #include "core/log.hpp"
 
 namespace narwhal::worker {
+
+namespace {
+
+char printable(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; }
+
+}  // namespace
 
 SignalLine::SignalLine(LogLevel level) noexcept : level_(level) {
   timespec now{};
@@ -22,10 +29,7 @@ SignalLine::SignalLine(LogLevel level) noexcept : level_(level) {
 
 SignalLine& SignalLine::add(std::string_view text) noexcept {
   const std::size_t count = std::min(text.size(), sizeof text_ - size_);
-  for (std::size_t at = 0; at < count; ++at) {
-    const char c = text[at];
-    text_[size_++] = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
+  for (std::size_t at = 0; at < count; ++at) text_[size_++] = printable(text[at]);
   return *this;
 }
 
@@ -45,6 +49,43 @@ void SignalLine::write_out() noexcept {
   text_[size_++] = '\n';
   log::write_in_signal_handler(level_, {text_, size_});
   size_ = 0;
+}
+
+// ---- SignalText ----
+
+SignalText::~SignalText() { write_lines(); }
+
+SignalText& SignalText::add(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (size_ == sizeof text_ - 1) write_lines();
+    if (size_ == sizeof text_ - 1) break;
+    text_[size_++] = printable(c);
+  }
+  return *this;
+}
+
+SignalText& SignalText::add_hex(std::uint64_t number) noexcept {
+  char digits[16];
+  std::size_t at = sizeof digits;
+  do {
+    digits[--at] = "0123456789abcdef"[number % 16];
+    number /= 16;
+  } while (number != 0);
+  return add({digits + at, sizeof digits - at});
+}
+
+void SignalText::end_line() noexcept {
+  text_[size_++] = '\n';
+  begin_ = size_;
+  if (size_ == sizeof text_) write_lines();
+}
+
+void SignalText::write_lines() noexcept {
+  if (begin_ == 0) return;
+  log::write_in_signal_handler(level_, {text_, begin_});
+  size_ -= begin_;
+  std::memmove(text_, text_ + begin_, size_);
+  begin_ = 0;
 }
 
 }  // namespace narwhal::worker

@@ -1,4 +1,5 @@
 // SignalLine: a line of the error log that a signal handler writes: put together without allocation, locale or lock.
+// SignalText: lines that follow it, without a time stamp or level of their own.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +21,25 @@ class SignalLine {
  private:
   const LogLevel level_;
   std::size_t size_ = 0;
+  char text_[1024];
+};
+
+class SignalText {
+ public:
+  explicit SignalText(LogLevel level) noexcept : level_(level) {}
+  SignalText(const SignalText&) = delete;
+  SignalText& operator=(const SignalText&) = delete;
+  ~SignalText();                                       // writes the rest
+  SignalText& add(std::string_view text) noexcept;     // as SignalLine::add(); a line longer than 1023 bytes is cut
+  SignalText& add_hex(std::uint64_t number) noexcept;  // without "0x"
+  void end_line() noexcept;                            // no line is written in two pieces
+  std::size_t line_size() const noexcept { return size_ - begin_; }
+
+ private:
+  void write_lines() noexcept;
+
+  const LogLevel level_;
+  std::size_t begin_ = 0, size_ = 0;  // of the line that has not ended; of all
   char text_[1024];
 };
 

@@ -27,7 +27,7 @@ class Template {
   explicit Template(TemplateSeat seat) : seat_(std::move(seat)), code_files_(std::move(seat_.code_files)) {}
 
   int run() {
-    install_crash_handlers("Template");
+    install_crash_handlers("Template", *seat_.generation);
     if (const auto restricted = restrict_system_calls(); !restricted) {
       send_report(Report::failed, restricted.error(), exit_boot_failed);
       return exit_boot_failed;
