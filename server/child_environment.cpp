@@ -24,16 +24,21 @@ Result<Done> enter_directory(const Config& config) {
 
 }  // namespace
 
+Result<Done> enter_application_environment(const Config& config) {
+  if (const auto entered = enter_directory(config); !entered) return entered;
+  // Gunicorn sets it before it loads the application, and applications look for "gunicorn" in it.
+  ::setenv("SERVER_SOFTWARE", "gunicorn/26.1.0 (narwhal/" NARWHAL_VERSION ")", 1);
+  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  return Done{};
+}
+
 Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end) {
   const Config& config = plan.config();
   lead_group();
   disregard_group_signals();
   disregard_signals({SIGINT, SIGQUIT});  // Ctrl-C reaches the whole group; the master answers it
   ignore_write_signals();
-  if (const auto entered = enter_directory(config); !entered) return entered;
-  // Gunicorn sets it before it loads the application, and applications look for "gunicorn" in it.
-  ::setenv("SERVER_SOFTWARE", "gunicorn/26.1.0 (narwhal/" NARWHAL_VERSION ")", 1);
-  for (const auto& [name, value] : config.raw_env) ::setenv(name.c_str(), value.c_str(), 1);
+  if (const auto entered = enter_application_environment(config); !entered) return entered;
   const bool becomes_root = plan.identity.uid.value_or(::geteuid()) == 0;
   if (!becomes_root && !config.keep_capabilities && !config.allow_new_privileges) empty_bounding_set();
   const auto groups = config.initgroups ? Supplementary::of_user : Supplementary::drop;

@@ -9,6 +9,9 @@ namespace narwhal::server {
 // Whether the kernel kills the child when the master dies, for whatever reason.
 enum class EndsWithMaster { no, yes };
 
+// The directory and the variables that an application is loaded with.
+Result<Done> enter_application_environment(const Config& config);
+
 // Called once in a new child: ignores what a terminal sends to the whole group, then sets directory, environment, user
 // and group. The error names the step that failed.
 Result<Done> enter_child_environment(const Plan& plan, EndsWithMaster end);

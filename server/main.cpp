@@ -17,6 +17,7 @@
 #include "server/check_safety.hpp"
 #include "server/config/load_config.hpp"
 #include "server/daemon.hpp"
+#include "server/debug_run.hpp"
 #include "server/early_signals.hpp"
 #include "server/inheritance.hpp"
 #include "server/master.hpp"
@@ -73,6 +74,11 @@ int print(const std::string& text) {
 int print_faults(const server::LoadResult& refused) {
   for (const std::string& fault : refused.faults) print_line(narwhal::LogLevel::error, fault);
   return refused.exit_code;
+}
+
+int debug(const server::LoadedConfig& loaded, server::Inheritance& inheritance) {
+  const std::vector<std::string> notices = notices_of(loaded, server::KeptStreams{true, true});
+  return server::debug(loaded, notices, inheritance.sockets(), worker::run_debug);
 }
 
 // What the start has read.
@@ -160,6 +166,7 @@ int run(int argc, char** argv, server::Inheritance& inheritance) {
     case server::Mode::version: return print(loaded->text + worker::library_versions());
     case server::Mode::print: return print(loaded->text) == 0 ? check(*loaded) : 1;
     case server::Mode::check: return check(*loaded);
+    case server::Mode::debug: reading.reset(); return debug(*loaded, inheritance);
     case server::Mode::serve: break;
   }
   const Start start{*loaded, argc, argv, environment, inheritance};

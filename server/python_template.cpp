@@ -70,6 +70,16 @@ void forget_own_variables(std::vector<std::string>& named) {
   }
 }
 
+// Of the library: worker/python_program.hpp.
+const char* function_of(PythonTask task) {
+  switch (task) {
+    case PythonTask::run_template: return "narwhal_run_template";
+    case PythonTask::check_plugins: return "narwhal_check_plugins";
+    case PythonTask::debug: return "narwhal_debug";
+  }
+  return "";
+}
+
 std::size_t first_python_route(const Config& config) {
   const auto found = std::find_if(config.routes.begin(), config.routes.end(),
                                   [](const Route& route) { return !route.plugin.empty(); });
@@ -86,14 +96,13 @@ Error become_python(const TemplateSeat& seat, PythonTask task) {
   const auto file = file_of(seat_bytes(seat));
   if (!file) return Error{file.error()};
   for (const int descriptor : inherited_descriptors(seat)) ::fcntl(descriptor, F_SETFD, 0);
-  std::vector<std::string> arguments{
-      config.python,
-      "-c",
-      python_boot,
-      seat.generation->plugins[route].copy,
-      seat.generation->python_library.copy,
-      std::to_string(file->get()),
-      task == PythonTask::run_template ? "narwhal_run_template" : "narwhal_check_plugins"};
+  std::vector<std::string> arguments{config.python,
+                                     "-c",
+                                     python_boot,
+                                     seat.generation->plugins[route].copy,
+                                     seat.generation->python_library.copy,
+                                     std::to_string(file->get()),
+                                     function_of(task)};
   forget_own_variables(arguments);
   preload_sanitizer(arguments);
   if (config.reload) keep_no_bytecode_of_what_changes(arguments);

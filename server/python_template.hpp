@@ -7,8 +7,8 @@ namespace narwhal::server {
 
 bool needs_python(const Config& config);
 
-enum class PythonTask { run_template, check_plugins };
-// In a child that does nothing else. Returns only if it fails.
+enum class PythonTask { run_template, check_plugins, debug };
+// In a process that does nothing else: a child, or with --debug the only one. Returns only if it fails.
 Error become_python(const TemplateSeat& seat, PythonTask task);
 
 }  // namespace narwhal::server

@@ -114,6 +114,7 @@ void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept { crashed
 void register_thread(Running* record) noexcept {
   current_record = record;
   record->thread_id.store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+  if (*process_name == '\0') return;  // no handlers that need it
   stack_t before{};
   if (::sigaltstack(nullptr, &before) == 0 && (before.ss_flags & SS_DISABLE) == 0) return;  // a sanitizer's
   // From the heap, and never freed: a handler may still run on it when the thread ends.

@@ -16,7 +16,7 @@ namespace narwhal::worker {
 void install_crash_handlers(const char* process, const Generation& generation) noexcept;
 // Where the handlers note which thread was at fault, for the master: a word that stays for the life of the process.
 void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept;
-// Each handler thread, first: an alternate signal stack, and where its request is recorded.
+// Each handler thread, first: an alternate signal stack if there are handlers, and where its request is recorded.
 void register_thread(Running* record) noexcept;
 // Makes another thread of this process log its stack, by a signal: a system call that it waits in may end with EINTR.
 void dump_thread(std::uint32_t thread_id, LogLevel level) noexcept;

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "core/app_title.hpp"
 #include "core/check_verdict.hpp"
 #include "core/log.hpp"
@@ -55,6 +57,24 @@ int check(int descriptor) {
   return give_verdict(answer, check_plugins(*seat.generation, steps_to(answer))) ? 0 : 2;
 }
 
+// Who has bound a Unix socket removes its file: that was this process, as another program.
+void remove_socket_files(const std::vector<std::unique_ptr<Listener>>& listeners) {
+  for (const auto& each : listeners) {
+    if (each->bind.kind == Bind::Kind::unix_socket && !each->activated) ::unlink(each->bind.path.c_str());
+  }
+}
+
+int debug(int descriptor) {
+  auto received = receive(descriptor);
+  if (received == nullptr) return exit_no_seat;
+  find_title_space();
+  set_process_title("narwhal: debug [" + app_title(received->seat.generation->config) + "]");
+  const int status = run_debug(std::move(received->seat));
+  remove_socket_files(received->listeners);
+  std::fflush(nullptr);  // Python ends by _exit()
+  return status;
+}
+
 // An exception must not pass through Python.
 int guarded(int (*body)(int), int descriptor) noexcept try {
   return body(descriptor);
@@ -67,4 +87,5 @@ int guarded(int (*body)(int), int descriptor) noexcept try {
 }  // namespace narwhal::worker
 
 int narwhal_run_template(int seat) { return narwhal::worker::guarded(narwhal::worker::run, seat); }
+int narwhal_debug(int seat) { return narwhal::worker::guarded(narwhal::worker::debug, seat); }
 int narwhal_check_plugins(int seat) { return narwhal::worker::guarded(narwhal::worker::check, seat); }

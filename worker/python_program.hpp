@@ -8,4 +8,6 @@ extern "C" {
 [[gnu::visibility("default")]] int narwhal_run_template(int seat);
 // For --check-config: the verdict goes to the seat's `master`, as server/check_config.cpp reads it.
 [[gnu::visibility("default")]] int narwhal_check_plugins(int seat);
+// For --debug: this process is the server.
+[[gnu::visibility("default")]] int narwhal_debug(int seat);
 }

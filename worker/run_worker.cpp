@@ -102,6 +102,8 @@ class MasterChannel {
   uv_signal_t signals_[std::size(signals)]{};
 };
 
+}  // namespace
+
 // A connection may need a file for its body beside its socket.
 void raise_descriptor_limit(const Seat& seat) {
   constexpr rlim_t others = 128;
@@ -115,6 +117,24 @@ void raise_descriptor_limit(const Seat& seat) {
   log::warning("worker_connections is {}, but no worker can open more than {} files: raise that limit or lower it",
                config.worker_connections, limit.rlim_max);
 }
+
+HookResult boot(const Seat& seat, Loop& loop, AboutTo about_to, void* context) {
+  const Config& config = seat.generation->config;
+  const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
+  for (const auto& mount : loop.mounts()) {
+    about_to(context, "worker_init of " + mount->source);
+    if (HookResult done = worker_init(*mount, info); !done) return done;
+  }
+  about_to(context, "thread_init");
+  if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
+  for (const auto& mount : loop.mounts()) {
+    about_to(context, "ready_check of " + mount->source);
+    if (HookResult done = ready_check(*mount, info); !done) return done;
+  }
+  return Done{};
+}
+
+namespace {
 
 std::string title(const Seat& seat) {
   if (seat.is_admin) return fmt::format("narwhal: admin [{}]", app_title(seat.generation->config));
@@ -132,22 +152,6 @@ void say_if_code_has_changed(const Seat& seat, const CodeFiles& code_files) {
       "Worker (pid:{}) runs other code than the first of generation {}: {} changed since; HUP gives all workers the "
       "same",
       ::getpid(), seat.generation->number, changed);
-}
-
-HookResult boot(MasterChannel& channel, const Seat& seat, Loop& loop) {
-  const Config& config = seat.generation->config;
-  const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
-  for (const auto& mount : loop.mounts()) {
-    channel.send_report(Report::step, "worker_init of " + mount->source);
-    if (HookResult done = worker_init(*mount, info); !done) return done;
-  }
-  channel.send_report(Report::step, "thread_init");
-  if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
-  for (const auto& mount : loop.mounts()) {
-    channel.send_report(Report::step, "ready_check of " + mount->source);
-    if (HookResult done = ready_check(*mount, info); !done) return done;
-  }
-  return Done{};
 }
 
 }  // namespace
@@ -172,7 +176,10 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   begin_set_up(&code_files);
   Loop loop(seat, std::move(mounts));
   MasterChannel channel(seat, loop);
-  if (const HookResult booted = boot(channel, seat, loop); !booted) {
+  const auto report_step = [](void* to, std::string_view step) {
+    static_cast<MasterChannel*>(to)->send_report(Report::step, step);
+  };
+  if (const HookResult booted = boot(seat, loop, report_step, &channel); !booted) {
     channel.send_report(Report::failed, booted.error(), booted.exit_code);
     ::_exit(booted.exit_code);
   }

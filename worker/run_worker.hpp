@@ -10,7 +10,14 @@
 
 namespace narwhal::worker {
 
+class Loop;
+
 // In the worker's own process, with default signal actions. Leaves by returning the exit status, or by _exit().
 int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles& code_files);
+
+// ---- its parts, which a worker without a master has as well ----
+void raise_descriptor_limit(const Seat& seat);
+// worker_init, the handler threads with thread_init, ready_check. `about_to` as for load_plugins().
+HookResult boot(const Seat& seat, Loop& loop, AboutTo about_to, void* context);
 
 }  // namespace narwhal::worker

@@ -23,6 +23,7 @@ constexpr ModeFlag mode_flags[] = {
     {Mode::version, "-v,--version"},
     {Mode::print, "--print-config"},
     {Mode::check, "--check-config"},
+    {Mode::debug, "--debug"},
 };
 
 // An option that takes one text each time it is given, any number of times.

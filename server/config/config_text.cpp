@@ -27,6 +27,7 @@ Examples:
   narwhal -w 4 -b 0.0.0.0:80 -b unix:/run/hello.sock ./hello.so
   narwhal -w 4 --venv /srv/shop/venv shop.web:app
   narwhal -c /etc/narwhal.yaml --check-config   exit 0 if it is valid
+  gdb --args narwhal --debug ./hello.so         in one process, for a debugger
 )";
 
 constexpr const char* help_end = R"(

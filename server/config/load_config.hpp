@@ -41,6 +41,7 @@ enum class Mode {
   serve,
   check,    // --check-config: load the plugins too, print nothing if all is well
   print,    // --print-config: print `text`, then do what check does
+  debug,    // --debug: serve in this process alone
   help,     // print `text`, exit 0
   version,  // print `text`, exit 0
 };

@@ -15,6 +15,7 @@ inline constexpr ProgramFlag program_flags[] = {
     {"-c,--config", "FILE", "settings file [./narwhal.yaml, ./gunicorn.conf.py]"},
     {"--check-config", "", "load settings and plugins, report mistakes and exit"},
     {"--print-config", "", "print all settings and their sources, check and exit"},
+    {"--debug", "", "serve in one process, for gdb, valgrind and sanitizers"},
     {"-v,--version", "", "print the version and exit"},
     {"-h,--help", "", "print this help and exit"},
 };

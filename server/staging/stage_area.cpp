@@ -137,6 +137,8 @@ Result<StageArea> StageArea::create(const std::string& stage_dir) {
   return area ? std::move(area) : without_folder(area.error());
 }
 
+StageArea StageArea::of_sources() { return StageArea({}, Fd()); }
+
 StageArea StageArea::without_folder(std::string fault) {
   StageArea area({}, Fd());
   area.fault_ = std::move(fault);
@@ -173,6 +175,7 @@ Result<Done> StageArea::restore() {
 }
 
 Result<std::string> StageArea::in_place(const std::string& source_path) const {
+  if (fault_.empty()) return source_path;
   struct statvfs mounted {};
   if (::statvfs(source_path.c_str(), &mounted) < 0) return errno_error(source_path);
   if ((mounted.f_flag & ST_RDONLY) == 0) return Error{fault_};

@@ -31,11 +31,13 @@ class StageArea {
 
   // The area of a server that has found no place for it, for the reason `fault`.
   static StageArea without_folder(std::string fault);
+  // One that makes no copies: every plugin is loaded from its source, for a debugger.
+  static StageArea of_sources();
 
   const std::string& folder() const noexcept { return folder_; }  // empty: none
   // The path of the copy of `source_path` (absolute, without "..") under `digest`; written unless it exists already.
   // Without a folder: `source_path` itself if its file system is mounted read-only, because nothing that runs here can
-  // overwrite it; else an Error with the reason why there is no folder.
+  // overwrite it; else an Error with the reason why there is no folder. of_sources(): always `source_path`.
   Result<std::string> put(const std::string& digest, const std::string& source_path, std::string_view bytes);
   // Makes a folder of the source's tree below `digest`, so that the same paths work below it.
   Result<std::string> put_folder(const std::string& digest, const std::string& source_folder);
@@ -47,7 +49,7 @@ class StageArea {
   Result<Done> restore();
   Result<std::string> in_place(const std::string& source_path) const;
   std::string folder_;
-  std::string fault_;  // why there is no folder
+  std::string fault_;  // why there is no folder; empty: none is wanted
   Fd lock_;            // flock: shows that the owner is alive, and keeps systemd-tmpfiles from cleaning the folder
   pid_t owner_;
 };

@@ -4,7 +4,7 @@ import re
 LINE = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\] \[(\d+)\] "
                   r"\[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] (.*)")
 LISTENING = r"Listening at: (.+) \((\d+)\)"
-READY = r"Generation (\d+) is ready"
+READY = r"Generation (\d+) is ready|Debug mode is ready"
 BOOTING = r"Booting worker with pid: (\d+)"
 EXITING = r"Worker exiting \(pid: (\d+)\)"
 SHUT_DOWN = r"Shutting down: Master"

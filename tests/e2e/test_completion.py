@@ -41,7 +41,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 @pytest.mark.parametrize("shell", FILES)
 def test_each_flag_is_in_it(shell):
     text, flags = script(shell).read_text(), flags_of_help()
-    assert {"--workers", "-w", "--no-sendfile", "--check-config"} <= flags
+    assert {"--workers", "-w", "--no-sendfile", "--check-config", "--debug"} <= flags
     for flag in flags:
         shown = flag
         if shell == "fish":

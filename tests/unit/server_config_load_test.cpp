@@ -359,6 +359,8 @@ TEST_CASE("load: --help, --version, --check-config and --print-config ask for so
   CHECK(start.good({"--check-config", "a"}).mode == Mode::check);
   CHECK(start.good({"--check-config", "a"}).text.empty());
   CHECK(start.good({"--print-config", "--check-config", "a"}).mode == Mode::print);
+  CHECK(start.good({"--debug", "a"}).mode == Mode::debug);
+  CHECK(start.good({"--debug", "--check-config", "a"}).mode == Mode::check);
   CHECK(start.good({"--print-config"}).mode == Mode::print);
 }
 

@@ -376,6 +376,19 @@ TEST_CASE("stage area: without a folder a plugin that could be overwritten is re
   CHECK(fs::exists(source));
 }
 
+TEST_CASE("staging: an area of sources makes no copy, and checks the file all the same") {
+  const Folder sources;
+  StageArea area = StageArea::of_sources();
+  const std::string source = sources.write("a.so", plugin());
+  const auto staged = stage_plugin(source, area);
+  REQUIRE(staged);
+  CHECK(staged->copy == source);
+  CHECK(staged->source == source);
+  CHECK(fault_of(sources.write("b.so", "#!/bin/sh\n"), area).find("not an ELF file") != std::string::npos);
+  area.keep_only({});
+  CHECK(fs::exists(source));
+}
+
 TEST_CASE("staging: the loader takes a real plugin's library from the copy, when the source has gone") {
   const Folder sources, stage;
   StageArea area = area_in(stage);
