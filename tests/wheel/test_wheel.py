@@ -84,7 +84,7 @@ def test_everything_is_in_it(environment):
                    "narwhal/include/narwhal/plugin.h", "narwhal/include/narwhal/app.hpp"):
         assert wanted in names
     for wanted in ("man/man1/narwhal.1", "man/man1/narwhalctl.1", "man/man5/narwhal.yaml.5", "man/man7/narwhal-wsgi.7",
-                   "man/man7/narwhal-migration.7", "bash-completion/completions/narwhal",
+                   "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "bash-completion/completions/narwhal",
                    "bash-completion/completions/narwhalctl"):
         assert any(name.endswith(".data/data/share/" + wanted) for name in names), wanted
     assert not [name for name in names if name.endswith((".cpp", ".a", ".pyc")) or "test" in name]
