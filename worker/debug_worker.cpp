@@ -81,8 +81,8 @@ Seat seat_of(DebugWorker& worker) {
 // The hooks in the order of a generation's start.
 HookResult set_up(DebugWorker& worker) {
   const Generation& generation = *worker.seat.generation;
-  const auto quiet = [](void*, std::string_view) {};
-  auto mounts = load_plugins(generation, quiet, nullptr);
+  const auto quiet = [](std::string_view) {};
+  auto mounts = load_plugins(generation, quiet);
   if (!mounts) {
     HookResult failed = Error{mounts.error()};
     failed.exit_code = exit_app_failed;
@@ -94,7 +94,7 @@ HookResult set_up(DebugWorker& worker) {
     if (HookResult done = preload(*mount, {-1, generation.config.threads, 1, generation.number}); !done) return done;
   }
   worker.loop = std::make_unique<Loop>(worker.seat, std::move(*mounts));
-  return boot(worker.seat, *worker.loop, quiet, nullptr);
+  return boot(worker.seat, *worker.loop, quiet);
 }
 
 }  // namespace
@@ -121,6 +121,7 @@ int run_debug(TemplateSeat seat) {
   log::info("Debug mode is ready (pid: {})", ::getpid());
   // An exception that came out here would destroy what other threads still use.
   [&loop]() noexcept { loop.crew().run(); }();
+  loop.name_unfinished();
   loop.logs().finish();
   loop.mounts().end_worker();
   log::info("Debug mode has ended (pid: {})", ::getpid());

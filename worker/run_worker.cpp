@@ -118,17 +118,17 @@ void raise_descriptor_limit(const Seat& seat) {
                config.worker_connections, limit.rlim_max);
 }
 
-HookResult boot(const Seat& seat, Loop& loop, AboutTo about_to, void* context) {
+HookResult boot(const Seat& seat, Loop& loop, const AboutTo& about_to) {
   const Config& config = seat.generation->config;
   const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
   for (const auto& mount : loop.mounts()) {
-    about_to(context, "worker_init of " + mount->source);
+    about_to("worker_init of " + mount->source);
     if (HookResult done = worker_init(*mount, info); !done) return done;
   }
-  about_to(context, "thread_init");
+  about_to("thread_init");
   if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
   for (const auto& mount : loop.mounts()) {
-    about_to(context, "ready_check of " + mount->source);
+    about_to("ready_check of " + mount->source);
     if (HookResult done = ready_check(*mount, info); !done) return done;
   }
   return Done{};
@@ -176,10 +176,8 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   begin_set_up(&code_files);
   Loop loop(seat, std::move(mounts));
   MasterChannel channel(seat, loop);
-  const auto report_step = [](void* to, std::string_view step) {
-    static_cast<MasterChannel*>(to)->send_report(Report::step, step);
-  };
-  if (const HookResult booted = boot(seat, loop, report_step, &channel); !booted) {
+  const auto report_step = [&channel](std::string_view step) { channel.send_report(Report::step, step); };
+  if (const HookResult booted = boot(seat, loop, report_step); !booted) {
     channel.send_report(Report::failed, booted.error(), booted.exit_code);
     ::_exit(booted.exit_code);
   }
