@@ -31,10 +31,11 @@ auto no_throw(Call&& call) noexcept -> decltype(call()) try {
 
 // A call with the handle of an exchange that has ended: it must change nothing, since another request may have that memory.
 void report_misuse(const narwhal_exchange* handle, const char* call) noexcept {
-  static LogLimit limit(1);
+  static LogLimit without_limit(1), late_limit(1);
   const Mount* const mount = handle != nullptr ? Exchange::last_mount(handle) : nullptr;
-  if (mount == nullptr) return limit.error("a plugin has called {}() without an exchange: the call does nothing", call);
-  limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source, call);
+  if (mount == nullptr)
+    return without_limit.error("a plugin has called {}() without an exchange: the call does nothing", call);
+  late_limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source, call);
 }
 
 Exchange* find(const narwhal_exchange* handle, const char* call) noexcept {
