@@ -35,7 +35,8 @@ void report_misuse(const narwhal_exchange* handle, const char* call) noexcept {
   const Mount* const mount = handle != nullptr ? Exchange::last_mount(handle) : nullptr;
   if (mount == nullptr)
     return without_limit.error("a plugin has called {}() without an exchange: the call does nothing", call);
-  late_limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source, call);
+  late_limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source,
+                   call);
 }
 
 Exchange* find(const narwhal_exchange* handle, const char* call) noexcept {
