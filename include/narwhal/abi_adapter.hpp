@@ -1,8 +1,9 @@
 // AbiAdapter: turns an app object into the C functions of plugin.h. NARWHAL_PLUGIN uses it; apps do not.
-// Ownership  worker_init() makes the app, worker_exit() deletes it; one for each worker and mount.
+// Ownership  worker_init() makes the app, worker_exit() deletes it; one for each worker and mount. What preload() has
+//            made belongs to the template, which deletes it at its end; a worker has a copy of it by its fork.
 // Errors     no exception leaves these functions. What the app throws
 //              during set-up                       is reported to the server, and the worker does not boot;
-//              before the head of a response       is logged, and the client gets 500;
+//              before the head of a response       is answered as an HttpError asks; else logged and answered 500;
 //              after it                            is logged, and the response is cut off, so that the client sees it;
 //              in on_cancel(), drain() and exit    is logged.
 // Threads    as plugin.h says of each hook.
@@ -17,22 +18,23 @@
 
 namespace narwhal::detail {
 
-// The text of the exception that is being handled; only to be called inside a catch block.
-inline std::string reason_now() noexcept {
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "an exception that is not a std::exception";
-  }
-}
+// The type of what App::preload() returns; void when there is no such function.
+template <class App>
+struct PreloadedBy {
+  using Type = void;
+};
+template <class App>
+requires requires(const Boot& boot) { App::preload(boot); }
+struct PreloadedBy<App> {
+  using Type = decltype(App::preload(std::declval<const Boot&>()));
+};
 
-// Make(const Boot&) returns the app object, one for each worker and mount.
-template <auto Make>
+// Make(const Boot&) returns the app object, one for each worker and mount. Facts are those that plugin() gets.
+template <auto Make, const PluginFacts* Facts = nullptr>
 class AbiAdapter {
  public:
   using App = decltype(Make(std::declval<const Boot&>()));
+  using Preloaded = typename PreloadedBy<App>::Type;
 
   static constexpr narwhal_plugin plugin(const PluginFacts& facts, const narwhal_option* options) {
     narwhal_plugin plugin{};
@@ -50,27 +52,41 @@ class AbiAdapter {
     plugin.cancel = cancel;
     if constexpr (has_drain) plugin.drain = drain;
     plugin.worker_exit = worker_exit;
+    if constexpr (has_stuck) plugin.stuck = stuck;
+    if constexpr (has_slow) plugin.slow = slow;
+    if constexpr (has_preload) {
+      plugin.preload = preload;
+      plugin.template_exit = template_exit;
+      if constexpr (requires(Preloaded & made) { made.before_fork(); }) plugin.before_fork = before_fork;
+      if constexpr (requires(Preloaded & made) { made.after_fork(); }) plugin.after_fork = after_fork;
+    }
     return plugin;
   }
 
  private:
   // Initialised from Make's return value, so that the app need be neither movable nor copyable.
   struct Instance {
-    explicit Instance(const narwhal_boot* boot) : host(boot->host), app(Make(Boot(boot))) {}
+    Instance(const narwhal_boot* boot, void* preloaded) : host(boot->host), app(Make(Boot(boot, preloaded))) {}
     const narwhal_host* host;
+    void* own = nullptr;  // made by preload() in this worker, because the template has not called it
     App app;
   };
+  static constexpr bool has_preload = !std::is_void_v<Preloaded>;
   static constexpr bool has_ready_check = requires(App & app) { app.ready_check(); };
   static constexpr bool has_thread_init = requires(App & app) { app.thread_init(); };
   static constexpr bool has_thread_exit = requires(App & app) { app.thread_exit(); };
   static constexpr bool has_drain = requires(App & app) { app.drain(); };
+  static constexpr bool has_stuck = requires(App & app, const Request& request) { app.stuck(request); };
+  static constexpr bool has_slow = requires(App & app, const Request& request) { app.slow(request); };
 
   static App& app_of(void* instance) noexcept { return static_cast<Instance*>(instance)->app; }
 
-  static int worker_init(const narwhal_boot* boot, void** instance) noexcept {
-    host = boot->host;
+  // Runs a part of the set-up; what it throws is the reason why that fails.
+  template <class Call>
+  static int set_up(const narwhal_boot* boot, Call call) noexcept {
+    the_host = boot->host;
     try {
-      *instance = new Instance(boot);
+      call();
       return NARWHAL_OK;
     } catch (...) {
       boot->fail(boot, bytes_of(reason_now()));
@@ -78,14 +94,54 @@ class AbiAdapter {
     }
   }
 
-  static int ready_check(const narwhal_boot* boot, void* instance) noexcept {
-    try {
-      app_of(instance).ready_check();
-      return NARWHAL_OK;
-    } catch (...) {
-      boot->fail(boot, bytes_of(reason_now()));
-      return NARWHAL_ERROR;
+  static void* make_preloaded(const narwhal_boot* boot) {
+    if constexpr (has_preload) {
+      return new Preloaded(App::preload(Boot(boot)));
+    } else {
+      return nullptr;
     }
+  }
+  static void delete_preloaded(void* made) {
+    if constexpr (has_preload) delete static_cast<Preloaded*>(made);
+  }
+  static int preload(const narwhal_boot* boot, void** instance) noexcept {
+    return set_up(boot, [&] {
+      check_required(Facts, boot);
+      *instance = make_preloaded(boot);
+    });
+  }
+  static void template_exit(void* made) noexcept {
+    log_exceptions([&] { delete_preloaded(made); });
+  }
+  static void before_fork(void* made) noexcept {
+    log_exceptions([&] { static_cast<Preloaded*>(made)->before_fork(); });
+  }
+  static void after_fork(void* made) noexcept {
+    log_exceptions([&] { static_cast<Preloaded*>(made)->after_fork(); });
+  }
+
+  static int worker_init(const narwhal_boot* boot, void** instance) noexcept {
+    return set_up(boot, [&] {
+      check_required(Facts, boot);
+      void* const own = *instance == nullptr ? make_preloaded(boot) : nullptr;
+      Instance* made = nullptr;
+      try {
+        made = new Instance(boot, own == nullptr ? *instance : own);
+      } catch (...) {
+        delete_preloaded(own);
+        throw;
+      }
+      made->own = own;
+      *instance = made;
+      if constexpr (requires { made->app.streams_bodies(); }) {
+        const std::uint32_t flags = Facts == nullptr ? 0 : Facts->flags;
+        if (made->app.streams_bodies()) Boot(boot).set_flags(flags | NARWHAL_STREAM_BODY);
+      }
+    });
+  }
+
+  static int ready_check(const narwhal_boot* boot, void* instance) noexcept {
+    return set_up(boot, [&] { app_of(instance).ready_check(); });
   }
 
   static int handle(void* instance, narwhal_exchange* exchange) noexcept {
@@ -99,15 +155,14 @@ class AbiAdapter {
     } catch (const Gone&) {
       return NARWHAL_GONE;
     } catch (...) {
-      adapted.host->fail(exchange, 500, bytes_of(reason_now()));
+      return respond_exception(adapted.host, exchange);
     }
     return NARWHAL_ERROR;
   }
 
-  static void cancel(void* instance, narwhal_exchange* exchange) noexcept {
+  static void cancel(void*, narwhal_exchange* exchange) noexcept {
     log_exceptions([&] {
-      const auto callback = take_cancel_callback(static_cast<Instance*>(instance)->host, exchange);
-      if (callback) (*callback)();
+      if (Callable<void()> callback = cancel_callbacks.take(exchange)) callback();
     });
   }
   static int thread_init(void* instance) noexcept {
@@ -119,8 +174,20 @@ class AbiAdapter {
   static void drain(void* instance) noexcept {
     log_exceptions([&] { app_of(instance).drain(); });
   }
+  static void stuck(void* instance, narwhal_exchange* exchange) noexcept {
+    Instance& adapted = *static_cast<Instance*>(instance);
+    log_exceptions([&] { adapted.app.stuck(Request(adapted.host, exchange)); });
+  }
+  static void slow(void* instance, narwhal_exchange* exchange) noexcept {
+    Instance& adapted = *static_cast<Instance*>(instance);
+    log_exceptions([&] { adapted.app.slow(Request(adapted.host, exchange)); });
+  }
   static void worker_exit(void* instance) noexcept {
-    log_exceptions([&] { delete static_cast<Instance*>(instance); });
+    log_exceptions([&] {
+      void* const own = static_cast<Instance*>(instance)->own;
+      delete static_cast<Instance*>(instance);
+      delete_preloaded(own);
+    });
   }
 
   // For hooks that cannot report an error to the server: what they throw goes to the log. False when they threw.

@@ -6,33 +6,25 @@
 // App         anything callable with `const Request&` that returns a Response: a function, a lambda, a Router,
 //             an object with members of its own. With `threads` above 1 it is called from several threads at once.
 // Middleware  a function from app to app. wrap(app, outer, inner): the outermost first.
-// Errors      throw. An exception before the head of the response becomes a 500; after it, the response is cut off,
-//             so that the client sees the truncation. Either way its text goes to the log.
+// Errors      throw. HttpError(404, "no such article") is answered so (http_error.hpp). Another exception before the
+//             head of the response becomes a 500; after it, the response is cut off, so that the client sees the
+//             truncation. Either way its text goes to the log.
 // Set-up      the expression given to NARWHAL_APP or NARWHAL_PLUGIN is evaluated once for each worker and mount, before
 //             the first request. When it throws, the worker does not boot, and the exception's text is the reason.
 // Hooks       an app object may have any of: void ready_check() (throws when this worker may not accept),
-//             void thread_init(), void thread_exit(), void drain(). plugin.h says when and on which thread they run.
+//             void thread_init(), void thread_exit(), void drain(), void stuck(const Request&), void slow(const
+//             Request&). plugin.h says when and on which thread they run.
+// Preloading  an app type with `static T preload(const Boot&)` gets what that returns as boot.preloaded<T>(): made once,
+//             before the workers are forked, where the setting preload_app asks for it, else in each worker. T may have
+//             void before_fork() and void after_fork(), which run in the template.
 // Ownership   the server owns the app object: made by the expression, deleted after the worker's last request.
 // Build       g++ -std=c++20 -fPIC -shared -fvisibility=hidden -o hello.so hello.cpp
 #pragma once
 
 #include <narwhal/abi_adapter.hpp>
+#include <narwhal/app_type.hpp>
 #include <narwhal/router.hpp>
-
-#include <functional>
-#include <utility>
-
-namespace narwhal {
-
-using Middleware = std::function<App(App)>;
-
-inline App wrap(App app) { return app; }
-template <class... Rest>
-App wrap(App app, Middleware outer, Rest... rest) {
-  return outer(wrap(std::move(app), std::move(rest)...));
-}
-
-}  // namespace narwhal
+#include <narwhal/url.hpp>
 
 // Defines a plugin: an expression whose value is the app, then the plugin's properties (narwhal::PluginFacts). The
 // expression may use `boot`, the narwhal::Boot of this worker and mount:
@@ -44,7 +36,7 @@ App wrap(App app, Middleware outer, Rest... rest) {
   constexpr auto narwhal_options = narwhal::detail::option_list(narwhal_facts);            \
   }                                                                                        \
   NARWHAL_EXPORT constinit const narwhal_plugin narwhal_plugin_v1 =                        \
-      narwhal::detail::AbiAdapter<narwhal_make_app>::plugin(narwhal_facts, narwhal_options.data());
+      narwhal::detail::AbiAdapter<narwhal_make_app, &narwhal_facts>::plugin(narwhal_facts, narwhal_options.data());
 
 // The same without properties: no options, named after its source file.
 #define NARWHAL_APP(...)                                            \

@@ -7,7 +7,6 @@
 
 #include <narwhal/text.hpp>
 
-#include <charconv>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -26,6 +25,7 @@ struct PluginFacts {
     const char* type = "string";     // "string", "int", "float", "bool"
     const char* fallback = nullptr;  // the value when the configuration has none; null: no value
     const char* help = "";           // what the option is, with its unit
+    bool required = false;           // without a value, set-up fails and says so
   };
   const char* name = "app";
   const char* version = "0";
@@ -35,13 +35,22 @@ struct PluginFacts {
 
 class Boot {
  public:
-  explicit Boot(const narwhal_boot* boot) noexcept : boot_(boot) {}
+  explicit Boot(const narwhal_boot* boot, void* preloaded = nullptr) noexcept : boot_(boot), preloaded_(preloaded) {}
 
   std::string_view prefix() const noexcept { return view_of(boot_->prefix); }
   int worker() const noexcept { return boot_->worker; }  // the slot, from 0; -1 in the template
   unsigned threads() const noexcept { return boot_->threads; }
+  // As configured: processes that run this plugin side by side. 0 when the server's struct ends before it.
+  unsigned workers() const noexcept { return NARWHAL_HAS(boot_, narwhal_boot, workers) ? boot_->workers : 0; }
   std::uint64_t generation() const noexcept { return boot_->generation; }
   const narwhal_host* host() const noexcept { return boot_->host; }
+
+  // What the app type's preload() has made, which must be a T; see app.hpp. Valid as long as the app.
+  template <class T>
+  T& preloaded() const {
+    if (preloaded_ == nullptr) throw std::logic_error("the app type has no preload()");
+    return *static_cast<T*>(preloaded_);
+  }
 
   // Sets NARWHAL_INLINE and NARWHAL_STREAM_BODY for this mount, in place of the plugin's own flags. Only while the app
   // is made. False when the server's table is too short to have this function: the plugin's flags then stay.
@@ -77,29 +86,36 @@ class Boot {
     if constexpr (std::same_as<T, std::string>) {
       return text;
     } else if constexpr (std::same_as<T, bool>) {
-      return convert_bool(key, text);
+      const std::optional<bool> flag = parse_bool(text);
+      if (!flag) refuse(key, text, "true or false");
+      return *flag;
     } else {
-      T number{};
-      const char* end = text.data() + text.size();
-      const auto [stopped, error] = std::from_chars(text.data(), end, number);
-      if (error != std::errc() || stopped != end) refuse(key, text, "a number of its type");
-      return number;
+      const std::optional<T> number = parse_number<T>(text);
+      if (!number) refuse(key, text, "a number of its type");
+      return *number;
     }
-  }
-  static bool convert_bool(const char* key, const std::string& text) {
-    for (const char* word : {"true", "yes", "on", "1"}) {
-      if (equal_ignoring_case(text, word)) return true;
-    }
-    for (const char* word : {"false", "no", "off", "0"}) {
-      if (equal_ignoring_case(text, word)) return false;
-    }
-    refuse(key, text, "true or false");
   }
   [[noreturn]] static void refuse(const char* key, const std::string& text, const char* wanted) {
     throw std::invalid_argument(std::string("option '") + key + "': '" + text + "' is not " + wanted);
   }
 
   const narwhal_boot* boot_;
+  void* preloaded_;
 };
+
+namespace detail {
+
+// Throws std::invalid_argument for the first required option without a value.
+inline void check_required(const PluginFacts* facts, const narwhal_boot* boot) {
+  if (facts == nullptr) return;
+  for (const PluginFacts::Option& option : facts->options) {
+    if (option.key == nullptr) return;
+    if (!option.required || boot->option(boot, option.key).data != nullptr) continue;
+    const std::string help = *option.help == '\0' ? "" : std::string(": ") + option.help;
+    throw std::invalid_argument(std::string("option '") + option.key + "' is missing" + help);
+  }
+}
+
+}  // namespace detail
 
 }  // namespace narwhal

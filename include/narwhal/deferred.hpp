@@ -7,11 +7,12 @@
 // Units      sizes are in bytes.
 #pragma once
 
+#include <narwhal/callable.hpp>
+#include <narwhal/log.hpp>
 #include <narwhal/request.hpp>
 
 #include <cstdint>
-#include <functional>
-#include <memory>
+#include <exception>
 #include <string_view>
 #include <utility>
 
@@ -28,20 +29,38 @@ enum class Sent : int {
   refused = NARWHAL_REFUSED,  // a status, name or value that may not go on the wire
 };
 
+namespace detail {
+
+// While a deferred callable runs: if it throws, and its Deferred with it, the exchange is left to whoever catches.
+struct Unwinding {
+  narwhal_exchange* exchange;
+  int exceptions = std::uncaught_exceptions();
+  bool left = false;  // the exchange is still to be answered
+};
+NARWHAL_OF_THIS_PLUGIN inline thread_local Unwinding* unwinding = nullptr;
+
+}  // namespace detail
+
 class Deferred {
  public:
+  static constexpr std::string_view dropped = "a deferred request was dropped without an answer";
+
   Deferred(const narwhal_host* host, narwhal_exchange* exchange) noexcept : host_(host), exchange_(exchange) {}
   Deferred(Deferred&& other) noexcept
-      : host_(other.host_), exchange_(std::exchange(other.exchange_, nullptr)), started_(other.started_) {}
+      : host_(other.host_),
+        exchange_(std::exchange(other.exchange_, nullptr)),
+        started_(other.started_),
+        has_callback_(other.has_callback_) {}
   Deferred& operator=(Deferred&& other) noexcept {
     Deferred moved(std::move(other));
     std::swap(host_, moved.host_);
     std::swap(exchange_, moved.exchange_);
     std::swap(started_, moved.started_);
+    std::swap(has_callback_, moved.has_callback_);
     return *this;
   }
   ~Deferred() {
-    if (exchange_ != nullptr) fail(500, gone() ? "" : "a deferred request was dropped without an answer");
+    if (exchange_ != nullptr && !left_to_catcher()) fail(500, dropped);
   }
 
   // False after it was ended or moved from. Then gone() is true, and every call returns Sent::state.
@@ -50,14 +69,19 @@ class Deferred {
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }
   // `callback` is called at most once, when the client has gone or the deadline has passed. It runs on the event loop's
   // thread and must not block; it may run while another thread ends this Deferred. The holder must still end it.
-  void on_cancel(std::function<void()> callback);
+  void on_cancel(Callable<void()> callback);
 
   // The whole answer. Ends it, whatever is returned.
   Sent respond(Response response);
+  // Answers with the exception that is being handled as if the app had thrown it; only inside a catch block. Ends it.
+  Sent respond_exception() noexcept;
   // The head now, the body later: `size` bytes, or -1 when that is not known yet.
   Sent start(const Response& head, std::int64_t size = -1);
   // Waits while the client is slow.
   Sent write(std::string_view piece) { return write(piece, 0); }
+  // The same without a copy, which pays from a few KiB on: the server frees the string, or leaves the bytes alone.
+  Sent write_owned(std::string piece);
+  Sent write(Forever piece);
   // Never waits: Sent::again, and nothing is taken, while the client is too slow.
   Sent try_write(std::string_view piece) { return write(piece, NARWHAL_NOWAIT); }
   // A field after the body, between start() and finish(); see Writer::trailer().
@@ -72,11 +96,19 @@ class Deferred {
   Sent write(std::string_view piece, std::uint32_t flags) {
     return static_cast<Sent>(host_->write(exchange_, bytes_of(piece), flags));
   }
+  void drop_callback() noexcept;
   narwhal_exchange* end() noexcept;  // gives up the exchange, and the callback with it
+  bool left_to_catcher() noexcept {
+    detail::Unwinding* const now = detail::unwinding;
+    if (now == nullptr || now->exchange != exchange_ || std::uncaught_exceptions() <= now->exceptions) return false;
+    now->left = end() != nullptr;
+    return true;
+  }
 
   const narwhal_host* host_;
   narwhal_exchange* exchange_;
   bool started_ = false;
+  bool has_callback_ = false;  // on_cancel() was called
 };
 
 }  // namespace narwhal

@@ -1,15 +1,15 @@
 // Header fields, in order. Names compare without case; a name may occur several times.
 //   RequestHeaders  what the client sent
 //   Headers         what a response sends
-// Ownership  RequestHeaders are views, valid as long as the request. Headers borrow literals and views and own
-//            std::strings (see Text).
+// Ownership  RequestHeaders are views, valid as long as the request. Headers borrow literals and copy or own other
+//            strings (see Text).
 // Errors     Headers check nothing: the server refuses a field that may not go on the wire when the response is sent.
 // Threads    RequestHeaders: any. Headers: one at a time.
 #pragma once
 
 #include <narwhal/text.hpp>
 
-#include <iterator>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 #include <vector>

@@ -2,25 +2,31 @@
 //   /users/<int:id>       digits that fit an int64_t
 //   /users/<string:name>  one segment, not empty; <name> is the same
 //   /files/<path:rest>    the rest of the path, not empty, slashes included; allowed only as the last segment
-// Order      the more exact pattern wins (text, int, string, path), segment by segment; then the earlier one.
+// Order      the more exact pattern wins (text, int, string, path, mount), segment by segment; then the earlier one.
 // Decoding   segments are percent-decoded after the path was split: %2F does not separate segments.
 // Slashes    strict, as in Flask: the pattern /a/ also answers /a, with a 308 to /a/; the pattern /a does not answer
 //            /a/. With strict_slashes(false) either pattern answers either path.
 // Methods    GET also serves HEAD; OPTIONS is answered with Allow; another method gets 405 with Allow.
-// Ownership  copies share the routes. Parameters are views, valid as long as the request.
+// Mounts     mount("/admin", router) gives everything below to another app, which sees a longer request.prefix().
+// Names      get(...).name("user") lets url_for(request, "user", {{"id", 42}}) write the path (url.hpp).
+// Pages      error_page() and on_error() answer what a route or a mounted router throws as an HttpError, and the
+//            router's own 404 and 405. A page for 500 also answers other exceptions, which are logged.
+// Bodies     if a route has asked for stream_body(), the plugin's mount gets NARWHAL_STREAM_BODY (app.hpp). Then the
+//            bodies of the other routes are collected up to body_max(), so that body() works there.
+// Ownership  copies share the apps, not the list of routes. Parameters are views, valid as long as the request.
 // Errors     add() and its short forms throw std::invalid_argument for a pattern that cannot be read; what a route's
-//            app throws passes through.
-// Threads    add routes first, from one thread; then any number of threads may call it.
+//            app throws passes through, except for what a page answers.
+// Threads    add routes first, from one thread, and do not move the router afterwards; then any number of threads may
+//            call it.
 // Source     the patterns are those of Flask and Werkzeug.
 #pragma once
 
-#include <narwhal/request.hpp>
-#include <narwhal/response.hpp>
+#include <narwhal/app_type.hpp>
+#include <narwhal/collect_body.hpp>
+#include <narwhal/error_pages.hpp>
+#include <narwhal/route_tree.hpp>
 
-#include <algorithm>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -29,120 +35,6 @@
 #include <vector>
 
 namespace narwhal {
-
-using App = std::function<Response(const Request&)>;
-
-namespace detail {
-
-// A parsed pattern.
-struct Pattern {
-  enum class Kind : unsigned char { text, integer, string, rest };  // the more exact first
-  struct Segment {
-    Kind kind;
-    std::string text;  // the segment itself, or the parameter's name
-  };
-  std::vector<Segment> segments;
-  bool slash = true;  // ends with a slash
-
-  std::vector<Kind> kinds() const {
-    std::vector<Kind> kinds;
-    for (const Segment& segment : segments) kinds.push_back(segment.kind);
-    return kinds;
-  }
-};
-
-inline Pattern::Segment parse_segment(std::string_view segment, std::string_view pattern) {
-  const auto refuse = [&](const char* why) { throw std::invalid_argument("route " + std::string(pattern) + why); };
-  if (segment.empty()) refuse(": an empty segment");
-  if (segment.front() != '<') {
-    if (segment.find_first_of("<>") != segment.npos) refuse(": a parameter must fill its segment");
-    return {Pattern::Kind::text, std::string(segment)};
-  }
-  if (segment.back() != '>') refuse(": a parameter must fill its segment");
-  segment = segment.substr(1, segment.size() - 2);
-  const std::size_t colon = segment.find(':');
-  const std::string_view type = colon == segment.npos ? "string" : segment.substr(0, colon);
-  const std::string name(colon == segment.npos ? segment : segment.substr(colon + 1));
-  if (name.empty() || name.find_first_of("<>:") != name.npos) refuse(": a parameter without a proper name");
-  if (type == "int") return {Pattern::Kind::integer, name};
-  if (type == "string") return {Pattern::Kind::string, name};
-  if (type != "path") refuse(": parameters are int, string or path");
-  return {Pattern::Kind::rest, name};
-}
-
-inline Pattern parse_pattern(std::string_view text) {
-  if (!text.starts_with('/')) throw std::invalid_argument("route " + std::string(text) + ": must start with a slash");
-  Pattern pattern;
-  pattern.slash = text.ends_with('/');
-  std::string_view rest = text.substr(1);
-  while (!rest.empty()) {
-    const std::string_view segment = rest.substr(0, rest.find('/'));
-    if (!pattern.segments.empty() && pattern.segments.back().kind == Pattern::Kind::rest) {
-      throw std::invalid_argument("route " + std::string(text) + ": a path parameter must be last");
-    }
-    pattern.segments.push_back(parse_segment(segment, text));
-    rest.remove_prefix(std::min(rest.size(), segment.size() + 1));
-  }
-  return pattern;
-}
-
-// A request's path, split and decoded. Its memory is the request's.
-struct SplitPath {
-  std::span<const std::string_view> segments;  // without the empty one after a last slash
-  bool slash = false;                          // ends with a slash
-  // From segment `index` to the end; with the last slash, unless the pattern ends with one.
-  std::string_view tail(std::size_t index, bool pattern_slash) const noexcept {
-    const std::string_view last = segments.back();
-    const char* begin = segments[index].data();
-    const char* end = last.data() + last.size() + (slash && !pattern_slash ? 1 : 0);
-    return {begin, static_cast<std::size_t>(end - begin)};
-  }
-};
-
-inline SplitPath split_path(const Request& request) {
-  std::string_view raw = request.path().substr(1);  // the caller has checked that it starts with a slash
-  SplitPath path{{}, raw.empty() || raw.ends_with('/')};
-  if (raw.ends_with('/')) raw.remove_suffix(1);
-  if (raw.empty() && request.path().size() == 1) return path;
-  const auto count = static_cast<std::size_t>(std::count(raw.begin(), raw.end(), '/')) + 1;
-  auto* segments = static_cast<std::string_view*>(request.alloc(count * sizeof(std::string_view)));
-  const bool encoded = raw.find('%') != raw.npos;
-  char* at = encoded ? static_cast<char*>(request.alloc(raw.size() + 1)) : nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string_view segment = raw.substr(0, raw.find('/'));
-    raw.remove_prefix(std::min(raw.size(), segment.size() + 1));
-    if (encoded) {
-      const std::size_t size = percent_decode_into(segment, Plus::plus, at);
-      new (&segments[i]) std::string_view(at, size);
-      at += size;
-      *at++ = '/';  // so that tail() can span several segments, as it does in the raw path
-    } else {
-      new (&segments[i]) std::string_view(segment);
-    }
-  }
-  path.segments = {segments, count};
-  return path;
-}
-
-inline bool is_int(std::string_view text) noexcept {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return !text.empty() && text.front() != '-' && error == std::errc() && end == text.data() + text.size();
-}
-
-// Compares the segments only: what a last slash means is decided by the router.
-inline bool segments_match(const Pattern& pattern, const SplitPath& path) noexcept {
-  for (std::size_t i = 0; i < pattern.segments.size(); ++i) {
-    if (i >= path.segments.size() || path.segments[i].empty()) return false;
-    const Pattern::Segment& wanted = pattern.segments[i];
-    if (wanted.kind == Pattern::Kind::rest) return true;
-    if (wanted.kind == Pattern::Kind::text && wanted.text != path.segments[i]) return false;
-    if (wanted.kind == Pattern::Kind::integer && !is_int(path.segments[i])) return false;
-  }
-  return pattern.segments.size() == path.segments.size();
-}
-
-}  // namespace detail
 
 class Router {
  public:
@@ -154,86 +46,213 @@ class Router {
   Router& any(std::string_view pattern, App app) { return add({}, pattern, std::move(app)); }  // every method
   // Throws std::invalid_argument for a pattern that cannot be read.
   Router& add(std::vector<std::string> methods, std::string_view pattern, App app) {
-    auto route = std::make_shared<const Route>(std::move(methods), detail::parse_pattern(pattern), std::move(app));
-    const auto more_exact = [](const auto& left, const auto& right) {
-      return left->pattern.kinds() < right->pattern.kinds();
-    };
-    const auto place = std::upper_bound(routes_.begin(), routes_.end(), route, more_exact);
-    routes_.insert(place, std::move(route));
+    detail::Pattern parsed = detail::parse_pattern(pattern);
+    tree_.add(parsed, static_cast<std::uint32_t>(routes_.size()));
+    routes_.push_back({std::move(methods), std::move(parsed), std::move(app)});
     return *this;
   }
+  // Everything at `prefix` and below it, except for what routes of this router match more exactly. The app's own
+  // patterns begin after the prefix. With `name`, url_for() finds the names of a router that is mounted so as
+  // "name.its_name". Routes that are added to it later are not seen.
+  Router& mount(std::string_view prefix, App app) {
+    detail::Pattern parsed = detail::parse_pattern(prefix);
+    if (parsed.has_rest()) throw std::invalid_argument("mount " + std::string(prefix) + ": a path parameter");
+    streams_bodies_ = streams_bodies_ || app.streams_bodies();
+    tree_.add_mount(parsed, static_cast<std::uint32_t>(routes_.size()));
+    routes_.push_back({{}, std::move(parsed), std::move(app), Route::Kind::mount});
+    return *this;
+  }
+  Router& mount(std::string_view prefix, Router router, std::string_view name = "") {
+    const detail::Pattern parsed = detail::parse_pattern(prefix);
+    for (const Named& inner : router.names_) {
+      detail::Pattern whole = parsed;
+      for (const detail::Pattern::Segment& segment : inner.pattern.segments) whole.segments.push_back(segment);
+      whole.slash = inner.pattern.slash;
+      const std::string start = name.empty() ? "" : std::string(name) + ".";
+      add_name(start + inner.name, std::move(whole));
+    }
+    return mount(prefix, App(std::move(router)));
+  }
+
+  // Of the route that was added last: a name for url_for(). Throws std::invalid_argument for one that is taken.
+  Router& name(std::string_view name) {
+    add_name(std::string(name), last("name").pattern);
+    return *this;
+  }
+  // Of the route that was added last: its app reads the body with read() while it arrives.
+  Router& stream_body() {
+    last("stream_body").streams = true;
+    streams_bodies_ = true;
+    return *this;
+  }
+  // How many bytes of a body are collected for a route without stream_body(); more are answered 413. Only where some
+  // route has it: otherwise the server collects, within its own limit.
+  Router& body_max(std::size_t bytes) {
+    body_max_ = bytes;
+    return *this;
+  }
+  bool streams_bodies() const noexcept { return streams_bodies_; }
+
   Router& strict_slashes(bool strict) {
     strict_slashes_ = strict;
     return *this;
   }
-  // Answers what no pattern matches; without it, the answer is a plain 404.
+  // Answers what no pattern matches; without it, the answer is that of an HttpError 404.
   Router& otherwise(App app) {
-    otherwise_ = std::make_shared<const App>(std::move(app));
+    streams_bodies_ = streams_bodies_ || app.streams_bodies();
+    otherwise_ = std::move(app);
+    return *this;
+  }
+  // Answers errors of this status. A page that leaves its status at 200 is sent with the error's, and with its fields.
+  Router& error_page(int status, App page) {
+    pages_.set(status, std::move(page));
+    return *this;
+  }
+  // Answers errors of every status without a page: called with the request and the HttpError.
+  Router& on_error(ErrorHandler handler) {
+    pages_.set(std::move(handler));
     return *this;
   }
 
-  Response operator()(const Request& request) const {
-    if (!request.path().starts_with('/')) return not_found(request);  // "*"
-    const detail::SplitPath path = detail::split_path(request);
-    const Found found = find(path, request.method());
-    if (found.route != nullptr) return call(*found.route, path, request);
-    if (found.redirect) return redirect(request);
-    if (found.methods.empty()) return not_found(request);
-    if (request.method() == "OPTIONS") return Response().header("Allow", allow(found.methods));
-    return Response::text("Method Not Allowed\n", 405).header("Allow", allow(found.methods));
+  Response operator()(const Request& request) const try { return answer(request); } catch (const Gone&) {
+    throw;
+  } catch (const HttpError& error) {
+    return answer_error(request, error);
+  } catch (...) {
+    if (pages_for(request, 500) == nullptr) throw;
+    return answer_error(request, HttpError(500).because(detail::reason_now()));
+  }
+
+  // For url_for(): the pattern with this name, or null.
+  const detail::Pattern* pattern_of(std::string_view name) const noexcept {
+    for (const Named& named : names_) {
+      if (named.name == name) return &named.pattern;
+    }
+    return nullptr;
   }
 
  private:
   struct Route {
-    Route(std::vector<std::string> methods, detail::Pattern pattern, App app)
-        : methods(std::move(methods)), pattern(std::move(pattern)), app(std::move(app)) {}
+    enum class Kind : unsigned char { app, mount };
     bool serves(std::string_view method) const noexcept {
-      return methods.empty() || std::find(methods.begin(), methods.end(), method) != methods.end();
+      for (const std::string& served : methods) {
+        if (served == method) return true;
+      }
+      return methods.empty();
     }
     std::vector<std::string> methods;  // empty: all
     detail::Pattern pattern;
     App app;
+    Kind kind = Kind::app;
+    bool streams = false;
+  };
+  struct Named {
+    std::string name;
+    detail::Pattern pattern;
   };
   struct Found {
     const Route* route = nullptr;
+    std::size_t depth = 0;
     bool redirect = false;
-    std::vector<std::string_view> methods;  // those that other routes serve on this path
+    std::vector<std::string_view> methods = {};  // those that other routes serve on this path
   };
+
+  Route& last(const char* what) {
+    if (routes_.empty() || routes_.back().kind == Route::Kind::mount) {
+      throw std::logic_error(std::string(what) + "() belongs after the route that it is for");
+    }
+    return routes_.back();
+  }
+  void add_name(std::string name, detail::Pattern pattern) {
+    if (pattern_of(name) != nullptr) throw std::invalid_argument("two routes are named '" + name + "'");
+    names_.push_back({std::move(name), std::move(pattern)});
+  }
+
+  Response answer(const Request& request) const {
+    if (!request.path().starts_with('/')) return not_found(request);  // "*"
+    const detail::SplitPath path(request);
+    const Found found = find(path, request.method());
+    if (found.route != nullptr) return call(*found.route, found.depth, path, request);
+    if (found.redirect) return redirect(request);
+    if (found.methods.empty()) return not_found(request);
+    if (request.method() == "OPTIONS") return Response().header("Allow", allow(found.methods));
+    return answer_error(request, HttpError(405).header("Allow", allow(found.methods)));
+  }
 
   Found find(const detail::SplitPath& path, std::string_view method) const {
     Found found;
     const Route* get = nullptr;
-    for (const auto& route : routes_) {
-      if (!detail::segments_match(route->pattern, path)) continue;
-      const bool rest =
-          !route->pattern.segments.empty() && route->pattern.segments.back().kind == detail::Pattern::Kind::rest;
-      const bool exact = !strict_slashes_ || route->pattern.slash == path.slash || (rest && !route->pattern.slash);
-      if (!exact && path.slash) continue;  // /a does not answer /a/
-      if (exact && route->serves(method)) return {.route = route.get(), .methods = {}};
-      if (exact && get == nullptr && method == "HEAD" && route->serves("GET")) get = route.get();
-      if (!exact && (route->serves(method) || (method == "HEAD" && route->serves("GET")))) found.redirect = true;
-      found.methods.insert(found.methods.end(), route->methods.begin(), route->methods.end());
-    }
-    found.route = get;
+    tree_.visit(path.segments(), [&](std::uint32_t number, std::size_t depth) {
+      const Route& route = routes_[number];
+      if (route.kind == Route::Kind::mount) {
+        if (get == nullptr) found = {.route = &route, .depth = depth};
+        return true;
+      }
+      const bool exact =
+          !strict_slashes_ || route.pattern.slash == path.slash() || (route.pattern.has_rest() && !route.pattern.slash);
+      if (!exact && path.slash()) return false;  // /a does not answer /a/
+      if (exact && route.serves(method)) {
+        found = {.route = &route};
+        return true;
+      }
+      if (exact && get == nullptr && method == "HEAD" && route.serves("GET")) get = &route;
+      if (!exact && (route.serves(method) || (method == "HEAD" && route.serves("GET")))) found.redirect = true;
+      for (const std::string& served : route.methods) found.methods.push_back(served);
+      return false;
+    });
+    if (found.route == nullptr) found.route = get;
     return found;
   }
 
-  static Response call(const Route& route, const detail::SplitPath& path, const Request& request) {
+  // The request as an app of this router gets it. In the request's own memory, because a stream or a deferred answer may
+  // use it later.
+  detail::Routing& new_routing(const Request& request) const {
+    auto* const routing = new (request.alloc(sizeof(detail::Routing))) detail::Routing{.outer = request.routing()};
+    routing->router = this;
+    return *routing;
+  }
+  static const Request& with(const Request& request, const detail::Routing& routing) {
+    return *new (request.alloc(sizeof(Request))) Request(request.with(routing));
+  }
+
+  Response call(const Route& route, std::size_t depth, const detail::SplitPath& path, const Request& request) const {
+    detail::Routing& routing = new_routing(request);
+    routing.parameters = parameters(route, path, request);
+    if (route.kind == Route::Kind::mount) routing.prefix = longer_prefix(path, depth, request);
+    const bool streams = route.streams || route.app.streams_bodies();
+    if (streams_bodies_ && !streams) routing.body = detail::collect_body(request, body_max_);
+    return route.app(with(request, routing));
+  }
+
+  static std::span<const PathParameter> parameters(const Route& route, const detail::SplitPath& path,
+                                                   const Request& request) {
     const auto& segments = route.pattern.segments;
-    const auto is_parameter = [](const auto& segment) { return segment.kind != detail::Pattern::Kind::text; };
-    const auto count = static_cast<std::size_t>(std::count_if(segments.begin(), segments.end(), is_parameter));
-    if (count == 0) return route.app(request);
-    auto* parameters = static_cast<PathParameter*>(request.alloc(count * sizeof(PathParameter)));
+    std::size_t count = 0;
+    for (const auto& segment : segments) count += segment.kind != detail::Pattern::Kind::text ? 1 : 0;
+    if (count == 0) return {};
+    auto* const parameters = static_cast<PathParameter*>(request.alloc(count * sizeof(PathParameter)));
     std::size_t filled = 0;
     for (std::size_t i = 0; i < segments.size(); ++i) {
-      if (!is_parameter(segments[i])) continue;
+      if (segments[i].kind == detail::Pattern::Kind::text) continue;
       const bool rest = segments[i].kind == detail::Pattern::Kind::rest;
-      const std::string_view value = rest ? path.tail(i, route.pattern.slash) : path.segments[i];
+      const std::string_view value = rest ? path.tail(i, route.pattern.slash) : path.segments()[i];
       new (&parameters[filled++]) PathParameter{segments[i].text, value};
     }
-    // In the request's own memory, because a stream may have captured it by reference.
-    auto* routed = new (request.alloc(sizeof(Request))) Request(request.with({parameters, count}));
-    return route.app(*routed);
+    return {parameters, count};
+  }
+
+  // The prefix with the mount's segments, decoded.
+  static const std::string_view* longer_prefix(const detail::SplitPath& path, std::size_t depth,
+                                               const Request& request) {
+    std::size_t size = request.prefix().size();
+    for (std::size_t i = 0; i < depth; ++i) size += 1 + path.segments()[i].size();
+    char* const text = static_cast<char*>(request.alloc(size + 1));
+    char* at = text + request.prefix().copy(text, request.prefix().size());
+    for (std::size_t i = 0; i < depth; ++i) {
+      *at++ = '/';
+      at += path.segments()[i].copy(at, path.segments()[i].size());
+    }
+    return new (request.alloc(sizeof(std::string_view))) std::string_view(text, size);
   }
 
   // Encodes every byte that may not stand in a path: a browser would read "/\host" as another server's address.
@@ -243,24 +262,52 @@ class Router {
     return Response::redirect(std::move(location), 308);
   }
 
-  static std::string allow(std::vector<std::string_view> methods) {
-    if (std::find(methods.begin(), methods.end(), "GET") != methods.end()) methods.push_back("HEAD");
-    methods.push_back("OPTIONS");
-    std::sort(methods.begin(), methods.end());
-    methods.erase(std::unique(methods.begin(), methods.end()), methods.end());
+  // The methods of an Allow field: in order, each once.
+  static std::string allow(const std::vector<std::string_view>& served) {
+    std::vector<std::string_view> methods;
+    const auto add = [&](std::string_view method) {
+      auto at = methods.begin();
+      while (at != methods.end() && *at < method) ++at;
+      if (at == methods.end() || *at != method) methods.insert(at, method);
+    };
+    add("OPTIONS");
+    for (const std::string_view method : served) {
+      add(method);
+      if (method == "GET") add("HEAD");
+    }
     std::string list;
     for (const std::string_view method : methods) list.append(list.empty() ? "" : ", ").append(method);
     return list;
   }
 
   Response not_found(const Request& request) const {
-    return otherwise_ ? (*otherwise_)(request) : Response::text("Not Found\n", 404);
+    if (!otherwise_) return answer_error(request, HttpError(404));
+    detail::Routing& routing = new_routing(request);
+    if (streams_bodies_ && !otherwise_.streams_bodies()) routing.body = detail::collect_body(request, body_max_);
+    return otherwise_(with(request, routing));
   }
 
-  // Shared, because a Router is copied into each App that holds it.
-  std::vector<std::shared_ptr<const Route>> routes_;
-  std::shared_ptr<const App> otherwise_;
-  bool strict_slashes_ = true;
+  Response answer_error(const Request& request, const HttpError& error) const {
+    if (!error.log_text().empty()) log_error(request, error.log_text());
+    const detail::ErrorPages* const pages = pages_for(request, error.status());
+    return pages != nullptr ? pages->answer(with(request, new_routing(request)), error) : Response::error(error);
+  }
+  // This router's, or those of the routers that it is mounted in.
+  const detail::ErrorPages* pages_for(const Request& request, int status) const noexcept {
+    if (pages_.answers(status)) return &pages_;
+    for (const detail::Routing* at = request.routing(); at != nullptr; at = at->outer) {
+      if (at->router != nullptr && at->router->pages_.answers(status)) return &at->router->pages_;
+    }
+    return nullptr;
+  }
+
+  std::vector<Route> routes_;
+  detail::RouteTree tree_;
+  std::vector<Named> names_;
+  detail::ErrorPages pages_;
+  App otherwise_;
+  std::size_t body_max_ = 1024 * 1024;
+  bool strict_slashes_ = true, streams_bodies_ = false;
 };
 
 }  // namespace narwhal

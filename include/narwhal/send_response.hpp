@@ -7,12 +7,11 @@
 
 #include <narwhal/deferred.hpp>
 #include <narwhal/log.hpp>
+#include <narwhal/on_cancel.hpp>
 #include <narwhal/response.hpp>
 #include <narwhal/writer.hpp>
 
 #include <array>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -60,6 +59,7 @@ class FieldList {
 inline int start(const narwhal_host* host, narwhal_exchange* exchange, const Response& response, std::int64_t size) {
   const FieldList fields(response);
   narwhal_response head = fields.head(response.status());
+  head.reason = bytes_of(response.reason());
   head.body_size = size;
   return host->start(exchange, &head);
 }
@@ -70,6 +70,7 @@ inline int respond_text(const narwhal_host* host, narwhal_exchange* exchange, co
   const FieldList fields(response);
   narwhal_response whole = fields.head(response.status());
   whole.body = bytes_of(body.view());
+  whole.reason = bytes_of(response.reason());
   if (body.lasts_forever()) {
     whole.release = [](void*) {};
   } else if (body.owned() && whole.body.size >= moved_from) {
@@ -105,49 +106,92 @@ inline int respond_file(const narwhal_host* host, narwhal_exchange* exchange, co
 }
 
 inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, const Response& response,
-                          const Response::Streamed& streamed) {
-  Writer writer(host, exchange, response, streamed.size);
-  streamed.pieces(writer);
+                          Response::Stream& pieces, std::int64_t size) {
+  Writer writer(host, exchange, response, size);
+  pieces(writer);
   writer.start();  // in case `pieces` wrote nothing
   return finish(host, exchange);
 }
 
-// Runs `later`, which owns the exchange from then on: it may have ended before this returns.
-inline int defer(const narwhal_host* host, narwhal_exchange* exchange, const Response::Later& later) noexcept {
+// Answers with what was thrown, or cuts the response off when its head is out. Only to be called inside a catch block;
+// ends the exchange. Returns plugin.h's code.
+inline int respond_exception(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+  std::string reason;
   try {
-    later(Deferred(host, exchange));
-  } catch (const std::exception& error) {
-    log_error(error.what());  // the Deferred's destructor has answered 500
+    throw;
+  } catch (const Gone&) {
+    host->fail(exchange, 500, {nullptr, 0});  // nobody reads it, and it is not logged
+    return NARWHAL_GONE;
+  } catch (const HttpError& error) {
+    try {
+      if (!error.log_text().empty()) log_error(Request(host, exchange), error.log_text());
+      Response answer = Response::error(error);
+      const int code = respond(host, exchange, answer);
+      if (code != NARWHAL_REFUSED && code != NARWHAL_STATE) return code;
+      reason = error.what();
+    } catch (...) {
+      reason = reason_now();
+    }
   } catch (...) {
-    log_error("an exception that is not a std::exception");
+    reason = reason_now();
   }
+  host->fail(exchange, 500, bytes_of(reason));
+  return NARWHAL_ERROR;
+}
+
+// Runs `later`, which owns the exchange from then on: it may have ended before this returns. When it throws with the
+// exchange still its own, the answer is what a handler's exception would get.
+inline int defer(const narwhal_host* host, narwhal_exchange* exchange, Response::Later& later) noexcept {
+  Unwinding here{exchange};
+  Unwinding* const outer = std::exchange(unwinding, &here);
+  std::string name;
+  try {
+    name = name_of(Request(host, exchange));
+    later(Deferred(host, exchange));
+    // Its Deferred went with an exception that it has caught itself.
+    if (here.left) host->fail(exchange, 500, bytes_of(Deferred::dropped));
+  } catch (...) {
+    if (here.left) {
+      respond_exception(host, exchange);
+    } else {
+      log_error(name.append(": ").append(reason_now()));  // somebody else answers, or has answered
+    }
+  }
+  unwinding = outer;
   return NARWHAL_DEFERRED;
 }
 
 // Sends the whole response; NARWHAL_DEFERRED when a Deferred finishes it. Throws what a stream throws. The exchange has
 // not ended after an exception, NARWHAL_REFUSED or NARWHAL_STATE.
 inline int respond(const narwhal_host* host, narwhal_exchange* exchange, Response& response) {
-  Response::Body& content = response.content();
-  if (Text* text = std::get_if<Text>(&content)) return respond_text(host, exchange, response, *text);
-  if (auto* part = std::get_if<FilePart>(&content)) return respond_file(host, exchange, response, *part);
-  if (auto* streamed = std::get_if<Response::Streamed>(&content)) {
-    return respond_stream(host, exchange, response, *streamed);
+  switch (response.kind_) {
+    case Response::Kind::file: return respond_file(host, exchange, response, response.file_);
+    case Response::Kind::stream:
+      return respond_stream(host, exchange, response, response.stream_, response.stream_size_);
+    case Response::Kind::later: return defer(host, exchange, response.later_);
+    default: return respond_text(host, exchange, response, response.text_);
   }
-  return defer(host, exchange, std::get<Response::Later>(content));
 }
 
-// What on_cancel() left with the exchange. The mutex lets the loop's thread read it while another thread ends the
-// exchange; it is not held while the callback runs.
-using CancelCallback = std::function<void()>;
-NARWHAL_OF_THIS_PLUGIN inline std::mutex cancel_mutex;
+// A piece that the server need not copy; `string` is freed by it, or null when the bytes outlive everything.
+inline int write_lent(const narwhal_host* host, narwhal_exchange* exchange, std::string_view piece,
+                      std::string* string) {
+  if (!NARWHAL_HAS(host, narwhal_host, write_lent)) {
+    const int code = host->write(exchange, bytes_of(piece), 0);
+    delete string;
+    return code;
+  }
+  const auto release = [](void* kept) { delete static_cast<std::string*>(kept); };
+  const int code = host->write_lent(exchange, bytes_of(piece), 0, release, string);
+  if (code == NARWHAL_AGAIN) delete string;  // nothing was taken
+  return code;
+}
 
-// Removes it from the exchange, so that it is called at most once. Null when there is none.
-inline std::unique_ptr<CancelCallback> take_cancel_callback(const narwhal_host* host,
-                                                            narwhal_exchange* exchange) noexcept {
-  const std::lock_guard lock(cancel_mutex);
-  std::unique_ptr<CancelCallback> callback(static_cast<CancelCallback*>(host->user(exchange)));
-  host->set_user(exchange, nullptr);
-  return callback;
+inline int write_owned(const narwhal_host* host, narwhal_exchange* exchange, std::string piece) {
+  constexpr std::size_t lent_from = 4 * 1024;
+  if (piece.size() < lent_from) return host->write(exchange, bytes_of(piece), 0);
+  auto* string = new std::string(std::move(piece));
+  return write_lent(host, exchange, *string, string);
 }
 
 }  // namespace detail
@@ -168,6 +212,15 @@ inline void Writer::trailer(std::string_view name, std::string_view value) {
   check(detail::trailer(host_, exchange_, name, value));
 }
 
+inline void Writer::write_owned(std::string piece) {
+  start();
+  check(detail::write_owned(host_, exchange_, std::move(piece)));
+}
+inline void Writer::write(Forever piece) {
+  start();
+  check(detail::write_lent(host_, exchange_, piece.bytes, nullptr));
+}
+
 inline void Writer::check(int code) {
   switch (code) {
     case NARWHAL_OK: return;
@@ -178,47 +231,58 @@ inline void Writer::check(int code) {
   }
 }
 
+inline void Deferred::drop_callback() noexcept {
+  if (std::exchange(has_callback_, false)) detail::cancel_callbacks.take(exchange_);
+}
+
 inline narwhal_exchange* Deferred::end() noexcept {
-  detail::take_cancel_callback(host_, exchange_);
+  drop_callback();
   return std::exchange(exchange_, nullptr);
 }
 
-inline void Deferred::on_cancel(std::function<void()> callback) {
+inline void Deferred::on_cancel(Callable<void()> callback) {
   if (exchange_ == nullptr) return;
-  auto kept = std::make_unique<detail::CancelCallback>(std::move(callback));
-  detail::take_cancel_callback(host_, exchange_);
-  {
-    const std::lock_guard lock(detail::cancel_mutex);
-    host_->set_user(exchange_, kept.release());
-  }
+  narwhal_exchange* const exchange = exchange_;
+  has_callback_ = true;
+  detail::cancel_callbacks.set(exchange, std::move(callback));
   if (!gone()) return;
   // The client had gone before the callback was in place, so the hook did not find it.
-  if (const auto missed = detail::take_cancel_callback(host_, exchange_)) (*missed)();
+  if (Callable<void()> missed = detail::cancel_callbacks.take(exchange)) missed();
 }
 
 inline Sent Deferred::respond(Response response) {
   if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
-  const char* reason = "the status or a header may not go on the wire";
-  detail::take_cancel_callback(host_, exchange_);
+  drop_callback();
   try {
     const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
     if (sent != Sent::refused && sent != Sent::state) {
       exchange_ = nullptr;
       return sent;
     }
-  } catch (const Gone&) {
-    reason = "";
-  } catch (const std::exception& error) {
-    reason = "a deferred response failed";
-    log_error(error.what());
+  } catch (...) {
+    return respond_exception();
   }
-  return fail(500, reason) == Sent::gone ? Sent::gone : Sent::error;
+  const Sent sent = fail(500, "the status or a header may not go on the wire");
+  return sent == Sent::gone ? Sent::gone : Sent::error;
+}
+
+inline Sent Deferred::respond_exception() noexcept {
+  const auto sent = static_cast<Sent>(detail::respond_exception(host_, end()));
+  return sent == Sent::ok || sent == Sent::gone ? sent : Sent::error;
 }
 
 inline Sent Deferred::start(const Response& head, std::int64_t size) {
   const Sent sent = static_cast<Sent>(detail::start(host_, exchange_, head, size));
   started_ = started_ || sent == Sent::ok;
   return sent;
+}
+
+inline Sent Deferred::write_owned(std::string piece) {
+  return static_cast<Sent>(detail::write_owned(host_, exchange_, std::move(piece)));
+}
+
+inline Sent Deferred::write(Forever piece) {
+  return static_cast<Sent>(detail::write_lent(host_, exchange_, piece.bytes, nullptr));
 }
 
 inline Sent Deferred::trailer(std::string_view name, std::string_view value) noexcept {

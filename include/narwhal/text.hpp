@@ -1,5 +1,5 @@
 // Text: bytes that are borrowed or owned, so that a literal needs no copy and a computed string may be temporary.
-// Also the operations on text that HTTP needs: comparison without case, percent-encoding.
+// Also the operations on text that HTTP needs: comparison without case, numbers, percent-encoding.
 // Ownership  each constructor of Text says it.
 // Errors     none, except std::bad_alloc where a std::string is made.
 // Threads    values without shared state.
@@ -8,9 +8,12 @@
 
 #include <narwhal/plugin.h>
 
+#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstring>
+#include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -29,19 +32,46 @@ struct Forever {
 };
 inline Forever forever(std::string_view bytes) noexcept { return {bytes}; }
 
+// Memory that is neither changed nor freed until the response has been handed to the server, which is after the app and
+// every middleware have returned, or when Deferred::respond() returns. A view of the request is valid for that long:
+// lend(request.path()). A view of the app's local variables is not.
+struct Lent {
+  std::string_view bytes;
+};
+inline Lent lend(std::string_view bytes) noexcept { return {bytes}; }
+
+// A temporary string would be gone before it is sent: give it as it is, so that Text owns it.
+template <std::same_as<std::string> String>
+Forever forever(String&&) = delete;
+template <std::same_as<std::string> String>
+Lent lend(String&&) = delete;
+
 class Text {
  public:
-  Text() noexcept = default;
-  // A string literal: borrowed, without its last NUL. For another array give the length: std::string_view(array, n).
+  Text() noexcept : view_() {}
+  Text(const Text& other) : Text() { copy(other); }
+  Text(Text&& other) noexcept : Text() { take(std::move(other)); }
+  Text& operator=(Text other) noexcept {
+    reset();
+    take(std::move(other));
+    return *this;
+  }
+  ~Text() { reset(); }
+
+  // A string literal: borrowed, without its last NUL. A constant array that is not one is borrowed too: lend() says
+  // for how long.
   template <std::size_t N>
   Text(const char (&literal)[N]) noexcept : view_(literal, N - 1) {}
-  // Borrowed: must stay valid and unchanged until the response has been handed to the server, which is after the app
-  // has returned. Views of the request are valid for that long; a local variable's are not.
-  Text(std::string_view borrowed) noexcept : view_(borrowed) {}
+  // A buffer: copied up to its first NUL.
+  template <std::size_t N>
+  Text(char (&buffer)[N]) : Text(std::string(buffer, ::strnlen(buffer, N))) {}
+  // Copied, because nothing says how long its bytes live. Up to 15 bytes cost no allocation. See lend().
+  Text(std::string_view text) : owned_(text), kind_(Kind::owned) {}
+  Text(Lent lent) noexcept : view_(lent.bytes) {}
   Text(Forever kept) noexcept : view_(kept.bytes), kind_(Kind::forever) {}
   // Owned.
   Text(std::string text) noexcept : owned_(std::move(text)), kind_(Kind::owned) {}
-  // NUL-terminated, of unknown lifetime: copied.
+  // NUL-terminated: copied.
   template <class Pointer>
   requires std::same_as < std::remove_cvref_t<Pointer>,
   const char* > || std::same_as<std::remove_cvref_t<Pointer>, char*> Text(Pointer&& text) : Text(std::string(text)) {}
@@ -53,8 +83,35 @@ class Text {
 
  private:
   enum class Kind : unsigned char { borrowed, owned, forever };
-  std::string owned_;
-  std::string_view view_;
+
+  // These three make an empty Text into another one, or the reverse. What is borrowed costs no work on a string.
+  void copy(const Text& other) {
+    if (other.kind_ == Kind::owned) {
+      new (&owned_) std::string(other.owned_);
+    } else {
+      view_ = other.view_;
+    }
+    kind_ = other.kind_;
+  }
+  void take(Text&& other) noexcept {
+    if (other.kind_ == Kind::owned) {
+      new (&owned_) std::string(std::move(other.owned_));
+    } else {
+      view_ = other.view_;
+    }
+    kind_ = other.kind_;
+  }
+  void reset() noexcept {
+    if (kind_ != Kind::owned) return;
+    owned_.~basic_string();
+    new (&view_) std::string_view();
+    kind_ = Kind::borrowed;
+  }
+
+  union {
+    std::string_view view_;
+    std::string owned_;  // if kind_ says so
+  };
   Kind kind_ = Kind::borrowed;
 };
 
@@ -66,6 +123,28 @@ inline bool equal_ignoring_case(std::string_view left, std::string_view right) n
     if (lower(left[i]) != lower(right[i])) return false;
   }
   return true;
+}
+
+// The number that `text` is, all of it; nothing when it is not one of this type. As std::from_chars: no sign '+', no
+// white space.
+template <class Number>
+requires std::is_arithmetic_v<Number> std::optional<Number> parse_number(std::string_view text)
+noexcept {
+  Number number{};
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stopped == end ? std::optional(number) : std::nullopt;
+}
+
+// "true", "yes", "on", "1" and their opposites, in any case.
+inline std::optional<bool> parse_bool(std::string_view text) noexcept {
+  for (const char* word : {"true", "yes", "on", "1"}) {
+    if (equal_ignoring_case(text, word)) return true;
+  }
+  for (const char* word : {"false", "no", "off", "0"}) {
+    if (equal_ignoring_case(text, word)) return false;
+  }
+  return std::nullopt;
 }
 
 enum class Plus : bool { plus, space };  // what '+' decodes to: a space in a query or a form, itself in a path

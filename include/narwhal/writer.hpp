@@ -1,6 +1,7 @@
 // Writer: sends the pieces of a streamed response. The head is sent with the first piece, so that an error before it
 // still becomes a 500.
-// Ownership  the server copies each piece before the call returns, and duplicates the descriptor of send_file().
+// Ownership  the server copies each piece before the call returns, except where a function says otherwise, and
+//            duplicates the descriptor of send_file().
 // Errors     Gone when the client has left; std::length_error when more bytes come than were declared;
 //            std::invalid_argument when status or fields may not go on the wire; std::runtime_error otherwise.
 // Threads    the handler's.
@@ -8,9 +9,11 @@
 #pragma once
 
 #include <narwhal/plugin.h>
+#include <narwhal/text.hpp>
 
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 namespace narwhal {
@@ -35,6 +38,9 @@ class Writer {
     start();
     check(host_->write(exchange_, narwhal_bytes_of(piece.data(), piece.size()), 0));
   }
+  // The same without a copy, which pays from a few KiB on: the server frees the string, or leaves the bytes alone.
+  void write_owned(std::string piece);
+  void write(Forever piece);
   // Never waits: false, and nothing is taken, while the client is too slow.
   bool try_write(std::string_view piece) {
     start();
@@ -56,6 +62,10 @@ class Writer {
     if (started_) return;
     check(detail::start(host_, exchange_, *head_, size_));
     started_ = true;
+  }
+  // Sends what was written so far; the handler continues.
+  void flush() {
+    if (NARWHAL_HAS(host_, narwhal_host, flush)) host_->flush(exchange_);
   }
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }
 

@@ -5,6 +5,7 @@
 #include <narwhal/app.hpp>
 
 #include <unistd.h>
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>

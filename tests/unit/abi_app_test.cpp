@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -65,7 +66,7 @@ TEST_CASE("app: a small static answer costs no allocation and its bytes are not 
   narwhal_host host = fake::host;
   host.respond = count_respond;
   static const std::string_view page = "a page of static text that is longer than a short string";
-  const auto app = [](const Request&) { return Response::text(page).status(201).status(200); };
+  const auto app = [](const Request&) { return Response::text(lend(page)).status(201).status(200); };
   app_under_test = app;
   const narwhal_plugin& plugin = plugin_under_test;
   narwhal_boot boot = fake::boot();
@@ -122,7 +123,7 @@ TEST_CASE("request: what the client sent, as it was sent") {
         CHECK(request.variable("NONE").empty());
         CHECK(request.body_size() == 4);
         CHECK(request.body() == "data");
-        CHECK(request.deadline()->time_since_epoch() == std::chrono::nanoseconds(5));
+        CHECK(request.deadline<std::chrono::steady_clock>()->time_since_epoch() == std::chrono::nanoseconds(5));
         CHECK_FALSE(request.cancelled());
         CHECK_THROWS_AS(request.parameter("id"), std::out_of_range);
         return Response(204);
@@ -228,6 +229,129 @@ TEST_CASE("errors: an exception before the head is 500, with the reason for the 
   CHECK(answer.reason == "no database");
   CHECK(answer.body.empty());
   CHECK(ask([](const Request&) -> Response { throw 1; }, {}).reason == "an exception that is not a std::exception");
+}
+
+TEST_CASE("errors: an HttpError is its answer, also when middleware passes it on") {
+  const auto refuse = [](const Request&) -> Response {
+    throw HttpError(409, "the name is taken").header("X-A", "1").header("X-A", std::string("2"));
+  };
+  const Middleware passing = [](App inner) -> App {
+    return [inner](const Request& request) { return inner(request); };
+  };
+  fake::log_lines.clear();
+  for (const App& app : {App(refuse), wrap(refuse, passing)}) {
+    const Answer answer = ask(app, {});
+    CHECK(answer.code == NARWHAL_OK);
+    CHECK(answer.status == 409);
+    CHECK(answer.body == "the name is taken\n");
+    CHECK(answer.headers == Pairs{{"Content-Type", "text/plain; charset=utf-8"}, {"X-A", "1"}, {"X-A", "2"}});
+  }
+  CHECK(fake::log_lines.empty());
+  CHECK(ask([](const Request&) -> Response { throw HttpError(404); }, {}).body == "Not Found\n");
+  CHECK(ask([](const Request&) -> Response { throw HttpError(200, "x"); }, {}).status == 500);
+}
+
+TEST_CASE("errors: an HttpError that the server is to blame for is logged with its request, others if they say so") {
+  fake::log_lines.clear();
+  CHECK(
+      ask([](const Request&) -> Response { throw HttpError(503).because("no database"); }, {.target = "/a?b"}).status ==
+      503);
+  CHECK(ask([](const Request&) -> Response { throw HttpError(500, "sorry"); }, {.target = "/b"}).body == "sorry\n");
+  CHECK(ask([](const Request&) -> Response { throw HttpError(400).because("odd"); }, {.method = "PUT"}).status == 400);
+  CHECK(fake::log_lines == std::vector<std::string>{"GET /a: no database", "GET /b: sorry", "PUT /: odd"});
+}
+
+TEST_CASE(
+    "errors: an HttpError that may not go on the wire is 500; in a stream it is an answer until the first piece") {
+  CHECK(ask([](const Request&) -> Response { throw HttpError(400).header("X", "a\nb"); }, {}).status == 500);
+  const Answer early =
+      ask([](const Request&) { return Response::stream([](Writer&) { throw HttpError(410, "no more"); }); }, {});
+  CHECK(early.status == 410);
+  CHECK(early.body == "no more\n");
+  const Answer late = ask(
+      [](const Request&) {
+        return Response::stream([](Writer& writer) {
+          writer.write("piece");
+          throw HttpError(410, "no more");
+        });
+      },
+      {});
+  CHECK(late.status == 200);
+  CHECK(late.cut);
+  CHECK(late.reason == "no more");
+}
+
+TEST_CASE("log: a line with a request begins with its method and path, which is cut when it is long") {
+  fake::log_lines.clear();
+  ask(
+      [](const Request& request) {
+        log_info(request, "seen");
+        return Response();
+      },
+      {.method = "POST", .target = "/shop/x?secret=1"});
+  ask(
+      [](const Request& request) {
+        log_error(request, "seen");
+        return Response();
+      },
+      {.target = "/" + std::string(1000, 'x')});
+  REQUIRE(fake::log_lines.size() == 2);
+  CHECK(fake::log_lines[0] == "POST /shop/x: seen");
+  CHECK(fake::log_lines[1] == "GET /" + std::string(199, 'x') + "...: seen");
+}
+
+TEST_CASE("response: a view may end before the answer is sent") {
+  const Answer answer = ask(
+      [](const Request&) {
+        std::string local(100, 'x');
+        Response response = Response::text(std::string_view(local)).header("X-A", std::string_view(local));
+        local.assign(100, 'y');
+        return response;
+      },
+      {});
+  CHECK(answer.body == std::string(100, 'x'));
+  CHECK(answer.header("X-A") == std::string(100, 'x'));
+}
+
+TEST_CASE("response: a reason phrase of its own goes to the server") {
+  narwhal_host host = fake::host;
+  static std::string phrase;
+  host.respond = [](narwhal_exchange*, const narwhal_response* response) -> int {
+    phrase = fake::text_of(response->reason);
+    return NARWHAL_OK;
+  };
+  const auto exchange = fake::exchange({});
+  Response response = Response::text("x").reason("Fine");
+  CHECK(detail::respond(&host, exchange.get(), response) == NARWHAL_OK);
+  CHECK(phrase == "Fine");
+}
+
+TEST_CASE("stream: what is lent is sent, given back once, and need not be known to the server") {
+  const std::string large(10'000, 'x');
+  const auto stream = [&](const Request&) {
+    return Response::stream([&](Writer& writer) {
+      writer.write_owned(large);
+      writer.write_owned("small");
+      writer.write(forever("kept"));
+      writer.flush();
+    });
+  };
+  for (const std::size_t table : {sizeof(narwhal_host), offsetof(narwhal_host, flush)}) {
+    fake::host.struct_size = table;
+    CHECK(ask(stream, {}).body == large + "smallkept");
+  }
+  fake::host.struct_size = sizeof(narwhal_host);
+}
+
+TEST_CASE("middleware: an app may be move-only, and its copies share it") {
+  struct Counter {
+    std::unique_ptr<int> calls = std::make_unique<int>(0);
+    Response operator()(const Request&) { return Response::text(std::to_string(++*calls)); }
+  };
+  const App app = Counter();
+  const App copy = app;
+  CHECK(ask(app, {}).body == "1");
+  CHECK(ask(copy, {}).body == "2");
 }
 
 TEST_CASE("errors: an exception in a stream is 500 before the first piece and a visible cut after it") {

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <narwhal/worker.hpp>
 
 #include <string>
 
@@ -116,4 +117,137 @@ TEST_CASE("options: each comes as the type it is asked for, or as its replacemen
   CHECK_THROWS_AS(boot.get("s", true), std::invalid_argument);
   CHECK_THROWS_AS(boot.get<std::uint8_t>("f"), std::invalid_argument);
   CHECK_THROWS_WITH_AS(boot.get<int>("none"), "option 'none' is missing", std::invalid_argument);
+}
+
+namespace {
+
+// Made before the workers are forked, or in each of them.
+struct Catalog {
+  explicit Catalog(std::string text) : words(std::move(text)) {}
+  Catalog(const Catalog&) = delete;
+  ~Catalog() { story += "catalog gone "; }
+  void before_fork() { story += "before "; }
+  void after_fork() { throw std::runtime_error("after_fork threw"); }
+  std::string words;
+};
+struct Library {
+  static Catalog preload(const Boot& boot) {
+    story += "preloaded ";
+    return Catalog(boot.get("words", "none"));
+  }
+  explicit Library(const Boot& boot) : catalog(boot.preloaded<Catalog>()) {
+    if (boot.get("broken", false)) throw std::runtime_error("no shelves");
+  }
+  ~Library() { story += "library gone "; }
+  void stuck(const Request& request) { story += "stuck " + std::string(request.path()) + " "; }
+  void slow(const Request& request) { story += "slow " + std::string(request.path()) + " "; }
+  Response operator()(const Request&) { return Response::text(catalog.words); }
+  Catalog& catalog;
+};
+Library make_library(const Boot& boot) { return Library(boot); }
+
+constexpr PluginFacts library_facts{
+    .name = "library",
+    .options = {{.key = "words", .help = "what the catalog has", .required = true}, {.key = "broken"}}};
+constexpr auto library_options = detail::option_list(library_facts);
+constinit const narwhal_plugin library =
+    detail::AbiAdapter<make_library, &library_facts>::plugin(library_facts, library_options.data());
+
+}  // namespace
+
+TEST_CASE("plugin: what preload makes in the template is the worker's, and is deleted by the template") {
+  const Options options{{{"words", "a b"}}};
+  story.clear();
+  narwhal_boot boot = fake::boot();
+  void* preloaded = nullptr;
+  REQUIRE(library.preload(&boot, &preloaded) == NARWHAL_OK);
+  library.before_fork(preloaded);
+  fake::log_lines.clear();
+  library.after_fork(preloaded);
+  CHECK(fake::log_lines == std::vector<std::string>{"after_fork threw"});
+  void* instance = preloaded;
+  REQUIRE(library.worker_init(&boot, &instance) == NARWHAL_OK);
+  const auto exchange = fake::exchange({});
+  CHECK(library.handle(instance, exchange.get()) == NARWHAL_OK);
+  CHECK(exchange->body == "a b");
+  library.worker_exit(instance);
+  CHECK(story == "preloaded before library gone ");
+  library.template_exit(preloaded);
+  CHECK(story == "preloaded before library gone catalog gone ");
+}
+
+TEST_CASE("plugin: without the template's call, each worker makes and deletes its own") {
+  const Options options{{{"words", "c"}}};
+  story.clear();
+  {
+    Worker worker(library);
+    REQUIRE(worker.boot_code() == NARWHAL_OK);
+    CHECK(worker.ask({}).body == "c");
+  }
+  CHECK(story == "preloaded library gone catalog gone ");
+  story.clear();
+  const Options broken{{{"words", "c"}, {"broken", "yes"}}};
+  const Worker worker(library);
+  CHECK(fake::boot_failure == "no shelves");
+  CHECK(story == "preloaded catalog gone ");
+}
+
+TEST_CASE("plugin: a required option without a value ends the set-up, with its help") {
+  const Worker worker(library);
+  CHECK(worker.boot_code() == NARWHAL_ERROR);
+  CHECK(fake::boot_failure == "option 'words' is missing: what the catalog has");
+  narwhal_boot boot = fake::boot();
+  void* preloaded = nullptr;
+  fake::boot_failure.clear();
+  CHECK(library.preload(&boot, &preloaded) == NARWHAL_ERROR);
+  CHECK(fake::boot_failure == "option 'words' is missing: what the catalog has");
+}
+
+TEST_CASE("plugin: stuck and slow get the request") {
+  const Options options{{{"words", "c"}}};
+  Worker worker(library);
+  const auto exchange = fake::exchange({.target = "/x"});
+  story.clear();
+  library.stuck(worker.instance(), exchange.get());
+  library.slow(worker.instance(), exchange.get());
+  CHECK(story == "stuck /x slow /x ");
+  CHECK((shop.stuck == nullptr));
+  CHECK((shop.slow == nullptr));
+  CHECK((shop.preload == nullptr));
+  CHECK((shop.before_fork == nullptr));
+  CHECK((shop.template_exit == nullptr));
+}
+
+TEST_CASE("plugin: an app without preload has nothing preloaded; workers and listener are what the server says") {
+  narwhal_boot c_boot = fake::boot();
+  c_boot.workers = 4;
+  CHECK_THROWS_AS(Boot(&c_boot).preloaded<Catalog>(), std::logic_error);
+  CHECK(Boot(&c_boot).workers() == 4);
+  c_boot.struct_size = offsetof(narwhal_boot, workers);
+  CHECK(Boot(&c_boot).workers() == 0);
+  const auto exchange = fake::exchange({});
+  exchange->request.listener = {"::1", 3};
+  exchange->request.listener_port = {"8000", 4};
+  CHECK(Request(&fake::host, exchange.get()).listener() == "::1");
+  CHECK(Request(&fake::host, exchange.get()).listener_port() == "8000");
+  exchange->request.struct_size = offsetof(narwhal_request, listener);
+  CHECK(Request(&fake::host, exchange.get()).listener().empty());
+}
+
+TEST_CASE("worker: files are watched and the worker is replaced where the server can") {
+  const auto original = fake::host.watch;
+  fake::host.watch = [](narwhal_bytes path) -> int { return path.data[0] == '/' ? NARWHAL_OK : NARWHAL_REFUSED; };
+  const int asked = fake::replacements_asked;
+  ask([](const Request&) { return Response(); }, {});  // sets the host
+  CHECK(watch_file("/srv/rules.json"));
+  CHECK_THROWS_AS(watch_file("rules.json"), std::invalid_argument);
+  replace_worker();
+  CHECK(fake::replacements_asked == asked + 1);
+  CHECK_FALSE(left_at_once());
+  fake::host.struct_size = offsetof(narwhal_host, log_text);
+  CHECK_FALSE(watch_file("/srv/rules.json"));
+  replace_worker();
+  CHECK(fake::replacements_asked == asked + 1);
+  fake::host.struct_size = sizeof(narwhal_host);
+  fake::host.watch = original;
 }

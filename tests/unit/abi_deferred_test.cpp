@@ -120,14 +120,16 @@ TEST_CASE("deferred: what may not go on the wire is 500, also from a stream that
   nested.handle->respond(Response::deferred([](Deferred) {}));
   CHECK(nested.answer().status == 500);
 
-  fake::log_lines.clear();
   Held thrown({});
   CHECK(thrown.handle->respond(Response::stream([](Writer& writer) {
     writer.write("a");
     throw std::runtime_error("thrown");
   })) == Sent::error);
   CHECK(thrown.answer().cut);
-  CHECK(fake::log_lines == std::vector<std::string>{"thrown"});
+  CHECK(thrown.answer().reason == "thrown");
+  Held refused({});
+  CHECK(refused.handle->respond(Response::stream([](Writer&) { throw HttpError(403); })) == Sent::ok);
+  CHECK(refused.answer().status == 403);
 
   Held streamed({});
   CHECK(streamed.handle->respond(Response::stream([](Writer& writer) { writer.write("abc"); }, "a/b", 3)) == Sent::ok);
@@ -138,12 +140,89 @@ TEST_CASE("deferred: what may not go on the wire is 500, also from a stream that
   CHECK(truncated.answer().cut);
 }
 
-TEST_CASE("deferred: what the callable throws is 500 and logged") {
+TEST_CASE("deferred: what the callable throws is answered and logged as if the app had thrown it") {
   fake::log_lines.clear();
   const Answer answer = ask(
       [](const Request&) { return Response::deferred([](Deferred) { throw std::runtime_error("no queue"); }); }, {});
   CHECK(answer.status == 500);
-  CHECK(fake::log_lines == std::vector<std::string>{"no queue"});
+  CHECK(answer.reason == "no queue");  // fail() logs it with the request
+  const Answer refused = ask(
+      [](const Request&) {
+        return Response::deferred([](Deferred deferred) {
+          deferred.on_cancel([] {});
+          throw HttpError(429).header("Retry-After", "1");
+        });
+      },
+      {});
+  CHECK(refused.status == 429);
+  CHECK(refused.header("Retry-After") == "1");
+  CHECK(fake::log_lines.empty());
+}
+
+TEST_CASE(
+    "deferred: what the callable throws after it has answered or passed its Deferred on is logged with the request") {
+  fake::log_lines.clear();
+  std::optional<Deferred> kept;
+  const Answer answer = ask(
+      [](const Request&) {
+        return Response::deferred([](Deferred deferred) {
+          deferred.respond(Response::text("answered"));
+          throw std::runtime_error("late");
+        });
+      },
+      {.target = "/x?y"});
+  CHECK(answer.body == "answered");
+  const auto exchange = fake::exchange({.method = "POST", .target = "/kept"});
+  app_under_test = [&](const Request&) {
+    return Response::deferred([&](Deferred deferred) {
+      kept.emplace(std::move(deferred));
+      throw std::runtime_error("later");
+    });
+  };
+  Worker worker(plugin_under_test);
+  CHECK(worker.plugin().handle(worker.instance(), exchange.get()) == NARWHAL_DEFERRED);
+  CHECK_FALSE(exchange->ended);
+  kept->respond(Response::text("all the same"));
+  CHECK(exchange->body == "all the same");
+  CHECK(fake::log_lines == std::vector<std::string>{"GET /x: late", "POST /kept: later"});
+}
+
+TEST_CASE("deferred: dropped by an exception that the callable catches itself is dropped all the same") {
+  const Answer answer = ask(
+      [](const Request&) {
+        return Response::deferred([](Deferred deferred) {
+          try {
+            const Deferred held = std::move(deferred);
+            throw std::runtime_error("caught");
+          } catch (const std::exception&) {
+          }
+        });
+      },
+      {});
+  CHECK(answer.status == 500);
+  CHECK(answer.reason == Deferred::dropped);
+}
+
+TEST_CASE("deferred: the exchange's own pointer is the app's, with a callback in place too") {
+  int called = 0, value = 0;
+  Held held({});
+  held.handle->on_cancel([&] { ++called; });
+  fake::set_user(held.exchange.get(), &value);
+  held.leave();
+  CHECK(called == 1);
+  CHECK(held.exchange->user == &value);
+  held.handle->respond(Response::text("x"));
+  CHECK(held.exchange->user == &value);
+}
+
+TEST_CASE("deferred: lent pieces") {
+  const std::string large(10'000, 'x');
+  Held held({});
+  CHECK(held.handle->start(Response()) == Sent::ok);
+  CHECK(held.handle->write_owned(large) == Sent::ok);
+  CHECK(held.handle->write(forever("kept")) == Sent::ok);
+  CHECK(held.handle->finish() == Sent::ok);
+  CHECK(held.answer().body == large + "kept");
 }
 
 TEST_CASE("deferred: after the client has gone, every call returns that and nothing breaks") {
@@ -202,6 +281,5 @@ TEST_CASE("deferred: a cancel that meets the end on another thread does no harm"
     ending.join();
     CHECK(called <= 1);
     CHECK(held.exchange->ended);
-    CHECK(held.exchange->user == nullptr);
   }
 }

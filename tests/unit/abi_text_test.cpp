@@ -6,23 +6,47 @@
 
 using namespace narwhal;
 
-TEST_CASE("text: literals and views are borrowed, strings owned, pointers copied") {
-  static const std::string_view page = "<p>";
-  CHECK(Text(page).view().data() == page.data());
+TEST_CASE("text: literals are borrowed, views and pointers copied, strings owned; lending is said") {
   CHECK_FALSE(Text("literal").owned());
   CHECK(Text("literal").view() == "literal");
 
-  std::string word = "short";
-  const Text owned(word);
-  word = "other";
+  std::string word = "a word that is longer than a short string";
+  const Text viewed = std::string_view(word), lent = lend(word), owned(word);
+  const Text kept = forever(std::string_view(word));
+  CHECK(lent.view().data() == word.data());
+  CHECK_FALSE(lent.lasts_forever());
+  CHECK(kept.view().data() == word.data());
+  CHECK(kept.lasts_forever());
+  word.replace(0, 6, "A WORD");
+  CHECK(viewed.view() == "a word that is longer than a short string");
   CHECK(owned.owned());
-  CHECK(owned.view() == "short");
+  CHECK(owned.view() == "a word that is longer than a short string");
 
-  char buffer[] = "buffer";
-  const Text copied(&buffer[0]);
+  char buffer[16] = "buffer";
+  const Text copied(&buffer[0]), array(buffer);
   buffer[0] = 'X';
   CHECK(copied.view() == "buffer");
-  CHECK(Text(forever(page)).lasts_forever());
+  CHECK(array.view() == "buffer");
+}
+
+template <class T>
+constexpr bool can_lend = requires {
+  lend(std::declval<T>());
+};
+static_assert(can_lend<const char*> && can_lend<std::string&> && can_lend<std::string_view>);
+static_assert(!can_lend<std::string>, "a temporary is gone before it is sent");
+
+TEST_CASE("text: numbers and booleans are the whole text or nothing") {
+  CHECK(parse_number<int>("-7") == -7);
+  CHECK(parse_number<unsigned char>("255") == 255);
+  CHECK(parse_number<double>("1.5") == 1.5);
+  for (const char* bad : {"", "x", "1x", " 1", "+1", "1 ", "2147483648"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_number<int>(bad).has_value());
+  }
+  CHECK(parse_bool("Yes") == true);
+  CHECK(parse_bool("off") == false);
+  CHECK_FALSE(parse_bool("").has_value());
 }
 
 TEST_CASE("text: an owned short string survives a move of its Text") {
