@@ -44,7 +44,7 @@ THIRD_PARTY = {
     "uv.h": ["worker"],
     "yaml-cpp/": ["server/config!"],
     "CLI/": ["server/config!", "admin/ctl!"],
-    "nlohmann/": ["admin", "tests"],
+    "nlohmann/": ["admin", "include/narwhal/json.hpp", "tests"],
     "nettle/": ["server/staging!", "examples/echo.cpp"],
     "doctest/": ["tests"],
     "Python.h": ["plugins/wsgi"],
