@@ -39,7 +39,8 @@ class InProcess {
  public:
   explicit InProcess(std::vector<App> apps, Config config = {}) : apps_(std::move(apps)), config_(std::move(config)) {
     static const Generation& no_plugins = *new Generation;
-    install_crash_handlers("Worker", no_plugins);  // a request past its deadline has its thread's stack logged by a signal
+    install_crash_handlers("Worker",
+                           no_plugins);  // a request past its deadline has its thread's stack logged by a signal
     listen();
     std::promise<void> serving;
     thread_ = std::thread([this, &serving] { live(serving); });
