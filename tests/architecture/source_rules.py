@@ -46,7 +46,7 @@ THIRD_PARTY = {
     "CLI/": ["server/config!", "admin/ctl!"],
     "nlohmann/": ["admin", "include/narwhal/json.hpp", "tests"],
     "nettle/": ["server/staging!", "examples/echo.cpp"],
-    "doctest/": ["tests"],
+    "doctest/": ["tests", "examples/tests"],
     "Python.h": ["plugins/wsgi"],
 }
 # Headers of libc and the kernel that have no folder of their own; any other <name.h> is somebody's library.

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from server import BUILD, ROOT
+from server import BUILD, ROOT, SANITIZED
 
 pytestmark = pytest.mark.skipif(not shutil.which("meson"), reason="meson is not installed")
 
@@ -50,3 +50,16 @@ def test_a_plugin_is_built_with_what_pkg_config_says(installed, tmp_path):
     assert headers == files_of(installed / "include/narwhal")
     (tmp_path / "shop.c").write_text("#include <narwhal/plugin.h>\nconst unsigned major = NARWHAL_ABI_MAJOR;\n")
     subprocess.run(["cc", *flags.stdout.split(), "-shared", "-fPIC", "-o", tmp_path / "shop.so", tmp_path / "shop.c"], check=True)
+
+
+@pytest.mark.skipif(SANITIZED, reason="the library needs the sanitizer's own")
+def test_a_test_of_a_plugin_in_c_is_built_with_what_pkg_config_says_and_runs(installed, tmp_path):
+    (place,) = installed.rglob("narwhal-testing.pc")
+    flags = subprocess.run(["pkg-config", f"--define-variable=prefix={installed}", "--cflags", "--libs", "narwhal-testing"],
+                           capture_output=True, text=True, env={**os.environ, "PKG_CONFIG_PATH": str(place.parent)})
+    assert flags.returncode == 0, flags.stderr
+    sources = [ROOT / "examples/hello_c.c", ROOT / "examples/tests/hello_c_test.c"]
+    # narwhal.pc, which this one needs, has the prefix of its own: its headers are named here.
+    subprocess.run(["cc", "-std=c11", f"-I{installed}/include", "-o", tmp_path / "test", *sources, *flags.stdout.split()], check=True)
+    done = subprocess.run([tmp_path / "test"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

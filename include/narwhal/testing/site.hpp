@@ -1,0 +1,112 @@
+// Site: what all requests of one worker under test share; and how calls of the plugin find it.
+// Ownership  shared by the worker, its exchanges and its handles.
+// Threads    any, but for what says otherwise.
+// Errors     std::bad_alloc.
+#pragma once
+
+#include <narwhal/testing/breaches.hpp>
+#include <narwhal/testing/values.hpp>
+
+#include <cxxabi.h>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace narwhal::testing::detail {
+
+class Exchange;
+
+struct Site {
+  Settings settings;
+  narwhal_plugin plugin{};       // a copy, as the server keeps one; its flags are those of set_flags()
+  std::string name = "unnamed";  // what breaches call it
+  std::string source = "";       // what the server's lines call it
+  void* instance = nullptr;
+  const narwhal_host* host = nullptr;  // valid for the life of the process
+  Breaches breaches;
+  std::atomic<bool> draining{false};
+  std::atomic<bool> is_set_up{false};
+  std::atomic<bool> is_exiting{false};  // worker_exit() is running
+  std::atomic<unsigned> replacements{0};
+
+  void breach(const std::string& what) { breaches.add("plugin '" + name + "' " + what); }
+  bool is_inline() const noexcept { return (plugin.flags & NARWHAL_INLINE) != 0; }
+  bool streams_body() const noexcept { return (plugin.flags & NARWHAL_STREAM_BODY) != 0; }
+
+  void log(std::int32_t level, std::string line) { log({level, std::move(line)}); }
+  void log(LogLine line) {
+    const std::lock_guard lock(mutex);
+    lines.push_back(std::move(line));
+  }
+
+  std::mutex mutex;  // guards everything below
+  std::vector<LogLine> lines;
+  std::vector<std::string> watched;
+  std::vector<std::shared_ptr<Exchange>> ended;  // the last ones, so that use of their memory is found
+};
+
+// log(), watch() and a few others do not say for whom they are. They are for the worker in whose function this thread
+// is; a thread of the plugin's own is taken to be of the newest worker.
+struct Sites {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<Site>> open;
+};
+inline Sites& sites() {
+  static auto& all = *new Sites;
+  return all;
+}
+inline std::shared_ptr<Site>& site_of_thread() {
+  static thread_local std::shared_ptr<Site> site;
+  return site;
+}
+inline std::shared_ptr<Site> current_site() {
+  if (site_of_thread() != nullptr) return site_of_thread();
+  const std::lock_guard lock(sites().mutex);
+  return sites().open.empty() ? nullptr : sites().open.back();
+}
+
+// While it lives, this thread is in a function of that plugin.
+class InPlugin {
+ public:
+  explicit InPlugin(std::shared_ptr<Site> site) : outer_(std::exchange(site_of_thread(), std::move(site))) {}
+  InPlugin(const InPlugin&) = delete;
+  InPlugin& operator=(const InPlugin&) = delete;
+  ~InPlugin() { site_of_thread() = std::move(outer_); }
+
+ private:
+  std::shared_ptr<Site> outer_;
+};
+
+// Calls a function of the plugin. An exception that leaves it is a breach: the server would crash.
+template <class Result, class Call>
+Result guarded(const std::shared_ptr<Site>& site, const std::string& where, Result otherwise, Call call) {
+  const InPlugin inside(site);
+  const auto threw = [&](const std::string& what) {
+    site->breach("let an exception leave " + where + ": " + what + ": catch it; the server would crash");
+    return otherwise;
+  };
+  try {
+    return call();
+  } catch (const std::exception& error) {
+    return threw(error.what());
+#ifdef __GLIBCXX__
+  } catch (const abi::__forced_unwind&) {  // pthread_exit()
+    site->breach("ended the thread inside " + where + ": it is the server's");
+    throw;
+#endif
+  } catch (...) {
+    return threw("an exception that is not a std::exception");
+  }
+}
+template <class Call>
+void guarded_hook(const std::shared_ptr<Site>& site, const std::string& where, Call call) {
+  guarded(site, where, 0, [&] { return call(), 0; });
+}
+
+}  // namespace narwhal::testing::detail
