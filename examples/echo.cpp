@@ -17,7 +17,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <chrono>
 #include <memory>
+#include <string>
 #include <thread>
 
 #ifndef ECHO_FLAGS

@@ -70,6 +70,7 @@ struct Routing {
   const std::string_view* prefix = nullptr;  // null: the outer one
   CollectedBody* body = nullptr;             // the same
   const Router* router = nullptr;
+  std::size_t collect_max = 0;  // for the router that is called: it is to collect bodies up to this size
 
   // The prefix that holds here; `otherwise` when no router has set one.
   static std::string_view prefix_at(const Routing* at, std::string_view otherwise) noexcept {

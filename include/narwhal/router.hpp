@@ -54,14 +54,7 @@ class Router {
   // Everything at `prefix` and below it, except for what routes of this router match more exactly. The app's own
   // patterns begin after the prefix. With `name`, url_for() finds the names of a router that is mounted so as
   // "name.its_name". Routes that are added to it later are not seen.
-  Router& mount(std::string_view prefix, App app) {
-    detail::Pattern parsed = detail::parse_pattern(prefix);
-    if (parsed.has_rest()) throw std::invalid_argument("mount " + std::string(prefix) + ": a path parameter");
-    streams_bodies_ = streams_bodies_ || app.streams_bodies();
-    tree_.add_mount(parsed, static_cast<std::uint32_t>(routes_.size()));
-    routes_.push_back({{}, std::move(parsed), std::move(app), Route::Kind::mount});
-    return *this;
-  }
+  Router& mount(std::string_view prefix, App app) { return mount(prefix, std::move(app), Route::Kind::mount); }
   Router& mount(std::string_view prefix, Router router, std::string_view name = "") {
     const detail::Pattern parsed = detail::parse_pattern(prefix);
     for (const Named& inner : router.names_) {
@@ -71,7 +64,7 @@ class Router {
       const std::string start = name.empty() ? "" : std::string(name) + ".";
       add_name(start + inner.name, std::move(whole));
     }
-    return mount(prefix, App(std::move(router)));
+    return mount(prefix, App(std::move(router)), Route::Kind::router);
   }
 
   // Of the route that was added last: a name for url_for(). Throws std::invalid_argument for one that is taken.
@@ -88,6 +81,7 @@ class Router {
   // How many bytes of a body are collected for a route without stream_body(); more are answered 413. Only where some
   // route has it: otherwise the server collects, within its own limit.
   Router& body_max(std::size_t bytes) {
+    if (bytes == 0) throw std::invalid_argument("body_max(0): no body could be collected");
     body_max_ = bytes;
     return *this;
   }
@@ -133,7 +127,7 @@ class Router {
 
  private:
   struct Route {
-    enum class Kind : unsigned char { app, mount };
+    enum class Kind : unsigned char { app, mount, router };
     bool serves(std::string_view method) const noexcept {
       for (const std::string& served : methods) {
         if (served == method) return true;
@@ -157,8 +151,16 @@ class Router {
     std::vector<std::string_view> methods = {};  // those that other routes serve on this path
   };
 
+  Router& mount(std::string_view prefix, App app, Route::Kind kind) {
+    detail::Pattern parsed = detail::parse_pattern(prefix);
+    if (parsed.has_rest()) throw std::invalid_argument("mount " + std::string(prefix) + ": a path parameter");
+    streams_bodies_ = streams_bodies_ || app.streams_bodies();
+    tree_.add_mount(parsed, static_cast<std::uint32_t>(routes_.size()));
+    routes_.push_back({{}, std::move(parsed), std::move(app), kind});
+    return *this;
+  }
   Route& last(const char* what) {
-    if (routes_.empty() || routes_.back().kind == Route::Kind::mount) {
+    if (routes_.empty() || routes_.back().kind != Route::Kind::app) {
       throw std::logic_error(std::string(what) + "() belongs after the route that it is for");
     }
     return routes_.back();
@@ -184,7 +186,7 @@ class Router {
     const Route* get = nullptr;
     tree_.visit(path.segments(), [&](std::uint32_t number, std::size_t depth) {
       const Route& route = routes_[number];
-      if (route.kind == Route::Kind::mount) {
+      if (route.kind != Route::Kind::app) {
         if (get == nullptr) found = {.route = &route, .depth = depth};
         return true;
       }
@@ -218,10 +220,21 @@ class Router {
   Response call(const Route& route, std::size_t depth, const detail::SplitPath& path, const Request& request) const {
     detail::Routing& routing = new_routing(request);
     routing.parameters = parameters(route, path, request);
-    if (route.kind == Route::Kind::mount) routing.prefix = longer_prefix(path, depth, request);
-    const bool streams = route.streams || route.app.streams_bodies();
-    if (streams_bodies_ && !streams) routing.body = detail::collect_body(request, body_max_);
+    if (route.kind != Route::Kind::app) routing.prefix = longer_prefix(path, depth, request);
+    if (route.kind == Route::Kind::router) {
+      routing.collect_max = collect_max(request);  // its routes decide, and its pages answer a body that is too large
+    } else if (!route.streams && !route.app.streams_bodies()) {
+      collect_body(request, routing);
+    }
     return route.app(with(request, routing));
+  }
+  // Up to how many bytes of a body this router collects; 0: it does not. A router in a router that does has to.
+  std::size_t collect_max(const Request& request) const noexcept {
+    if (streams_bodies_) return body_max_;
+    return request.routing() == nullptr ? 0 : request.routing()->collect_max;
+  }
+  void collect_body(const Request& request, detail::Routing& routing) const {
+    if (const std::size_t most = collect_max(request)) routing.body = detail::collect_body(request, most);
   }
 
   static std::span<const PathParameter> parameters(const Route& route, const detail::SplitPath& path,
@@ -283,7 +296,7 @@ class Router {
   Response not_found(const Request& request) const {
     if (!otherwise_) return answer_error(request, HttpError(404));
     detail::Routing& routing = new_routing(request);
-    if (streams_bodies_ && !otherwise_.streams_bodies()) routing.body = detail::collect_body(request, body_max_);
+    if (!otherwise_.streams_bodies()) collect_body(request, routing);
     return otherwise_(with(request, routing));
   }
 

@@ -284,6 +284,14 @@ TEST_CASE("bodies: only the routes that asked for the stream get it; the others'
   }
   const Ask large{.method = "POST", .target = "/whole", .body = std::string(100'001, 'x'), .streamed = true};
   CHECK(ask(router, large).status == 413);
+  Router paged;
+  paged.mount("/in", Router().post("/x", whole).error_page(413, text("inner page")))
+      .post("/stream", read_all)
+      .stream_body();
+  paged.body_max(10);
+  CHECK(ask(paged, {.method = "POST", .target = "/in/x", .body = "0123456789", .streamed = true}).body == "0123456789");
+  CHECK(ask(paged, {.method = "POST", .target = "/in/x", .body = "0123456789x", .streamed = true}).body ==
+        "inner page");
   CHECK(ask(router, {.method = "POST", .target = "/whole", .body = "whole"}).body == "whole");
 }
 
