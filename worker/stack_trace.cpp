@@ -64,13 +64,14 @@ _Unwind_Reason_Code take_frame(_Unwind_Context* context, void* argument) noexcep
 }
 
 bool is_plugin(const link_map* object) noexcept {
-  return object != nullptr && the_generation != nullptr &&
+  return object != nullptr && object->l_name != nullptr && the_generation != nullptr &&
          std::any_of(the_generation->plugins.begin(), the_generation->plugins.end(),
                      [&](const StagedPlugin& plugin) { return plugin.copy == object->l_name; });
 }
 
 std::string_view loaded_path(const link_map* object) noexcept {
-  return object->l_name[0] == '\0' ? std::string_view(program_path) : std::string_view(object->l_name);
+  const char* const name = object->l_name;
+  return name == nullptr || *name == '\0' ? std::string_view(program_path) : std::string_view(name);
 }
 
 std::string_view shown_path(const link_map* object) noexcept {
@@ -80,7 +81,7 @@ std::string_view shown_path(const link_map* object) noexcept {
 
 // Where the symbols of an object can be read, because nothing changes its file; null: there is no such file.
 const char* steady_file(const link_map* object) noexcept {
-  if (object == nullptr) return nullptr;
+  if (object == nullptr || object->l_name == nullptr) return nullptr;
   if (object->l_name[0] == '\0') return "/proc/self/exe";
   return is_plugin(object) || shown_path(object).size() != loaded_path(object).size() ? object->l_name : nullptr;
 }

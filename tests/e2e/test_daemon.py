@@ -267,8 +267,8 @@ def test_after_a_reload_it_is_a_daemon_still(daemon):
     os.kill(pid, signal.SIGHUP)
     eventually("the reload", lambda: "Generation 2 is ready (2 workers" in daemon.log)
     assert daemon.pid == pid and daemon.get().status == 200
-    for child in proc.children(pid):
-        assert proc.descriptors(child)[2] == "/dev/null"
+    eventually("no child writes to the command's output",
+               lambda: {proc.descriptors(child)[2] for child in proc.children(pid)} == {"/dev/null"})
 
 
 def test_a_reload_that_changes_daemon_asks_for_a_restart(serve):
