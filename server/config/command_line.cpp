@@ -19,11 +19,8 @@ struct ModeFlag {
 };
 // If several are given, the first in this list wins.
 constexpr ModeFlag mode_flags[] = {
-    {Mode::help, "-h,--help"},
-    {Mode::version, "-v,--version"},
-    {Mode::print, "--print-config"},
-    {Mode::check, "--check-config"},
-    {Mode::debug, "--debug"},
+    {Mode::help, "-h,--help"},       {Mode::version, "-v,--version"}, {Mode::print, "--print-config"},
+    {Mode::check, "--check-config"}, {Mode::debug, "--debug"},
 };
 
 // An option that takes one text each time it is given, any number of times.
