@@ -67,16 +67,11 @@ TEST_CASE("plugin: an app object lives from worker_init to worker_exit and gets 
   {
     Worker worker(shop);
     REQUIRE(worker.boot_code() == NARWHAL_OK);
-    const narwhal_boot boot = fake::boot();
-    CHECK(shop.ready_check(&boot, worker.instance()) == NARWHAL_OK);
-    CHECK(shop.thread_init(worker.instance()) == NARWHAL_OK);
     CHECK(worker.ask({}).body == "SEK");
-    shop.drain(worker.instance());
     fake::log_lines.clear();
-    shop.thread_exit(worker.instance());
-    CHECK(fake::log_lines == std::vector<std::string>{"thread_exit threw"});
   }
-  CHECK(story == "made ready thread drained gone ");
+  CHECK(fake::log_lines == std::vector<std::string>{"thread_exit threw"});
+  CHECK(story == "made thread ready drained gone ");
 }
 
 TEST_CASE("plugin: hooks that an app does not have are null") {
@@ -87,7 +82,7 @@ TEST_CASE("plugin: hooks that an app does not have are null") {
 }
 
 TEST_CASE("plugin: what set-up throws is why the worker does not boot") {
-  const Options options{{{"broken", "yes"}}};
+  const Options options{{{"broken", "true"}}};
   const Worker worker(shop);
   CHECK(worker.boot_code() == NARWHAL_ERROR);
   CHECK(fake::boot_failure == "the till is jammed");
@@ -96,8 +91,7 @@ TEST_CASE("plugin: what set-up throws is why the worker does not boot") {
 TEST_CASE("plugin: what ready_check throws is why the worker may not accept") {
   const Options options{{{"currency", "XXX"}}};
   const Worker worker(shop);
-  const narwhal_boot boot = fake::boot();
-  CHECK(shop.ready_check(&boot, worker.instance()) == NARWHAL_ERROR);
+  CHECK(worker.boot_code() == NARWHAL_ERROR);
   CHECK(fake::boot_failure == "no such currency");
 }
 
@@ -238,7 +232,9 @@ TEST_CASE("worker: files are watched and the worker is replaced where the server
   const auto original = fake::host.watch;
   fake::host.watch = [](narwhal_bytes path) -> int { return path.data[0] == '/' ? NARWHAL_OK : NARWHAL_REFUSED; };
   const int asked = fake::replacements_asked;
-  ask([](const Request&) { return Response(); }, {});  // sets the host
+  const narwhal_boot boot = fake::boot();
+  void* instance = nullptr;
+  REQUIRE(plugin_under_test.worker_init(&boot, &instance) == NARWHAL_OK);  // sets the host
   CHECK(watch_file("/srv/rules.json"));
   CHECK_THROWS_AS(watch_file("rules.json"), std::invalid_argument);
   replace_worker();
@@ -250,4 +246,5 @@ TEST_CASE("worker: files are watched and the worker is replaced where the server
   CHECK(fake::replacements_asked == asked + 1);
   fake::host.struct_size = sizeof(narwhal_host);
   fake::host.watch = original;
+  plugin_under_test.worker_exit(instance);
 }

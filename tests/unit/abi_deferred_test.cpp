@@ -26,7 +26,7 @@ struct Held {
   }
   Answer answer() { return Worker::collect(*exchange, NARWHAL_DEFERRED); }
 
-  std::unique_ptr<narwhal_exchange> exchange;
+  fake::Exchange exchange;
   std::optional<Worker> worker;
   std::optional<Deferred> handle;
 };
@@ -184,6 +184,7 @@ TEST_CASE(
   CHECK_FALSE(exchange->ended);
   kept->respond(Response::text("all the same"));
   CHECK(exchange->body == "all the same");
+  fake::take_lines();
   CHECK(fake::log_lines == std::vector<std::string>{"GET /x: late", "POST /kept: later"});
 }
 

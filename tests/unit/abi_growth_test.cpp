@@ -70,7 +70,7 @@ TEST_CASE("inform: what the host refuses is reported, and the answer goes on") {
         CHECK(inform(request, 103, Headers().add("Link", "a\r\nb: c")) == Sent::refused);
         return Response::text("all the same");
       },
-      {});
+      {.breaks = true});
   CHECK(answer.body == "all the same");
   const Answer cut = ask(
       [](const Request& request) {
@@ -80,7 +80,7 @@ TEST_CASE("inform: what the host refuses is reported, and the answer goes on") {
           writer.trailer("X", "a\nb");
         });
       },
-      {});
+      {.breaks = true});
   CHECK(cut.cut);
 }
 
@@ -96,7 +96,7 @@ TEST_CASE("inform: a deferred exchange may inform, and end with trailers") {
           CHECK(deferred.finish() == Sent::ok);
         });
       },
-      {});
+      {.breaks = true});
   CHECK(answer.interim.size() == 1);
   CHECK(answer.trailers == Pairs{{"X-Sum", "1"}});
   CHECK(answer.complete);

@@ -109,7 +109,7 @@ TEST_CASE("mount: another app gets everything below, with a longer prefix") {
 
 TEST_CASE("mount: a HEAD goes to the route that serves GET, not past it to the mount") {
   const Router router = Router().mount("/a", text("mount")).get("/a/x", text("route"));
-  CHECK(ask(router, {.method = "HEAD", .target = "/a/x"}).body == "route");
+  CHECK(ask(router, {.method = "HEAD", .target = "/a/x"}).header("Content-Length") == "5");
   CHECK(ask(router, {.method = "PUT", .target = "/a/x"}).body == "mount");
 }
 
