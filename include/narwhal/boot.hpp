@@ -106,7 +106,7 @@ class Boot {
 namespace detail {
 
 // Throws std::invalid_argument for the first required option without a value.
-inline void check_required(const PluginFacts* facts, const narwhal_boot* boot) {
+[[gnu::cold]] inline void check_required(const PluginFacts* facts, const narwhal_boot* boot) {
   if (facts == nullptr) return;
   for (const PluginFacts::Option& option : facts->options) {
     if (option.key == nullptr) return;

@@ -20,7 +20,7 @@ namespace detail {
 NARWHAL_OF_THIS_PLUGIN inline const narwhal_host* the_host = nullptr;  // set before the app is made
 
 // The text of the exception that is being handled; only to be called inside a catch block.
-inline std::string reason_now() noexcept {
+[[gnu::cold]] inline std::string reason_now() noexcept {
   try {
     throw;
   } catch (const std::exception& error) {

@@ -105,7 +105,7 @@ class Response {
     return response;
   }
   // What an HttpError asks for.
-  static Response error(const HttpError& error) {
+  [[gnu::cold]] static Response error(const HttpError& error) {
     const bool known = error.status() >= 400 && error.status() <= 599;
     std::string body(error.text());
     if (!body.ends_with('\n')) body += '\n';

@@ -115,7 +115,7 @@ inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, 
 
 // Answers with what was thrown, or cuts the response off when its head is out. Only to be called inside a catch block;
 // ends the exchange. Returns plugin.h's code.
-inline int respond_exception(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+[[gnu::cold]] inline int respond_exception(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
   std::string reason;
   try {
     throw;
