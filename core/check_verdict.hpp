@@ -16,7 +16,7 @@ constexpr std::size_t check_message_bytes_max = 4000;
 constexpr char step_message = '>', passed_message = '+', failed_message = '-';  // the first byte; text follows
 
 inline bool send_check_message(int socket, char kind, std::string_view text) {
-  return bool(write_all(socket, kind + std::string(text.substr(0, check_message_bytes_max - 1))));
+  return write_all(socket, kind + std::string(text.substr(0, check_message_bytes_max - 1)));
 }
 
 inline bool give_verdict(int socket, const Result<Done>& checked) {

@@ -24,33 +24,23 @@ class Check {
     for (auto& mount : *loaded) {
       if (auto done = preload_one(*mount); !done) return done;
       // The hooks of a Python worker are the application's, which a check must not run: Gunicorn imports it and no more.
-      if (!is_python(*mount)) native.push_back(std::move(mount));
+      if (!mount->is_python) native.push_back(std::move(mount));
     }
     return boot(Mounts(std::move(native), config_));
   }
 
  private:
-  bool is_python(const Mount& mount) const { return !config_.routes[mount.route].plugin.empty(); }
-
   Result<Done> preload_one(Mount& mount) {
-    if (!is_python(mount) && !config_.preload_app) return Done{};
+    if (!mount.is_python && !config_.preload_app) return Done{};
     about_to_("preload of " + mount.source);
     return preload(mount, {-1, config_.threads, config_.workers, generation_.number});
   }
 
-  // In the order of run_worker.cpp.
+  // With one handler thread, this one.
   Result<Done> boot(const Mounts& mounts) {
     const BootInfo info{0, config_.threads, config_.workers, generation_.number};
-    for (const auto& mount : mounts) {
-      about_to_("worker_init of " + mount->source);
-      if (auto done = worker_init(*mount, info); !done) return done;
-    }
-    about_to_("thread_init");
-    if (!mounts.enter_thread(Mounts::Handlers::all)) return Error{"thread_init failed: the log says of which plugin"};
-    for (const auto& mount : mounts) {
-      about_to_("ready_check of " + mount->source);
-      if (auto done = ready_check(*mount, info); !done) return done;
-    }
+    const auto enter_thread = [&mounts] { return mounts.enter_thread(Mounts::Handlers::all); };
+    if (HookResult done = mounts.begin_worker(info, about_to_, enter_thread); !done) return done;
     about_to_("thread_exit");
     mounts.leave_thread(Mounts::Handlers::all);
     about_to_("worker_exit");

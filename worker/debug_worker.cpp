@@ -89,8 +89,7 @@ HookResult set_up(DebugWorker& worker) {
     return failed;
   }
   for (const auto& mount : *mounts) {
-    if (generation.config.routes[mount->route].plugin.empty()) continue;
-    // A Python application is set up there, preload_app or not.
+    if (!mount->is_python) continue;  // a Python application is set up there, preload_app or not
     if (HookResult done = preload(*mount, {-1, generation.config.threads, 1, generation.number}); !done) return done;
   }
   worker.loop = std::make_unique<Loop>(worker.seat, std::move(*mounts));

@@ -34,6 +34,21 @@ Mount* Mounts::route(std::string_view path) const noexcept {
   return nullptr;
 }
 
+HookResult Mounts::begin_worker(const BootInfo& info, const AboutTo& about_to,
+                                const std::function<bool()>& start_threads) const {
+  for (const auto& mount : mounts_) {
+    about_to("worker_init of " + mount->source);
+    if (HookResult done = worker_init(*mount, info); !done) return done;
+  }
+  about_to("thread_init");
+  if (!start_threads()) return Error{"a handler thread could not be set up"};
+  for (const auto& mount : mounts_) {
+    about_to("ready_check of " + mount->source);
+    if (HookResult done = ready_check(*mount, info); !done) return done;
+  }
+  return Done{};
+}
+
 bool Mounts::enter_thread(Handlers handlers) const {
   for (const auto& mount : mounts_) {
     if (handlers == Handlers::inline_only && !mount->is_inline()) continue;

@@ -3,6 +3,7 @@
 // Threads  route() and iterating: any, because the list never changes. The hooks: where plugin.h says.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,11 @@ class Mounts {
 
   auto begin() const noexcept { return mounts_.begin(); }
   auto end() const noexcept { return mounts_.end(); }
+
+  // worker_init, then the handler threads with thread_init, then ready_check. `about_to` as for load_plugins();
+  // `start_threads` is false when one of them could not be set up, and the log says of which plugin.
+  HookResult begin_worker(const BootInfo& info, const AboutTo& about_to,
+                          const std::function<bool()>& start_threads) const;
 
   // The hooks of that name, of each plugin that has one.
   enum class Handlers : std::uint8_t { all, inline_only };  // that the thread may run

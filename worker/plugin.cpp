@@ -211,7 +211,8 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
     mount->source = staged.source;
     mount->plugin = known->second;
     mount->options = route.options;
-    const bool is_guess = !route.plugin.empty() && route.app.find(':') == std::string::npos && route.app != "wsgi";
+    mount->is_python = !route.plugin.empty();
+    const bool is_guess = mount->is_python && route.app.find(':') == std::string::npos && route.app != "wsgi";
     if (is_guess) mount->remark = " (no plugin is called '" + route.app + "': it was taken for a Python module)";
     mount->route = static_cast<std::uint16_t>(index);
     if (Result<Done> checked = check_options(*mount); !checked) return Error{checked.error()};

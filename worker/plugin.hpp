@@ -27,6 +27,7 @@ struct Mount {
   std::string remark;  // added to the reason when set-up fails
   void* instance = nullptr;
   bool preloaded = false;  // its preload() ran in the template
+  bool is_python = false;  // an application of the WSGI plugin
   std::uint16_t route = 0;
   std::chrono::nanoseconds timeout{0}, soft_timeout{0};  // of one request in its handler; 0: none
 

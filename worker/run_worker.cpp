@@ -121,17 +121,7 @@ void raise_descriptor_limit(const Seat& seat) {
 HookResult boot(const Seat& seat, Loop& loop, const AboutTo& about_to) {
   const Config& config = seat.generation->config;
   const BootInfo info{static_cast<std::int32_t>(seat.slot), config.threads, config.workers, seat.generation->number};
-  for (const auto& mount : loop.mounts()) {
-    about_to("worker_init of " + mount->source);
-    if (HookResult done = worker_init(*mount, info); !done) return done;
-  }
-  about_to("thread_init");
-  if (!loop.crew().start()) return Error{"a handler thread could not be set up"};
-  for (const auto& mount : loop.mounts()) {
-    about_to("ready_check of " + mount->source);
-    if (HookResult done = ready_check(*mount, info); !done) return done;
-  }
-  return Done{};
+  return loop.mounts().begin_worker(info, about_to, [&loop] { return loop.crew().start(); });
 }
 
 namespace {

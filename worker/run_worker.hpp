@@ -17,7 +17,6 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
 
 // ---- its parts, which a worker without a master has as well ----
 void raise_descriptor_limit(const Seat& seat);
-// worker_init, the handler threads with thread_init, ready_check. `about_to` as for load_plugins().
 HookResult boot(const Seat& seat, Loop& loop, const AboutTo& about_to);
 
 }  // namespace narwhal::worker

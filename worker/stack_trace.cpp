@@ -35,7 +35,7 @@ struct Stack {
   int count = 0;
 
   bool is_exact(int frame) const noexcept { return (exact >> frame & 1) != 0; }
-  // Within the call rather than behind it, where another function may begin.
+  // Inside the call: after it, another function may begin.
   std::uintptr_t place(int frame) const noexcept { return addresses[frame] - (is_exact(frame) ? 0 : 1); }
 };
 

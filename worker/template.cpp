@@ -68,17 +68,15 @@ class Template {
   HookResult preload_all() {
     const Config& config = seat_.generation->config;
     for (const auto& mount : mounts_) {
-      if (!config.preload_app && !is_python(*mount)) continue;
+      // Python's interpreter is this process, and must know of each fork. A gunicorn.conf.py is run here once for all
+      // workers, as in Gunicorn.
+      if (!config.preload_app && !mount->is_python) continue;
       send_report(Report::step, "preload of " + mount->source, exit_boot_failed);
       HookResult done = preload(*mount, {-1, config.threads, config.workers, seat_.generation->number});
       if (!done) return done;
     }
     return Done{};
   }
-
-  // Its interpreter is this process, and must know of each fork. A gunicorn.conf.py is run here once for all workers, as
-  // in Gunicorn.
-  bool is_python(const Mount& mount) const { return !seat_.generation->config.routes[mount.route].plugin.empty(); }
 
   static HookResult no_app(const std::string& reason) {
     HookResult failed = Error{reason};

@@ -35,7 +35,8 @@ namespace detail {
 struct Unwinding {
   narwhal_exchange* exchange;
   int exceptions = std::uncaught_exceptions();
-  bool left = false;  // the exchange is still to be answered
+  bool left = false;      // the exchange is still to be answered
+  bool has_head = false;  // and the head of its response has been sent
 };
 NARWHAL_OF_THIS_PLUGIN inline thread_local Unwinding* unwinding = nullptr;
 
@@ -101,6 +102,7 @@ class Deferred {
   bool left_to_catcher() noexcept {
     detail::Unwinding* const now = detail::unwinding;
     if (now == nullptr || now->exchange != exchange_ || std::uncaught_exceptions() <= now->exceptions) return false;
+    now->has_head = started_;
     now->left = end() != nullptr;
     return true;
   }

@@ -27,7 +27,7 @@ namespace narwhal {
 
 struct FileOptions {
   std::string type = "";           // empty: by the end of the name
-  std::string cache_control = "";  // "max-age=3600"; empty: none, and clients ask again as they think fit
+  std::string cache_control = "";  // "max-age=3600"; empty: none: clients decide when to ask again
   std::size_t ranges_max = 16;     // a client that asks for more gets the whole file
 };
 

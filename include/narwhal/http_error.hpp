@@ -67,7 +67,7 @@ class HttpError : public std::exception {
   int status() const noexcept { return status_; }
   std::string_view text() const noexcept { return text_; }
   const Headers& headers() const noexcept { return headers_; }
-  // What is to be logged; empty for nothing.
+  // The text for the log; empty: nothing is logged.
   std::string_view log_text() const noexcept { return !reason_.empty() || status_ < 500 ? reason_ : text_; }
   const char* what() const noexcept override { return text_.c_str(); }
 

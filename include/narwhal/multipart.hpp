@@ -123,7 +123,7 @@ class MultipartReader {
 
   std::string_view buffered() const noexcept { return {buffer_.data() + begin_, end_ - begin_}; }
   void consume(std::size_t size) noexcept { begin_ += size; }
-  // Reads more behind what is buffered.
+  // Reads more, after what is buffered.
   void fill() {
     if (begin_ > 0) {
       std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);

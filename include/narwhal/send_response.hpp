@@ -105,17 +105,28 @@ inline int respond_file(const narwhal_host* host, narwhal_exchange* exchange, co
   return finish(host, exchange);
 }
 
+// Why a response is cut off, when the error comes after its head.
+inline std::string_view too_late(const HttpError& error) noexcept {
+  return error.log_text().empty() ? error.text() : error.log_text();
+}
+
 inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, const Response& response,
                           Response::Stream& pieces, std::int64_t size) {
   Writer writer(host, exchange, response, size);
-  pieces(writer);
+  try {
+    pieces(writer);
+  } catch (const HttpError& error) {
+    if (!writer.started()) throw;
+    throw std::runtime_error(std::string(too_late(error)));
+  }
   writer.start();  // in case `pieces` wrote nothing
   return finish(host, exchange);
 }
 
-// Answers with what was thrown, or cuts the response off when its head is out. Only to be called inside a catch block;
-// ends the exchange. Returns plugin.h's code.
-[[gnu::cold]] inline int respond_exception(const narwhal_host* host, narwhal_exchange* exchange) noexcept {
+// Answers with what was thrown, or cuts the response off when its head has been sent (`has_head`). Only to be called inside
+// a catch block; ends the exchange. Returns plugin.h's code.
+[[gnu::cold]] inline int respond_exception(const narwhal_host* host, narwhal_exchange* exchange,
+                                           bool has_head = false) noexcept {
   std::string reason;
   try {
     throw;
@@ -124,6 +135,7 @@ inline int respond_stream(const narwhal_host* host, narwhal_exchange* exchange, 
     return NARWHAL_GONE;
   } catch (const HttpError& error) {
     try {
+      if (has_head) throw std::runtime_error(std::string(too_late(error)));
       if (!error.log_text().empty()) log_error(Request(host, exchange), error.log_text());
       Response answer = Response::error(error);
       const int code = respond(host, exchange, answer);
@@ -152,7 +164,7 @@ inline int defer(const narwhal_host* host, narwhal_exchange* exchange, Response:
     if (here.left) host->fail(exchange, 500, bytes_of(Deferred::dropped));
   } catch (...) {
     if (here.left) {
-      respond_exception(host, exchange);
+      respond_exception(host, exchange, here.has_head);
     } else {
       log_error(name.append(": ").append(reason_now()));  // somebody else answers, or has answered
     }
@@ -267,7 +279,7 @@ inline Sent Deferred::respond(Response response) {
 }
 
 inline Sent Deferred::respond_exception() noexcept {
-  const auto sent = static_cast<Sent>(detail::respond_exception(host_, end()));
+  const auto sent = static_cast<Sent>(detail::respond_exception(host_, end(), started_));
   return sent == Sent::ok || sent == Sent::gone ? sent : Sent::error;
 }
 

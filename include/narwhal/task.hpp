@@ -220,7 +220,7 @@ auto result_of(Start start) {
       } catch (...) {
         const bool complete = kept->state.exchange(detail::Exchanged<T>::left) == detail::Exchanged<T>::complete;
         if (!complete || !kept->value) throw;
-        return false;  // it has its result all the same
+        return false;  // it already has its result
       }
       return kept->state.exchange(detail::Exchanged<T>::asleep) == detail::Exchanged<T>::starting;
     }

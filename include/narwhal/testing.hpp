@@ -125,7 +125,7 @@ class Worker {
   unsigned replacements_asked() const noexcept { return site_->replacements; }  // calls of replace_worker()
 
   // ---- its life ----
-  // The worker is being retired: calls the plugin's drain(). Requests are served all the same.
+  // The worker is being retired: calls the plugin's drain(). Requests are still served.
   void drain() { crew_->drain(); }
   // Ends it now: clients leave, and the plugin's last functions are called. Breaches stay to be taken.
   void end() {

@@ -67,6 +67,7 @@ class Writer {
   void flush() {
     if (NARWHAL_HAS(host_, narwhal_host, flush)) host_->flush(exchange_);
   }
+  bool started() const noexcept { return started_; }  // the head has been sent
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }
 
  private:

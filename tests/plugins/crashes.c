@@ -1,5 +1,5 @@
 /* Makes the mistakes that debuggers are for, in static functions, by the request's path:
- *   /null   writes to address 0           /overrun  writes behind a block of memory
+ *   /null   writes to address 0           /overrun  writes past a block of memory
  *   /call   calls a function there        /leak     loses a block of memory
  *   /abort  aborts                        /race     counts requests without a lock, for a while
  *   /slow   waits for two seconds         /hang     makes the file "hangs", and waits for the file "go"

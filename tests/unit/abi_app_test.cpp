@@ -154,8 +154,7 @@ TEST_CASE("request: a streamed body is read in pieces, and asking for it whole i
   for (std::size_t read_max = 1; read_max < 9; ++read_max) {
     CHECK(ask(read_all, {.body = "a streamed body", .streamed = true, .read_max = read_max}).body == "a streamed body");
   }
-  const Answer answer =
-      ask([](const Request& request) { return Response::text(request.body()); }, {.streamed = true, .breaks = true});
+  const Answer answer = ask([](const Request& request) { return Response::text(request.body()); }, {.streamed = true});
   CHECK(answer.status == 500);
   CHECK(answer.reason == "the body comes as a stream: use read()");
 }
@@ -278,7 +277,7 @@ TEST_CASE(
           throw HttpError(410, "no more");
         });
       },
-      {.breaks = true});  // the answer of the error comes after the head
+      {});
   CHECK(late.status == 200);
   CHECK(late.cut);
   CHECK(late.reason == "no more");

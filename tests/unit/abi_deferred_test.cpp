@@ -159,6 +159,21 @@ TEST_CASE("deferred: what the callable throws is answered and logged as if the a
   CHECK(fake::log_lines.empty());
 }
 
+TEST_CASE("deferred: an HttpError after the head cuts the response off, with its text in the log") {
+  const Answer late = ask(
+      [](const Request&) {
+        return Response::deferred([](Deferred deferred) {
+          deferred.start(Response());
+          deferred.write("piece");
+          throw HttpError(410, "no more");
+        });
+      },
+      {});
+  CHECK(late.status == 200);
+  CHECK(late.cut);
+  CHECK(late.reason == "no more");
+}
+
 TEST_CASE(
     "deferred: what the callable throws after it has answered or passed its Deferred on is logged with the request") {
   fake::log_lines.clear();
@@ -188,7 +203,7 @@ TEST_CASE(
   CHECK(fake::log_lines == std::vector<std::string>{"GET /x: late", "POST /kept: later"});
 }
 
-TEST_CASE("deferred: dropped by an exception that the callable catches itself is dropped all the same") {
+TEST_CASE("deferred: one that is dropped by an exception which the callable catches itself is answered 500") {
   const Answer answer = ask(
       [](const Request&) {
         return Response::deferred([](Deferred deferred) {

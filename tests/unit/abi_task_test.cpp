@@ -56,7 +56,7 @@ TEST_CASE("task: a coroutine is an app that waits for other threads and for othe
   CHECK(answer.body == "3 /x");
 }
 
-TEST_CASE("task: in a router, with parameters and behind middleware") {
+TEST_CASE("task: in a router, with parameters and inside middleware") {
   const Threads joined;
   const App show = [](Request request) -> task<Response> {
     const int id = co_await on_a_thread([request] { return request.parameter<int>("id"); });

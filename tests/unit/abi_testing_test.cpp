@@ -230,7 +230,7 @@ TEST_CASE("testing: a deadline is answered in the plugin's place, by hand or by 
   CHECK(timed.has_logged("WORKER TIMEOUT: GET /later is still in test"));
 }
 
-TEST_CASE("testing: a slow client makes a write wait, and one that may not wait is told so") {
+TEST_CASE("testing: a slow client makes a write wait; a write that may not wait returns NARWHAL_AGAIN") {
   std::atomic<int> code{99};
   Worker worker(plugin_of([&](narwhal_exchange* exchange) {
                   start(exchange);

@@ -376,7 +376,7 @@ TEST_CASE("stage area: without a folder a plugin that could be overwritten is re
   CHECK(fs::exists(source));
 }
 
-TEST_CASE("staging: an area of sources makes no copy, and checks the file all the same") {
+TEST_CASE("staging: an area of sources makes no copy, but checks the file") {
   const Folder sources;
   StageArea area = StageArea::of_sources();
   const std::string source = sources.write("a.so", plugin());

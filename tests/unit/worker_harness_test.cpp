@@ -196,6 +196,17 @@ const harness::Fields many_fields = {{"Content-Type", "text/plain"},
                                      {"Proxy-Connection", "x"}};
 
 const std::vector<Code> codes = {
+    // Arguments that plugin.h does not have.
+    [](Calls& calls) {
+      const narwhal_response nothing{};
+      calls.note("respond", calls.host().respond(calls.exchange(), &nothing));
+      calls.note("start", calls.host().start(calls.exchange(), &nothing));
+      calls.start(-1);
+      calls.note("write", calls.host().write(calls.exchange(), NARWHAL_LITERAL("x"), 0x80));
+      calls.note("write_lent", calls.host().write_lent(
+                                   calls.exchange(), NARWHAL_LITERAL("x"), 0x80, [](void*) {}, nullptr));
+      return calls.finish();
+    },
     [](Calls& calls) { return calls.respond(200, "body"); },
     [](Calls& calls) { return calls.respond(200, "body", many_fields); },
     [](Calls& calls) {
@@ -322,7 +333,7 @@ const std::vector<Code> in_handler_only = {
       return calls.fail(500);
     },
     [](Calls& calls) {
-      calls.respond(200, "ended, and called deferred all the same");
+      calls.respond(200, "ended, but called deferred");
       return NARWHAL_DEFERRED;
     },
 };
