@@ -147,7 +147,7 @@ Router make_pages(const Boot&) {
 }
 
 constexpr PluginFacts facts{.name = "admin", .version = "1"};
-constexpr narwhal_option no_options[] = {{nullptr, nullptr, nullptr, nullptr}};
+constexpr narwhal_option no_options[] = {{}};
 
 }  // namespace
 

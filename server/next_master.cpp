@@ -38,7 +38,7 @@ std::vector<std::string> environment_of(const Program& program, const std::strin
     if (name.starts_with("LISTEN_") || name.starts_with("UPSTART_") || name == "NARWHAL_EXPECT_STOP") continue;
     lines.push_back(name + "=" + (name == "WATCHDOG_PID" ? std::to_string(::getpid()) : value));
   }
-  lines.push_back(std::string(inheritance_variable) + "=" + inheritance);
+  lines.push_back(fmt::format("{}={}", inheritance_variable, inheritance));
   return lines;
 }
 

@@ -38,7 +38,18 @@ bool is_of_type(const std::string& value, std::string_view type) {
   return true;
 }
 
-Result<Done> check_option(const narwhal_option& option, std::span<const narwhal_option> before) {
+// `flags` without the known ones; 0 where a later minor version may have added them: the plugin must do without.
+template <class Flags>
+Flags unknown_flags(const narwhal_plugin& plugin, Flags flags, Flags known) {
+  return plugin.abi_minor > NARWHAL_ABI_MINOR ? 0 : flags & ~known;
+}
+
+std::string flags_text(std::uint64_t unknown) {
+  return fmt::format("flags that ABI {}.{} does not have: {:#x}", NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR, unknown);
+}
+
+// `plugin` has these options before this one.
+Result<Done> check_option(const narwhal_option& option, const narwhal_plugin& plugin) {
   constexpr std::string_view types[] = {"string", "int", "float", "bool"};
   const std::string name = std::string("its option '") + option.key + "'";
   const std::string type = option.type == nullptr ? "" : option.type;
@@ -46,7 +57,12 @@ Result<Done> check_option(const narwhal_option& option, std::span<const narwhal_
     return Error{name + " has the type '" + type + "': string, int, float or bool"};
   if (option.fallback != nullptr && !is_of_type(option.fallback, type))
     return Error{name + " has the fallback '" + option.fallback + "', which is not of its type " + type};
+  if (option.fallback != nullptr && (option.flags & NARWHAL_REQUIRED) != 0)
+    return Error{name + " is required and has the fallback '" + option.fallback + "': it can have one of the two"};
+  if (const auto unknown = unknown_flags(plugin, option.flags, std::uint64_t{NARWHAL_REQUIRED}); unknown != 0)
+    return Error{name + " has " + flags_text(unknown)};
   const std::string_view key = option.key;
+  const std::span<const narwhal_option> before(plugin.options, &option);
   if (std::any_of(before.begin(), before.end(), [&](const narwhal_option& other) { return key == other.key; }))
     return Error{name + " is declared twice"};
   return Done{};
@@ -56,15 +72,13 @@ Result<Done> check_option(const narwhal_option& option, std::span<const narwhal_
 Result<Done> check_table(narwhal_plugin& plugin) {
   if (plugin.handle == nullptr) return Error{"it has no handle()"};
   if (plugin.name == nullptr || *plugin.name == '\0') return Error{"it has no name: set narwhal_plugin.name"};
-  const std::uint32_t unknown = plugin.flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY);
-  // One of a later minor version may have flags that came with it; it must do without what this server lacks.
-  if (unknown != 0 && plugin.abi_minor <= NARWHAL_ABI_MINOR)
-    return Error{fmt::format("it sets flags that ABI {}.{} does not have: {:#x}", NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR,
-                             unknown)};
-  plugin.flags &= ~unknown;
+  constexpr std::uint32_t known = NARWHAL_INLINE | NARWHAL_STREAM_BODY;
+  if (const auto unknown = unknown_flags(plugin, plugin.flags, known); unknown != 0)
+    return Error{"it sets " + flags_text(unknown)};
+  plugin.flags &= known;
   if (plugin.options == nullptr) return Done{};
   for (const narwhal_option* option = plugin.options; option->key != nullptr; ++option) {
-    if (auto checked = check_option(*option, {plugin.options, option}); !checked) return checked;
+    if (auto checked = check_option(*option, plugin); !checked) return checked;
   }
   return Done{};
 }
@@ -122,6 +136,14 @@ Result<Done> check_options(const Mount& mount) {
     if (!is_of_type(value, option->type)) {
       return Error{"options of " + mount.source + ": " + key + ": '" + value + "' is not of type " + option->type};
     }
+  }
+  for (const narwhal_option* each = mount.plugin.options; each != nullptr && each->key != nullptr; ++each) {
+    const bool is_given = std::any_of(mount.options.begin(), mount.options.end(),
+                                      [each](const auto& given) { return given.first == each->key; });
+    if (is_given || (each->flags & NARWHAL_REQUIRED) == 0) continue;
+    const bool has_help = each->help != nullptr && *each->help != '\0';
+    return Error{"options of " + mount.source + ": '" + each->key + "' is missing" +
+                 (has_help ? std::string(": ") + each->help : "")};
   }
   return Done{};
 }

@@ -105,10 +105,7 @@ class AbiAdapter {
     if constexpr (has_preload) delete static_cast<Preloaded*>(made);
   }
   static int preload(const narwhal_boot* boot, void** instance) noexcept {
-    return set_up(boot, [&] {
-      check_required(Facts, boot);
-      *instance = make_preloaded(boot);
-    });
+    return set_up(boot, [&] { *instance = make_preloaded(boot); });
   }
   static void template_exit(void* made) noexcept {
     log_exceptions([&] { delete_preloaded(made); });
@@ -122,7 +119,6 @@ class AbiAdapter {
 
   static int worker_init(const narwhal_boot* boot, void** instance) noexcept {
     return set_up(boot, [&] {
-      check_required(Facts, boot);
       void* const own = *instance == nullptr ? make_preloaded(boot) : nullptr;
       Instance* made = nullptr;
       try {
@@ -208,7 +204,7 @@ constexpr auto option_list(const PluginFacts& facts) {
   std::array<narwhal_option, PluginFacts::options_max + 1> list{};
   for (std::size_t i = 0; i < PluginFacts::options_max && facts.options[i].key != nullptr; ++i) {
     const PluginFacts::Option& option = facts.options[i];
-    list[i] = {option.key, option.type, option.fallback, option.help};
+    list[i] = {option.key, option.type, option.fallback, option.help, option.required ? NARWHAL_REQUIRED : 0u};
   }
   return list;
 }

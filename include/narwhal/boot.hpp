@@ -25,7 +25,7 @@ struct PluginFacts {
     const char* type = "string";     // "string", "int", "float", "bool"
     const char* fallback = nullptr;  // the value when the configuration has none; null: no value
     const char* help = "";           // what the option is, with its unit
-    bool required = false;           // without a value, set-up fails and says so
+    bool required = false;           // without a value the plugin is not set up; it has no fallback
   };
   const char* name = "app";
   const char* version = "0";
@@ -102,20 +102,5 @@ class Boot {
   const narwhal_boot* boot_;
   void* preloaded_;
 };
-
-namespace detail {
-
-// Throws std::invalid_argument for the first required option without a value.
-[[gnu::cold]] inline void check_required(const PluginFacts* facts, const narwhal_boot* boot) {
-  if (facts == nullptr) return;
-  for (const PluginFacts::Option& option : facts->options) {
-    if (option.key == nullptr) return;
-    if (!option.required || boot->option(boot, option.key).data != nullptr) continue;
-    const std::string help = *option.help == '\0' ? "" : std::string(": ") + option.help;
-    throw std::invalid_argument(std::string("option '") + option.key + "' is missing" + help);
-  }
-}
-
-}  // namespace detail
 
 }  // namespace narwhal

@@ -283,14 +283,19 @@ typedef struct narwhal_boot {
   void (*set_flags)(const struct narwhal_boot *, uint32_t flags);
 } narwhal_boot;
 
-/* An option of the plugin. The list ends with a key of NULL. A key in the configuration that is not in the list, or a
- * value that is not of the type, is an error before any hook of the plugin runs. So is a list with another type, a fallback
- * that is not of its type, or a key that is there twice. */
+/* Flags of narwhal_option. */
+#define NARWHAL_REQUIRED 1u /* it must have a value in the configuration; it has no fallback */
+
+/* An option of the plugin. The list ends with a key of NULL. These are errors before any hook of the plugin runs: a key
+ * in the configuration that is not in the list, a value that is not of the type, and a required option without a value;
+ * a list with another type, an unknown flag, a fallback that is not of its type, a fallback of a required option, or a
+ * key that is there twice. */
 typedef struct narwhal_option {
   const char *key;
   const char *type;     /* "string", "int", "float", "bool" */
   const char *fallback; /* of this type; NULL: none */
-  const char *help;
+  const char *help;     /* what it is, with its unit; may be NULL */
+  uint64_t flags;
 } narwhal_option;
 
 /* Flags of narwhal_plugin. */

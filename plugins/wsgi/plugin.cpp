@@ -241,21 +241,21 @@ void worker_exit(void* pointer) noexcept {
 }
 
 constexpr narwhal_option options[] = {
-    {"app", "string", "",
-     "the application: module:attribute, module:factory(arguments), or module (its `application`)"},
+    {"app", "string", "", "the application: module:attribute, module:factory(arguments), or module (its `application`)",
+     0},
     {"venv", "string", "",
-     "directory of a virtual environment, whose interpreter the server starts; default: $VIRTUAL_ENV, else none"},
-    {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas"},
-    {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers"},
-    {"hooks_required", "bool", "true", "whether workers need that file"},
-    {"settings", "string", "{}", "the server's settings in JSON, for these hooks"},
-    {"preload", "bool", "true", "with preload_app, import the application in the template; else only run that file"},
-    {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')"},
-    {"request_buffering", "bool", "true", "call the application when the request's body is complete"},
-    {"logging", "string", "", "settings of the logs, in JSON, where a process writes them"},
-    {"log_environ", "string", "", "variables of the environ that the access log shows, separated by commas"},
-    {"sendfile", "bool", "true", "send files by sendfile(2), in all applications of the worker"},
-    {nullptr, nullptr, nullptr, nullptr}};
+     "directory of a virtual environment, whose interpreter the server starts; default: $VIRTUAL_ENV, else none", 0},
+    {"pythonpath", "string", "", "directories to put in front of sys.path, separated by commas", 0},
+    {"hooks", "string", "", "a gunicorn.conf.py whose hooks run in the workers", 0},
+    {"hooks_required", "bool", "true", "whether workers need that file", 0},
+    {"settings", "string", "{}", "the server's settings in JSON, for these hooks", 0},
+    {"preload", "bool", "true", "with preload_app, import the application in the template; else only run that file", 0},
+    {"loglevel", "string", "info", "level of logging.getLogger('gunicorn.error')", 0},
+    {"request_buffering", "bool", "true", "call the application when the request's body is complete", 0},
+    {"logging", "string", "", "settings of the logs, in JSON, where a process writes them", 0},
+    {"log_environ", "string", "", "variables of the environ that the access log shows, separated by commas", 0},
+    {"sendfile", "bool", "true", "send files by sendfile(2), in all applications of the worker", 0},
+    {}};
 
 }  // namespace
 }  // namespace narwhal::wsgi

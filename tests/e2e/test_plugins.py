@@ -381,6 +381,8 @@ TABLES = {
     "no_type": "its option 'two' has the type '': string, int, float or bool",
     "fallback": "its option 'two' has the fallback 'many', which is not of its type int",
     "twice": "its option 'one' is declared twice",
+    "option_flags": r"its option 'two' has flags that ABI 1\.\d+ does not have: 0x40",
+    "required": "its option 'two' is required and has the fallback '2': it can have one of the two",
 }
 
 
@@ -388,6 +390,15 @@ TABLES = {
 def test_a_table_with_a_fault_is_refused(fault):
     done = run("--check-config", test_plugin("bad_table"), env={"BAD_TABLE": fault})
     assert done.returncode == 1 and re.search(rf"load \S*bad_table\.so: {TABLES[fault]}", done.stderr), done.stderr
+
+
+def test_a_required_option_must_have_a_value(tmp_path):
+    environ = {"BAD_TABLE": "no_value"}
+    done = run("--check-config", test_plugin("bad_table"), env=environ)
+    assert done.returncode == 1 and re.search(r"options of \S*bad_table\.so: 'one' is missing: the first of two", done.stderr), done.stderr
+    settings = tmp_path / "narwhal.yaml"
+    settings.write_text(f"app: {test_plugin('bad_table')}\noptions: {{one: two}}\n")
+    assert run("--check-config", "-c", str(settings), env=environ).returncode == 0
 
 
 def test_a_table_without_a_fault_is_taken():

@@ -1,7 +1,7 @@
 /* Its table has the fault that the environment's BAD_TABLE names. */
 #include "shared.h"
 
-static narwhal_option options[] = {{"one", "string", NULL, ""}, {"two", "int", "2", ""}, {NULL, NULL, NULL, NULL}};
+static narwhal_option options[] = {{"one", "string", NULL, "the first of two", 0}, {"two", "int", "2", "", 0}, {0}};
 
 NARWHAL_EXPORT narwhal_plugin narwhal_plugin_v1 = {.struct_size = sizeof(narwhal_plugin),
                                                    .abi_minor = NARWHAL_ABI_MINOR,
@@ -22,4 +22,7 @@ __attribute__((constructor)) static void spoil(void) {
   if (strcmp(fault, "no_type") == 0) options[1].type = NULL;
   if (strcmp(fault, "fallback") == 0) options[1].fallback = "many";
   if (strcmp(fault, "twice") == 0) options[1].key = "one";
+  if (strcmp(fault, "option_flags") == 0) options[1].flags = 0x40;
+  if (strcmp(fault, "required") == 0) options[1].flags = NARWHAL_REQUIRED;
+  if (strcmp(fault, "no_value") == 0) options[0].flags = NARWHAL_REQUIRED;
 }

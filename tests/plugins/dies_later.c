@@ -35,9 +35,9 @@ static int worker_init(const narwhal_boot *boot, void **instance) {
   return keep_host(boot, instance);
 }
 
-static const narwhal_option options[] = {{"flag", "string", NULL, "crash in init while this file exists"},
-                                         {"after", "float", NULL, "die that many seconds after init"},
-                                         {"code", "int", NULL, "exit status to die with, in place of a crash"},
-                                         {NULL, NULL, NULL, NULL}};
+static const narwhal_option options[] = {{"flag", "string", NULL, "crash in init while this file exists", 0},
+                                         {"after", "float", NULL, "die that many seconds after init", 0},
+                                         {"code", "int", NULL, "exit status to die with, in place of a crash", 0},
+                                         {0}};
 
 PLUGIN(.options = options, .worker_init = worker_init, .handle = answer_ok);

@@ -28,9 +28,8 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   return answer(exchange, "served");
 }
 
-static const narwhal_option options[] = {{"flags", "int", NULL, "a digit"},
-                                         {"at", "string", "worker_init", "the hook that sets them"},
-                                         {NULL, NULL, NULL, NULL}};
+static const narwhal_option options[] = {
+    {"flags", "int", NULL, "a digit", 0}, {"at", "string", "worker_init", "the hook that sets them", 0}, {0}};
 
 PLUGIN(.flags = NARWHAL_STREAM_BODY, .options = options, .preload = preload, .worker_init = worker_init,
        .ready_check = ready_check, .handle = handle);

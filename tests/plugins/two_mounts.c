@@ -24,11 +24,11 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   return answer(exchange, "%s %s %ld", asked->prefix, asked->say, count);
 }
 
-static const narwhal_option options[] = {{"say", "string", "hello", "what to say"},
-                                         {"times", "int", "1", "any number"},
-                                         {"loud", "bool", NULL, "true or false"},
-                                         {"volume", "float", NULL, "any real number"},
-                                         {NULL, NULL, NULL, NULL}};
+static const narwhal_option options[] = {{"say", "string", "hello", "what to say", 0},
+                                         {"times", "int", "1", "any number", 0},
+                                         {"loud", "bool", NULL, "true or false", 0},
+                                         {"volume", "float", NULL, "any real number", 0},
+                                         {0}};
 
 static void worker_exit(void *instance) { free(instance); }
 

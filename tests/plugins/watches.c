@@ -28,6 +28,6 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   return answer(exchange, "%d %d", watched, host->watch(narwhal_bytes_of(file_name, strlen(file_name))));
 }
 
-static const narwhal_option options[] = {{"file", "string", NULL, "path"}, {NULL, NULL, NULL, NULL}};
+static const narwhal_option options[] = {{"file", "string", NULL, "path", 0}, {0}};
 
 PLUGIN(.options = options, .preload = set_up, .worker_init = set_up, .handle = handle);

@@ -186,15 +186,12 @@ TEST_CASE("plugin: without the template's call, each worker makes and deletes it
   CHECK(story == "preloaded catalog gone ");
 }
 
-TEST_CASE("plugin: a required option without a value ends the set-up, with its help") {
+TEST_CASE("plugin: a required option without a value ends the set-up before any hook, with its help") {
+  CHECK(library.options[0].flags == NARWHAL_REQUIRED);
+  CHECK(library.options[1].flags == 0);
   const Worker worker(library);
   CHECK(worker.boot_code() == NARWHAL_ERROR);
-  CHECK(fake::boot_failure == "option 'words' is missing: what the catalog has");
-  narwhal_boot boot = fake::boot();
-  void* preloaded = nullptr;
-  fake::boot_failure.clear();
-  CHECK(library.preload(&boot, &preloaded) == NARWHAL_ERROR);
-  CHECK(fake::boot_failure == "option 'words' is missing: what the catalog has");
+  CHECK(fake::boot_failure == "'words' is missing: what the catalog has");
 }
 
 TEST_CASE("plugin: stuck and slow get the request") {

@@ -196,21 +196,19 @@ const std::vector<Planted> set_ups = {
     {"plugin 'planted' cannot be loaded: its option 'n' has the type 'number': string, int, float or bool",
      [](void*, narwhal_exchange*) { return NARWHAL_ERROR; },
      [](narwhal_plugin& plugin) {
-       static const narwhal_option options[] = {{"n", "number", nullptr, nullptr},
-                                                {nullptr, nullptr, nullptr, nullptr}};
+       static const narwhal_option options[] = {{"n", "number", nullptr, nullptr, 0}, {}};
        plugin.options = options;
      }},
     {"plugin 'planted' cannot be loaded: its option 'n' has the fallback 'one', which is not of its type int",
      [](void*, narwhal_exchange*) { return NARWHAL_ERROR; },
      [](narwhal_plugin& plugin) {
-       static const narwhal_option options[] = {{"n", "int", "one", nullptr}, {nullptr, nullptr, nullptr, nullptr}};
+       static const narwhal_option options[] = {{"n", "int", "one", nullptr, 0}, {}};
        plugin.options = options;
      }},
     {"plugin 'planted' cannot be loaded: its option 'n' is declared twice",
      [](void*, narwhal_exchange*) { return NARWHAL_ERROR; },
      [](narwhal_plugin& plugin) {
-       static const narwhal_option options[] = {
-           {"n", "int", "1", nullptr}, {"n", "bool", nullptr, nullptr}, {nullptr, nullptr, nullptr, nullptr}};
+       static const narwhal_option options[] = {{"n", "int", "1", nullptr, 0}, {"n", "bool", nullptr, nullptr, 0}, {}};
        plugin.options = options;
      }},
     {"plugin 'planted' let an exception leave worker_init(): no database: catch it; the server would crash",

@@ -6,7 +6,7 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   return exchange == NULL ? NARWHAL_ERROR : NARWHAL_OK;
 }
 
-static const narwhal_option options[] = {{"one", "int", "1", "the first"}, {NULL, NULL, NULL, NULL}};
+static const narwhal_option options[] = {{"one", "int", "1", "the first", 0}, {0}};
 
 NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .struct_size = sizeof(narwhal_plugin), .name = "from_c11", .version = "1", .options = options, .handle = handle};

@@ -107,7 +107,8 @@ AT(narwhal_option, key, 0, 8);
 AT(narwhal_option, type, 8, 8);
 AT(narwhal_option, fallback, 16, 8);
 AT(narwhal_option, help, 24, 8);
-SIZE(narwhal_option, 32);
+AT(narwhal_option, flags, 32, 8);
+SIZE(narwhal_option, 40);
 
 AT(narwhal_plugin, struct_size, 0, 8);
 AT(narwhal_plugin, abi_minor, 8, 4);

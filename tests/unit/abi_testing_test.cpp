@@ -321,7 +321,7 @@ TEST_CASE("testing: with threads, requests run at once; each thread is set up an
 
 TEST_CASE("testing: why a worker does not boot is said as the server says it") {
   narwhal_plugin plugin = plugin_of([](narwhal_exchange*) { return NARWHAL_ERROR; });
-  static const narwhal_option options[] = {{"n", "int", "1", nullptr}, {nullptr, nullptr, nullptr, nullptr}};
+  static const narwhal_option options[] = {{"n", "int", "1", nullptr, 0}, {}};
   plugin.options = options;
   CHECK(Worker(plugin, {.options = {{"m", "1"}}}).boot_error() == "options of test: unknown option 'm': it knows n");
   CHECK(Worker(plugin, {.options = {{"n", "one"}}}).boot_error() == "options of test: n: 'one' is not of type int");

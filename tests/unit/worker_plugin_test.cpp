@@ -188,10 +188,8 @@ TEST_CASE("plugin: a missing application and a failed set-up have different exit
 
 TEST_CASE("plugin: what a hook can read about its mount and its worker") {
   static std::string seen;
-  static const narwhal_option options[] = {{"given", "string", "fallback", ""},
-                                           {"left", "int", "17", ""},
-                                           {"bare", "string", nullptr, ""},
-                                           {nullptr, nullptr, nullptr, nullptr}};
+  static const narwhal_option options[] = {
+      {"given", "string", "fallback", "", 0}, {"left", "int", "17", "", 0}, {"bare", "string", nullptr, "", 0}, {}};
   Mount mount;
   mount.prefix = "/shop";
   mount.source = "shop.so";

@@ -63,6 +63,17 @@ inline bool is_of_type(std::string_view value, std::string_view type) {
   return type != "bool" || value == "true" || value == "false";
 }
 
+// A plugin of a later minor version may have flags that came with it: it must do without them here.
+inline std::uint64_t unknown_flags(const narwhal_plugin& plugin, std::uint64_t flags, std::uint64_t known) {
+  return plugin.abi_minor > NARWHAL_ABI_MINOR ? 0 : flags & ~known;
+}
+inline std::string flags_text(std::uint64_t unknown) {
+  char hex[24];
+  std::snprintf(hex, sizeof hex, "%#llx", static_cast<unsigned long long>(unknown));
+  return "flags that ABI " + std::to_string(NARWHAL_ABI_MAJOR) + "." + std::to_string(NARWHAL_ABI_MINOR) +
+         " does not have: " + hex;
+}
+
 inline std::string fault_of_option(const narwhal_plugin& plugin, const narwhal_option& option) {
   static constexpr std::string_view types[] = {"string", "int", "float", "bool"};
   const std::string name = std::string("its option '") + option.key + "'",
@@ -71,21 +82,20 @@ inline std::string fault_of_option(const narwhal_plugin& plugin, const narwhal_o
     return name + " has the type '" + type + "': string, int, float or bool";
   if (option.fallback != nullptr && !is_of_type(option.fallback, type))
     return name + " has the fallback '" + option.fallback + "', which is not of its type " + type;
+  if (option.fallback != nullptr && (option.flags & NARWHAL_REQUIRED) != 0)
+    return name + " is required and has the fallback '" + option.fallback + "': it can have one of the two";
+  if (const std::uint64_t unknown = unknown_flags(plugin, option.flags, NARWHAL_REQUIRED); unknown != 0)
+    return name + " has " + flags_text(unknown);
   return find_option(plugin, option.key) != &option ? name + " is declared twice" : "";
 }
 
-// A plugin of a later minor version may have flags that came with it: it must do without them here.
 inline std::string fault_of_table(narwhal_plugin& plugin) {
   if (plugin.handle == nullptr) return "it has no handle()";
   if (plugin.name == nullptr || *plugin.name == '\0') return "it has no name: set narwhal_plugin.name";
-  const std::uint32_t unknown = plugin.flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY);
-  if (unknown != 0 && plugin.abi_minor <= NARWHAL_ABI_MINOR) {
-    char hex[16];
-    std::snprintf(hex, sizeof hex, "%#x", unknown);
-    return "it sets flags that ABI " + std::to_string(NARWHAL_ABI_MAJOR) + "." + std::to_string(NARWHAL_ABI_MINOR) +
-           " does not have: " + hex;
-  }
-  plugin.flags &= ~unknown;
+  constexpr std::uint32_t known = NARWHAL_INLINE | NARWHAL_STREAM_BODY;
+  if (const std::uint64_t unknown = unknown_flags(plugin, plugin.flags, known); unknown != 0)
+    return "it sets " + flags_text(unknown);
+  plugin.flags &= known;
   for (const narwhal_option* each = plugin.options; each != nullptr && each->key != nullptr; ++each) {
     if (const std::string fault = fault_of_option(plugin, *each); !fault.empty()) return fault;
   }
@@ -125,6 +135,11 @@ inline std::string check_options(const Site& site) {
     if (option == nullptr) return "options of " + site.source + ": unknown option '" + key + "': " + known;
     if (!is_of_type(value, option->type))
       return "options of " + site.source + ": " + key + ": '" + value + "' is not of type " + option->type;
+  }
+  for (const narwhal_option* each = site.plugin.options; each != nullptr && each->key != nullptr; ++each) {
+    if ((each->flags & NARWHAL_REQUIRED) == 0 || site.settings.options.count(each->key) != 0) continue;
+    const std::string help = each->help != nullptr && *each->help != '\0' ? std::string(": ") + each->help : "";
+    return "options of " + site.source + ": '" + each->key + "' is missing" + help;
   }
   return "";
 }
