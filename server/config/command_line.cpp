@@ -101,6 +101,7 @@ class Parser {
     app_.allow_extras();
     for (const ModeFlag& flag : mode_flags) modes_.emplace_back(flag.mode, app_.add_flag(flag.flags));
     config_ = add_valued(app_, "-c,--config");
+    plugin_options_ = add_valued(app_, "--option");
     for (const Setting& setting : settings()) {
       const std::string flags = (setting.switches_off() ? "!" : "") + std::string(setting.flags);
       CLI::Option* option = setting.is_switch() ? app_.add_flag(flags) : add_valued(app_, flags);
@@ -146,6 +147,7 @@ class Parser {
       if (option->count() > 0 && !line_.mode) line_.mode = mode;
     }
     if (config_->count() > 0) line_.config = config_->results().back();
+    for (const std::string& text : plugin_options_->results()) take_plugin_option(text);
     for (const auto& [setting, option] : options_) {
       if (option->count() == 0) continue;
       Assignment assignment{setting, {}, source_};
@@ -161,6 +163,13 @@ class Parser {
       if (!judged.fault.empty()) fault(judged.fault);
       if (!judged.notice.empty()) line_.layer.notices.push_back(where_ + judged.notice);
     }
+  }
+
+  void take_plugin_option(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals == text.npos || equals == 0) return fault("--option: '" + text + "' is not KEY=VALUE");
+    line_.layer.single_options.emplace_back(text.substr(0, equals),
+                                            Located{text.substr(equals + 1), where_ + "--option"});
   }
 
   // What CLI11 did not know: words are APP, the rest are unknown flags; after "--" everything is a word.
@@ -201,6 +210,7 @@ class Parser {
   std::vector<std::pair<const Setting*, CLI::Option*>> options_;
   std::vector<std::pair<const GunicornSetting*, CLI::Option*>> foreign_;  // of Gunicorn, not ours
   CLI::Option* config_ = nullptr;
+  CLI::Option* plugin_options_ = nullptr;
   CommandLine line_;
 };
 

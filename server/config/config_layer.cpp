@@ -29,6 +29,7 @@ class RouteTable {
       root_options_ = layer.root_options;
       options_where_ = layer.options->where;
     }
+    single_options_.insert(single_options_.end(), layer.single_options.begin(), layer.single_options.end());
     for (const LocatedRoute& located : layer.routes) add(located);
   }
 
@@ -38,6 +39,7 @@ class RouteTable {
     } else if (!options_where_.empty()) {
       draft_.faults.push_back(options_where_ + ": these options belong to 'app', which is missing");
     }
+    for (const auto& [key, value] : single_options_) set_root_option(key, value);
     sort_routes(draft_.config.routes);
   }
 
@@ -52,6 +54,16 @@ class RouteTable {
       return;
     }
     root_app_ = layer.app->text;
+  }
+
+  void set_root_option(const std::string& key, const Located& value) {
+    for (Route& route : draft_.config.routes) {
+      if (!route.prefix.empty()) continue;
+      std::erase_if(route.options, [&](const auto& option) { return option.first == key; });
+      if (!value.text.empty()) route.options.emplace_back(key, value.text);  // as in a file, an empty one is none
+      return;
+    }
+    draft_.faults.push_back(value.where + ": no application at \"/\" could have the option '" + key + "'");
   }
 
   void add(const LocatedRoute& located) {
@@ -74,6 +86,7 @@ class RouteTable {
   Draft& draft_;
   std::optional<std::string> root_app_;
   Options root_options_;
+  std::vector<std::pair<std::string, Located>> single_options_;
   std::string root_where_, options_where_;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/config/nearest_name.hpp"
+#include "server/config/program_flags.hpp"
 #include "server/config/settings.hpp"
 
 namespace narwhal::server {
@@ -33,7 +34,8 @@ std::string unknown_key_text(std::string_view key) {
 }
 
 std::string unknown_flag_text(std::string_view flag) {
-  std::vector<std::string_view> known{"--config", "--check-config", "--print-config", "--version", "--help"};
+  std::vector<std::string_view> known;
+  for (const ProgramFlag& program : program_flags) known.push_back(split_flags(program.flags).back());
   std::string name(flag.substr(std::min<std::size_t>(flag.size(), 2)));
   std::replace(name.begin(), name.end(), '-', '_');
   for (const Setting& setting : settings()) {

@@ -13,6 +13,7 @@ struct ProgramFlag {
 
 inline constexpr ProgramFlag program_flags[] = {
     {"-c,--config", "FILE", "settings file [./narwhal.yaml, ./gunicorn.conf.py]"},
+    {"--option", "KEY=VALUE", "an option of APP, in place of the file's; repeatable"},
     {"--check-config", "", "load settings and plugins, report mistakes and exit"},
     {"--print-config", "", "print all settings and their sources, check and exit"},
     {"--debug", "", "serve in one process, for gdb, valgrind and sanitizers"},

@@ -26,25 +26,26 @@ OURS = {
     "server": ["core", "server/config", "server/sockets", "server/staging"],
     "admin": ["core", "worker", "include"],
     "admin/ctl": ["core"],
+    "tools": ["core", "include"],
     "plugins": ["include"],
     "examples": ["include"],
     "python": [],
     "bench": ["core", "protocol", "include"],
     "tests": ["include", "core", "protocol", "worker", "server", "server/config", "server/sockets", "server/staging", "plugins",
-              "examples", "admin", "admin/ctl"],
+              "examples", "admin", "admin/ctl", "tools"],
 }
 # The one file that introduces the processes to each other.
 OURS_BY_FILE = {"server/main.cpp": ["worker", "admin"]}
 
 # Third-party headers: who may see them. "core!" means that one file of core/ does, and no other.
 THIRD_PARTY = {
-    "fmt/": ["core", "worker", "server", "admin"],
+    "fmt/": ["core", "worker", "server", "admin", "tools"],
     "spdlog/": ["core!"],
     "llhttp.h": ["protocol!"],
     "uv.h": ["worker"],
     "yaml-cpp/": ["server/config!"],
-    "CLI/": ["server/config!", "admin/ctl!"],
-    "nlohmann/": ["admin", "include/narwhal/json.hpp", "tests"],
+    "CLI/": ["server/config!", "admin/ctl!", "tools!"],
+    "nlohmann/": ["admin", "tools!", "include/narwhal/json.hpp", "tests"],
     "nettle/": ["server/staging!", "examples/echo.cpp"],
     "doctest/": ["tests", "examples/tests"],
     "Python.h": ["plugins/wsgi"],

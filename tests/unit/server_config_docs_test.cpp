@@ -123,7 +123,7 @@ TEST_CASE("narwhal(1): has every flag of every setting, its key and its default"
     const bool is_number = words.find_first_of("0123456789") != std::string::npos;
     if (is_number) CHECK(about.find(words) != std::string::npos);
   }
-  for (const char* flag : {"-config", "-check-config", "-print-config", "-debug", "-version", "-help"}) {
+  for (const char* flag : {"-config", "-option", "-check-config", "-print-config", "-debug", "-version", "-help"}) {
     CHECK(page.find(flag) != std::string::npos);
   }
 }

@@ -122,6 +122,24 @@ TEST_CASE("load: APP replaces the file's root app and keeps its options and the 
   CHECK(start.good({"new"}).config.routes.size() == 2);
 }
 
+TEST_CASE("load: --option sets one option of the root app, in place of the file's") {
+  const StartFolder start;
+  using Words = std::vector<std::string>;
+  const auto options = [&](const Words& words) { return start.good(words).config.routes.back().options; };
+  CHECK(options({"a", "--option", "k=v", "--option=l=a=b"}) == Options{{"k", "v"}, {"l", "a=b"}});
+  start.write("narwhal.yaml", "app: a\noptions: {k: v, l: w}\nroutes: [{prefix: /x, app: x, options: {k: x}}]");
+  CHECK(options({"--option", "k=new"}) == Options{{"l", "w"}, {"k", "new"}});
+  CHECK(options({"--option", "k=1", "--option", "k=2"}) == Options{{"l", "w"}, {"k", "2"}});
+  CHECK(options({"--option", "k="}) == Options{{"l", "w"}});
+  CHECK(start.good({"--option", "k=new"}).config.routes.front().options == Options{{"k", "x"}});
+  start.write("narwhal.yaml", "routes: [{prefix: /, app: a, options: {k: v}}]");
+  CHECK(options({"--option", "k=new"}) == Options{{"k", "new"}});
+  start.write("narwhal.yaml", "routes: [{prefix: /x, app: x}]");
+  CHECK(start.load(Words{"--option", "k=v"}).error() == "--option: no application at \"/\" could have the option 'k'");
+  CHECK(start.load(Words{"a", "--option", "k"}).error() == "--option: 'k' is not KEY=VALUE");
+  CHECK(start.load(Words{"a", "--option", "=v"}).error() == "--option: '=v' is not KEY=VALUE");
+}
+
 TEST_CASE("load: a plain name is an installed plugin, the first one of that name") {
   StartFolder start;
   start.environment.plugin_directories = {start.path("plugins"), start.path("lib")};

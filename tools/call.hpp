@@ -1,0 +1,35 @@
+// narwhal-plugin call: one request to a plugin without a server, by the test harness (narwhal/testing.hpp).
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace narwhal::tools {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+struct Call {
+  std::string file;  // the plugin
+  std::string method = "GET", target = "/";
+  std::string body;
+  Pairs headers, options;
+  std::string prefix;  // where the plugin is mounted
+  std::chrono::seconds timeout{30};
+  bool shows_head = false;
+};
+
+// "POST /orders" -> method and target; "/orders" alone is a GET.
+Result<Done> read_request_line(const std::string& text, Call& call);
+// "key=value"; "Name: value".
+Result<std::pair<std::string, std::string>> read_option(const std::string& text);
+Result<std::pair<std::string, std::string>> read_header(const std::string& text);
+
+// Runs it in a child process. The body goes to stdout, log lines and breaches to stderr. The exit status: 0 when the answer is
+// complete and the plugin has kept to the rules.
+Result<int> run_call(const Call& call);
+
+}  // namespace narwhal::tools
