@@ -67,10 +67,15 @@ Result<DeclaredPlugin> read_plugin_file(const std::string& path) {
   const Result<FileText> file = read_text_file(path, file_max);
   if (!file) return Error{file.error()};
   if (!file->found) return Error{path + ": there is no such file"};
-  const ElfImage image(file->text);
-  if (image.fault() != nullptr) return Error{path + ": " + image.fault()};
+  Result<DeclaredPlugin> plugin = read_plugin(file->text);
+  return plugin ? std::move(plugin) : Error{path + ": " + plugin.error()};
+}
+
+Result<DeclaredPlugin> read_plugin(std::string_view file) {
+  const ElfImage image(file);
+  if (image.fault() != nullptr) return Error{image.fault()};
   const std::optional<std::uint64_t> table = image.exported("narwhal_plugin_v1");
-  if (!table) return Error{path + ": " + without_symbol(image)};
+  if (!table) return Error{without_symbol(image)};
 
   // What both sides know of it. Its pointers are read one by one: only the loader would put them in.
   narwhal_plugin known{};
@@ -80,8 +85,7 @@ Result<DeclaredPlugin> read_plugin_file(const std::string& path) {
   const auto has = [stated](std::size_t offset) { return offset + sizeof(void*) <= stated; };
   const std::string_view bytes = image.bytes(*table, stated);
   if (!has(offsetof(narwhal_plugin, handle)) || bytes.empty())
-    return Error{path + ": its narwhal_plugin_v1 has " + std::to_string(known.struct_size) +
-                 " bytes: was struct_size set?"};
+    return Error{"its narwhal_plugin_v1 has " + std::to_string(known.struct_size) + " bytes: was struct_size set?"};
   std::memcpy(&known, bytes.data(), stated);
 
   DeclaredPlugin plugin;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.hpp"
@@ -26,5 +27,7 @@ struct DeclaredPlugin {
 };
 
 Result<DeclaredPlugin> read_plugin_file(const std::string& path);
+// The same of the file's bytes; an Error does not name it.
+Result<DeclaredPlugin> read_plugin(std::string_view file);
 
 }  // namespace narwhal::tools
