@@ -1,5 +1,5 @@
 /*
- * narwhal/plugin.h: the plugin ABI, version 1. C11, and C++ from C++11 on.
+ * narwhal/plugin.h: the plugin ABI, version 1. C from C99 on, and C++ from C++98 on.
  *
  * A plugin is a shared object that exports one constant object named narwhal_plugin_v1. The server (below: the host)
  * finds it with dlsym() and reaches everything else from it. The host gives the plugin one table of functions,

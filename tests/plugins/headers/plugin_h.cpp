@@ -1,4 +1,4 @@
-// plugin.h on its own, as a C++ plugin without app.hpp uses it.
+// plugin.h on its own, as a C++ plugin without app.hpp uses it, of 1998 and later.
 #include <narwhal/plugin.h>
 
 static int handle(void* instance, narwhal_exchange* exchange) {
@@ -12,18 +12,18 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {sizeof(narwhal_plugin),
                                                          NARWHAL_INLINE,
                                                          "headers",
                                                          "1",
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
                                                          handle,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr,
-                                                         nullptr};
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL,
+                                                         NULL};
