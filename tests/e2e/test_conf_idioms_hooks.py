@@ -207,7 +207,9 @@ def test_prometheus_forgets_the_gauges_of_workers_that_have_left(project, cause)
     eventually("a gauge of a new one", lambda: server.get("/").status == 200 and pids_of_gauges() - first)
     eventually("only gauges of the living", lambda: pids_of_gauges() <= set(server.worker_pids()))
     text = server.get("/metrics").text
-    assert 1 <= float(re.search(r"^shop_active (\S+)$", text, re.MULTILINE)[1]) <= 2
+    # With max_requests, one that is being replaced may still live beside its successor.
+    most = 4 if cause == "max_requests" else 2
+    assert 1 <= float(re.search(r"^shop_active (\S+)$", text, re.MULTILINE)[1]) <= most
     assert float(re.search(r"^shop_requests_total (\S+)$", text, re.MULTILINE)[1]) >= 2  # counters of the dead count
 
 

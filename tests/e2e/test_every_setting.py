@@ -99,7 +99,7 @@ def crowds(site):
     kept = [server.connect() for _ in range(5)]
     assert all(wire.ask("/").status == 200 for wire in kept)
     for wire in kept[:4]:  # two run, one waits, and for the next there is no place
-        wire.send(request_bytes("/?sleep=1.5"))
+        wire.send(request_bytes(f"/?sleep={1.5 * SCALE}"))
         time.sleep(0.2 * SCALE)
     yield "queue_size", kept[3].response().status == 503
     yield "threads", [wire.response().status for wire in kept[:3]] == [200] * 3

@@ -85,7 +85,7 @@ enum { use_count = sizeof uses / sizeof uses[0] };
 
 static int query_has(narwhal_exchange *exchange, const char *text) {
   const narwhal_bytes query = host->request(exchange)->query;
-  return memmem(query.data, query.size, text, strlen(text)) != NULL;
+  return query.size != 0 && memmem(query.data, query.size, text, strlen(text)) != NULL;
 }
 
 static void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
