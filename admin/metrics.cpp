@@ -44,6 +44,15 @@ std::string label(std::string_view name, std::string_view value) {
   return text + '"';
 }
 
+std::string escaped_help(std::string_view help) {
+  std::string text;
+  for (const char c : help) {
+    if (c == '\\') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
 std::string route_labels(const RouteTotals& route) {
   const bool is_none = route.prefix.empty() && route.app.empty();
   return label("route", is_none ? "" : route.prefix.empty() ? "/" : route.prefix) + "," + label("app", route.app);
@@ -161,6 +170,33 @@ void write_durations(Writer& out, const Totals& totals) {
   }
 }
 
+// The values of plugins, which are sorted by kind and name. Numbers that are only shared are not metrics.
+void write_plugins(Writer& out, const View& view) {
+  using Kind = NumberTable::Kind;
+  std::string_view family;
+  for (const NumberTable::Number& number : view.numbers) {
+    if (number.kind == Kind::shared) continue;
+    const char* const type = number.kind == Kind::counter ? "counter"
+                             : number.kind == Kind::gauge ? "gauge"
+                                                          : "histogram";
+    if (number.name != family) out.family(number.name, type, escaped_help(number.help));
+    family = number.name;
+    if (number.kind != Kind::histogram) {
+      out.sample(number.name, number.labels, number.value);
+      continue;
+    }
+    const std::string before = number.labels.empty() ? "" : number.labels + ",";
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < number.counts.size(); ++i) {
+      below += number.counts[i];
+      const std::string limit = i < number.bounds.size() ? fmt::format("{}", number.bounds[i]) : "+Inf";
+      out.sample(number.name + "_bucket", before + label("le", limit), below);
+    }
+    out.sample(number.name + "_sum", number.labels, number.value);
+    out.sample(number.name + "_count", number.labels, below);
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const View& view) {
@@ -170,6 +206,7 @@ std::string metrics_text(const View& view) {
   write_workers(out, view);
   write_counters(out, view.totals);
   write_durations(out, view.totals);
+  write_plugins(out, view);
   return out.take();
 }
 

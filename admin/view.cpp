@@ -71,6 +71,17 @@ std::vector<Route> routes_of(const GenerationFacts& generation) {
   return routes;
 }
 
+// Only the slots of workers are read: reading one that nobody has used would commit its memory.
+std::vector<NumberTable::Number> numbers_of(const std::vector<WorkerView>& workers, const Scoreboard& scoreboard) {
+  std::vector<NumberTable::Number> numbers = scoreboard.numbers().read();
+  for (NumberTable::Number& number : numbers) {
+    if (number.kind != NumberTable::Kind::gauge) continue;
+    for (const WorkerView& worker : workers)
+      number.value += scoreboard.gauges(worker.facts.slot).values[number.gauge].load(relaxed);
+  }
+  return numbers;
+}
+
 View view_of(ServerState state, const Scoreboard& scoreboard) {
   View view;
   view.now = now();
@@ -83,6 +94,7 @@ View view_of(ServerState state, const Scoreboard& scoreboard) {
       view.totals.add(scoreboard.slot(facts.slot), routes);
     }
   }
+  view.numbers = numbers_of(view.workers, scoreboard);
   view.state = std::move(state);
   return view;
 }

@@ -44,6 +44,7 @@ struct View {
   double master_silence = 0;  // seconds since the master's loop has turned
   std::vector<WorkerView> workers;
   Totals totals;
+  std::vector<NumberTable::Number> numbers;  // of plugins; a gauge's value is the sum over the workers
 
   // Why the server is not ready for requests, in one line; empty: it is ready.
   std::string not_ready() const;

@@ -29,7 +29,14 @@ std::size_t stride() {
 }
 
 std::size_t slots_bytes() { return stride() * Scoreboard::slots_max; }
-std::size_t mapping_bytes() { return slots_bytes() + sizeof(PoisonTable); }
+// After the slots.
+std::size_t poison_offset() { return slots_bytes(); }
+std::size_t numbers_offset() { return poison_offset() + sizeof(PoisonTable); }
+std::size_t gauges_offset() { return numbers_offset() + sizeof(NumberTable); }
+std::size_t mapping_bytes() { return gauges_offset() + sizeof(NumberTable::Gauges) * Scoreboard::slots_max; }
+
+static_assert(sizeof(PoisonTable) % alignof(NumberTable) == 0 &&
+              sizeof(NumberTable) % alignof(NumberTable::Gauges) == 0);
 
 static_assert(PoisonTable::method_bytes_max == sizeof Running::method);
 static_assert(PoisonTable::path_bytes_max + 1 == Running::target_bytes_max);  // a path that was cut is too long
@@ -101,13 +108,28 @@ const WorkerSlot& Scoreboard::slot(std::size_t index) const noexcept {
 }
 
 PoisonTable& Scoreboard::poison() noexcept {
-  return *reinterpret_cast<PoisonTable*>(reinterpret_cast<char*>(slots_) + slots_bytes());
+  return *reinterpret_cast<PoisonTable*>(reinterpret_cast<char*>(slots_) + poison_offset());
+}
+
+NumberTable& Scoreboard::numbers() noexcept {
+  return *reinterpret_cast<NumberTable*>(reinterpret_cast<char*>(slots_) + numbers_offset());
+}
+const NumberTable& Scoreboard::numbers() const noexcept { return const_cast<Scoreboard*>(this)->numbers(); }
+
+NumberTable::Gauges& Scoreboard::gauges(std::size_t index) noexcept {
+  NARWHAL_CHECK(index < slots_max);
+  return reinterpret_cast<NumberTable::Gauges*>(reinterpret_cast<char*>(slots_) + gauges_offset())[index];
+}
+const NumberTable::Gauges& Scoreboard::gauges(std::size_t index) const noexcept {
+  return const_cast<Scoreboard*>(this)->gauges(index);
 }
 
 void Scoreboard::clear(std::size_t index) noexcept {
   WorkerSlot& cleared = slot(index);
   // MADV_REMOVE zeroes and frees the pages; if it is refused, write zeros.
   if (::madvise(&cleared, stride(), MADV_REMOVE) != 0) std::memset(static_cast<void*>(&cleared), 0, sizeof cleared);
+  if (numbers().gauges_used.load(std::memory_order_relaxed) == 0) return;  // to read them would commit their memory
+  for (std::atomic<double>& value : gauges(index).values) value.store(0, std::memory_order_relaxed);
 }
 
 std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index) const {

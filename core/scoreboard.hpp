@@ -18,6 +18,7 @@
 #include "core/clock.hpp"
 #include "core/config.hpp"
 #include "core/fd.hpp"
+#include "core/number_table.hpp"
 #include "core/poison_table.hpp"
 #include "core/result.hpp"
 
@@ -129,6 +130,10 @@ class Scoreboard {
   WorkerSlot& slot(std::size_t index) noexcept;
   const WorkerSlot& slot(std::size_t index) const noexcept;
   PoisonTable& poison() noexcept;
+  NumberTable& numbers() noexcept;
+  const NumberTable& numbers() const noexcept;
+  NumberTable::Gauges& gauges(std::size_t index) noexcept;  // of the worker in this slot
+  const NumberTable::Gauges& gauges(std::size_t index) const noexcept;
   // Back to all zeros, for the next worker. Master only, after the last owner was reaped.
   void clear(std::size_t index) noexcept;
   // The requests that ran in this slot; if the thread at fault is known, only its own.

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "worker/extensions.hpp"
+#include "worker/loop_calls.hpp"
 #include "worker/mounts.hpp"
 #include "worker/worker.hpp"
 
@@ -18,6 +20,7 @@ class Check {
       : generation_(generation), config_(generation.config), about_to_(about_to) {}
 
   Result<Done> run() {
+    open_numbers(scoreboard_);
     auto loaded = load_plugins(generation_, about_to_);
     if (!loaded) return Error{loaded.error()};
     Mounted native;
@@ -38,6 +41,7 @@ class Check {
 
   // With one handler thread, this one.
   Result<Done> boot(const Mounts& mounts) {
+    open_worker_extensions(scoreboard_, 0, never_made_);
     const BootInfo info{0, config_.threads, config_.workers, generation_.number};
     const auto enter_thread = [&mounts] { return mounts.enter_thread(Mounts::Handlers::all); };
     if (HookResult done = mounts.begin_worker(info, about_to_, enter_thread); !done) return done;
@@ -51,6 +55,8 @@ class Check {
   const Generation& generation_;
   const Config& config_;
   const AboutTo& about_to_;
+  Scoreboard scoreboard_ = or_throw(Scoreboard::create());  // for what plugins count
+  LoopCalls never_made_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "core/log_limit.hpp"
 #include "narwhal/text.hpp"
 #include "worker/exchange.hpp"
+#include "worker/extensions.hpp"
 #include "worker/loop.hpp"
 #include "worker/read_body.hpp"
 #include "worker/recycling.hpp"
@@ -208,7 +209,7 @@ int watch(narwhal_bytes path) noexcept {
 void replace_worker() noexcept { Recycling::ask(); }
 int left_at_once() noexcept { return worker::left_at_once() ? 1 : 0; }
 
-const void* get_extension(const char*) noexcept { return nullptr; }  // this host has none yet
+const void* get_extension(const char* id) noexcept { return find_extension(id); }
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
 #include "worker/connection.hpp"
+#include "worker/extensions.hpp"
 #include "worker/unfinished.hpp"
 
 namespace narwhal::worker {
@@ -40,6 +41,8 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
     throw StartupError(std::string("uv_loop_init: ") + uv_strerror(status));
   uv_.data = this;
   posts_.open(&uv_);
+  calls_.open(&uv_);
+  open_worker_extensions(*seat.scoreboard, seat.slot, calls_);
   dispatcher_.open(seat.scoreboard->poison());
   uv_timer_init(&uv_, &timer_);
   timer_.data = this;

@@ -25,6 +25,7 @@
 #include "worker/deadlines.hpp"
 #include "worker/dispatcher.hpp"
 #include "worker/exchange_pool.hpp"
+#include "worker/loop_calls.hpp"
 #include "worker/mounts.hpp"
 #include "worker/posts.hpp"
 #include "worker/proxy_policy.hpp"
@@ -111,6 +112,7 @@ class Loop {
   Dispatcher dispatcher_;
   Crew crew_;
   Posts posts_;
+  LoopCalls calls_;  // of plugins
   Deadlines deadlines_;
   Recycling recycling_;
   uv_loop_t uv_{};

@@ -11,6 +11,7 @@
 #include "core/log.hpp"
 #include "core/signals.hpp"
 #include "worker/crash.hpp"
+#include "worker/extensions.hpp"
 #include "worker/forked_children.hpp"
 #include "worker/plugin.hpp"
 #include "worker/run_worker.hpp"
@@ -34,6 +35,7 @@ class Template {
     }
     prepare_for_forked_children(seat_.listeners);
     if (seat_.generation->config.reload) report_watched_files({seat_.master.get(), 0, seat_.generation->number});
+    open_numbers(*seat_.scoreboard);
     begin_set_up(&code_files_);  // an earlier template of the generation may have loaded other files
     HookResult done = load();
     if (done) done = preload_all();

@@ -18,7 +18,7 @@
 //             before the workers are forked, where the setting preload_app asks for it, else in each worker. T may have
 //             void before_fork() and void after_fork(), which run in the template.
 // Also        by headers of their own: cookies.hpp, form.hpp, multipart.hpp, json.hpp, files.hpp, conditions.hpp,
-//             html.hpp, mime.hpp, per_thread.hpp, worker.hpp, task.hpp (coroutines). This one stays quick to compile.
+//             html.hpp, mime.hpp, per_thread.hpp, worker.hpp, task.hpp (coroutines), metrics.hpp, timers.hpp. This one stays quick to compile.
 // Ownership   the server owns the app object: made by the expression, deleted after the worker's last request.
 // Build       g++ -std=c++20 -fPIC -shared -fvisibility=hidden -o hello.so hello.cpp
 #pragma once

@@ -35,6 +35,7 @@
 #include <narwhal/testing/crew.hpp>
 
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -123,8 +124,23 @@ class Worker {
     return site_->watched;
   }
   unsigned replacements_asked() const noexcept { return site_->replacements; }  // calls of replace_worker()
+  // What narwhal/extensions.h has, shared by all workers of the test program. 0: there is none of this name.
+  static double metric(const std::string& name, const std::string& labels = "") {  // a histogram's sum
+    return metric_now(name, labels).value;
+  }
+  static std::uint64_t observations(const std::string& histogram, const std::string& labels = "") {
+    const std::vector<std::uint64_t> counts = metric_now(histogram, labels).counts;
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  }
+  static std::int64_t shared_number(const std::string& name) {
+    const std::lock_guard lock(detail::numbers().mutex);
+    const auto found = detail::numbers().shared.find(name);
+    return found == detail::numbers().shared.end() ? 0 : found->second;
+  }
 
   // ---- its life ----
+  // The event loop makes the calls that were posted, and timers fire that are due within this time. It is not waited for.
+  void pass_time(std::chrono::milliseconds time = std::chrono::milliseconds(0)) { detail::pass_time(site_, time); }
   // The worker is being retired: calls the plugin's drain(). Requests are still served.
   void drain() { crew_->drain(); }
   // Ends it now: clients leave, and the plugin's last functions are called. Breaches stay to be taken.
@@ -149,6 +165,12 @@ class Worker {
     crew_ = std::make_unique<detail::Crew>(site_);
     crew_->boot();
     error_ = crew_->error();
+  }
+
+  static narwhal_metric metric_now(const std::string& name, const std::string& labels) {
+    const std::lock_guard lock(detail::numbers().mutex);
+    const auto found = detail::numbers().metrics.find({name, labels});
+    return found != detail::numbers().metrics.end() ? found->second : narwhal_metric{};
   }
 
   // The server answers: no plugin is mounted there.

@@ -35,10 +35,10 @@ struct Layer {
   std::optional<Located> options;  // where the root route's options are written
   Options root_options;
   std::vector<std::pair<std::string, Located>> single_options;  // each in place of the root route's option of that key
-  std::vector<LocatedRoute> routes;  // as written
-  std::string origin;                // of `app`
-  std::vector<std::string> files;    // that were read; absolute paths
-  std::vector<std::string> notices;  // for the log: what has no effect, and why
+  std::vector<LocatedRoute> routes;                             // as written
+  std::string origin;                                           // of `app`
+  std::vector<std::string> files;                               // that were read; absolute paths
+  std::vector<std::string> notices;                             // for the log: what has no effect, and why
   std::vector<std::string> faults;
   int exit_code = 1;  // narwhal's, when something is wrong in this layer
 };

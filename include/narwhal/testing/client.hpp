@@ -101,6 +101,7 @@ class Client {
         detail::Lock lock(exchange_->mutex);
         if (exchange_->changed.wait_for(lock, std::chrono::milliseconds(5), condition)) break;
       }
+      detail::make_posted_calls(exchange_->site);
       detail::look_after(exchange_);
       if (detail::Clock::now() >= until) return false;
     }

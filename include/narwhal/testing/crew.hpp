@@ -58,6 +58,7 @@ class Crew {
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
     for (const auto& exchange : all) check_after_end(*exchange);
+    make_posted_calls(site_);
     const std::lock_guard lock(site_->mutex);
     site_->ended.clear();
   }

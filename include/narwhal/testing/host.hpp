@@ -4,6 +4,7 @@
 // Errors     the codes of plugin.h. Nothing throws out of a call.
 #pragma once
 
+#include <narwhal/testing/extensions.hpp>
 #include <narwhal/testing/request_calls.hpp>
 #include <narwhal/testing/response_parts.hpp>
 
@@ -170,7 +171,6 @@ inline void log_text(std::int32_t level, narwhal_bytes line, narwhal_bytes text)
 }
 inline void log(std::int32_t level, narwhal_bytes text) noexcept { log_text(level, text, {nullptr, 0}); }
 inline int log_descriptor() noexcept { return 2; }
-inline const void* get_extension(const char*) noexcept { return nullptr; }
 
 inline int watch(narwhal_bytes path) noexcept {
   constexpr std::size_t bytes_max = 491;

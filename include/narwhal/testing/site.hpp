@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+struct narwhal_timer;
+
 namespace narwhal::testing::detail {
 
 class Exchange;
@@ -49,6 +51,13 @@ struct Site {
   std::vector<LogLine> lines;
   std::vector<std::string> watched;
   std::vector<std::shared_ptr<Exchange>> ended;  // the last ones, so that use of their memory is found
+  struct Posted {
+    void (*run)(void*);
+    void* argument;
+  };
+  std::vector<Posted> posted;  // to the event loop
+  std::vector<narwhal_timer*> timers;
+  std::chrono::milliseconds time_passed{0};  // of the timers
 };
 
 // log(), watch() and a few others do not say for whom they are. They are for the worker in whose function this thread

@@ -6,9 +6,11 @@
 #include <narwhal/form.hpp>
 #include <narwhal/html.hpp>
 #include <narwhal/json.hpp>
+#include <narwhal/metrics.hpp>
 #include <narwhal/mime.hpp>
 #include <narwhal/multipart.hpp>
 #include <narwhal/per_thread.hpp>
+#include <narwhal/timers.hpp>
 #include <narwhal/worker.hpp>
 
 #include "core/bytes.hpp"

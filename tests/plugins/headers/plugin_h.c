@@ -1,9 +1,10 @@
-/* plugin.h on its own, as a C plugin uses it. */
-#include <narwhal/plugin.h>
+/* plugin.h and extensions.h on their own, as a C plugin uses them. */
+#include <narwhal/extensions.h>
 
 static int handle(void *instance, narwhal_exchange *exchange) {
   const narwhal_host *host = (const narwhal_host *)instance;
   if (!NARWHAL_HAS(host, narwhal_host, get_extension)) return NARWHAL_ERROR;
+  if (host->get_extension(NARWHAL_METRICS) == NULL) return NARWHAL_ERROR;
   return host->fail(exchange, 500, NARWHAL_LITERAL("why"));
 }
 
