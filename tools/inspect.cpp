@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/joined.hpp"
 #include "narwhal/plugin.h"
 #include "tools/plugin_file.hpp"
 #include "tools/process.hpp"
@@ -22,12 +23,6 @@ std::string flag_names(std::uint32_t flags) {
   if ((flags & NARWHAL_INLINE) != 0) names += "inline";
   if ((flags & NARWHAL_STREAM_BODY) != 0) names += names.empty() ? "streams bodies" : ", streams bodies";
   return names;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
 }
 
 std::string option_text(const DeclaredOption& option) {
@@ -108,7 +103,7 @@ Result<int> check_plugin(const Places& places, const std::string& file, const Pa
   std::printf("%s: %s%s%s, built for ABI %d.%u\n", file.c_str(), plugin->name.c_str(),
               plugin->version.empty() ? "" : " ", plugin->version.c_str(), NARWHAL_ABI_MAJOR, plugin->abi_minor);
   if (plugin->flags != 0) std::printf("flags: %s\n", flag_names(plugin->flags).c_str());
-  std::printf("hooks: %s\n", joined(plugin->hooks).c_str());
+  std::printf("hooks: %s\n", joined(plugin->hooks, ", ").c_str());
   for (const DeclaredOption& option : plugin->options) std::printf("option: %s\n", option_text(option).c_str());
   for (const std::string& lack : *missing) std::printf("missing: %s\n", lack.c_str());
   if (!missing->empty()) return 1;
