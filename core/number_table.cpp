@@ -111,11 +111,11 @@ bool have_one_name(const NumberTable::Entry& entry, const NumberTable::Key& key)
   return is_metric(entry.kind) == is_metric(key.kind) && name_of(entry) == key.name;
 }
 
-bool is_complete(const NumberTable::Entry& entry) {
-  State state = entry.state.load(std::memory_order_acquire);
+bool gets_complete(const std::atomic<State>& entry_state) {
+  State state = entry_state.load(std::memory_order_acquire);
   for (int turn = 0; state == State::written && turn < written_patience; ++turn) {
     ::sched_yield();
-    state = entry.state.load(std::memory_order_acquire);
+    state = entry_state.load(std::memory_order_acquire);
   }
   return state == State::complete;
 }
@@ -144,8 +144,9 @@ std::size_t first_place(const NumberTable::Key& key) {
 Result<NumberTable::Entry*> NumberTable::enter(const Key& key) {
   const std::string what = fmt::format("{} '{}'", narwhal::name_of(key.kind), key.name);
   if (const std::string fault = fault_of(key); !fault.empty()) return Error{what + ": " + fault};
-  for (const Entry& entry : entries) {
-    if (entry.state.load(std::memory_order_acquire) != State::complete || !have_one_name(entry, key)) continue;
+  for (std::size_t place = 0; place < entries_max; ++place) {
+    const Entry& entry = entries[place];
+    if (states[place].load(std::memory_order_acquire) != State::complete || !have_one_name(entry, key)) continue;
     if (entry.kind != key.kind)
       return Error{what + ": the name is that of a " + narwhal::name_of(entry.kind) + " already"};
     if (!std::ranges::equal(bounds_of(entry), key.bounds)) return Error{what + ": the name has other bounds already"};
@@ -153,8 +154,9 @@ Result<NumberTable::Entry*> NumberTable::enter(const Key& key) {
   std::uint32_t gauge = 0;
   bool has_gauge = false;
   for (std::size_t step = 0; step < entries_max; ++step) {
-    Entry& entry = entries[(first_place(key) + step) % entries_max];
-    State state = entry.state.load(std::memory_order_acquire);
+    const std::size_t place = (first_place(key) + step) % entries_max;
+    Entry& entry = entries[place];
+    State state = states[place].load(std::memory_order_acquire);
     if (state == State::unused) {
       if (key.kind == Kind::gauge && !has_gauge) {
         gauge = gauges_used.fetch_add(1, relaxed);
@@ -164,13 +166,13 @@ Result<NumberTable::Entry*> NumberTable::enter(const Key& key) {
           return Error{fmt::format("{}: there are {} gauges already", what, gauges_max)};
         }
       }
-      if (entry.state.compare_exchange_strong(state, State::written, std::memory_order_acq_rel)) {
+      if (states[place].compare_exchange_strong(state, State::written, std::memory_order_acq_rel)) {
         write(entry, key, gauge);
-        entry.state.store(State::complete, std::memory_order_release);
+        states[place].store(State::complete, std::memory_order_release);
         return &entry;
       }
     }
-    const bool is_same = is_complete(entry) && have_one_name(entry, key) && labels_of(entry) == key.labels;
+    const bool is_same = gets_complete(states[place]) && have_one_name(entry, key) && labels_of(entry) == key.labels;
     if (is_same) return &entry;
   }
   return Error{fmt::format("{}: there are {} numbers and metrics already", what, entries_max)};
@@ -178,8 +180,9 @@ Result<NumberTable::Entry*> NumberTable::enter(const Key& key) {
 
 std::vector<NumberTable::Number> NumberTable::read() const {
   std::vector<Number> numbers;
-  for (const Entry& entry : entries) {
-    if (entry.state.load(std::memory_order_acquire) != State::complete) continue;
+  for (std::size_t place = 0; place < entries_max; ++place) {
+    if (states[place].load(std::memory_order_acquire) != State::complete) continue;
+    const Entry& entry = entries[place];
     const std::span<const double> bounds = bounds_of(entry);
     const Key key{entry.kind, narwhal::name_of(entry), labels_of(entry), text_of(entry.help, entry.help_size), bounds};
     if (entry.kind > Kind::histogram || !fault_of(key).empty()) continue;

@@ -27,7 +27,6 @@ struct NumberTable {
   enum class State : std::uint32_t { unused, written, complete };
 
   struct Entry {
-    std::atomic<State> state{State::unused};
     Kind kind{};
     std::uint32_t gauge = 0;  // its place among a slot's values
     std::uint32_t name_size = 0, labels_size = 0, help_size = 0, bound_count = 0;
@@ -63,6 +62,8 @@ struct NumberTable {
   std::vector<Number> read() const;
 
   std::atomic<std::uint32_t> gauges_used{0};
+  // Not in the entries: a look at all of them would give memory to each.
+  std::atomic<State> states[entries_max]{};
   Entry entries[entries_max];
 };
 

@@ -113,7 +113,7 @@ void Connection::next_request() {
 
 void Connection::on_sent(std::uint64_t bytes) {
   counted_ += bytes;
-  if (exchange_ != nullptr) exchange_->handover.sent(bytes);
+  if (exchange_ != nullptr && exchange_->handover.sent(bytes)) loop_.posts().post(*exchange_);  // not amid the sending
 }
 
 void Connection::on_waiting() { set_time_limit(loop_.config().write_timeout); }

@@ -221,6 +221,12 @@ void Dispatcher::cancel(Exchange& exchange) {
   exchange.mount->plugin.cancel(exchange.mount->instance, exchange.handle());
 }
 
+// Nor here once the answer has ended, or the client has gone, of which cancel() notifies.
+void Dispatcher::notify_of_room(Exchange& exchange) {
+  if (!exchange.handover.take_room_event() || exchange.gone() || exchange.answer_ended()) return;
+  exchange.mount->plugin.writable(exchange.mount->instance, exchange.handle());
+}
+
 void Dispatcher::take_posts() {
   Posts::Queue posts = loop_.posts().take();
   while (Exchange* const exchange = posts.take()) {
@@ -230,6 +236,7 @@ void Dispatcher::take_posts() {
       continue;
     }
     if (exchange->connection != nullptr) exchange->connection->resume_body();
+    notify_of_room(*exchange);
     take_answer(*exchange);
   }
 }

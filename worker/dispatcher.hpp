@@ -68,6 +68,7 @@ class Dispatcher final : public CrewWork {
   void note_duration(Exchange& exchange, Instant now);
   void defer(Exchange& exchange);
   void cancel(Exchange& exchange);
+  void notify_of_room(Exchange& exchange);
   void relieve();
   Mounts::Handlers handlers_of(unsigned member) const noexcept;
 

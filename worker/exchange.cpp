@@ -130,6 +130,8 @@ Handover::Taken Exchange::take_handover(std::vector<Segment>& segments) {
 
 bool Exchange::drop_handover() noexcept { return handover.drop() || (returned && !deferred); }
 
+bool Exchange::finds_room() noexcept { return mount->plugin.writable != nullptr && handover.ask_for_room(); }
+
 void Exchange::yield_to_loop() {
   if (!on_handler_thread()) return;
   const Instant now = narwhal::now();

@@ -59,11 +59,30 @@ void Handover::wait_until_drained() {
   changed_.wait(lock, [this] { return drained() || state_.closed; });
 }
 
-void Handover::sent(std::uint64_t bytes) noexcept {
-  const std::uint64_t before = unsent_.fetch_sub(bytes, std::memory_order_relaxed);
-  if (before < low_water() || before - bytes >= low_water()) return;
-  const std::lock_guard lock(mutex_);
-  changed_.notify_all();
+// The order of both atomics matters on both sides: either the loop sees the question, or the writer sees the room.
+bool Handover::ask_for_room() noexcept {
+  room_.store(Room::asked);
+  if (unsent_.load() >= low_water()) return false;
+  Room asked = Room::asked;
+  room_.compare_exchange_strong(asked, Room::unasked);  // if the loop was quicker, its event comes as well
+  return true;
+}
+
+bool Handover::sent(std::uint64_t bytes) noexcept {
+  const std::uint64_t before = unsent_.fetch_sub(bytes);
+  if (before < low_water() || before - bytes >= low_water()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  Room asked = Room::asked;
+  return room_.load() == Room::asked && room_.compare_exchange_strong(asked, Room::found);
+}
+
+bool Handover::take_room_event() noexcept {
+  Room found = Room::found;
+  return room_.load(std::memory_order_relaxed) == Room::found &&
+         room_.compare_exchange_strong(found, Room::unasked);
 }
 
 void Handover::close() noexcept {
@@ -76,6 +95,7 @@ void Handover::reset() noexcept {
   discard_all(parts_);
   state_ = {};
   unsent_.store(0, std::memory_order_relaxed);
+  room_.store(Room::unasked, std::memory_order_relaxed);
 }
 
 }  // namespace narwhal::worker

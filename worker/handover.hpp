@@ -1,6 +1,6 @@
 // Handover: a queue that takes a response from the thread that makes it to the loop, part by part. Counts what is not sent.
-// Threads  put(), wait_until_drained(): the answering thread. take(), drop(), sent(), close(), reset(): the baton's
-//          holder. Everything else: any.
+// Threads  put(), wait_until_drained(), ask_for_room(): the answering thread. take(), drop(), sent(), take_room_event(),
+//          close(), reset(): the baton's holder. Everything else: any.
 // Order    `reached` is seen together with the bytes that put() added, never before them.
 #pragma once
 
@@ -50,7 +50,10 @@ class Handover {
   // to do before it waits again.
   bool drained() const noexcept { return unsent_.load(std::memory_order_relaxed) < low_water(); }
   void wait_until_drained();  // or until close()
-  void sent(std::uint64_t bytes) noexcept;
+  // For a writer that may not wait. True: there is room by now. False: a later sent() returns true.
+  bool ask_for_room() noexcept;
+  bool sent(std::uint64_t bytes) noexcept;  // true: there is room, for which a writer has asked
+  bool take_room_event() noexcept;          // true, once, after sent() has returned true
   void close() noexcept;  // the loop will take nothing more: a writer that waits goes on
   void reset() noexcept;
 
@@ -59,12 +62,14 @@ class Handover {
   void move(ResponseBytes& bytes, Reached reached) noexcept;
   std::size_t low_water() const noexcept { return bytes_max_ / 4 + 1; }
 
+  enum class Room : std::uint8_t { unasked, asked, found };
   struct State {
     Reached reached = Reached::interim;
     bool closed = false;
   };
   const std::size_t bytes_max_;
   std::atomic<std::uint64_t> unsent_{0};
+  std::atomic<Room> room_{Room::unasked};
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   std::vector<Segment> parts_;

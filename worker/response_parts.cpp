@@ -135,7 +135,8 @@ void ResponseWriter::cut_off() noexcept {
 int ResponseWriter::wait_for_room(WhenFull when_full) {
   Handover& handover = exchange_.handover;
   if (handover.has_room()) return NARWHAL_OK;
-  if (when_full == WhenFull::fail || exchange_.mount->is_inline()) return NARWHAL_AGAIN;
+  if (when_full == WhenFull::fail || exchange_.mount->is_inline())
+    return exchange_.finds_room() ? NARWHAL_OK : NARWHAL_AGAIN;
   const auto may_go_on = [this] { return exchange_.handover.drained() || exchange_.gone(); };
   exchange_.begin_wait();
   if (!exchange_.on_handler_thread() || !exchange_.loop().crew().tend_until(may_go_on)) handover.wait_until_drained();

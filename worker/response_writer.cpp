@@ -151,7 +151,7 @@ int ResponseWriter::inform(int status, const narwhal_field* fields, std::uint32_
   if (const protocol::Fault fault = protocol::check_interim(status, fields_of(fields), count))
     return reject(exchange_.head, fault);
   if (exchange_.head.minor == 0) return NARWHAL_OK;  // RFC 9110 15.2: it would take this for the response
-  if (!exchange_.handover.has_room()) return NARWHAL_AGAIN;
+  if (!exchange_.handover.has_room() && !exchange_.finds_room()) return NARWHAL_AGAIN;
   protocol::ResponseHead interim;
   interim.status = status;
   interim.fields = fields_of(fields);

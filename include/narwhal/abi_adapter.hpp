@@ -5,7 +5,7 @@
 //              during set-up                       is reported to the server, and the worker does not boot;
 //              before the head of a response       is answered as an HttpError asks; else logged and answered 500;
 //              after it                            is logged, and the response is cut off, so that the client sees it;
-//              in on_cancel(), drain() and exit    is logged.
+//              in callbacks, drain() and exit      is logged.
 // Threads    as plugin.h says of each hook.
 #pragma once
 
@@ -50,6 +50,7 @@ class AbiAdapter {
     if constexpr (has_thread_exit) plugin.thread_exit = thread_exit;
     plugin.handle = handle;
     plugin.cancel = cancel;
+    plugin.writable = writable;
     if constexpr (has_drain) plugin.drain = drain;
     plugin.worker_exit = worker_exit;
     if constexpr (has_stuck) plugin.stuck = stuck;
@@ -160,6 +161,9 @@ class AbiAdapter {
     log_exceptions([&] {
       if (Callable<void()> callback = cancel_callbacks.take(exchange)) callback();
     });
+  }
+  static void writable(void*, narwhal_exchange* exchange) noexcept {
+    log_exceptions([&] { writable_callbacks.call(exchange); });
   }
   static int thread_init(void* instance) noexcept {
     return log_exceptions([&] { app_of(instance).thread_init(); }) ? NARWHAL_OK : NARWHAL_ERROR;

@@ -66,11 +66,16 @@ class Deferred {
 
   // False after it was ended or moved from. Then gone() is true, and every call returns Sent::state.
   explicit operator bool() const noexcept { return exchange_ != nullptr; }
+  // Without the parameters of a router's pattern, which the handler takes.
   Request request() const noexcept { return {host_, exchange_}; }
   bool gone() const noexcept { return host_->gone(exchange_) != 0; }
   // `callback` is called at most once, when the client has gone or the deadline has passed. It runs on the event loop's
   // thread and must not block; it may run while another thread ends this Deferred. The holder must still end it.
   void on_cancel(Callable<void()> callback);
+  // `callback` is called after a try_write() has returned Sent::again, each time that the client has taken so much that
+  // there is room again. Set it before the first try_write(). It runs where on_cancel()'s does and under the same rules,
+  // and until it returns it may outlive this Deferred, which another thread ends.
+  void on_writable(Callable<void()> callback);
 
   // The whole answer. Ends it, whatever is returned.
   Sent respond(Response response);
@@ -83,7 +88,7 @@ class Deferred {
   // The same without a copy, which pays from a few KiB on: the server frees the string, or leaves the bytes alone.
   Sent write_owned(std::string piece);
   Sent write(Forever piece);
-  // Never waits: Sent::again, and nothing is taken, while the client is too slow.
+  // Never waits: Sent::again, and nothing is taken, while the client is too slow; on_writable() says when to go on.
   Sent try_write(std::string_view piece) { return write(piece, NARWHAL_NOWAIT); }
   // A field after the body, between start() and finish(); see Writer::trailer().
   Sent trailer(std::string_view name, std::string_view value) noexcept;
@@ -97,8 +102,8 @@ class Deferred {
   Sent write(std::string_view piece, std::uint32_t flags) {
     return static_cast<Sent>(host_->write(exchange_, bytes_of(piece), flags));
   }
-  void drop_callback() noexcept;
-  narwhal_exchange* end() noexcept;  // gives up the exchange, and the callback with it
+  void drop_callbacks() noexcept;
+  narwhal_exchange* end() noexcept;  // gives up the exchange, and the callbacks with it
   bool left_to_catcher() noexcept {
     detail::Unwinding* const now = detail::unwinding;
     if (now == nullptr || now->exchange != exchange_ || std::uncaught_exceptions() <= now->exceptions) return false;
@@ -110,7 +115,7 @@ class Deferred {
   const narwhal_host* host_;
   narwhal_exchange* exchange_;
   bool started_ = false;
-  bool has_callback_ = false;  // on_cancel() was called
+  bool has_callback_ = false;  // on_cancel() or on_writable() was called
 };
 
 }  // namespace narwhal

@@ -187,7 +187,7 @@ typedef struct narwhal_host {
   /* [any] Sends the head; the body follows. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
   /* [any] Copies the bytes. Waits while the client is slow; with NARWHAL_NOWAIT and in an inline plugin it returns
-   * NARWHAL_AGAIN instead, and nothing is taken. More than the declared length: NARWHAL_STATE, nothing is taken.
+   * NARWHAL_AGAIN instead, and nothing is taken: the hook writable() says when to try again. More than the declared length: NARWHAL_STATE, nothing is taken.
    * NARWHAL_ERROR: out of memory; the response will be cut off at its end, so that the client sees it.
    * The bytes are sent at once, except those that follow others within half a millisecond: these are sent together, one
    * or two milliseconds later at most, whatever the handler does meanwhile. */
@@ -351,6 +351,10 @@ typedef struct narwhal_plugin {
   /* [loop] The exchange has been in its handler for longer than the setting soft_timeout: as stuck(), but the handler goes
    * on, and so does the worker. */
   void (*slow)(void *instance, narwhal_exchange *);
+  /* [loop] A write(), write_lent() or inform() of this exchange has returned NARWHAL_AGAIN, and its client has taken so
+   * much since that there is room again: once for any number of such calls. Must not wait. Another thread of yours may
+   * be ending the exchange at this moment: look it up as in cancel(). It is not called for a client that has gone. */
+  void (*writable)(void *instance, narwhal_exchange *);
 } narwhal_plugin;
 
 /* A plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */

@@ -7,7 +7,7 @@
 
 #include <narwhal/deferred.hpp>
 #include <narwhal/log.hpp>
-#include <narwhal/on_cancel.hpp>
+#include <narwhal/exchange_callbacks.hpp>
 #include <narwhal/response.hpp>
 #include <narwhal/writer.hpp>
 
@@ -243,12 +243,14 @@ inline void Writer::check(int code) {
   }
 }
 
-inline void Deferred::drop_callback() noexcept {
-  if (std::exchange(has_callback_, false)) detail::cancel_callbacks.take(exchange_);
+inline void Deferred::drop_callbacks() noexcept {
+  if (!std::exchange(has_callback_, false)) return;
+  detail::cancel_callbacks.drop(exchange_);
+  detail::writable_callbacks.drop(exchange_);
 }
 
 inline narwhal_exchange* Deferred::end() noexcept {
-  drop_callback();
+  drop_callbacks();
   return std::exchange(exchange_, nullptr);
 }
 
@@ -262,9 +264,15 @@ inline void Deferred::on_cancel(Callable<void()> callback) {
   if (Callable<void()> missed = detail::cancel_callbacks.take(exchange)) missed();
 }
 
+inline void Deferred::on_writable(Callable<void()> callback) {
+  if (exchange_ == nullptr) return;
+  has_callback_ = true;
+  detail::writable_callbacks.set(exchange_, std::move(callback));
+}
+
 inline Sent Deferred::respond(Response response) {
   if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
-  drop_callback();
+  drop_callbacks();
   try {
     const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
     if (sent != Sent::refused && sent != Sent::state) {

@@ -416,3 +416,41 @@ def test_a_requests_other_trailers_are_dropped(echo):
         response = wire.ask("/", method="POST", headers=[("Transfer-Encoding", "chunked")], body=body)
         assert b'"body": "hello"' in response.body and b"X-Sum" not in response.body
         assert wire.ask("/?size=1").body == b"x"
+
+
+# ---- the hook writable() ----
+
+PIECE = 16 * 1024
+
+
+def letters(kib):
+    return b"".join(bytes([97 + piece % 26]) * PIECE for piece in range(kib * 1024 // PIECE))
+
+
+def test_a_stream_that_may_not_wait_is_written_as_its_client_takes_it(serve):
+    """Many clients, one handler thread, and no thread of the plugin's own."""
+    server = serve(test_plugin("writes_on"), "-w", "1", "--threads", "1")
+    kib = 8192
+    wires = [server.connect(timeout=30) for _ in range(20)]
+    try:
+        for wire in wires:
+            wire.send(request_bytes(f"/{kib}"))
+        assert server.get("/stats").status == 200  # none of them occupies the handler
+        for wire in wires:
+            assert wire.response().body == letters(kib)
+            assert wire.ask("/0").body == b""
+    finally:
+        for wire in wires:
+            wire.close()
+    assert int(server.get("/stats").text) >= 20
+
+
+def test_a_client_that_leaves_is_not_waited_for(serve):
+    server = serve(test_plugin("writes_on"), "-w", "1", "--threads", "1")
+    for _ in range(10):
+        with server.connect() as wire:
+            wire.send(request_bytes("/8192"))
+            assert wire.head().status == 200
+    assert server.get("/256").body == letters(256)
+    server.stop()
+    assert "still in" not in server.log()

@@ -287,6 +287,43 @@ TEST_CASE("deferred: on_cancel is called once, may end the exchange itself, and 
   CHECK(called == 3);
 }
 
+TEST_CASE("deferred: on_writable is called each time, may end the exchange itself, and is dropped at its end") {
+  int called = 0;
+  Held held({.slow_after = 1});
+  const auto report = [&] { held.worker->plugin().writable(held.worker->instance(), held.exchange.get()); };
+  held.handle->on_writable([&] {
+    if (++called == 3) held.handle->finish();
+  });
+  CHECK(held.handle->start(Response()) == Sent::ok);
+  CHECK(held.handle->try_write("a") == Sent::ok);
+  CHECK(held.handle->try_write("b") == Sent::again);
+  for (int event = 0; event < 4; ++event) report();
+  CHECK(called == 3);
+  CHECK(held.exchange->ended);
+
+  Held replaced({});
+  replaced.handle->on_writable([&] {
+    replaced.handle->on_writable([&] { called = 100; });
+    ++called;
+  });
+  replaced.worker->plugin().writable(replaced.worker->instance(), replaced.exchange.get());
+  CHECK(called == 4);
+  replaced.worker->plugin().writable(replaced.worker->instance(), replaced.exchange.get());
+  CHECK(called == 100);
+}
+
+TEST_CASE("deferred: a writable that meets the end on another thread does no harm") {
+  for (int round = 0; round < 200; ++round) {
+    Held held({});
+    std::atomic<int> called{0};
+    held.handle->on_writable([&, kept = std::string(100, 'x')] { called += kept.size() == 100 ? 1 : 100; });
+    std::thread ending([&] { held.handle->respond(Response::text("x")); });
+    held.worker->plugin().writable(held.worker->instance(), held.exchange.get());
+    ending.join();
+    CHECK(called <= 1);
+  }
+}
+
 TEST_CASE("deferred: a cancel that meets the end on another thread does no harm") {
   for (int round = 0; round < 200; ++round) {
     Held held({});

@@ -130,7 +130,8 @@ AT(narwhal_plugin, after_fork, 120, 8);
 AT(narwhal_plugin, stuck, 128, 8);
 AT(narwhal_plugin, template_exit, 136, 8);
 AT(narwhal_plugin, slow, 144, 8);
-SIZE(narwhal_plugin, 152);
+AT(narwhal_plugin, writable, 152, 8);
+SIZE(narwhal_plugin, 160);
 
 TEST_CASE("abi: versions, codes, flags and levels keep their numbers") {
   CHECK(NARWHAL_ABI_MAJOR == 1);

@@ -250,6 +250,29 @@ TEST_CASE("testing: a slow client makes a write wait; a write that may not wait 
   CHECK(counted.body == "1234567812345678the end");
 }
 
+TEST_CASE("testing: writable() is called when a client that was too slow reads on, and only then") {
+  static std::atomic<int> events{0};
+  narwhal_plugin plugin = plugin_of([&](narwhal_exchange* exchange) {
+    start(exchange);
+    while (write(exchange, "12345678", NARWHAL_NOWAIT) == NARWHAL_OK) std::this_thread::yield();
+    return NARWHAL_DEFERRED;
+  });
+  plugin.writable = [](void*, narwhal_exchange* exchange) {
+    ++events;
+    write(exchange, "the end", NARWHAL_NOWAIT);
+    host->finish(exchange);
+  };
+  Worker worker(plugin, {.response_buffer = 16});
+  Client client = worker.begin({});
+  client.read_on();
+  CHECK(events == 0);
+  client.stop_reading();
+  CHECK(client.wait_for_return());
+  client.read_on();
+  CHECK(events == 1);
+  CHECK(client.answer().body.ends_with("the end"));
+}
+
 TEST_CASE("testing: flush() shows the answer while the handler goes on") {
   std::atomic<bool> may_return{false};
   Worker worker(plugin_of([&](narwhal_exchange* exchange) {

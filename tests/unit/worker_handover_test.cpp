@@ -98,6 +98,36 @@ TEST_CASE("handover: a writer waits while too much is unsent, and goes on when a
   CHECK(handover.drained());
 }
 
+TEST_CASE("handover: a writer that may not wait asks for room, and is notified once") {
+  Handover handover(bytes_max);
+  Written full(std::string(bytes_max, 'x'));
+  handover.put(full.bytes, Reached::head, nullptr);
+  take(handover);
+  CHECK_FALSE(handover.ask_for_room());
+  CHECK_FALSE(handover.take_room_event());
+  CHECK_FALSE(handover.sent(50));  // there is room, but little
+  CHECK(handover.sent(25));
+  CHECK(handover.take_room_event());
+  CHECK_FALSE(handover.take_room_event());
+  CHECK(handover.ask_for_room());  // by now there is room
+  CHECK_FALSE(handover.sent(25));
+}
+
+TEST_CASE("handover: the question is not lost when the room comes at the same moment") {
+  for (int round = 0; round < 2000; ++round) {
+    Handover handover(bytes_max);
+    Written full(std::string(bytes_max, 'x'));
+    handover.put(full.bytes, Reached::head, nullptr);
+    take(handover);
+    bool event = false;
+    std::thread loop([&] { event = handover.sent(bytes_max); });
+    const bool found = handover.ask_for_room();
+    loop.join();
+    CHECK((found || event));
+    CHECK(handover.take_room_event() == event);
+  }
+}
+
 TEST_CASE("handover: a writer that waits goes on when the client is gone") {
   Handover handover(bytes_max);
   Written full(std::string(bytes_max, 'x'));

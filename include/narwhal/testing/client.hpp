@@ -1,6 +1,6 @@
 // Client: one client in the middle of its request. Worker::begin() gives it.
 // Ownership  it moves and has one owner. When it is destroyed before its answer is complete, the client leaves.
-// Threads    the test's, which plays the event loop: the plugin's cancel(), stuck() and slow() are called on it.
+// Threads    the test's, which plays the event loop: the plugin's cancel(), writable(), stuck() and slow() are called on it.
 // Errors     a wait that takes longer than Settings::patience is a breach.
 #pragma once
 
@@ -70,11 +70,8 @@ class Client {
     exchange_->takes_bytes = false;
     exchange_->bytes_taken = exchange_->answer.body.size();
   }
-  void read_on() {
-    const detail::Lock lock(exchange_->mutex);
-    exchange_->takes_bytes = true;
-    exchange_->changed.notify_all();
-  }
+  // The plugin's writable() is called, if a call has got NARWHAL_AGAIN.
+  void read_on() { detail::read_on(exchange_); }
 
   // ---- what the server does to it ----
   // The deadline passes: 504 in the plugin's place, or a cut; stuck() while it is in handle(), cancel() if it is deferred.

@@ -91,6 +91,7 @@ class Exchange {
   bool flushed_after_end = false;
   bool gone = false, cancel_due = false;
   bool takes_bytes = true;  // the client reads what comes
+  bool room_asked = false;  // a call has got NARWHAL_AGAIN
   std::size_t writes = 0, bytes_taken = 0;
 
   // ---- the answer ----

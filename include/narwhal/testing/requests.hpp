@@ -127,6 +127,20 @@ inline void cancel_if_due(const std::shared_ptr<Exchange>& exchange) {
   cancelled_by_thread() = outer;
 }
 
+// The client reads again: notifies a plugin that could not write.
+inline void read_on(const std::shared_ptr<Exchange>& exchange) {
+  Site& site = *exchange->site;
+  {
+    const Lock lock(exchange->mutex);
+    exchange->takes_bytes = true;
+    exchange->changed.notify_all();
+    const bool is_due = std::exchange(exchange->room_asked, false) && !exchange->gone && !exchange->ended;
+    if (!is_due || site.plugin.writable == nullptr) return;
+  }
+  guarded_hook(exchange->site, "writable() for " + exchange->name,
+               [&] { site.plugin.writable(site.instance, exchange->handle); });
+}
+
 inline void leave(const std::shared_ptr<Exchange>& exchange) {
   {
     Lock lock(exchange->mutex);

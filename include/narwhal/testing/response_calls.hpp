@@ -241,7 +241,10 @@ inline int inform(Exchange& exchange, int status, const narwhal_field* fields, s
   check_given_fields(exchange, "inform", fields, count);
   if (const Fault fault = check_interim(status, fields, count)) return refuse(exchange, "inform", fault);
   if (exchange.is_http_1_0) return NARWHAL_OK;
-  if (!has_room(exchange)) return NARWHAL_AGAIN;
+  if (!has_room(exchange)) {
+    exchange.room_asked = true;
+    return NARWHAL_AGAIN;
+  }
   if (exchange.memory_is_out()) return NARWHAL_ERROR;
   Fields taken;
   add_fields(taken, fields, count, status, false);

@@ -31,9 +31,13 @@ inline int wait_for_room(Exchange& exchange, Lock& lock, const char* call, bool 
     exchange.breach(call,
                     "it would have to wait for a slow client, which an inline plugin never may, so that nothing was"
                     " taken: use NARWHAL_NOWAIT and look at the code");
+    exchange.room_asked = true;
     return NARWHAL_AGAIN;
   }
-  if (!may_wait) return NARWHAL_AGAIN;
+  if (!may_wait) {
+    exchange.room_asked = true;
+    return NARWHAL_AGAIN;
+  }
   const auto may_go_on = [&] { return exchange.takes_bytes || exchange.gone; };
   if (!exchange.changed.wait_for(lock, exchange.site->settings.patience, may_go_on)) {
     exchange.breach(call, "it has waited too long for its client: the test has to call read_on() or leave()");
