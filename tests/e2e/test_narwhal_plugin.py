@@ -152,11 +152,13 @@ def test_check_names_what_is_missing_before_anything_runs(tmp_path):
     assert done.returncode == 1 and "missing: the library " in done.stdout, done
 
 
-@pytest.mark.parametrize("name, reason", [("init_fails", "no database"), ("constructor_crashes", "SIGSEGV"), ("ready_check_fails", "ready_check")])
+@pytest.mark.parametrize("name, reason", [
+    ("init_fails", "init fails on purpose"), ("constructor_crashes", "SIGSEGV"),
+    ("ready_check_fails", "the self-check fails on purpose")])
 def test_check_says_why_no_worker_boots(name, reason):
     done = plugin("check", test_plugin(name))
     assert done.returncode == 1 and "no worker boots with it" in done.stdout, done
-    assert reason in done.stderr or name in done.stderr, done.stderr
+    assert reason in done.stderr, done.stderr
 
 
 def test_inspect_in_json():
