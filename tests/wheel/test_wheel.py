@@ -176,6 +176,7 @@ def test_a_new_plugin_is_tested_and_checked(installed, tmp_path, language):
         return done.stdout
     plugin(tmp_path, "new", "shop", language)
     assert "passed" in plugin(tmp_path / "shop", "test")
+    plugin(tmp_path / "shop", "build")
     assert plugin(tmp_path / "shop", "check").endswith("a worker boots with it\n")
 
 
