@@ -44,6 +44,9 @@ def blocks_of(lines):
         elif indent >= 2:
             if kind == "code":
                 content.append(line)
+            elif not kind and len(blocks) > 1 and blocks[-2][0] == "code":  # a blank line in an example
+                blocks.pop()
+                blocks[-1][1].extend(["", line])
             else:
                 blocks.append(("code", [line]))
         elif kind == "text":
@@ -85,7 +88,7 @@ class Page:
             if kind == "text":
                 parts.append(f"<p>{self.linked(' '.join(content))}</p>")
             elif kind == "code":
-                margin = min(len(line) - len(line.lstrip()) for line in content)
+                margin = min(len(line) - len(line.lstrip()) for line in content if line)
                 parts.append("<pre>" + self.linked("\n".join(line[margin:] for line in content)) + "</pre>")
             else:
                 rows = [f"<dt>{html.escape(word)}</dt><dd>{self.row(text)}</dd>" for word, text, _ in content]

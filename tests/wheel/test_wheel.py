@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import zipfile
@@ -167,6 +168,7 @@ def test_a_plugin_can_be_built_from_its_headers_and_served(installed, serve, tmp
     assert server.get("/").status == 200
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 @pytest.mark.parametrize("language", ["--cpp", "--c"])
 def test_a_new_plugin_is_tested_and_checked(installed, tmp_path, language):
     def plugin(folder, *words):
