@@ -153,7 +153,7 @@ def test_check_names_what_is_missing_before_anything_runs(tmp_path):
 
 
 @pytest.mark.parametrize("name, reason", [
-    ("init_fails", "init fails on purpose"), ("constructor_crashes", "SIGSEGV"),
+    ("init_fails", "init fails on purpose"), ("constructor_crashes", "the process was sent SIGABRT"),
     ("ready_check_fails", "the self-check fails on purpose")])
 def test_check_says_why_no_worker_boots(name, reason):
     done = plugin("check", test_plugin(name))
