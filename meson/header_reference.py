@@ -1,4 +1,4 @@
-"""The reference of the headers for plugins, made from their comments: reference.py OUTPUT VERSION HEADER...
+"""The reference of the headers for plugins, made from their comments: header_reference.py OUTPUT VERSION HEADER...
 
 The first comment of a header has a text, examples that are indented, and rows of a word and what is to be said of it
 ("Errors     none."). What is private, in a namespace `detail` or in a function is left out.
@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from headers import read_header
+from header_reader import read_header
 
 CSS = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: #222; background: #fff }

@@ -1,4 +1,4 @@
-"""What the headers for plugins declare, with the comments; for reference.py.
+"""What the headers for plugins declare, with the comments; for header_reference.py.
 
 The comments are ordinary ones. The first of a header is about all of it. One directly above a declaration, or behind it on
 its line, is its own. The code is laid out by clang-format, and is no more of C++ than these headers use.
