@@ -16,7 +16,8 @@ class Entry:
     inner: list["Entry"] = field(default_factory=list)
 
 
-TOKEN = re.compile(r'''//[^\n]*|/\*.*?\*/|R"\((?:.*?)\)"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+'|\n|.''', re.DOTALL)
+TOKEN = re.compile(r'''//[^\n]*|/\*.*?\*/|R"\(.*?\)"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+'|.''',
+                   re.DOTALL)  # a quote after a digit separates digits
 
 
 class Reader:
@@ -197,7 +198,8 @@ def is_public(text, name, has_body):
     if not has_body and re.fullmatch(r"(template\s+)?(class|struct) \w+", plain(text)):
         return False
     copies = re.match(rf"{name}\((const )?{name}&&?( \w+)?\)", text)
-    return not copies and name != "operator=" and not re.search(r"\w::(~?\w+|operator[^(]*)$", re.split(r"(?<!:)[(=:](?!:)", plain(text))[0].strip())
+    head = re.split(r"(?<!:)[(=:](?!:)", plain(text))[0].strip()
+    return not copies and name != "operator=" and not re.search(r"\w::(~?\w+|operator[^(]*)$", head)
 
 
 class Scope:
