@@ -9,6 +9,7 @@
 
 #include "core/child.hpp"
 #include "core/write_all.hpp"
+#include "tools/process.hpp"
 
 namespace narwhal::tools {
 
@@ -106,10 +107,7 @@ Result<int> run_call(const Call& call) {
     }
   });
   if (!child) return Error{child.error()};
-  int status = 0;
-  while (::waitpid(child->pid(), &status, 0) < 0 && errno == EINTR) {
-  }
-  child->reaped();
+  const int status = wait_for(*child);
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   return Error{call.file + " " + describe_exit(status) + ": 'gdb --args narwhal --debug " + call.file +
                "' shows where; see narwhal-plugin(7)"};

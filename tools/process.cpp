@@ -6,7 +6,6 @@
 
 #include <cerrno>
 
-#include "core/child.hpp"
 #include "core/exec_pointers.hpp"
 #include "core/fd.hpp"
 #include "core/write_all.hpp"
@@ -18,15 +17,17 @@ namespace {
 // Of a shell, for what it cannot start.
 constexpr int not_started = 127;
 
+int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+}  // namespace
+
 int wait_for(Child& child) {
   int status = 0;
   while (::waitpid(child.pid(), &status, 0) < 0 && errno == EINTR) {
   }
   child.reaped();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return status;
 }
-
-}  // namespace
 
 Error become(Words words) {
   ::execvp(words.front().c_str(), exec_pointers(words).data());
@@ -41,7 +42,7 @@ Result<int> run_program(const Words& words) {
     return not_started;
   });
   if (!child) return Error{child.error()};
-  return wait_for(*child);
+  return exit_code(wait_for(*child));
 }
 
 Result<Output> output_of(const Words& words) {
@@ -65,7 +66,7 @@ Result<Output> output_of(const Words& words) {
     if (size <= 0) break;
     output.text.append(buffer, static_cast<std::size_t>(size));
   }
-  output.status = wait_for(*child);
+  output.status = exit_code(wait_for(*child));
   return output;
 }
 

@@ -1,15 +1,19 @@
-// Other programs, run to their end.
+// Child processes and other programs, run to their end.
 // Errors  what cannot be started is an Error that names the program.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "core/child.hpp"
 #include "core/result.hpp"
 
 namespace narwhal::tools {
 
 using Words = std::vector<std::string>;
+
+// Waits until it has ended, and reaps it. The status is as waitpid() gives it.
+int wait_for(Child& child);
 
 // Replaces this process. Returns only if that fails.
 Error become(Words words);

@@ -1,5 +1,8 @@
 // Text in HTML.
-// Source  the characters are those that end text or a quoted attribute: WHATWG HTML 13.1.2, 13.1.3.
+// Ownership  the result is a string of its own.
+// Errors     none. The bytes need not be UTF-8.
+// Threads    any.
+// Source     the characters are those that end text or a quoted attribute: WHATWG HTML 13.1.2, 13.1.3.
 #pragma once
 
 #include <string>

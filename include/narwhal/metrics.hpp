@@ -6,6 +6,7 @@
 //   visitors.add(1);                                                        // by every worker, whatever its generation
 // Made by    name, help, and for a histogram its bounds; then labels: {{"kind", "card"}}. Two of one name and the same labels
 //            are one, in all workers. Make them in the app's set-up, not for each request: they are looked up by name.
+// Ownership  the server has the numbers, and keeps them; these objects name them, and may be made and deleted freely.
 // Shown      counters and histograms as they are, a gauge as the sum over the workers that are alive.
 // Errors     none: one that the server cannot have (a name that is not valid, no room) counts for nobody, and the log says why.
 //            So does every one where the server lacks the extension.

@@ -1,5 +1,7 @@
 // The media type of a file, by the end of its name.
 // Ownership  literals.
+// Errors     none.
+// Threads    any.
 // Source     the types registered with IANA; text/javascript: RFC 9239; for text the charset is UTF-8.
 #pragma once
 

@@ -23,11 +23,13 @@
  *             [loop]     the thread that runs the worker's event loop at that moment. The function must not block. The
  *                        thread may be a handler's, inside a call that writes or waits for its client: during such a
  *                        call, hold no lock that a [loop] function of yours takes.
- *             [any]      any thread of the worker, while the exchange is alive.
+ *             [any]      any thread of the worker, while the exchange is alive; for a function without an exchange, from the
+ *                        first hook on, also in the template.
  * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception and no longjmp may
  *             leave a plugin's function; app.hpp catches exceptions for you.
  * Units       Sizes and offsets are in bytes, times in nanoseconds (_ns).
- * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes.
+ * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes. Workers
+ *             are processes, too, and share no memory, except for the numbers of extensions.h.
  * Signals     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ
  *             and SIGRTMIN+3 (it writes a thread's stack to the log) belong to the server.
  */
@@ -177,14 +179,15 @@ typedef struct narwhal_host {
   /* [any] A pointer of yours, kept with the exchange. NULL until it is set. */
   void (*set_user)(narwhal_exchange *, void *);
   void *(*user)(const narwhal_exchange *);
-  /* [any] 1 when the client is gone or the host has answered in your place, else 0. */
+  /* [any] 1 when the client is gone or the host has answered in your place, else 0. A client that has only ended its
+   * sending still waits for handle(); for a deferred exchange, which may last, it counts as gone. */
   int (*gone)(const narwhal_exchange *);
 
   /* ---- the response: respond(), or start(), any number of write() and send_file(), finish() ---- */
   /* [any] Sends the whole response. Ends a deferred exchange, also when it returns an error other than NARWHAL_REFUSED
    * or NARWHAL_STATE. NARWHAL_ERROR: out of memory, and the host has answered 500. */
   int (*respond)(narwhal_exchange *, const narwhal_response *);
-  /* [any] Sends the head; the body follows. */
+  /* [any] Sends the head; the body follows. A deferred exchange has no deadline from then on. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
   /* [any] Copies the bytes. Waits while the client is slow; with NARWHAL_NOWAIT and in an inline plugin it returns
    * NARWHAL_AGAIN instead, and nothing is taken: the hook writable() says when to try again. More than the declared length: NARWHAL_STATE, nothing is taken.

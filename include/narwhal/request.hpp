@@ -115,7 +115,8 @@ class Request {
   // Where the app is mounted: "" or "/shop". Decoded; a router that has mounted the app has added its part.
   std::string_view prefix() const noexcept { return detail::Routing::prefix_at(routing_, mount_prefix()); }
   std::string_view mount_prefix() const noexcept { return view_of(head_->prefix); }  // the plugin's own
-  std::string_view path() const noexcept {                                           // not decoded, below the prefix
+  // Not decoded, below the prefix; "/" for the prefix itself.
+  std::string_view path() const noexcept {
     std::string_view path = full_path();
     if (const std::size_t size = prefix_size(path, prefix()); size != path.npos) path.remove_prefix(size);
     return path.empty() ? "/" : path;

@@ -113,7 +113,7 @@ class Response {
     for (const auto& [name, value] : error.headers()) response.headers_.add(name, value);
     return response;
   }
-  // `location` is sent as it is. redirect_to() in router.hpp leads to a path below the app's own prefix.
+  // `location` is sent as it is. redirect_to() in url.hpp leads to a path below the app's own prefix.
   static Response redirect(Text location, int status = 302) {
     Response response(status);
     response.headers_.add("Location", std::move(location));

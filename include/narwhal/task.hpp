@@ -9,8 +9,8 @@
 // Life       the task begins on the handler thread, as a deferred answer, after every middleware has returned. It goes
 //            on, on the thread that gives the result, until it waits again: that thread must be one that may send an
 //            answer, which can wait for the client.
-// Parameters are copied into the coroutine: take the Request by value. What else is passed by reference, and what a
-//            lambda captures, must live until the task has ended.
+// Copies     parameters are copied into the coroutine: take the Request by value. What else is passed by reference, and
+//            what a lambda captures, must live until the task has ended.
 // Errors     what a task throws goes to the task that waits for it; from the last one it is answered and logged as if
 //            an app had thrown it. A Completion that is dropped without a result throws std::runtime_error in the task.
 // Ownership  a task owns its coroutine, and runs once.

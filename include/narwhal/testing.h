@@ -78,10 +78,19 @@ narwhal_test_worker *narwhal_test_open(const narwhal_plugin *plugin, const narwh
 narwhal_test_worker *narwhal_test_load(const char *file, const narwhal_test_settings *settings); /* "./shop.so" */
 const char *narwhal_test_boot_error(const narwhal_test_worker *worker);                          /* "": it has booted */
 void narwhal_test_drain(narwhal_test_worker *worker); /* calls the plugin's drain() */
+/* The event loop makes the calls that were posted, and the timers fire that are due within this time, which is not waited
+ * for. 0: the posted calls alone. */
+void narwhal_test_pass_time(narwhal_test_worker *worker, uint64_t time_ms);
 /* 1 when a line of the error log so far has this text in it. */
 int narwhal_test_has_logged(const narwhal_test_worker *worker, const char *text);
 /* Ends the worker, reports the breaches that nobody has taken, and frees everything. */
 void narwhal_test_close(narwhal_test_worker *worker);
+
+/* ---- what narwhal/extensions.h has: all workers of the test program share it. 0: there is none of this name ---- */
+/* The value of a counter or gauge, the sum of a histogram. `labels` as the plugin gave them; NULL: none. */
+double narwhal_test_metric(const char *name, const char *labels);
+uint64_t narwhal_test_observations(const char *histogram, const char *labels); /* how many values it has got */
+int64_t narwhal_test_shared_number(const char *name);
 
 /* ---- requests: the whole answer is waited for ---- */
 const narwhal_test_answer *narwhal_test_get(narwhal_test_worker *worker, const char *target);

@@ -13,11 +13,10 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-__all__ = ["control", "get_include", "main", "reload", "run"]
+__all__ = ["control", "get_include", "main", "plugin", "reload", "run"]
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _PROGRAM = os.path.join(_FOLDER, "_server", "narwhal")
-_CONTROL = os.path.join(_FOLDER, "_server", "narwhalctl")
 
 # Options of this interpreter, and the variables that say the same to those of the applications.
 _X_OPTIONS = {
@@ -94,10 +93,20 @@ def main() -> NoReturn:
 
 def control() -> NoReturn:
     """The command `narwhalctl`."""
+    _become("narwhalctl")
+
+
+def plugin() -> NoReturn:
+    """The command `narwhal-plugin`."""
+    _become("narwhal-plugin")
+
+
+def _become(name: str) -> NoReturn:
+    program = os.path.join(_FOLDER, "_server", name)
     try:
-        os.execv(_CONTROL, [_CONTROL, *sys.argv[1:]])
+        os.execv(program, [program, *sys.argv[1:]])
     except OSError as error:
-        sys.exit(f"narwhalctl: {_CONTROL}: {error.strerror}: install the package narwhal again")
+        sys.exit(f"{name}: {program}: {error.strerror}: install the package narwhal again")
 
 
 def _plain(name: str, value: Any) -> Any:

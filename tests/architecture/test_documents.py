@@ -38,6 +38,19 @@ def test_no_manual_page_quotes_a_list_as_one(page):
     assert [f"{page.name}:{number}" for number, line in lines if re.search(r"\b[QDS]q\b.* [,;.] \S|\bQl\b.* [,;.] \S", line)] == []
 
 
+def pages_seen_also():
+    """page -> the pages of ours that its SEE ALSO names."""
+    pages = {f"{page.stem} {page.suffix[1:]}": page.read_text() for page in (ROOT / "man").glob("*.[1-8]")}
+    sections = {name: text.partition("\n.Sh SEE ALSO\n")[2].partition("\n.Sh ")[0] for name, text in pages.items()}
+    return {name: set(re.findall(r"^\.Xr (\S+ \d)", section, re.MULTILINE)) & set(pages) for name, section in sections.items()}
+
+
+def test_see_also_goes_both_ways():
+    seen = pages_seen_also()
+    assert [f"{name} does not name {other}" for other, named in seen.items() for name in sorted(named) if other not in seen[name]] == []
+    assert all(seen.values()) and len(seen) > 8
+
+
 # ---- the map: DESIGN.md ----
 
 DESIGN = (ROOT / "DESIGN.md").read_text()

@@ -91,6 +91,15 @@ def test_the_smallest_plugins_are_built_and_served_and_loaded_again(tmp_path):
         assert server.wait_exit() == 0
 
 
+def test_the_plugin_with_extensions_is_built_and_counts(tmp_path):
+    (source,) = [block for block in literal_blocks(PAGE) if block.startswith("// counting.cpp\n")]
+    (tmp_path / "counting.cpp").write_text(source)
+    typed(BUILD_CXX.replace("hello", "counting").replace("-O2", "-O0 -Wall -Wextra -Werror"), tmp_path, 120)
+    with Typed("narwhal --workers 2 ./counting.so", tmp_path) as server:
+        address, _ = server.serving()
+        assert [get(address).text for _ in range(3)] == ["visitor 1\n", "visitor 2\n", "visitor 3\n"]
+
+
 # ---- when it crashes ----
 @needs("addr2line")
 def test_the_log_ends_with_the_command_that_the_page_shows(plugin):

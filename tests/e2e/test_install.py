@@ -27,13 +27,14 @@ def files_of(folder):
 
 def test_programs_pages_completions_units_and_examples_are_installed(installed):
     files = files_of(installed)
-    programs = {"narwhal", "narwhalctl"}
+    programs = {"narwhal", "narwhalctl", "narwhal-plugin"}
     assert {f"bin/{program}" for program in programs} <= files
     pages = {page.name for page in (ROOT / "man").glob("*.[1-8]")}
     assert {f"share/man/man{page[-1]}/{page}" for page in pages} <= files
     for program in programs:
         assert {f"share/bash-completion/completions/{program}", f"share/zsh/vendor-completions/_{program}",
                 f"share/fish/vendor_completions.d/{program}.fish"} <= files
+    assert "share/doc/narwhal/reference.html" in files
     units = {"narwhal.service", "narwhal.socket", "narwhal@.service", "narwhal@.socket"}
     assert {f"lib/systemd/system/{unit}" for unit in units} <= files
     examples = {path for path in files_of(ROOT / "conf") if path.split("/")[0] not in ("debian", "meson.build")}

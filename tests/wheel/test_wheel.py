@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import zipfile
@@ -80,15 +81,17 @@ def test_everything_is_in_it(environment):
     plugin = f"narwhal/_server/plugins/wsgi-{environment.says('tag')}.so"
     with zipfile.ZipFile(environment.wheel) as wheel:
         names = wheel.namelist()
-    for wanted in ("narwhal/_server/narwhal", "narwhal/_server/plugins/libnarwhal-worker.so", plugin, "narwhal/py.typed",
+    for wanted in ("narwhal/_server/narwhal", "narwhal/_server/narwhalctl", "narwhal/_server/narwhal-plugin",
+                   "narwhal/_server/plugins/libnarwhal-worker.so", plugin, "narwhal/py.typed", "narwhal/libnarwhal-testing.a",
                    "narwhal/include/narwhal/plugin.h", "narwhal/include/narwhal/app.hpp"):
         assert wanted in names
     for wanted in ("man/man1/narwhal.1", "man/man1/narwhalctl.1", "man/man5/narwhal.yaml.5", "man/man7/narwhal-wsgi.7",
                    "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "man/man7/narwhal-testing.7",
-                   "bash-completion/completions/narwhal", "bash-completion/completions/narwhalctl"):
+                   "man/man1/narwhal-plugin.1", "man/man3/narwhal_plugin.h.3", "doc/narwhal/reference.html",
+                   *(f"bash-completion/completions/{program}" for program in ("narwhal", "narwhalctl", "narwhal-plugin"))):
         assert any(name.endswith(".data/data/share/" + wanted) for name in names), wanted
-    # The harness for tests of plugins is among the headers.
-    others = [name for name in names if "narwhal/testing" not in name and not name.endswith("narwhal-testing.7")]
+    # The harness for tests of plugins is among the headers, and a library.
+    others = [name for name in names if "narwhal/testing" not in name and "narwhal-testing" not in name]
     assert not [name for name in others if name.endswith((".cpp", ".a", ".pyc")) or "test" in name]
 
 
@@ -96,7 +99,7 @@ def test_it_needs_only_the_libraries_that_the_readme_names(environment, tmp_path
     with zipfile.ZipFile(environment.wheel) as wheel:
         wheel.extractall(tmp_path)
     programs = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
-    assert len(programs) == 4  # narwhal, narwhalctl, the plugin and the library of workers
+    assert len(programs) == 5  # narwhal, narwhalctl, narwhal-plugin, the WSGI plugin and the library of workers
     needed = set()
     for path in programs:
         dynamic = subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout
@@ -163,6 +166,20 @@ def test_a_plugin_can_be_built_from_its_headers_and_served(installed, serve, tmp
                     "-o", tmp_path / "hello.so", ROOT / "examples" / "hello.cpp"], check=True)
     server = serve("-b", "127.0.0.1:0", "./hello.so", bind=None, binary=installed.folder / "bin" / "narwhal")
     assert server.get("/").status == 200
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize("language", ["--cpp", "--c"])
+def test_a_new_plugin_is_tested_and_checked(installed, tmp_path, language):
+    def plugin(folder, *words):
+        done = subprocess.run([installed.folder / "bin" / "narwhal-plugin", "-C", folder, *words], capture_output=True, text=True,
+                              env={**clean_environment(), "CFLAGS": "-O0", "CXXFLAGS": "-O0"}, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+    plugin(tmp_path, "new", "shop", language)
+    assert "passed" in plugin(tmp_path / "shop", "test")
+    plugin(tmp_path / "shop", "build")
+    assert plugin(tmp_path / "shop", "check").endswith("a worker boots with it\n")
 
 
 def test_an_application_without_a_plugin_for_its_python_is_refused(installed, tmp_path):

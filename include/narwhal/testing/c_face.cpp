@@ -107,6 +107,9 @@ narwhal_test_worker* narwhal_test_load(const char* file, const narwhal_test_sett
 }
 const char* narwhal_test_boot_error(const narwhal_test_worker* worker) { return worker->worker->boot_error().c_str(); }
 void narwhal_test_drain(narwhal_test_worker* worker) { worker->worker->drain(); }
+void narwhal_test_pass_time(narwhal_test_worker* worker, uint64_t time_ms) {
+  or_abort([&] { return worker->worker->pass_time(std::chrono::milliseconds(time_ms)), 0; });
+}
 int narwhal_test_has_logged(const narwhal_test_worker* worker, const char* text) {
   return or_abort([&] { return worker->worker->has_logged(text) ? 1 : 0; });
 }
@@ -114,6 +117,18 @@ void narwhal_test_close(narwhal_test_worker* worker) {
   const std::unique_ptr<narwhal_test_worker> owned(worker);
   or_abort([&] { return owned->worker->end(), 0; });
   owned->clients.clear();
+}
+
+// ---- what narwhal/extensions.h has ----
+
+double narwhal_test_metric(const char* name, const char* labels) {
+  return or_abort([&] { return testing::Worker::metric(name, or_empty(labels)); });
+}
+uint64_t narwhal_test_observations(const char* histogram, const char* labels) {
+  return or_abort([&] { return testing::Worker::observations(histogram, or_empty(labels)); });
+}
+int64_t narwhal_test_shared_number(const char* name) {
+  return or_abort([&] { return testing::Worker::shared_number(name); });
 }
 
 // ---- requests ----
