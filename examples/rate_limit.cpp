@@ -8,7 +8,8 @@
 // it shares both.
 // A bucket is one number: the time at which all requests that it has taken are paid for, at `per_second` (the generic
 // cell rate algorithm, GCRA). A request moves it on by 1 / per_second. It may be at most `burst` requests in the future.
-// It outlives reloads and workers that crash, because it is a time of the machine's clock since its start.
+// It outlives reloads and workers that crash, because it is a time of the machine's clock since its start. A server that
+// is started or upgraded begins again.
 // Exact       for requests one after the other. Of those that several workers take in the same microseconds, or if a
 //             client shares one of its buckets, one may be too many.
 // Clients     are the addresses that trusted proxies report (forwarded_allow_ips); of an IPv6 address the first 64 bits,

@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace {
 
@@ -105,16 +106,18 @@ class Upload {
     narwhal::MultipartReader parts(request,
                                    {.parts = 2 * files_max, .part_bytes = file_max_, .total_bytes = total_max});
     std::deque<NewFile> files;
+    std::vector<std::string> lines;
     while (const narwhal::Part* part = parts.next()) {
       if (part->file_name.value_or("").empty()) continue;  // another field, or no file was chosen
       if (files.size() == files_max) throw HttpError(413, "the form has too many files");
       NewFile& file = files.emplace_back(folder_);
-      const std::string size = std::to_string(file.fill(parts));
-      narwhal::log_info(request, "'" + *part->file_name + "' becomes " + file.id() + ": " + size + " bytes");
+      const std::string name = *part->file_name, size = std::to_string(file.fill(parts));
+      lines.push_back("'" + name + "' is now " + file.id() + ", " + size + " bytes");
     }
     if (files.empty()) throw HttpError(400, "the form has no file");
     for (NewFile& file : files) file.publish();
     sync_folder();
+    for (const std::string& line : lines) narwhal::log_info(request, line);
     std::string html;
     for (const NewFile& file : files) html += link_to(request, file.id());
     return Response::html(html, 201).header("Location", narwhal::url_for(request, "file", {{"id", files[0].id()}}));

@@ -69,7 +69,7 @@ TEST_CASE("upload: a file can be read again, whole, in parts, or only if it is n
   REQUIRE(made.status == 201);
   const std::string target = made.header("Location");
   CHECK(folder.names() == std::vector<std::string>{target.substr(7)});
-  CHECK(worker.has_logged("'../../a b.html' becomes " + target.substr(7) + ": 300000 bytes"));
+  CHECK(worker.has_logged("'../../a b.html' is now " + target.substr(7) + ", 300000 bytes"));
   CHECK(worker.get("/").body.find("<a href=\"" + target + "\">") != std::string::npos);
 
   const Answer whole = worker.get(target);
