@@ -123,6 +123,10 @@ class SharedNumber {
   std::int64_t add(std::int64_t value) const noexcept {
     return reference().fetch_add(value) + value;
   }  // what it is then
+  // Sets it to `wanted` if it is still `expected`. False: it is not; `expected` is then what it is.
+  bool replace(std::int64_t& expected, std::int64_t wanted) const noexcept {
+    return reference().compare_exchange_strong(expected, wanted);
+  }
 
  private:
   std::atomic_ref<std::int64_t> reference() const noexcept { return std::atomic_ref<std::int64_t>(*number_); }

@@ -8,7 +8,7 @@
 //            the parts come while the client sends them; else the server has collected the body before.
 // Ownership  a Part is valid until next(). The reader keeps a copy of the request.
 // Errors     HttpError 415 for another type of body, 400 for one that is not well formed, 413 beyond a limit; what
-//            Request::read() throws; std::runtime_error when save() cannot write.
+//            Request::read() throws; std::system_error when save() cannot write.
 // Threads    the handler's.
 // Units      sizes are in bytes.
 // Source     RFC 7578 (form-data), RFC 2046 5.1 (boundaries), WHATWG HTML 4.10.22.8 (names with quotes in them).
@@ -28,6 +28,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -95,7 +96,7 @@ class MultipartReader {
       for (std::size_t written = 0; written < size;) {
         const ssize_t now = ::write(fd, piece.data() + written, size - written);
         if (now < 0 && errno != EINTR)
-          throw std::runtime_error(std::string("an upload: write: ") + std::strerror(errno));
+          throw std::system_error(errno, std::generic_category(), "an upload: write");
         written += now < 0 ? 0 : static_cast<std::size_t>(now);
       }
       total += size;

@@ -46,7 +46,7 @@ THIRD_PARTY = {
     "yaml-cpp/": ["server/config!"],
     "CLI/": ["server/config!", "admin/ctl!", "tools!"],
     "nlohmann/": ["admin", "tools!", "include/narwhal/json.hpp", "tests"],
-    "nettle/": ["server/staging!", "examples/echo.cpp"],
+    "nettle/": ["server/staging!", "examples/echo.cpp", "examples/login.cpp"],
     "doctest/": ["tests", "examples/tests"],
     "Python.h": ["plugins/wsgi"],
 }

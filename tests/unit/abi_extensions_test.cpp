@@ -88,6 +88,11 @@ TEST_CASE("extensions: without the extensions a plugin works, and counts for nob
   const SharedNumber number("visitors");
   CHECK_FALSE(number.is_shared());
   CHECK(number.add(1) == 1);
+  std::int64_t expected = 0;
+  CHECK_FALSE(number.replace(expected, 7));
+  CHECK(expected == 1);
+  CHECK(number.replace(expected, 7));
+  CHECK(number.load() == 7);
   const Counter counter("c_total", "");
   counter.add();
   CHECK_FALSE(post_to_loop([] {}));

@@ -149,7 +149,7 @@ TEST_CASE("multipart: a part that is not read is skipped, a large one passes thr
         unwritable.next();
         unwritable.save(-1);
       }(),
-      "an upload: write: Bad file descriptor", std::runtime_error);
+      "an upload: write: Bad file descriptor", std::system_error);
   CHECK(parts.next()->name == "last");
 }
 

@@ -1,0 +1,30 @@
+"""The tests that the examples bring along: each example has one, and valgrind finds nothing in it."""
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from clock import scaled
+from server import BUILD, ROOT, SANITIZED
+
+TESTS = sorted(path.name.removesuffix("_test" + path.suffix) for path in (ROOT / "examples" / "tests").iterdir())
+
+
+def test_each_example_has_a_test():
+    examples = {path.stem for path in (ROOT / "examples").iterdir() if path.suffix in (".cpp", ".c")}
+    assert examples == set(TESTS)
+
+
+@pytest.mark.skipif(SANITIZED, reason="valgrind needs an ordinary build")
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="not installed: valgrind")
+@pytest.mark.parametrize("name", TESTS)
+def test_valgrind_finds_nothing_in_an_example(name):
+    binary = next(path for path in (BUILD / "tests").glob(f"*example_{name}") if path.is_file())
+    # What an example or the harness keeps for ever is still reachable; only what nobody can free any more is lost.
+    done = subprocess.run(
+        ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
+         "--show-leak-kinds=definite,indirect", "--fair-sched=yes", binary],
+        capture_output=True, text=True, timeout=scaled(110), check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert not re.search("^==", done.stderr, re.MULTILINE), done.stderr
