@@ -98,7 +98,7 @@ class Upstream {
 };
 
 narwhal::testing::Settings settings(const Upstream& upstream, const std::string& path = "") {
-  return {.options = {{"upstream", upstream.url() + path}, {"timeout", "1"}}};
+  return {.options = {{"upstream", upstream.url() + path}, {"timeout", "60"}}};
 }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -202,7 +202,9 @@ TEST_CASE("proxy: without an upstream the answer is 502, and the log says why") 
 
 TEST_CASE("proxy: an upstream that says nothing gets a second, and the client 504") {
   Upstream upstream("");
-  Worker worker(narwhal_plugin_v1, settings(upstream));
+  auto impatient = settings(upstream);
+  impatient.options["timeout"] = "1";
+  Worker worker(narwhal_plugin_v1, impatient);
   CHECK(worker.get("/x").status == 504);
   CHECK(worker.has_logged("GET /x: upstream " + upstream.url() + ": nothing for 1 s"));
 }
@@ -229,9 +231,7 @@ TEST_CASE("proxy: what is no answer is 502, and one that ends early is cut off")
 
 TEST_CASE("proxy: a client that leaves ends the transfer") {
   Upstream upstream("");
-  auto patient = settings(upstream);
-  patient.options["timeout"] = "600";
-  Worker worker(narwhal_plugin_v1, patient);
+  Worker worker(narwhal_plugin_v1, settings(upstream));
   Client waiting = worker.begin({});
   CHECK_FALSE(waiting.wait_for_return(std::chrono::milliseconds(50)));
   waiting.leave();
