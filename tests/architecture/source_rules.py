@@ -47,6 +47,11 @@ THIRD_PARTY = {
     "CLI/": ["server/config!", "admin/ctl!", "tools!"],
     "nlohmann/": ["admin", "tools!", "include/narwhal/json.hpp", "tests"],
     "nettle/": ["server/staging!", "examples/echo.cpp", "examples/login.cpp"],
+    "curl/": ["examples/proxy.cpp"],
+    # An example and its test.
+    "sqlite3.h": ["examples"],
+    "turbojpeg.h": ["examples"],
+    "png.h": ["examples"],
     "doctest/": ["tests", "examples/tests"],
     "Python.h": ["plugins/wsgi"],
 }

@@ -70,6 +70,8 @@ HEADERS = {name: "#pragma once\n" for name in (
     ("plugins/wsgi/plugin.cpp", '"plugins/static/types.hpp"'),
     ("examples/hello.cpp", '"core/bytes.hpp"'),
     ("examples/hello.cpp", "<nettle/sha2.h>"),
+    ("examples/hello.cpp", "<curl/curl.h>"),
+    ("plugins/wsgi/plugin.cpp", "<sqlite3.h>"),
     ("bench/bench_heads.cpp", '"server/master.hpp"'),
     ("worker/run.cpp", "<yaml-cpp/yaml.h>"),
     ("worker/run.cpp", "<CLI/CLI.hpp>"),
@@ -107,6 +109,7 @@ def test_an_edge_that_the_design_does_not_know_is_refused(tmp_path, file, includ
     ("server/config/line.cpp", "<CLI/CLI.hpp>"),
     ("server/staging/digest.cpp", "<nettle/sha2.h>"),
     ("examples/echo.cpp", "<nettle/sha2.h>"),
+    ("examples/tests/guestbook_test.cpp", "<sqlite3.h>"),
     ("plugins/wsgi/plugin.cpp", "<Python.h>"),
     ("tests/unit/server_master_test.cpp", '"server/master.hpp"'),
 ])
