@@ -49,9 +49,10 @@ std::vector<std::string> names_in(Fd folder) {
   return names;
 }
 
-std::string listing_page(std::string_view path, std::vector<Entry> entries, bool parent) {
+std::string listing_page(Listing listing) {
+  std::vector<Entry>& entries = listing.entries;
   std::stable_partition(entries.begin(), entries.end(), [](const Entry& entry) { return entry.folder; });
-  const std::string title = html_escape(path);
+  const std::string title = html_escape(listing.path);
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>" +
@@ -60,10 +61,10 @@ std::string listing_page(std::string_view path, std::vector<Entry> entries, bool
       ":root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; margin: 1rem; }\n"
       "td { padding-right: 2rem; }\ntd:nth-child(2) { text-align: right; }\n</style>\n<h1>" +
       title + "</h1>\n<table>\n<tr><th scope=\"col\">Name<th scope=\"col\">Bytes<th scope=\"col\">Changed (UTC)\n";
-  if (parent) page += "<tr><td><a href=\"../\">../</a><td><td>\n";
+  if (listing.has_parent) page += "<tr><td><a href=\"../\">../</a><td><td>\n";
   for (const Entry& entry : entries) page += row(entry);
   page += "</table>\n";
-  if (entries.size() >= entries_max) page += "<p>There is more than is shown here.\n";
+  if (listing.has_more) page += "<p>There is more than is shown here.\n";
   return page;
 }
 

@@ -27,7 +27,14 @@ constexpr std::size_t entries_max = 5000;
 // Names in a folder, without "." and "..", sorted by their bytes; at most one more than entries_max.
 std::vector<std::string> names_in(Fd folder);
 
-// Folders first. `path`: of the folder, decoded, for the heading. `parent`: with a link to the folder above.
-std::string listing_page(std::string_view path, std::vector<Entry> entries, bool parent);
+struct Listing {
+  std::string path = "";  // of the folder, decoded, for the heading
+  std::vector<Entry> entries = {};
+  bool has_parent = false;  // with a link to the folder above
+  bool has_more = false;    // than the entries
+};
+
+// Folders come first.
+std::string listing_page(Listing listing);
 
 }  // namespace narwhal::static_files

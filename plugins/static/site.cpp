@@ -121,15 +121,17 @@ Response Site::send(const Request& request, const std::string& below, Found file
 
 // What it shows is what it serves: an entry that a request would not get is left out.
 Response Site::list(const Request& request, const std::string& below, Fd folder) {
-  std::vector<Entry> entries;
-  for (const std::string& name : names_in(std::move(folder))) {
+  std::vector<std::string> names = names_in(std::move(folder));
+  Listing listing{.path = percent_decode(request.full_path()), .has_parent = !below.empty()};
+  listing.has_more = names.size() > entries_max;
+  if (listing.has_more) names.resize(entries_max);
+  for (const std::string& name : names) {
     if (!is_served_name(name, below.empty(), settings_.hidden)) continue;
     const Found found = find(join(below, name), O_PATH);
     if (!found.is_file() && !found.is_folder()) continue;
-    entries.push_back({name, found.is_folder(), found.facts.st_size, found.facts.st_mtim.tv_sec});
+    listing.entries.push_back({name, found.is_folder(), found.facts.st_size, found.facts.st_mtim.tv_sec});
   }
-  const std::string path = percent_decode(request.full_path());
-  return Response::html(listing_page(path, std::move(entries), !below.empty()));
+  return Response::html(listing_page(std::move(listing)));
 }
 
 // Nothing that a client could keep: the file may be there tomorrow.

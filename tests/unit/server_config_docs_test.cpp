@@ -168,7 +168,8 @@ TEST_CASE("manual pages: mandoc reports no warnings") {
     MESSAGE("mandoc is not installed: skipped");
     return;
   }
-  for (const char* page : {"man/narwhal.1", "man/narwhal.yaml.5", "man/narwhal-plugin.7", "man/narwhal-wsgi.7"}) {
+  for (const char* page :
+       {"man/narwhal.1", "man/narwhal.yaml.5", "man/narwhal-plugin.7", "man/narwhal-static.7", "man/narwhal-wsgi.7"}) {
     INFO(page);
     const std::string path = (source_root() / page).string();
     CHECK(std::system(("mandoc -T lint -W warning '" + path + "'").c_str()) == 0);

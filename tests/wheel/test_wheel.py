@@ -80,11 +80,12 @@ def test_everything_is_in_it(environment):
     plugin = f"narwhal/_server/plugins/wsgi-{environment.says('tag')}.so"
     with zipfile.ZipFile(environment.wheel) as wheel:
         names = wheel.namelist()
-    for wanted in ("narwhal/_server/narwhal", "narwhal/_server/plugins/libnarwhal-worker.so", plugin, "narwhal/py.typed",
+    for wanted in ("narwhal/_server/narwhal", "narwhal/_server/plugins/libnarwhal-worker.so", plugin,
+                   "narwhal/_server/plugins/static.so", "narwhal/py.typed",
                    "narwhal/include/narwhal/plugin.h", "narwhal/include/narwhal/app.hpp"):
         assert wanted in names
     for wanted in ("man/man1/narwhal.1", "man/man1/narwhalctl.1", "man/man5/narwhal.yaml.5", "man/man7/narwhal-wsgi.7",
-                   "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "man/man7/narwhal-testing.7",
+                   "man/man7/narwhal-static.7", "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "man/man7/narwhal-testing.7",
                    "bash-completion/completions/narwhal", "bash-completion/completions/narwhalctl"):
         assert any(name.endswith(".data/data/share/" + wanted) for name in names), wanted
     # The harness for tests of plugins is among the headers.
@@ -96,7 +97,7 @@ def test_it_needs_only_the_libraries_that_the_readme_names(environment, tmp_path
     with zipfile.ZipFile(environment.wheel) as wheel:
         wheel.extractall(tmp_path)
     programs = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
-    assert len(programs) == 4  # narwhal, narwhalctl, the plugin and the library of workers
+    assert len(programs) == 5  # narwhal, narwhalctl, the two plugins and the library of workers
     needed = set()
     for path in programs:
         dynamic = subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout
