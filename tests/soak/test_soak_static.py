@@ -32,8 +32,8 @@ def cpu_ns(pid):
 def round_of(port, pid, name, seconds):
     """Microseconds for each request of 16 connections that are kept alive."""
     before = cpu_ns(pid)
-    done = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}/{name}"], check=True, capture_output=True,
-                          text=True)
+    command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}/{name}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
     return (cpu_ns(pid) - before) / 1000 / int(re.search(r"(\d+) requests in", done.stdout)[1])
 
