@@ -30,6 +30,10 @@ bool is_absent(int error) noexcept {
   }
 }
 
+bool has_run_out(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+}
+
 std::string join(const std::string& below, const std::string& name) {
   return below.empty() ? name : below + "/" + name;
 }
@@ -119,7 +123,7 @@ Response Site::send(const Request& request, const std::string& below, Found file
   return response;
 }
 
-// What it shows is what it serves: an entry that a request would not get is left out.
+// An entry for which a request would get a 404 is left out.
 Response Site::list(const Request& request, const std::string& below, Fd folder) {
   std::vector<std::string> names = names_in(std::move(folder));
   Listing listing{.path = percent_decode(request.full_path()), .has_parent = !below.empty()};
@@ -128,6 +132,7 @@ Response Site::list(const Request& request, const std::string& below, Fd folder)
   for (const std::string& name : names) {
     if (!is_served_name(name, below.empty(), settings_.hidden)) continue;
     const Found found = find(join(below, name), O_PATH);
+    if (has_run_out(found.error)) return refuse(request, join(below, name), found.error);
     if (!found.is_file() && !found.is_folder()) continue;
     listing.entries.push_back({name, found.is_folder(), found.facts.st_size, found.facts.st_mtim.tv_sec});
   }
@@ -158,8 +163,7 @@ Response Site::refuse(const Request& request, const std::string& below, int erro
   if (is_absent(error)) return missing(request, true);
   if (error == EACCES || error == EPERM) return Response::text("Forbidden\n", 403);
   const std::string why = "open '" + join(folder_.path(), below) + "': " + text_of(error);
-  const bool has_run_out = error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
-  if (!has_run_out) throw HttpError(500).because(why);
+  if (!has_run_out(error)) throw HttpError(500).because(why);
   // Once a second: the log would fill as fast as clients ask.
   const long now = static_cast<long>(std::time(nullptr));
   if (reported_at_.exchange(now) != now) {

@@ -76,8 +76,10 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
   const std::string yaml = uncommented(source("conf/narwhal.yaml"));
   Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
-  CHECK(config->routes == std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
-                                             {"", "./hello.so", {{"greeting", "Hello"}}}});
+  CHECK(config->routes ==
+        std::vector<Route>{{"/static", "static", {{"folder", "/srv/shop/static"}, {"max_age", "3600"}}},
+                           {"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
+                           {"", "./hello.so", {{"greeting", "Hello"}}}});
   config->routes.clear();
   CHECK(*config == Config{});
   for (const Setting& setting : settings()) {
