@@ -167,7 +167,9 @@ Response Site::refuse(const Request& request, const std::string& below, int erro
   // Once a second: the log would fill as fast as clients ask.
   const long now = static_cast<long>(std::time(nullptr));
   if (reported_at_.exchange(now) != now) {
-    log_error(request, why + ": answered 503; raise the limit of open files (ulimit -n, LimitNOFILE=)");
+    const bool of_files = error == EMFILE || error == ENFILE;
+    log_error(request,
+              why + ": answered 503" + (of_files ? "; raise the limit of open files (ulimit -n, LimitNOFILE=)" : ""));
   }
   return Response::text("Service Unavailable\n", 503).header("Retry-After", "1");
 }
