@@ -2,6 +2,7 @@
 import gzip
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -383,3 +384,30 @@ def test_a_switched_link_serves_the_new_folder_without_a_reload(serve, tmp_path)
         os.rename(tmp_path / "current", tmp_path / "gone")  # as between two renames of a deployment
         warning = "/current': No such file or directory: the folder that was there is served still"
         eventually("the warning", lambda: wire.ask("/version.txt").body == b"two" and warning in server.log())
+
+
+def test_a_reload_without_the_folder_fails_and_the_old_one_is_served(serve, tmp_path):
+    www = write(tmp_path / "www", {"in.txt": b"in"})
+    server = serve("-w", "1", config=config(www))
+    os.rename(www, tmp_path / "away")
+    mark = server.mark()
+    server.send(signal.SIGHUP)
+    server.wait_for("option 'folder': open '.*/www': No such file or directory: name a folder", after=mark)
+    assert server.get("/in.txt").body == b"in" and server.generations() == [1]
+    os.rename(tmp_path / "away", www)
+    server.reload()
+    assert server.get("/in.txt").body == b"in"
+
+
+def test_many_threads_serve_while_the_folder_changes(serve, tmp_path):
+    for release in ("one", "two"):
+        write(tmp_path / release, {"version.txt": release.encode()})
+    os.symlink("one", tmp_path / "current")
+    server = serve("-w", "1", "--threads", "4", config=config(tmp_path / "current"))
+    with server.load(target="/version.txt") as load:
+        for release in ("two", "one", "two"):
+            os.symlink(release, tmp_path / "next")
+            os.rename(tmp_path / "next", tmp_path / "current")
+            eventually(release, lambda: server.get("/version.txt").text == release)
+    load.assert_clean()
+    assert set(load.bodies) == {b"one", b"two"}
