@@ -58,7 +58,7 @@ def main_pid(debian, unit="narwhal.service"):
 def test_an_installed_package_starts_nothing(debian):
     assert debian.out("systemctl", "is-active", "narwhal.service").strip() == "inactive"
     assert debian.out("systemctl", "is-enabled", "narwhal.socket").strip() == "disabled"
-    for page in ("narwhal.1", "narwhalctl.1", "narwhal.yaml.5", "narwhal-wsgi.7"):
+    for page in ("narwhal.1", "narwhalctl.1", "narwhal.yaml.5", "narwhal-static.7", "narwhal-wsgi.7"):
         assert f"/{page}.gz" in debian.out("dpkg", "-L", "narwhal", "narwhal-wsgi"), page
 
 

@@ -76,8 +76,10 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
   const std::string yaml = uncommented(source("conf/narwhal.yaml"));
   Result<Config> config = parse_config(yaml, "conf/narwhal.yaml");
   if (!config) FAIL(config.error());
-  CHECK(config->routes == std::vector<Route>{{"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
-                                             {"", "./hello.so", {{"greeting", "Hello"}}}});
+  CHECK(config->routes ==
+        std::vector<Route>{{"/static", "static", {{"folder", "/srv/shop/static"}, {"max_age", "3600"}}},
+                           {"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
+                           {"", "./hello.so", {{"greeting", "Hello"}}}});
   config->routes.clear();
   CHECK(*config == Config{});
   for (const Setting& setting : settings()) {
@@ -168,7 +170,8 @@ TEST_CASE("manual pages: mandoc reports no warnings") {
     MESSAGE("mandoc is not installed: skipped");
     return;
   }
-  for (const char* page : {"man/narwhal.1", "man/narwhal.yaml.5", "man/narwhal-plugin.7", "man/narwhal-wsgi.7"}) {
+  for (const char* page :
+       {"man/narwhal.1", "man/narwhal.yaml.5", "man/narwhal-plugin.7", "man/narwhal-static.7", "man/narwhal-wsgi.7"}) {
     INFO(page);
     const std::string path = (source_root() / page).string();
     CHECK(std::system(("mandoc -T lint -W warning '" + path + "'").c_str()) == 0);

@@ -82,11 +82,11 @@ def test_everything_is_in_it(environment):
     with zipfile.ZipFile(environment.wheel) as wheel:
         names = wheel.namelist()
     for wanted in ("narwhal/_server/narwhal", "narwhal/_server/narwhalctl", "narwhal/_server/narwhal-plugin",
-                   "narwhal/_server/plugins/libnarwhal-worker.so", plugin, "narwhal/py.typed", "narwhal/libnarwhal-testing.a",
-                   "narwhal/include/narwhal/plugin.h", "narwhal/include/narwhal/app.hpp"):
+                   "narwhal/_server/plugins/libnarwhal-worker.so", plugin, "narwhal/_server/plugins/static.so",
+                   "narwhal/py.typed", "narwhal/libnarwhal-testing.a", "narwhal/include/narwhal/plugin.h", "narwhal/include/narwhal/app.hpp"):
         assert wanted in names
     for wanted in ("man/man1/narwhal.1", "man/man1/narwhalctl.1", "man/man5/narwhal.yaml.5", "man/man7/narwhal-wsgi.7",
-                   "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "man/man7/narwhal-testing.7",
+                   "man/man7/narwhal-migration.7", "man/man7/narwhal-plugin.7", "man/man7/narwhal-static.7", "man/man7/narwhal-testing.7",
                    "man/man1/narwhal-plugin.1", "man/man3/narwhal_plugin.h.3", "doc/narwhal/reference.html",
                    *(f"bash-completion/completions/{program}" for program in ("narwhal", "narwhalctl", "narwhal-plugin"))):
         assert any(name.endswith(".data/data/share/" + wanted) for name in names), wanted
@@ -99,7 +99,7 @@ def test_it_needs_only_the_libraries_that_the_readme_names(environment, tmp_path
     with zipfile.ZipFile(environment.wheel) as wheel:
         wheel.extractall(tmp_path)
     programs = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
-    assert len(programs) == 5  # narwhal, narwhalctl, narwhal-plugin, the WSGI plugin and the library of workers
+    assert len(programs) == 6  # narwhal, narwhalctl, narwhal-plugin, the two plugins and the library of workers
     needed = set()
     for path in programs:
         dynamic = subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout
