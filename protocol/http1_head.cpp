@@ -9,6 +9,7 @@
 #include "protocol/http1_cut.hpp"
 #include "protocol/http1_scan.hpp"
 #include "protocol/http1_target.hpp"
+#include "protocol/request_rules.hpp"
 #include "protocol/sixteen_bytes.hpp"
 
 namespace narwhal::protocol {
@@ -18,7 +19,6 @@ constexpr std::size_t crlf_bytes = 2;
 constexpr std::size_t empty_lines_max = 2;           // skipped before a request
 constexpr std::size_t part_bytes_max = 1024 * 1024;  // what the line, or all fields together, may take at most
 constexpr std::size_t fields_max = 32768;
-constexpr std::uint64_t length_max = std::numeric_limits<std::int64_t>::max();
 
 // What the fields say, collected before it is judged. Bits, so that the usual head costs one comparison.
 using Facts = unsigned;
@@ -37,16 +37,8 @@ Refusal note_host(std::string_view value, Facts& facts, Head& head) noexcept {
 
 Refusal note_length(std::string_view value, Facts& facts, Head& head) noexcept {
   if ((facts & has_length) != 0) return {400, "more than one Content-Length"};
-  if (value.empty()) return {400, "malformed Content-Length"};
-  std::uint64_t length = 0;
-  for (const char c : value) {
-    if (!is(c, bytes::digit)) return {400, "malformed Content-Length"};
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (length > (length_max - digit) / 10) return {400, "Content-Length too large"};
-    length = length * 10 + digit;
-  }
+  if (const Refusal refusal = judge_length(value, head.content_length)) return refusal;
   facts |= has_length;
-  head.content_length = length;
   return {};
 }
 

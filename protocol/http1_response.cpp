@@ -257,21 +257,16 @@ char* encode_field(const Field& field, char* out) noexcept {
   return put(out, "\r\n");
 }
 
-std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
-  const StatusLine& line = status_lines[static_cast<std::size_t>(has_line(head.status) ? head.status - 100 : 400)];
-  // All the room of a line, for a copy of a constant size is a few moves; response_head_bound() counts it all.
-  std::memcpy(out, line.text, sizeof line.text);
-  char* at = out + line.size;
-  if (!head.reason.empty() && head.reason != phrase_of(line)) {
-    at = put(out + phrase_at, head.reason);
-    at = put(at, "\r\n");
-  }
+namespace {
+
+// What every wire has between the status and the empty line, Connection aside. `upgrade`: whether Upgrade is among it.
+inline char* put_fields(char* at, const ResponseHead& head, bool& upgrade) noexcept {
   if (head.date.size() == date_bytes) [[likely]] {
     at = put(at, "Date: ");
     at = put(at, {head.date.data(), date_bytes});
     at = put(at, "\r\n");
   }
-  bool server_given = false, upgrade = false;
+  bool server_given = false;
   for (std::size_t i = 0; i < head.field_count; ++i) {
     const Field& field = head.fields[i];
     if (is_host_field(field.name)) {
@@ -288,10 +283,49 @@ std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
     at = put(at, head.server);
     at = put(at, "\r\n");
   }
+  return at;
+}
+
+const StatusLine& status_line(const ResponseHead& head) noexcept {
+  return status_lines[static_cast<std::size_t>(has_line(head.status) ? head.status - 100 : 400)];
+}
+
+// The status from `offset` of the line on: with "HTTP/1.1 ", or without it.
+inline char* put_status(char* out, const ResponseHead& head, std::size_t offset) noexcept {
+  const StatusLine& line = status_line(head);
+  // All the room of a line, for a copy of a constant size is a few moves; response_head_bound() counts it all.
+  std::memcpy(out, line.text + offset, sizeof line.text - offset);
+  if (head.reason.empty() || head.reason == phrase_of(line)) return out + line.size - offset;
+  return put(put(out + phrase_at - offset, head.reason), "\r\n");
+}
+
+// A gateway frames the body itself: only a length that is known is said.
+std::size_t end_gateway_head(char* at, const ResponseHead& head, char* out) noexcept {
+  bool upgrade = false;
+  at = put_fields(at, head, upgrade);
+  if (head.length == ResponseHead::Length::known) at = put_length(at, head);
+  at = put(at, "\r\n");
+  return static_cast<std::size_t>(at - out);
+}
+
+}  // namespace
+
+std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept {
+  bool upgrade = false;
+  char* at = put_fields(put_status(out, head, 0), head, upgrade);
   at = put_length(at, head);
   at = put_connection(at, head, upgrade);
   at = put(at, "\r\n");
   return static_cast<std::size_t>(at - out);
+}
+
+std::size_t encode_cgi_head(const ResponseHead& head, char* out) noexcept {
+  constexpr std::size_t version_bytes = 9;  // "HTTP/1.1 "
+  return end_gateway_head(put_status(put(out, "Status: "), head, version_bytes), head, out);
+}
+
+std::size_t encode_uwsgi_head(const ResponseHead& head, char* out) noexcept {
+  return end_gateway_head(put_status(out, head, 0), head, out);
 }
 
 }  // namespace narwhal::protocol

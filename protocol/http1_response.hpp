@@ -1,4 +1,4 @@
-// HTTP/1 response heads: values in, bytes out. Interim ones (1xx) are heads with Length::absent, no date and no server.
+// HTTP/1 response heads, and those of the CGI wires: values in, bytes out. Interim ones (1xx) are heads with Length::absent, no date and no server.
 // Errors   check_response() and check_interim() refuse what may not go on the wire; encode trusts that it was asked.
 // Threads  none. No allocation: the caller gives the room.
 #pragma once
@@ -59,5 +59,10 @@ char* encode_field(const Field& field, char* out) noexcept;
 std::size_t response_head_bound(const ResponseHead& head) noexcept;
 // Writes the head with its empty line at out; returns its size in bytes.
 std::size_t encode_response_head(const ResponseHead& head, char* out) noexcept;
+// The same for a gateway, without Connection and Transfer-Encoding: `minor` and `keep_alive` do not count, and a length that
+// is not known is shown by the end of the stream. For FastCGI (within STDOUT) and SCGI "Status: 200 OK" in the place of the
+// status line (RFC 3875 6.3.3); for uwsgi "HTTP/1.1 200 OK", which nginx and Apache both read there.
+std::size_t encode_cgi_head(const ResponseHead& head, char* out) noexcept;
+std::size_t encode_uwsgi_head(const ResponseHead& head, char* out) noexcept;
 
 }  // namespace narwhal::protocol

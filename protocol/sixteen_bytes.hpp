@@ -1,7 +1,10 @@
 // Looks at up to sixteen bytes at once, where the processor can: what is short in nearly every request.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
+
+#include "protocol/characters.hpp"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -45,6 +48,33 @@ inline bool is_plain_host([[maybe_unused]] std::string_view value) noexcept {
 #else
   return false;
 #endif
+}
+
+#ifdef __SSE2__
+// One bit for each of the sixteen bytes at `at` that no field's value may hold.
+inline unsigned controls_but_tab(const char* at) noexcept {
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+  const __m128i tab = _mm_cmpeq_epi8(block, _mm_set1_epi8('\t'));
+  const __m128i del = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)));
+}
+#endif
+
+// Whether text holds no control byte but HTAB. `end` is that of readable memory.
+inline bool is_text(std::string_view text, [[maybe_unused]] const char* end) noexcept {
+#ifdef __SSE2__
+  if (text.size() >= 16) {
+    const char* const last = text.data() + text.size() - 16;  // may overlap what was seen already
+    unsigned found = controls_but_tab(last);
+    for (const char* at = text.data(); at < last; at += 16) found |= controls_but_tab(at);
+    return found == 0;
+  }
+  if (text.empty()) return true;
+  if (end - text.data() >= 16) [[likely]]
+    return (controls_but_tab(text.data()) & ((1u << text.size()) - 1)) == 0;
+#endif
+  return all(text, bytes::value);
 }
 
 }  // namespace narwhal::protocol

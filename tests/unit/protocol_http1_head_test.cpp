@@ -4,7 +4,7 @@
 #include <string>
 
 #include "protocol/http1_head.hpp"
-#include "protocol/http1_target.hpp"
+#include "protocol/request_rules.hpp"
 #include "tests/wire/exact_copy.hpp"
 #include "tests/wire/head_witness.hpp"
 #include "tests/wire/http1_heads.hpp"

@@ -219,3 +219,29 @@ TEST_CASE("date: times that four digits of a year cannot name are taken for the 
   CHECK(date_of(-1) == "Thu, 01 Jan 1970 00:00:00 GMT");
   CHECK(date_of(INT64_MAX) == "Fri, 31 Dec 9999 23:59:59 GMT");
 }
+
+TEST_CASE("response: a gateway gets the status in its own form, and nothing of the connection") {
+  const Field fields[] = {field("Content-Type", "text/plain"), field("Connection", "close"), field("Status", "x")};
+  ResponseHead head;
+  head.fields = fields;
+  head.field_count = std::size(fields);
+  head.content_length = 13;
+  head.keep_alive = false;
+  head.minor = 0;
+  const auto in_form = [&](auto encode) {
+    std::vector<char> room(response_head_bound(head));
+    const std::size_t size = encode(head, room.data());
+    CHECK(size <= room.size());
+    return std::string(room.data(), size);
+  };
+  const std::string rest = "Content-Type: text/plain\r\nStatus: x\r\n";
+  CHECK(in_form(encode_cgi_head) == "Status: 200 OK\r\n" + rest + "Content-Length: 13\r\n\r\n");
+  CHECK(in_form(encode_uwsgi_head) == "HTTP/1.1 200 OK\r\n" + rest + "Content-Length: 13\r\n\r\n");
+  head.status = 431;  // the longest of the usual phrases
+  head.length = Length::chunked;
+  CHECK(in_form(encode_cgi_head) == "Status: 431 Request Header Fields Too Large\r\n" + rest + "\r\n");
+  head.length = Length::until_close;
+  head.reason = "Because";
+  CHECK(in_form(encode_cgi_head) == "Status: 431 Because\r\n" + rest + "\r\n");
+  CHECK(in_form(encode_uwsgi_head) == "HTTP/1.1 431 Because\r\n" + rest + "\r\n");
+}

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string_view>
 
 namespace narwhal::wire {
@@ -13,6 +14,7 @@ class ExactCopy {
     std::copy(bytes.begin(), bytes.end(), block_.get());
   }
   std::string_view view() const { return {block_.get(), size_}; }
+  std::span<char> span() { return {block_.get(), size_}; }
 
  private:
   std::size_t size_;

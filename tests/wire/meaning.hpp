@@ -18,9 +18,7 @@ inline std::string framing_of(const protocol::Head& head) {
   return "?";
 }
 
-inline std::string meaning_of(const protocol::HeadFed& fed, const protocol::Head& head) {
-  if (fed.status == protocol::Status::need_more) return "more";
-  if (fed.status == protocol::Status::refused) return std::to_string(fed.http_status);
+inline std::string text_of(const protocol::Head& head) {
   std::string text(head.method.view());
   text.append(" ").append(head.path.view());
   if (head.query.data != nullptr) text.append("?").append(head.query.view());
@@ -30,6 +28,12 @@ inline std::string meaning_of(const protocol::HeadFed& fed, const protocol::Head
   text.append(" @").append(head.authority.view());
   for (const Field& field : head.fields) text.append(" | ").append(field.name).append(": ").append(field.value);
   return text;
+}
+
+inline std::string meaning_of(const protocol::HeadFed& fed, const protocol::Head& head) {
+  if (fed.status == protocol::Status::need_more) return "more";
+  if (fed.status == protocol::Status::refused) return std::to_string(fed.http_status);
+  return text_of(head);
 }
 
 }  // namespace narwhal::wire

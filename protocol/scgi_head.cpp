@@ -1,0 +1,162 @@
+#include "protocol/scgi_head.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "protocol/characters.hpp"
+
+namespace narwhal::protocol {
+namespace {
+
+CgiFed refused(const Refusal& refusal) noexcept {
+  CgiFed fed;
+  fed.status = Status::refused;
+  fed.refusal = refusal;
+  return fed;
+}
+
+CgiFed need(std::size_t bytes) noexcept {
+  CgiFed fed;
+  fed.needed = bytes;
+  return fed;
+}
+
+// Takes the bytes before the next NUL off the front, and it. False: there is none.
+bool take_terminated(std::span<char>& left, std::span<char>& taken) noexcept {
+  if (left.empty()) return false;
+  const auto* const nul = static_cast<const char*>(std::memchr(left.data(), 0, left.size()));
+  if (nul == nullptr) return false;
+  taken = left.first(static_cast<std::size_t>(nul - left.data()));
+  left = left.subspan(taken.size() + 1);
+  return true;
+}
+
+// Finds a name that was there before. Most are told apart by one bit of 256 each; where the bit is set already, the names
+// are compared.
+class Names {
+ public:
+  // The last of the list is new.
+  bool repeats(const std::vector<Field>& list) noexcept {
+    const std::string_view name = list.back().name;
+    const unsigned bit = hash(name);
+    std::uint64_t& word = seen_[bit / 64];
+    const std::uint64_t mask = std::uint64_t{1} << bit % 64;
+    const bool maybe = (word & mask) != 0;
+    word |= mask;
+    if (!maybe) return false;
+    for (std::size_t at = 0; at + 1 < list.size(); ++at) {
+      if (list[at].name.view() == name) return true;
+    }
+    return false;
+  }
+
+ private:
+  static unsigned hash(std::string_view name) noexcept {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(name[at])); };
+    return (byte(0) * 31 + byte(name.size() / 2) * 17 + byte(name.size() - 1) * 5 +
+            static_cast<unsigned>(name.size()) * 7) %
+           256;
+  }
+  std::array<std::uint64_t, 4> seen_{};
+};
+
+// The variables but their duplicates, which need the lists that they go to.
+class ScgiVariables {
+ public:
+  ScgiVariables(std::span<char> head_bytes, const HeadLimits& limits, Head& head, CgiRequest& request) noexcept
+      : head_(head), request_(request), variables_(head_bytes, limits, head, request) {}
+
+  Refusal decode(std::span<char> block) {
+    bool first = true;
+    while (!block.empty()) {
+      std::span<char> name, value;
+      if (!take_terminated(block, name) || !take_terminated(block, value)) {
+        return {400, "SCGI variable without NUL at its end"};
+      }
+      const std::string_view text(value.data(), value.size());
+      if (first && std::string_view(name.data(), name.size()) != "CONTENT_LENGTH") {
+        return {400, "CONTENT_LENGTH is not the first SCGI variable"};
+      }
+      if (first && text.empty()) return {400, "malformed Content-Length"};
+      first = false;
+      if (const Refusal refusal = add(name, text)) return refusal;
+    }
+    if (request_.variable("SCGI").view() != "1") return {400, "SCGI is not 1"};
+    return variables_.finish();
+  }
+
+ private:
+  Refusal add(std::span<char> name, std::string_view value) {
+    constexpr Refusal twice{400, "SCGI variable twice"};
+    const std::size_t fields = head_.fields.size(), others = request_.variables.size();
+    if (const Refusal refusal = variables_.add(name, value)) return refusal;
+    if (head_.fields.size() != fields) return field_names_.repeats(head_.fields) ? twice : Refusal{};
+    if (request_.variables.size() != others) return names_.repeats(request_.variables) ? twice : Refusal{};
+    // One of the few that are in no list. Their sizes differ, and are below 64.
+    const std::uint64_t mask = std::uint64_t{1} << name.size() % 64;
+    if ((left_out_ & mask) != 0) return twice;
+    left_out_ |= mask;
+    return {};
+  }
+
+  Head& head_;
+  CgiRequest& request_;
+  CgiVariables variables_;
+  Names names_, field_names_;
+  std::uint64_t left_out_ = 0;
+};
+
+// ---- the netstring's size ----
+
+struct Size {
+  std::size_t digits = 0;  // that it is written with
+  std::size_t value = 0;
+  bool whole = false;  // its colon is there
+  Refusal refusal;
+};
+
+Size read_size(std::span<const char> bytes, std::size_t most) noexcept {
+  Size size;
+  for (const char c : bytes) {
+    if (c == ':' && size.digits > 0) {
+      size.whole = true;
+      return size;
+    }
+    const bool leading_zero = size.digits > 0 && size.value == 0;
+    if (!is(c, bytes::digit) || leading_zero) {
+      size.refusal = {400, "SCGI head does not begin with its size"};
+      return size;
+    }
+    // Checked at each digit: the sum cannot overflow, and no memory is promised to a peer that lies.
+    size.value = size.value * 10 + static_cast<std::size_t>(c - '0');
+    ++size.digits;
+    if (size.value > most) {
+      size.refusal = {431, "SCGI head too long"};
+      return size;
+    }
+  }
+  return size;
+}
+
+}  // namespace
+
+CgiFed decode_scgi_head(std::span<char> bytes, const HeadLimits& limits, Head& head, CgiRequest& request) {
+  const Size size = read_size(bytes, head_bytes_max(limits));
+  if (size.refusal) return refused(size.refusal);
+  if (!size.whole) return need(1);
+  const std::size_t begin = size.digits + 1, end = begin + size.value;  // of the variables
+  if (bytes.size() <= end) return need(end + 1 - bytes.size());
+  if (bytes[end] != ',') return refused({400, "SCGI head without a comma after it"});
+  ScgiVariables variables(bytes.first(end + 1), limits, head, request);
+  if (const Refusal refusal = variables.decode(bytes.subspan(begin, size.value))) {
+    head.fields.clear();
+    return refused(refusal);
+  }
+  head.keep_alive = false;
+  CgiFed fed;
+  fed.status = Status::complete;
+  fed.consumed = end + 1;
+  return fed;
+}
+
+}  // namespace narwhal::protocol
