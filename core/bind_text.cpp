@@ -1,6 +1,6 @@
 #include "core/bind_text.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 namespace narwhal {
 namespace {
@@ -12,10 +12,13 @@ std::string options_text(const BindOptions& options) {
   if (!options.owner.empty()) add("owner=" + options.owner);
   if (!options.group.empty()) add("group=" + options.group);
   if (options.backlog) add("backlog=" + std::to_string(*options.backlog));
+  if (options.allow_from) add(fmt::format("allow_from={}", fmt::join(options.allow_from->texts(), ",")));
   return text;
 }
 
 }  // namespace
+
+std::string_view wire_name(Wire wire) noexcept { return wire_names[static_cast<std::size_t>(wire)]; }
 
 std::string address_text(const Bind& bind) {
   switch (bind.kind) {
@@ -31,6 +34,22 @@ std::string bind_text(const Bind& bind) {
   const std::string address = address_text(bind), options = options_text(bind.options);
   const bool needs_mark = !options.empty() || address.find('?') != std::string::npos;
   return address + (needs_mark ? "?" : "") + options;
+}
+
+std::string configured_text(const Bind& bind) {
+  const std::string text = bind_text(bind);
+  return bind.wire ? fmt::format("{}://{}", wire_name(*bind.wire), text) : text;
+}
+
+std::string shown_address(std::string_view address, Wire wire) {
+  for (const std::string_view name : wire_names) {
+    if (address.starts_with(name) && address.substr(name.size()).starts_with("://")) {
+      address.remove_prefix(name.size() + 3);
+      break;
+    }
+  }
+  const bool is_bare = wire == Wire::http && address.starts_with("unix:");
+  return is_bare ? std::string(address) : fmt::format("{}://{}", wire_name(wire), address);
 }
 
 std::string_view without_options(std::string_view bind_text) noexcept {

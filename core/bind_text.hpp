@@ -17,6 +17,11 @@ std::string bind_text(const Bind& bind);
 std::string_view without_options(std::string_view bind_text) noexcept;
 
 // Whether both listen at the same place, whatever their options are.
+// As in the settings: bind_text(), after the name of its wire where it has one.
+std::string configured_text(const Bind& bind);
+// A listener's address as the log shows it, with the wire that it speaks: "fastcgi://127.0.0.1:9000", "unix:/run/app.sock".
+std::string shown_address(std::string_view address, Wire wire);
+std::string_view wire_name(Wire wire) noexcept;
 bool same_address(const Bind& left, const Bind& right);
 
 }  // namespace narwhal

@@ -18,10 +18,15 @@ using std::chrono::seconds;
 using namespace std::chrono_literals;
 
 // What is written after an address: "?mode=0660&owner=shop". Without an option, the settings apply.
+// The wire protocol of a connection.
+enum class Wire : std::uint8_t { http, fastcgi, scgi, uwsgi };
+constexpr std::string_view wire_names[] = {"http", "fastcgi", "scgi", "uwsgi"};
+
 struct BindOptions {
   std::optional<unsigned> mode;     // of a Unix socket's file
   std::string owner, group;         // of that file: names or numbers
   std::optional<unsigned> backlog;  // not of an inherited socket
+  std::optional<IpRanges> allow_from{};  // who may speak FastCGI, SCGI or uwsgi there, in place of the setting
   bool operator==(const BindOptions&) const = default;
 };
 
@@ -33,6 +38,7 @@ struct Bind {
   std::uint16_t port = 8000;       // tcp; 0: the kernel chooses
   std::string path;                // unix_socket
   int fd = -1;                     // inherited
+  std::optional<Wire> wire{};      // without one: `protocol`
   BindOptions options{};
   bool operator==(const Bind&) const = default;
 };
@@ -75,6 +81,7 @@ enum class Seccomp { off, learn, enforce };
 struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
+  Wire protocol = Wire::http;  // of the binds that name none
   std::vector<Route> routes;  // longest prefix first once checked; all different
   bool preload_app = false;   // run the plugins' preload hook once, in the template
   bool reload = false;        // reload when a file that the running generation was made from has changed
@@ -158,6 +165,9 @@ struct Config {
   std::vector<std::string> forwarder_headers{"SCRIPT_NAME", "PATH_INFO"};  // kept if such a peer sends them; "*": all
   ProxyProtocol proxy_protocol = ProxyProtocol::off;
   IpRanges proxy_allow_ips{"127.0.0.1,::1"};  // peers that must send a PROXY header
+  // peers that may speak these wires: what they say of their clients is believed
+  IpRanges uwsgi_allow_ips{"127.0.0.1,::1"};    // uwsgi
+  IpRanges gateway_allow_ips{"127.0.0.1,::1"};  // FastCGI and SCGI
 
   // logs
   LogLevel loglevel = LogLevel::info;

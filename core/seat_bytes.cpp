@@ -55,12 +55,12 @@ void serialize(ByteReader& reader, IpRanges& ranges) {
 
 template <class Archive, Like<BindOptions> T>
 void serialize(Archive& archive, T& options) {
-  archive(options.mode, options.owner, options.group, options.backlog);
+  archive(options.mode, options.owner, options.group, options.backlog, options.allow_from);
 }
 
 template <class Archive, Like<Bind> T>
 void serialize(Archive& archive, T& bind) {
-  archive(bind.kind, bind.host, bind.port, bind.path, bind.fd, bind.options);
+  archive(bind.kind, bind.host, bind.port, bind.path, bind.fd, bind.wire, bind.options);
 }
 
 template <class Archive, Like<Route> T>
@@ -94,7 +94,7 @@ void serialize(Archive& archive, T& c) {
           c.poison_limit, c.poison_window, c.min_rate, c.body_buffer_size, c.tmp_upload_dir, c.request_buffering,
           c.sendfile, c.response_buffer_size);
   archive(c.forwarded_allow_ips, c.secure_scheme_headers, c.client_header, c.header_map, c.forwarder_headers,
-          c.proxy_protocol, c.proxy_allow_ips);
+          c.proxy_protocol, c.proxy_allow_ips, c.protocol, c.uwsgi_allow_ips, c.gateway_allow_ips);
   archive(c.loglevel, c.errorlog, c.accesslog, c.access_log_format, c.capture_output, c.logger_class, c.logconfig,
           c.logconfig_json, c.logconfig_dict, c.conf_changes_loggers, c.conf_file, c.syslog, c.syslog_addr,
           c.syslog_prefix, c.syslog_facility, c.disable_redirect_access_to_syslog, c.statsd_host, c.statsd_prefix,

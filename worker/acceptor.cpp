@@ -33,6 +33,15 @@ LocalAddress local_address_of(int listener) {
   return {std::string(address.text()), std::to_string(address.port)};
 }
 
+// A socket that systemd has passed has no bind, and speaks what `protocol` says.
+ListenerWire wire_of(const Listener& listener, std::size_t index, const Config& config) {
+  const Bind* const bind = !listener.activated && index < config.bind.size() ? &config.bind[index] : nullptr;
+  const Wire wire = bind != nullptr ? bind->wire.value_or(config.protocol) : config.protocol;
+  if (wire == Wire::http) return {};
+  const IpRanges* const own = bind != nullptr && bind->options.allow_from ? &*bind->options.allow_from : nullptr;
+  return {wire, own != nullptr ? own : wire == Wire::uwsgi ? &config.uwsgi_allow_ips : &config.gateway_allow_ips};
+}
+
 unsigned longest_backlog(const Config& config) {
   unsigned longest = config.backlog;
   for (const Bind& bind : config.bind) longest = std::max(longest, bind.options.backlog.value_or(0));
@@ -42,7 +51,10 @@ unsigned longest_backlog(const Config& config) {
 
 Acceptor::Acceptor(Loop& loop, const Seat& seat)
     : loop_(loop), siblings_(seat), relay_(seat.relay_give, seat.relay_take) {
-  for (const Listener* listener : seat.listeners) local_addresses_.push_back(local_address_of(listener->fd.get()));
+  for (const Listener* listener : seat.listeners) {
+    local_addresses_.push_back(local_address_of(listener->fd.get()));
+    wires_.push_back(wire_of(*listener, wires_.size(), loop.config()));
+  }
   // A relayed connection may have come by a listener that this worker does not have.
   if (local_addresses_.empty()) local_addresses_.emplace_back();
 }
@@ -231,6 +243,8 @@ bool Acceptor::accept_one(std::size_t index) {
   // Close-on-exec, non-blocking; TCP_NODELAY it has from its listener.
   Peer peer = Peer::of(from);
   peer.listener = static_cast<std::uint8_t>(index);
+  peer.wire = wires_[index].wire;
+  peer.may_speak = wires_[index].allowed == nullptr || peer.text_size == 0 || wires_[index].allowed->contains(peer.text());
   Connection* const connection = connection_for(peer);
   if (connection == nullptr) {
     ::close(fd);

@@ -28,6 +28,12 @@ struct LocalAddress {
   std::string address, port;
 };
 
+// Who may speak what by a listener.
+struct ListenerWire {
+  Wire wire = Wire::http;
+  const IpRanges* allowed = nullptr;  // null: anybody
+};
+
 // What a worker that stops accepting does about the connections that wait in the listeners' queues: other workers accept
 // them, or nobody else will and it takes them first.
 enum class Backlog : std::uint8_t { leave, take };
@@ -66,6 +72,7 @@ class Acceptor {
   Loop& loop_;
   std::vector<int> listeners_;
   std::vector<LocalAddress> local_addresses_;
+  std::vector<ListenerWire> wires_;  // of listeners_
   Fd set_;
   uv_poll_t poll_{};
   uv_timer_t timer_{};  // of a delay or a pause

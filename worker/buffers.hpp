@@ -24,6 +24,7 @@ struct Buffer {
   std::size_t size() const noexcept { return end - begin; }
   std::size_t room() const noexcept { return capacity - end; }
   std::string_view view() noexcept { return {bytes() + begin, size()}; }
+  Buffer* share() noexcept { return ++references, this; }  // one owner more, who calls BufferPool::drop()
 };
 
 class BufferPool {

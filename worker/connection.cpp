@@ -60,7 +60,7 @@ bool Connection::give_to_sibling(const Relay& relay) {
   // What is not whole in bytes that were read stays: a spooled body, an answer that is still leaving.
   const bool whole = state_ == State::handling && reader_.contains(exchange);
   if (!whole || sender_.waiting() || sender_.holds() || end_seen_) return false;
-  const char* begin = exchange.head.method.data;
+  const char* const begin = exchange.request_begin;
   const std::string_view request(begin, static_cast<std::size_t>(exchange.request_end - begin));
   if (!relay.give(socket_.fd(), peer_, request, reader_.unread())) return false;
   exchange_ = nullptr;
@@ -108,7 +108,7 @@ void Connection::expired() noexcept {
     if (sender_.waiting()) return sender_.check_progress();
     switch (state_) {
       case State::head:
-        if (!reader_.holds_buffer()) return close_when_taken();
+        if (!reader_.holds_buffer() && reader_.at_rest()) return close_when_taken();
         return refuse({408, "the request's head took too long"});
       case State::body: return refuse({408, "the request's body stopped coming"});
       case State::lingering: return close_when_taken();
@@ -224,7 +224,7 @@ void Connection::take_bytes(std::size_t count) {
   loop_.counters().bytes_received(count);
   switch (state_) {
     case State::head: {
-      const bool is_first = reader_.empty();
+      const bool is_first = reader_.at_rest();
       reader_.took(count);
       if (sender_.waiting()) break;  // the answer before this request is still leaving
       if (is_first) set_time_limit(loop_.config().header_timeout);
@@ -233,7 +233,10 @@ void Connection::take_bytes(std::size_t count) {
       break;
     }
     case State::body: act_on(reader_.take_body(*exchange_, count)); break;
-    case State::handling: reader_.took(count); break;
+    case State::handling:
+      reader_.took(count);
+      if (peer_.wire == Wire::fastcgi) watch_records();
+      break;
     case State::lingering: lingered_ += count; return lingered_ > lingered_bytes_max ? close() : void();
     case State::closing: return;
   }
@@ -263,19 +266,47 @@ void Connection::take_end() {
 void Connection::read_request() {
   if (const auto step = reader_.take_proxy_header(peer_); step.status != RequestReader::Status::complete) [[unlikely]]
     return act_on(step);
-  if (state_ == State::head && !reader_.empty()) {
-    Exchange& exchange = loop_.exchanges().take(*this);
-    exchange_ = &exchange;
-    const RequestReader::Step step = reader_.take_head(exchange, peer_);
-    if (exchange.in == nullptr) {
-      exchange_ = nullptr;
-      loop_.exchanges().give_back(exchange);
-    } else {
-      exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
-    }
-    act_on(step);
-  }
+  if (state_ == State::head && !reader_.empty()) act_on(begin_request());
   if (state_ != State::body) reader_.release_if_empty();
+}
+
+RequestReader::Step Connection::begin_request() {
+  Exchange& exchange = loop_.exchanges().take(*this);
+  exchange_ = &exchange;
+  const RequestReader::Step step = reader_.take_head(exchange, peer_);
+  if (exchange.in == nullptr) {
+    exchange_ = nullptr;
+    loop_.exchanges().give_back(exchange);
+  } else {
+    exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
+  }
+  return step;
+}
+
+// FastCGI: the web server may abort the request that is being answered.
+void Connection::watch_records() {
+  const RequestReader::Step step = reader_.watch();
+  if (step.status == RequestReader::Status::refused) {
+    static LogLimit limit;
+    limit.warning("Invalid FastCGI record from ip={}: {}", peer_.text(), step.refusal.fault);
+    return abort("the web server has broken the protocol");
+  }
+  if (step.status != RequestReader::Status::complete) act_on(step);
+}
+
+// Returns what the bytes after it are.
+RequestReader::Step Connection::send_reply(const RequestReader::Step& step) {
+  if (sender_.append(step.reply) && !sender_.waiting()) flush();
+  if (state_ == State::closing) return {RequestReader::Status::need_head};
+  if (step.close_after) {
+    end_last(true);
+    return {RequestReader::Status::need_head};
+  }
+  switch (state_) {
+    case State::head: return reader_.empty() ? RequestReader::Step{RequestReader::Status::need_head} : begin_request();
+    case State::body: return reader_.continue_after_reply(*exchange_);
+    default: return reader_.watch();
+  }
 }
 
 void Connection::act_on(const RequestReader::Step& step) {
@@ -294,7 +325,16 @@ void Connection::act_on(const RequestReader::Step& step) {
     case RequestReader::Status::complete:
       state_ = State::handling;
       set_body_limit(no_limit);
-      return resume_reading();
+      resume_reading();
+      if (peer_.wire == Wire::fastcgi && !reader_.empty()) watch_records();
+      return;
+    case RequestReader::Status::reply: {
+      RequestReader::Step next = step;
+      while (next.status == RequestReader::Status::reply) next = send_reply(next);
+      if (state_ != State::closing && !close_after_) act_on(next);
+      return;
+    }
+    case RequestReader::Status::aborted: return abort_request();
     case RequestReader::Status::refused: return refuse(step.refusal);
   }
 }

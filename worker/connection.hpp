@@ -28,8 +28,8 @@ namespace narwhal::worker {
 
 class Connection final : public WheelEntry, private Sender::Owner {
  public:
-  Connection(Loop& loop, const Peer& peer) noexcept
-      : loop_(loop), peer_(peer), reader_(loop), sender_(loop, socket_, *this) {}
+  Connection(Loop& loop, const Peer& peer)  // throws std::bad_alloc
+      : loop_(loop), peer_(peer), reader_(loop, peer.wire), sender_(loop, socket_, *this) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -74,14 +74,20 @@ class Connection final : public WheelEntry, private Sender::Owner {
   void take_bytes(std::size_t count);
   void take_end();
   void read_request();
+  RequestReader::Step begin_request();
   void act_on(const RequestReader::Step& step);
+  void watch_records();
+  RequestReader::Step send_reply(const RequestReader::Step& step);
 
   // ---- answering ----
   void send_answer(Exchange& exchange, Push push);
   void flush();
   void end_exchange(Exchange& exchange);
+  void end_last(bool unread);
   void next_request();
+  void abort_request();
   void refuse(const protocol::Refusal& refusal);
+  void leave_unanswered(int status);
   void answer_plain(int status, std::string_view text);
   void on_sent(std::uint64_t bytes) override;
   void on_waiting() override;

@@ -58,22 +58,46 @@ void Connection::end_exchange(Exchange& exchange) {
   loop_.record_answer(exchange, {.status = exchange.response.status(), .body_bytes = exchange.response.body_sent()});
   const bool body_unread = state_ == State::body;
   const bool cut = exchange.response.truncated();
+  const bool is_shown = exchange.response.cut_is_shown();
   const bool keep = exchange.keep_alive && !cut && !body_unread;
   exchange_ = nullptr;
   counted_ = 0;
   exchange.ended = true;
   exchange.connection = nullptr;
   loop_.exchanges().give_back(exchange);
+  reader_.end_request();
   if (!keep) {
-    close_after_ = true;
-    cut_ = cut;
-    unread_ = body_unread || !reader_.empty();
-    reader_.drop_body();
-    state_ = State::handling;
-    return flush();
+    cut_ = cut && !is_shown;
+    return end_last(body_unread || !reader_.empty());
   }
   state_ = State::head;
   if (!sender_.waiting()) next_request();
+}
+
+// The connection ends when all is sent.
+void Connection::end_last(bool unread) {
+  close_after_ = true;
+  unread_ = unread;
+  reader_.drop_body();
+  state_ = State::handling;
+  flush();
+}
+
+// FastCGI: the web server's client has left. What has been sent of the answer ends here; the connection may go on.
+void Connection::abort_request() {
+  if (exchange_ == nullptr) return;  // it has been answered
+  const bool keep = exchange_->keep_alive;
+  const protocol::fastcgi::End end{.id = reader_.record_id(), .application_status = 1};
+  loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), Answered::client_left, std::exchange(counted_, 0));
+  reader_.drop_body();
+  reader_.end_request();
+  char* const at = sender_.room_for(protocol::fastcgi::end_bytes_max);
+  if (at == nullptr) return;
+  sender_.added(protocol::fastcgi::encode_end(end, at));
+  if (!keep) return end_last(!reader_.empty());
+  state_ = State::head;
+  flush();
+  if (state_ == State::head && !sender_.waiting()) next_request();
 }
 
 // The socket has taken all there is, or it is held for one write with what follows.
@@ -161,9 +185,17 @@ void Connection::refuse(const protocol::Refusal& refusal) {
     exchange_ = &loop_.exchanges().take(*this);
     exchange_->peer = peer_;
     exchange_->started = loop_.turn_time();
-    protocol::decode_request_line(reader_.unread(), exchange_->head);
+    if (peer_.wire == Wire::http) protocol::decode_request_line(reader_.unread(), exchange_->head);
   }
+  if (peer_.wire == Wire::fastcgi && reader_.record_id() == 0) return leave_unanswered(status);
   answer_plain(status, refusal.fault);
+}
+
+// There is no request that an answer could be for.
+void Connection::leave_unanswered(int status) {
+  loop_.record_answer(*exchange_, {.status = status, .body_bytes = 0, .own = false});
+  loop_.dispatcher().abandon(*std::exchange(exchange_, nullptr));
+  end_last(true);
 }
 
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) noexcept {
@@ -190,23 +222,14 @@ void Connection::answer_plain(int status, std::string_view text) {
   head.keep_alive = false;
   head.date = loop_.date();
   head.server = loop_.config().server_header;
-  char* const begin = sender_.room_for(protocol::response_head_bound(head) + text.size() + 1);
+  const WireId wire{peer_.wire, reader_.record_id()};
+  char* const begin = sender_.room_for(plain_bound(wire, head, text));
   if (begin == nullptr) return;
-  std::size_t size = protocol::encode_response_head(head, begin);
-  if (!is_head) {
-    std::memcpy(begin + size, text.data(), text.size());
-    size += text.size();
-    begin[size++] = '\n';
-  }
-  sender_.added(size);
+  sender_.added(encode_plain(wire, head, is_head ? std::string_view() : text, begin));
   loop_.record_answer(*exchange_, {.status = status, .body_bytes = is_head ? 0 : head.content_length, .own = false});
   Exchange& exchange = *std::exchange(exchange_, nullptr);
   loop_.dispatcher().abandon(exchange);
-  reader_.drop_body();
-  state_ = State::handling;
-  close_after_ = true;
-  unread_ = true;
-  flush();
+  end_last(true);
 }
 
 }  // namespace narwhal::worker

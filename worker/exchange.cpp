@@ -31,6 +31,23 @@ Exchange::Exchange(Loop& loop) : response(*this), handover(loop.config().respons
   life.handle.store(reinterpret_cast<std::uintptr_t>(this) | one_use, std::memory_order_relaxed);
 }
 
+protocol::CgiRequest& Exchange::gateway() {
+  if (gateway_ == nullptr) gateway_ = std::make_unique<protocol::CgiRequest>();
+  return *gateway_;
+}
+
+void Exchange::join_prefix(std::string_view outer) {
+  const std::string_view inner = mount->prefix;
+  if (outer.empty() || inner.empty()) {
+    prefix = outer.empty() ? inner : outer;
+    return;
+  }
+  auto* const both = static_cast<char*>(arena.allocate(outer.size() + inner.size()));
+  if (both == nullptr) throw std::bad_alloc();
+  inner.copy(both + outer.copy(both, outer.size()), inner.size());
+  prefix = {both, outer.size() + inner.size()};
+}
+
 int Exchange::run(unsigned member) noexcept {
   Running& record = loop_.slot().running[member];
   record.begin(head.method, head.target, mount->route, times.called);
@@ -44,6 +61,7 @@ int Exchange::run(unsigned member) noexcept {
 void Exchange::fill_request() noexcept {
   const LocalAddress& local = loop_.acceptor().local_address(peer.listener);
   const std::chrono::nanoseconds limit = mount->timeout;
+  const std::vector<Field>* const said = wire().is_http() ? nullptr : &gateway_->variables;
   // In place: every field is named, so that none can be of an earlier request.
   ::new (&request_) narwhal_request{
       .struct_size = sizeof request_,
@@ -51,7 +69,7 @@ void Exchange::fill_request() noexcept {
       .target = bytes_of(head.target),
       .path = bytes_of(head.path),
       .query = bytes_of(head.query),
-      .prefix = bytes_of(mount->prefix),
+      .prefix = bytes_of(said == nullptr ? std::string_view(mount->prefix) : prefix),
       .scheme = head.scheme.size != 0 ? bytes_of(head.scheme) : NARWHAL_LITERAL("http"),
       .authority = bytes_of(head.authority),
       .protocol = head.minor == 1 ? NARWHAL_LITERAL("HTTP/1.1") : NARWHAL_LITERAL("HTTP/1.0"),
@@ -66,6 +84,9 @@ void Exchange::fill_request() noexcept {
       .client = bytes_of(client_address()),
       .listener = bytes_of(local.address),
       .listener_port = bytes_of(local.port),
+      .variables = said == nullptr ? nullptr : reinterpret_cast<const narwhal_field*>(said->data()),
+      .variable_count = said == nullptr ? 0 : static_cast<std::uint32_t>(said->size()),
+      .reserved_1 = 0,
   };
 }
 

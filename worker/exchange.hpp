@@ -13,10 +13,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "narwhal/plugin.h"
+#include "protocol/cgi_variables.hpp"
 #include "protocol/http1_head.hpp"
 #include "worker/arena.hpp"
 #include "worker/body.hpp"
@@ -29,6 +31,7 @@
 #include "worker/request_state.hpp"
 #include "worker/response_writer.hpp"
 #include "worker/task.hpp"
+#include "worker/wire_answer.hpp"
 
 namespace narwhal::worker {
 
@@ -63,6 +66,11 @@ class Exchange : public Task, public RequestState {
   std::atomic<bool> posted{false};  // it is there
 
   Loop& loop() noexcept { return loop_; }
+  WireId wire() const noexcept { return {peer.wire, record_id}; }
+  // What a web server has said of the request over FastCGI, SCGI or uwsgi. Made when it is needed; throws std::bad_alloc.
+  protocol::CgiRequest& gateway();
+  // The web server's prefix and that of the route are one to the plugin. [baton] Throws std::bad_alloc.
+  void join_prefix(std::string_view outer);
 
   // ---- any thread ----
   const narwhal_request& request() const noexcept { return request_; }
@@ -127,10 +135,13 @@ class Exchange : public Task, public RequestState {
   };
 
  private:
+  narwhal_bytes gateway_variable(std::string_view name) const noexcept;
+
   static constinit thread_local Exchange* running_;  // whose handle() this thread is in, or does the work of
 
   Loop& loop_;
   narwhal_request request_{};
+  std::unique_ptr<protocol::CgiRequest> gateway_;
   std::atomic<bool> gone_{false};
 };
 

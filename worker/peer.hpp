@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/config.hpp"
 #include "core/ip_ranges.hpp"
 
 namespace narwhal::worker {
@@ -19,6 +20,8 @@ struct Peer {
   Trust trust = Trust::not_asked;  // of what it reports about its client; ProxyPolicy decides
   std::uint8_t text_size = 0;
   std::uint8_t listener = 0;  // by which of the worker's listeners it came
+  Wire wire = Wire::http;     // that the listener speaks
+  bool may_speak = true;      // it: see uwsgi_allow_ips
   std::uint16_t port = 0;
   char address[text_bytes_max];  // as text, made once: every request needs it
 

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "core/log.hpp"
 #include "core/log_limit.hpp"
+#include "protocol/scgi_head.hpp"
+#include "protocol/uwsgi_head.hpp"
 #include "worker/loop.hpp"
 
 namespace narwhal::worker {
@@ -14,14 +17,36 @@ namespace {
 
 constexpr const char* body_too_large = "the request's body is larger than limit_request_body";
 constexpr const char* body_too_slow = "the request's body comes at less than min_rate";
+constexpr const char* no_room_for_body = "there is no room to store the request's body";
 
 protocol::HeadLimits limits_of(const Config& config) {
   return {config.limit_request_line, config.limit_request_fields, config.limit_request_field_size};
 }
 
+// Of all connections together: what a web server may learn by GET_VALUES.
+protocol::fastcgi::Capacity capacity_of(const Config& config) {
+  const unsigned connections = config.workers * config.worker_connections;
+  return {.connections_max = connections, .requests_max = connections};
+}
+
+RequestReader::Step reply(const protocol::fastcgi::Fed& fed) noexcept {
+  return {RequestReader::Status::reply, {}, fed.bytes, fed.last};
+}
+
+// After these, bytes that were read with a body and are not of it stay.
+bool leaves_rest(RequestReader::Status status) noexcept {
+  using Status = RequestReader::Status;
+  return status == Status::complete || status == Status::reply || status == Status::aborted;
+}
+
 bool streams(const Exchange& exchange) noexcept { return exchange.mount != nullptr && exchange.mount->streams_body(); }
 
 }  // namespace
+
+RequestReader::RequestReader(Loop& loop, Wire wire) : loop_(loop), wire_(wire) {
+  if (wire == Wire::fastcgi)
+    records_ = std::make_unique<protocol::fastcgi::Reader>(limits_of(loop.config()), capacity_of(loop.config()));
+}
 
 // ---- bytes of the socket ----
 
@@ -74,29 +99,126 @@ RequestReader::Step RequestReader::decode_proxy_header(Peer& peer) {
   return {Status::complete};
 }
 
-RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
+RequestReader::Step RequestReader::need_head(std::size_t scanned) {
+  scanned_ = static_cast<std::uint32_t>(scanned);
+  fit_buffer();
+  return {Status::need_head};
+}
+
+RequestReader::Step RequestReader::decode_http(Exchange& exchange) {
   const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
-  if (fed.status == protocol::Status::need_more) {
-    scanned_ = static_cast<std::uint32_t>(fed.scanned);
-    fit_buffer();
-    return {Status::need_head};
-  }
+  if (fed.status == protocol::Status::need_more) return need_head(fed.scanned);
   if (fed.status == protocol::Status::refused) return refuse({fed.http_status, fed.fault});
-  scanned_ = 0;
   in_->begin += static_cast<std::uint32_t>(fed.consumed);
-  ++in_->references;
-  exchange.in = in_;
+  exchange.request_begin = exchange.head.method.data;
+  exchange.in = in_->share();
+  return {Status::complete};
+}
+
+// The head says at its start how long it is. A refused one is an exchange all the same, for the log and the answer.
+RequestReader::Step RequestReader::decode_gateway(Exchange& exchange) {
+  const protocol::HeadLimits limits = limits_of(loop_.config());
+  const std::span<char> bytes(in_->bytes() + in_->begin, in_->size());
+  const protocol::CgiFed fed = wire_ == Wire::scgi
+                                   ? protocol::decode_scgi_head(bytes, limits, exchange.head, exchange.gateway())
+                                   : protocol::decode_uwsgi_head(bytes, limits, exchange.head, exchange.gateway());
+  if (fed.status == protocol::Status::need_more) return need_head(0);
+  exchange.in = in_->share();
+  if (fed.status == protocol::Status::refused) return refuse(fed.refusal);
+  in_->begin += static_cast<std::uint32_t>(fed.consumed);
+  exchange.request_begin = bytes.data();
+  return {Status::complete};
+}
+
+RequestReader::Step RequestReader::decode_records(Exchange& exchange) {
+  using protocol::fastcgi::Event;
+  const std::span<char> bytes(in_->bytes() + in_->begin, in_->size());
+  const protocol::fastcgi::Fed fed = records_->feed_head(bytes, scanned_, exchange.head, exchange.gateway());
+  exchange.record_id = records_->request_id();
+  switch (fed.event) {
+    case Event::reply: scanned_ = static_cast<std::uint32_t>(fed.consumed); return reply(fed);
+    case Event::refused: exchange.in = in_->share(); return refuse(fed.refusal);
+    case Event::head: break;
+    case Event::need_more:
+    case Event::body:
+    case Event::end:
+    case Event::aborted:
+      in_->end = in_->begin + static_cast<std::uint32_t>(records_->kept());
+      return need_head(records_->kept());
+  }
+  exchange.in = in_->share();
+  exchange.request_begin = fed.intact ? bytes.data() + fed.begin : nullptr;
+  exchange.head.keep_alive = records_->keeps_connection();
+  in_->begin += static_cast<std::uint32_t>(fed.consumed);
+  return {Status::complete};
+}
+
+RequestReader::Step RequestReader::decode(Exchange& exchange) {
+  switch (wire_) {
+    case Wire::http: return decode_http(exchange);
+    case Wire::fastcgi: return decode_records(exchange);
+    case Wire::scgi:
+    case Wire::uwsgi: break;
+  }
+  return decode_gateway(exchange);
+}
+
+RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
+  const Step decoded = decode(exchange);
+  if (exchange.in == nullptr) return decoded;
+  exchange.peer = peer;
+  exchange.started = loop_.turn_time();
+  if (decoded.status != Status::complete) return decoded;
+  scanned_ = 0;
   // No body at all and a body of no bytes mean the same from here on.
   if (exchange.head.content_length == 0 && exchange.head.framing == protocol::Framing::length) {
     exchange.head.framing = protocol::Framing::none;
   }
-  exchange.peer = peer;
-  exchange.started = loop_.turn_time();
+  if (wire_ != Wire::http) {
+    if (const protocol::Refusal refusal = judge_gateway(exchange)) return refuse(refusal);
+    return begin_body(exchange);
+  }
   exchange.mount = loop_.mounts().route(exchange.head.path);
   if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
     if (const auto refusal = loop_.proxy_policy().apply(exchange.head, peer, exchange.client)) return refuse(refusal);
   }
   return begin_body(exchange);
+}
+
+// What a web server says of its client counts as what a PROXY header says: the client is the peer. So fields that name a
+// client before that count where the settings trust this one. The scheme is the web server's to say.
+protocol::Refusal RequestReader::judge_gateway(Exchange& exchange) {
+  if (!exchange.peer.may_speak) return {403, "this address may not speak to this listener: see allow_from"};
+  protocol::Head& head = exchange.head;
+  const protocol::CgiRequest& said = exchange.gateway();
+  if (said.names_remote) exchange.peer.become(said.remote, said.remote_port);
+  // The web server has mounted this server under a prefix; the routes are for what follows.
+  exchange.mount = loop_.mounts().route(head.path.view().substr(said.prefix_size));
+  if (exchange.mount != nullptr) exchange.join_prefix(said.prefix);
+  const Bytes scheme = std::exchange(head.scheme, Bytes{});
+  if (loop_.proxy_policy().applies_to(head)) {
+    if (const auto refusal = loop_.proxy_policy().apply(head, exchange.peer, exchange.client)) return refusal;
+  }
+  if (head.scheme.data == nullptr) head.scheme = scheme;
+  return {};
+}
+
+// FastCGI: what comes beside a body. A request that breaks the protocol has no other end than that of the connection.
+RequestReader::Step RequestReader::watch() {
+  using protocol::fastcgi::Event;
+  while (!empty()) {
+    const protocol::fastcgi::Fed fed = records_->feed_body(in_->view());
+    in_->begin += static_cast<std::uint32_t>(fed.consumed);
+    if (fed.event == Event::reply) return reply(fed);
+    if (fed.event == Event::aborted) return {Status::aborted};
+    if (fed.event == Event::refused) return refuse(fed.refusal);
+  }
+  clear();
+  return {Status::complete};
+}
+
+void RequestReader::end_request() noexcept {
+  if (records_ != nullptr) records_->next_request();
 }
 
 // ---- bodies ----
@@ -119,7 +241,7 @@ RequestReader::Step RequestReader::begin_body(Exchange& exchange) {
   in_body_ = true;
   contained_ = false;
   body_left_ = chunked ? limit : head.content_length;
-  if (chunked) chunks_ = std::make_unique<protocol::ChunkDecoder>();
+  if (chunked && records_ == nullptr) chunks_ = std::make_unique<protocol::ChunkDecoder>();
   exchange.body_arrived = 0;
   exchange.body_pace.start(streams(exchange) ? unset : loop_.now());
   if (head.expect_continue && in_->size() == 0) return {Status::expects_continue};
@@ -131,7 +253,7 @@ RequestReader::Step RequestReader::continue_body(Exchange& exchange) {
     exchange.inbox.expect();
     loop_.dispatcher().make_ready(exchange);
   } else {  // one that fits after its head is collected there, and never copied
-    contained_ = chunks_ == nullptr && body_left_ <= in_->capacity - in_->begin;
+    contained_ = chunks_ == nullptr && records_ == nullptr && body_left_ <= in_->capacity - in_->begin;
   }
   return take_buffered(exchange);
 }
@@ -145,7 +267,7 @@ RequestReader::Step RequestReader::take_body(Exchange& exchange, std::size_t cou
   const std::string_view bytes(loop_.scratch(), count);
   std::size_t consumed = 0;
   const Step step = take_pieces(exchange, bytes, consumed);
-  if (step.status == Status::complete && consumed != count) keep(bytes.substr(consumed));
+  if (leaves_rest(step.status) && consumed != count) keep(bytes.substr(consumed));
   return step;
 }
 
@@ -167,11 +289,43 @@ RequestReader::Step RequestReader::take_buffered(Exchange& exchange) {
   const Step step = take_pieces(exchange, in_->view(), consumed);
   in_->begin += static_cast<std::uint32_t>(consumed);
   // From here on the body comes through the loop's scratch memory.
-  if (step.status != Status::complete) clear();
+  if (!leaves_rest(step.status)) clear();
   return step;
 }
 
+RequestReader::Step RequestReader::continue_after_reply(Exchange& exchange) {
+  return in_ != nullptr ? take_buffered(exchange) : wait_for_body(exchange);
+}
+
+RequestReader::Step RequestReader::take_records(Exchange& exchange, std::string_view bytes, std::size_t& consumed) {
+  using protocol::fastcgi::Event;
+  while (consumed < bytes.size()) {
+    const protocol::fastcgi::Fed fed = records_->feed_body(bytes.substr(consumed));
+    consumed += fed.consumed;
+    switch (fed.event) {
+      case Event::body:
+        if (fed.bytes.size() > body_left_) return refuse({413, body_too_large});
+        body_left_ -= fed.bytes.size();
+        if (!store(exchange, fed.bytes)) return refuse({503, no_room_for_body});
+        break;
+      case Event::end: return complete(exchange);
+      case Event::reply: return reply(fed);
+      case Event::aborted: return {Status::aborted};
+      case Event::refused: return refuse(fed.refusal);
+      case Event::need_more:
+      case Event::head: break;
+    }
+  }
+  return wait_for_body(exchange);
+}
+
+RequestReader::Step RequestReader::wait_for_body(Exchange& exchange) {
+  return {streams(exchange) && exchange.inbox.stop_when_full(loop_.config().body_buffer_size) ? Status::body_full
+                                                                                              : Status::need_body};
+}
+
 RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_view bytes, std::size_t& consumed) {
+  if (records_ != nullptr) return take_records(exchange, bytes, consumed);
   while (consumed < bytes.size()) {
     std::string_view piece = bytes.substr(consumed);
     bool is_last;
@@ -188,11 +342,10 @@ RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_v
       is_last = piece.size() == body_left_;
     }
     body_left_ -= piece.size();
-    if (!store(exchange, piece)) return refuse({503, "there is no room to store the request's body"});
+    if (!store(exchange, piece)) return refuse({503, no_room_for_body});
     if (is_last) return complete(exchange);
   }
-  return {streams(exchange) && exchange.inbox.stop_when_full(loop_.config().body_buffer_size) ? Status::body_full
-                                                                                              : Status::need_body};
+  return wait_for_body(exchange);
 }
 
 bool RequestReader::store(Exchange& exchange, std::string_view piece) {

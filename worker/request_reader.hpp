@@ -2,6 +2,8 @@
 // their bodies, one after another. It keeps what has not been understood yet, and hands complete requests to the dispatcher;
 // a streamed body goes to its handler piece by piece.
 //   socket -> room() -> took() or take_body() -> Step: what the connection has to do about it
+// Wires      HTTP: pipelined requests, bodies of a length or in chunks. SCGI and uwsgi: one request, a body of a length.
+//            FastCGI: one request at a time, in records, also while it is being answered: watch().
 // Ownership  the head and a body that fits after it stay in the buffer where they were read; the exchange shares it.
 // Limits     those of the settings, on sizes and on the rate of a body. Silence is the connection's to notice.
 // Errors     bad bytes, sizes over a limit and a full disk are Status::refused with a status and a reason. std::bad_alloc.
@@ -13,6 +15,7 @@
 #include <memory>
 #include <string_view>
 
+#include "protocol/fastcgi_reader.hpp"
 #include "protocol/http1_chunks.hpp"
 #include "protocol/refusal.hpp"
 #include "worker/buffers.hpp"
@@ -28,14 +31,18 @@ class RequestReader {
     body_full,         // the handler reads its body too slowly: read no more until it asks for more
     expects_continue,  // the client waits for "100 Continue": send it, then continue_body()
     complete,          // the request has been handed to the dispatcher, or its streamed body has ended
+    reply,             // `reply` is to be sent; then continue_after_reply(), or close_after: the connection ends
+    aborted,           // the web server in front wants no answer any more
     refused,
   };
   struct Step {
     Status status;
     protocol::Refusal refusal{};
+    std::string_view reply{};  // valid until the next call
+    bool close_after = false;
   };
 
-  explicit RequestReader(Loop& loop) noexcept : loop_(loop) {}
+  RequestReader(Loop& loop, Wire wire);  // throws std::bad_alloc
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
   ~RequestReader() { clear(); }
@@ -53,6 +60,8 @@ class RequestReader {
     in_->end += static_cast<std::uint32_t>(count);
   }
   bool empty() const noexcept { return in_ == nullptr || in_->size() == 0; }
+  // Between two requests, and none has begun.
+  bool at_rest() const noexcept { return empty() && (records_ == nullptr || records_->at_rest()); }
   bool full() const noexcept { return in_ != nullptr && in_->room() == 0; }
   bool holds_buffer() const noexcept { return in_ != nullptr; }
   std::string_view unread() const noexcept { return in_ != nullptr ? in_->view() : std::string_view(); }
@@ -64,24 +73,42 @@ class RequestReader {
   Step take_proxy_header(Peer& peer) { return proxy_header_due_ ? decode_proxy_header(peer) : Step{Status::complete}; }
   // The next head, and what is there of its body. Without exchange.in there was no valid head, and the exchange is unused.
   Step take_head(Exchange& exchange, Peer& peer);
+  // FastCGI: what has come while the request is being answered.
+  Step watch();
+  Step continue_after_reply(Exchange& exchange);  // within a body
+  // The request has been answered, or will not be.
+  void end_request() noexcept;
+  // FastCGI: the id of the request in hand; 0: none, so that there is nobody to answer.
+  std::uint16_t record_id() const noexcept { return records_ != nullptr ? records_->request_id() : 0; }
   Step continue_body(Exchange& exchange);
   // So many bytes of the body have come to room().
   Step take_body(Exchange& exchange, std::size_t count);
   // A handler that streams may read its body from the socket itself, as far as this says: 0 where it has to come by here.
-  std::uint64_t bypass_max() const noexcept { return chunks_ == nullptr && in_ == nullptr ? body_left_ : 0; }
+  std::uint64_t bypass_max() const noexcept {
+    return chunks_ == nullptr && records_ == nullptr && in_ == nullptr ? body_left_ : 0;
+  }
   Step bypassed(Exchange& exchange, std::size_t count);
   void drop_body() noexcept;  // nobody wants the rest
   // All bytes of the request are in exchange.in: it can be given to a sibling.
   bool contains(const Exchange& exchange) const noexcept {
-    return exchange.head.framing == protocol::Framing::none || contained_;
+    const bool is_whole = exchange.head.framing == protocol::Framing::none || contained_;
+    return is_whole && exchange.request_begin != nullptr;
   }
 
  private:
   static Step refuse(const protocol::Refusal& why) noexcept { return {Status::refused, why}; }
   Step decode_proxy_header(Peer& peer);
+  Step decode(Exchange& exchange);
+  Step decode_http(Exchange& exchange);
+  Step decode_gateway(Exchange& exchange);  // SCGI and uwsgi
+  Step decode_records(Exchange& exchange);
+  Step need_head(std::size_t scanned);
+  protocol::Refusal judge_gateway(Exchange& exchange);
   Step begin_body(Exchange& exchange);
   Step take_buffered(Exchange& exchange);
   Step take_pieces(Exchange& exchange, std::string_view bytes, std::size_t& consumed);
+  Step take_records(Exchange& exchange, std::string_view bytes, std::size_t& consumed);
+  Step wait_for_body(Exchange& exchange);
   bool store(Exchange& exchange, std::string_view piece);
   Step complete(Exchange& exchange);
   void keep(std::string_view bytes);
@@ -91,11 +118,13 @@ class RequestReader {
   Loop& loop_;
   Buffer* in_ = nullptr;       // bytes not yet understood
   std::uint32_t scanned_ = 0;  // of an incomplete head
+  const Wire wire_;
   bool in_body_ = false;       // the next bytes are of a body
   bool contained_ = false;     // it is collected in in_
   bool proxy_header_due_ = false;
   std::uint64_t body_left_ = 0;  // of the length announced; of a chunked body, what limit_request_body leaves
   std::unique_ptr<protocol::ChunkDecoder> chunks_;
+  std::unique_ptr<protocol::fastcgi::Reader> records_;  // of FastCGI
 };
 
 }  // namespace narwhal::worker

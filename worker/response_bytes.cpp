@@ -22,8 +22,8 @@ char* ResponseBytes::begin_head(std::size_t bytes_max) {
   return buffer_->tail();
 }
 
-void ResponseBytes::end_head(std::size_t bytes) noexcept {
-  head_ = {buffer_->tail(), bytes};
+void ResponseBytes::end_head(std::size_t bytes, std::size_t begin) noexcept {
+  head_ = {buffer_->tail() + begin, bytes - begin};
   buffer_->end += static_cast<std::uint32_t>(bytes);
 }
 

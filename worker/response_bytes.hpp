@@ -30,7 +30,7 @@ class ResponseBytes {
 
   // A response's head is written to the place that begin_head() gives.
   char* begin_head(std::size_t bytes_max);
-  void end_head(std::size_t bytes) noexcept;
+  void end_head(std::size_t bytes, std::size_t begin) noexcept;  // `begin`: where its first line is
   // For the access log: valid until reset(), and empty once the buffer has been handed over.
   std::string_view head() const noexcept { return head_; }
 
@@ -38,6 +38,8 @@ class ResponseBytes {
   void append_literal(std::string_view text);  // not copied where it would need memory of its own
   void append_segment(Segment segment);        // takes it over, also when it throws
   bool reserve(std::size_t bytes);             // room in the buffer
+  // So many more can be appended without an exception.
+  void reserve_segments(std::size_t count) { segments_.reserve(segments_.size() + count); }
 
   // Makes borrowed bytes its own. After std::bad_alloc some may be.
   void own_all();

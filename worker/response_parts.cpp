@@ -46,17 +46,53 @@ int ResponseWriter::start(const narwhal_response& response) {
 }
 
 // Bytes that stay the writer's: hand_over() sends them straight from where they are, and copies what it cannot.
-void ResponseWriter::append_body(std::string_view bytes, LentBytes& lent) {
+void ResponseWriter::append_body(std::string_view bytes, LentBytes& lent, Keep keep) {
   if (lent) {
     bytes_.append_segment(lent.segment(bytes));
-  } else if (bytes.size() < worth_borrowing) {
+  } else if (bytes.size() < worth_borrowing || keep == Keep::copy) {
     bytes_.append(bytes);
   } else {
     bytes_.append_segment({.data = bytes.data(), .size = bytes.size(), .borrowed = true});
   }
 }
 
+// FastCGI: the header of each record comes before what it holds. Lent bytes are given back with the last one.
+void ResponseWriter::append_records(std::string_view bytes, LentBytes& lent, Keep keep) {
+  using namespace protocol::fastcgi;
+  while (!bytes.empty()) {
+    char header[header_bytes];
+    const std::size_t size = encode_stream_header(Type::standard_out, exchange_.record_id, bytes.size(), header);
+    const std::string_view content = bytes.substr(0, size);
+    bytes.remove_prefix(size);
+    if (content.size() < worth_borrowing) bytes_.reserve(sizeof header + content.size() + end_bytes_max);
+    bytes_.append({header, sizeof header});
+    if (lent && !bytes.empty()) {
+      bytes_.append_segment({.data = content.data(), .size = content.size()});
+    } else {
+      append_body(content, lent, keep);
+    }
+  }
+}
+
+void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
+  char end[protocol::fastcgi::end_bytes_max];
+  const protocol::fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status};
+  bytes_.append({end, protocol::fastcgi::encode_end(facts, end)});
+}
+
+// A cut that the declared length shows may end properly, with a status that says so. Without a length, a proper end would
+// make what there is look whole: there the connection ends without one.
+void ResponseWriter::show_cut() noexcept {
+  if (!exchange_.wire().is_fastcgi() || state_.framing != Length::known || state_.bodyless) return;
+  try {
+    append_fastcgi_end(1);
+    state_.cut_shown = true;
+  } catch (const std::bad_alloc&) {  // the connection ends without it
+  }
+}
+
 void ResponseWriter::append_part(std::string_view bytes, LentBytes& lent) {
+  if (exchange_.wire().is_fastcgi()) return append_records(bytes, lent, Keep::during_call);
   if (state_.framing != Length::chunked) return append_body(bytes, lent);
   char line[protocol::chunk_line_bytes_max];
   const std::size_t size = protocol::encode_chunk_line(bytes.size(), line);
@@ -66,8 +102,10 @@ void ResponseWriter::append_part(std::string_view bytes, LentBytes& lent) {
   bytes_.append_literal("\r\n");
 }
 
-// The last chunk, and what follows it.
+// The last chunk, and what follows it; or the last records.
 void ResponseWriter::append_end() {
+  if (exchange_.wire().is_fastcgi()) return append_fastcgi_end(0);
+  if (state_.framing != Length::chunked) return;
   if (state_.trailers.empty()) return bytes_.append_literal("0\r\n\r\n");
   bytes_.append_literal("0\r\n");
   bytes_.append(state_.trailers);
@@ -178,6 +216,7 @@ int ResponseWriter::send_file(int fd, std::int64_t offset, std::int64_t length) 
 
 // Takes the segment over, and leaves an empty one. So it does when it throws, unless it was not reached.
 void ResponseWriter::append_file(Segment& file) {
+  if (exchange_.wire().is_fastcgi()) return append_file_records(file);
   const bool chunked = state_.framing == Length::chunked;
   if (chunked) {
     char line[protocol::chunk_line_bytes_max];
@@ -185,6 +224,28 @@ void ResponseWriter::append_file(Segment& file) {
   }
   bytes_.append_segment(std::exchange(file, {}));
   if (chunked) bytes_.append_literal("\r\n");
+}
+
+// Records of full size have one header, which they share as they share the descriptor: the last segments give both back.
+void ResponseWriter::append_file_records(Segment& file) {
+  using namespace protocol::fastcgi;
+  const std::size_t full = static_cast<std::size_t>((file.size - 1) / content_bytes_max);
+  bytes_.reserve_segments(2 * full + 2);
+  OwnedMemory headers(2 * header_bytes);
+  const std::uint64_t rest = file.size - full * content_bytes_max;
+  encode_header(Type::standard_out, exchange_.record_id, content_bytes_max, headers.data());
+  encode_header(Type::standard_out, exchange_.record_id, rest, headers.data() + header_bytes);
+  Segment last_header = std::move(headers).segment(header_bytes);
+  for (std::size_t record = 0; record < full; ++record) {
+    bytes_.append_segment({.data = last_header.data, .size = header_bytes});
+    bytes_.append_segment(
+        {.size = content_bytes_max, .file = file.file, .offset = file.offset, .owns_file = false});
+    file.offset += static_cast<std::int64_t>(content_bytes_max);
+  }
+  last_header.data += header_bytes;
+  file.size = rest;
+  bytes_.append_segment(last_header);
+  bytes_.append_segment(std::exchange(file, {}));
 }
 
 // On the handler's thread only: its connection stays with it until handle() has returned.
@@ -198,7 +259,8 @@ int ResponseWriter::finish() {
     return NARWHAL_GONE;
   }
   if (state_.stage != Stage::started) return refuse_call("finish", why_not_now());
-  if (state_.framing == Length::chunked && !state_.cut) {
+  const bool is_short = state_.framing == Length::known && state_.left != 0 && !state_.bodyless;
+  if (!is_short && !state_.cut) {
     try {
       append_end();
     } catch (const std::bad_alloc&) {
@@ -206,9 +268,9 @@ int ResponseWriter::finish() {
     }
   }
   state_.stage = Stage::finished;
-  const bool is_short = state_.framing == Length::known && state_.left != 0 && !state_.bodyless;
   if (is_short && !state_.cut) {
     state_.cut = true;
+    show_cut();
     log::error("{} {}: the response is {} bytes short of its declared length: connection closed",
                exchange_.head.method.view(), exchange_.head.target.view(), state_.left);
   }

@@ -55,7 +55,7 @@ struct Framing {
 // How the client learns where the body ends, for a response that does not simply have a body of a known length. Nothing:
 // Content-Length is not a number.
 std::optional<Framing> choose_framing(const protocol::Head& request, const narwhal_response& response,
-                                      std::int64_t body_size, bool bodyless) {
+                                      std::int64_t body_size, bool bodyless, Wire wire) {
   if (response.status == 204) return Framing{Length::absent};
   if (response.status == 205) return Framing{};  // RFC 9110 15.3.6
   // In a 304 and to HEAD, Content-Length is what GET would have got (RFC 9110 8.6): an empty body does not say.
@@ -64,7 +64,7 @@ std::optional<Framing> choose_framing(const protocol::Head& request, const narwh
   if (body_size == protocol::content_length_bad) return std::nullopt;
   if (body_size >= 0) return Framing{Length::known, static_cast<std::uint64_t>(body_size)};
   if (bodyless) return Framing{Length::absent};
-  return Framing{request.minor == 1 ? Length::chunked : Length::until_close};
+  return Framing{wire == Wire::http && request.minor == 1 ? Length::chunked : Length::until_close};
 }
 
 }  // namespace
@@ -124,7 +124,7 @@ int ResponseWriter::begin(const char* call, const narwhal_response& response, st
   if (body_size >= 0 && !state_.bodyless) [[likely]] {
     state_.framing = Length::known;
     state_.left = static_cast<std::uint64_t>(body_size);
-  } else if (const auto framing = choose_framing(request, response, body_size, state_.bodyless)) {
+  } else if (const auto framing = choose_framing(request, response, body_size, state_.bodyless, exchange_.peer.wire)) {
     state_.framing = framing->length;
     state_.left = framing->content_length;
   } else {
@@ -134,11 +134,14 @@ int ResponseWriter::begin(const char* call, const narwhal_response& response, st
   head.length = state_.framing;
   head.trailers = head.length == Length::chunked && takes_trailers(request);
   const bool wants_to_close = exchange_.loop().retiring() || exchange_.loop().acceptor().is_withheld();
-  if (head.length == Length::until_close || wants_to_close) exchange_.keep_alive = false;
+  const WireId wire = exchange_.wire();
+  const bool ends_connection = head.length == Length::until_close && !wire.is_fastcgi();
+  if (ends_connection || wants_to_close) exchange_.keep_alive = false;
   head.keep_alive = exchange_.keep_alive;
 
-  char* const out = bytes_.begin_head(protocol::response_head_bound(head));
-  bytes_.end_head(protocol::encode_response_head(head, out));
+  char* const out = bytes_.begin_head(head_bound(wire, head));
+  const EncodedHead encoded = encode_head(wire, head, out);
+  bytes_.end_head(encoded.size, encoded.begin);
   state_.status = status;
   state_.stage = Stage::started;
   return NARWHAL_OK;
@@ -150,7 +153,8 @@ int ResponseWriter::inform(int status, const narwhal_field* fields, std::uint32_
   if (state_.stage != Stage::none) return refuse_call("inform", why_not_now());
   if (const protocol::Fault fault = protocol::check_interim(status, fields_of(fields), count))
     return reject(exchange_.head, fault);
-  if (exchange_.head.minor == 0) return NARWHAL_OK;  // RFC 9110 15.2: it would take this for the response
+  // RFC 9110 15.2: a client of HTTP/1.0 would take this for the response; other wires have no such thing.
+  if (exchange_.head.minor == 0 || !exchange_.wire().is_http()) return NARWHAL_OK;
   if (!exchange_.handover.has_room() && !exchange_.finds_room()) return NARWHAL_AGAIN;
   protocol::ResponseHead interim;
   interim.status = status;
@@ -199,13 +203,12 @@ int ResponseWriter::respond_with(const narwhal_response& response, LentBytes& le
       exchange_.gone() ? NARWHAL_GONE : begin("respond", response, static_cast<std::int64_t>(body.size()));
   if (result == NARWHAL_OK) {
     state_.left = 0;
-    if (!state_.bodyless) {
-      state_.body_sent = body.size();
-      if (body.size() <= bytes_.room() && body.size() <= BufferPool::usual_capacity) {
-        bytes_.append(body);
-      } else {
-        bytes_.append_segment(lent ? lent.segment(body) : copy_of(body));
-      }
+    if (!state_.bodyless) state_.body_sent = body.size();
+    if (exchange_.wire().is_fastcgi()) [[unlikely]] {
+      if (!state_.bodyless) append_records(body, lent, Keep::copy);
+      append_fastcgi_end(0);
+    } else if (!state_.bodyless) {
+      append_whole(body, lent);
     }
     state_.stage = Stage::finished;
   }
@@ -233,6 +236,11 @@ int ResponseWriter::respond_without_memory() noexcept {
   return NARWHAL_ERROR;
 }
 
+void ResponseWriter::append_whole(std::string_view body, LentBytes& lent) {
+  if (body.size() <= bytes_.room() && body.size() <= BufferPool::usual_capacity) return bytes_.append(body);
+  bytes_.append_segment(lent ? lent.segment(body) : copy_of(body));
+}
+
 int ResponseWriter::fail(int status, std::string_view reason) {
   if (exchange_.gone()) {
     exchange_.end_response();
@@ -243,6 +251,7 @@ int ResponseWriter::fail(int status, std::string_view reason) {
   if (state_.stage == Stage::started) {
     state_.stage = Stage::finished;
     state_.cut = true;
+    show_cut();
     exchange_.end_response();
     return NARWHAL_OK;
   }

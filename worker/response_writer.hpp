@@ -51,10 +51,12 @@ class ResponseWriter {
   int status() const noexcept { return state_.status; }
   std::uint64_t body_sent() const noexcept { return state_.body_sent; }
   bool truncated() const noexcept { return state_.cut; }
+  bool cut_is_shown() const noexcept { return state_.cut_shown; }  // to the client, by the wire's own means
   void reset() noexcept;
 
  private:
   enum class Stage : std::uint8_t { none, started, finished };
+  enum class Keep : std::uint8_t { during_call, copy };  // how long bytes of the writer's are there
 
   int begin(const char* call, const narwhal_response& response, std::int64_t body_size);
   int respond_with(const narwhal_response& response, LentBytes& lent);
@@ -64,9 +66,14 @@ class ResponseWriter {
   int check_part(const char* call, std::uint64_t bytes) const noexcept;
   int wait_for_room(WhenFull when_full);
   void append_part(std::string_view bytes, LentBytes& lent);
-  void append_body(std::string_view bytes, LentBytes& lent);
+  void append_records(std::string_view bytes, LentBytes& lent, Keep keep);
+  void append_whole(std::string_view body, LentBytes& lent);
+  void append_body(std::string_view bytes, LentBytes& lent, Keep keep = Keep::during_call);
   void append_file(Segment& file);
+  void append_file_records(Segment& file);
   void append_end();
+  void append_fastcgi_end(std::uint32_t application_status);
+  void show_cut() noexcept;
   Push push_of_part(std::size_t bytes, const LentBytes& lent) noexcept;
   void count_body(std::uint64_t bytes) noexcept;
 
@@ -74,6 +81,7 @@ class ResponseWriter {
     Stage stage = Stage::none;
     bool bodyless = false;  // HEAD, 204, 205, 304: what is written is dropped
     bool cut = false;       // the response is not what was promised: the connection must be closed
+    bool cut_shown = false;
     protocol::ResponseHead::Length framing = protocol::ResponseHead::Length::known;
     int status = 0;
     std::uint64_t left = 0;  // of a declared length

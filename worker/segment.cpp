@@ -8,7 +8,7 @@ namespace narwhal::worker {
 
 void discard(Segment& segment) noexcept {
   if (segment.release != nullptr) segment.release(segment.release_arg);
-  if (segment.file >= 0) ::close(segment.file);
+  if (segment.file >= 0 && segment.owns_file) ::close(segment.file);
   segment = {};
 }
 

@@ -17,8 +17,9 @@ struct Segment {
   std::uint64_t size = 0;
   void (*release)(void*) = nullptr;
   void* release_arg = nullptr;
-  int file = -1;  // owned
+  int file = -1;
   std::int64_t offset = 0;
+  bool owns_file = true;  // false: a later one does
   bool counted = false;   // in Handover's unsent bytes
   bool borrowed = false;  // `data` is the writer's: whoever keeps the segment beyond its call makes a copy
 };

@@ -90,6 +90,11 @@ narwhal_bytes Exchange::logged_variable(std::string_view name) {
   return variable(upper);
 }
 
+// What the web server in front has sent. The last of a name counts, as in protocol/cgi_variables.hpp.
+narwhal_bytes Exchange::gateway_variable(std::string_view name) const noexcept {
+  return wire().is_http() ? narwhal_bytes{nullptr, 0} : bytes_of(gateway_->variable(name));
+}
+
 narwhal_bytes Exchange::variable(std::string_view name) {
   const narwhal_request& view = request();
   if (name.starts_with("HTTP_")) return field_variable(head, arena, name.substr(5));
@@ -109,12 +114,13 @@ narwhal_bytes Exchange::variable(std::string_view name) {
     if (head.framing == protocol::Framing::none || view.body_size < 0) return {nullptr, 0};
     return number_variable(arena, static_cast<std::uint64_t>(view.body_size));
   }
+  if (const narwhal_bytes said = gateway_variable(name); said.data != nullptr && name != "PATH_INFO") return said;
   const auto [host, port] = split_authority(head.authority);
   if (name == "SERVER_NAME") return bytes_of(host);
   if (name == "SERVER_PORT") return bytes_of(!port.empty() ? port : head.scheme.view() == "https" ? "443" : "80");
   if (name == "PATH_INFO") {
     std::string_view path = head.path;
-    path.remove_prefix(std::min(prefix_size(path, mount->prefix), path.size()));
+    path.remove_prefix(std::min(prefix_size(path, view_of(view.prefix)), path.size()));
     char* decoded = static_cast<char*>(arena.allocate(path.size()));
     if (decoded == nullptr) return {nullptr, 0};
     const auto size = protocol::percent_decode(path, decoded);

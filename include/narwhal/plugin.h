@@ -111,6 +111,10 @@ typedef struct narwhal_request {
                                   Forwarded), else `peer` */
   narwhal_bytes listener;      /* the address that it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
   narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
+  const narwhal_field *variables; /* what the web server in front has said over FastCGI, SCGI or uwsgi, but HTTP_*, which
+                                     are fields: as sent, in order. host->variable() finds them, too. HTTP: none */
+  uint32_t variable_count;
+  uint32_t reserved_1;
 } narwhal_request;
 
 /* The head of a response, and the whole body for respond().
@@ -163,7 +167,7 @@ typedef struct narwhal_host {
   /* [any] The value of the first field of this name, whatever its case; {NULL, 0} when there is none. */
   narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
   /* [any, one thread at a time] A CGI variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO
-   * percent-decoded. {NULL, 0} when there is none of this name. */
+   * percent-decoded; or one of narwhal_request.variables. {NULL, 0} when there is none of this name. */
   narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
   /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */
   int (*body)(narwhal_exchange *, narwhal_bytes *out);

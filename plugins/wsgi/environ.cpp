@@ -116,6 +116,14 @@ const narwhal_field* script_name_field(const narwhal_request& request) noexcept 
   return nullptr;
 }
 
+// What the web server in front has said, else `otherwise`.
+std::string_view said(const narwhal_request& request, std::string_view name, std::string_view otherwise) noexcept {
+  for (std::uint32_t index = request.variable_count; index-- > 0;) {
+    if (view_of(request.variables[index].name) == name) return view_of(request.variables[index].value);
+  }
+  return otherwise;
+}
+
 bool set_new(PyObject* dictionary, const char* key, PyObject* value) noexcept {
   const Ref owned(value);
   return owned && PyDict_SetItemString(dictionary, key, value) == 0;
@@ -170,7 +178,9 @@ bool Environ::set_path(PyObject* environ, const narwhal_request& request, Refusa
   std::string_view path = view_of(request.path);
   const narwhal_field* const field = script_name_field(request);
   const std::string named = field != nullptr ? normal_script_name(view_of(field->value)) : std::string();
-  const std::string_view script = field != nullptr ? named : script_name_;
+  const bool is_mounted_outside = request.variable_count != 0 && request.prefix.size != 0;
+  const std::string_view script =
+      field != nullptr ? named : is_mounted_outside ? view_of(request.prefix) : std::string_view(script_name_);
   // "OPTIONS *" asks about the whole server.
   const std::size_t size = path.starts_with('/') ? prefix_size(path, script) : 0;
   if (size == std::string_view::npos) {
@@ -207,6 +217,19 @@ bool Environ::set_fields(PyObject* environ, const narwhal_request& request) cons
          set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }
 
+// What the web server in front has said over FastCGI, SCGI or uwsgi, and has no place above. The last of a name counts.
+bool Environ::set_variables(PyObject* environ, const narwhal_request& request) const noexcept {
+  for (std::uint32_t index = request.variable_count; index-- > 0;) {
+    const narwhal_field& variable = request.variables[index];
+    const std::string_view name = view_of(variable.name);
+    if (name.starts_with("wsgi.") || name.starts_with("HTTP_")) continue;
+    const Ref key(latin1_text(name)), value(latin1_text(view_of(variable.value)));
+    if (!key || !value) return false;
+    if (PyDict_SetDefault(environ, key.get(), value.get()) == nullptr) return false;
+  }
+  return true;
+}
+
 PyObject* Environ::make(const narwhal_request& request, PyObject* input, Refusal& refused) const noexcept {
   Ref made(PyDict_Copy(template_.get()));
   PyObject* const environ = made.get();
@@ -214,6 +237,10 @@ PyObject* Environ::make(const narwhal_request& request, PyObject* input, Refusal
   const std::string_view scheme = view_of(request.scheme);
   std::string_view name = view_of(request.listener), port = view_of(request.listener_port);
   if (name.empty()) set_server(view_of(request.authority), scheme, name, port);
+  if (request.variable_count != 0) {
+    name = said(request, "SERVER_NAME", name);
+    port = said(request, "SERVER_PORT", port);
+  }
   const bool has_port = request.peer.size != 0;
   const bool good =
       set(environ, request_method, view_of(request.method)) && set(environ, query_string, view_of(request.query)) &&
@@ -222,7 +249,8 @@ PyObject* Environ::make(const narwhal_request& request, PyObject* input, Refusal
       (has_port ? set(environ, remote_port, port_text(request.peer_port))
                 : PyDict_DelItem(environ, keys[remote_port]) == 0) &&
       set(environ, server_name, name) && set(environ, server_port, port) && set_path(environ, request, refused) &&
-      set(environ, wsgi_input, Py_NewRef(input)) && set_fields(environ, request);
+      set(environ, wsgi_input, Py_NewRef(input)) && set_fields(environ, request) &&
+      (request.variable_count == 0 || set_variables(environ, request));
   return good ? made.release() : nullptr;
 }
 

@@ -34,6 +34,7 @@ class Environ {
   void clear() noexcept;
 
  private:
+  bool set_variables(PyObject* environ, const narwhal_request& request) const noexcept;
   bool set_fields(PyObject* environ, const narwhal_request& request) const noexcept;
   bool set_path(PyObject* environ, const narwhal_request& request, Refusal& refused) const noexcept;
 

@@ -115,28 +115,25 @@ Result<Bind> parse_address(std::string_view text) {
   return parse_tcp(text);
 }
 
-// The protocol is what is before "://"; without one it is HTTP.
-std::optional<Error> take_protocol(std::string_view& text) {
+// The protocol is what is before "://"; without one it is that of the settings.
+std::optional<Error> take_protocol(std::string_view& text, std::optional<Wire>& wire) {
   const std::size_t end = text.find("://");
   const std::string_view name = text.substr(0, end);
   const bool is_name = !name.empty() && std::all_of(name.begin(), name.end(), is_letter_or_digit);
   if (end == std::string_view::npos || !is_name || name == "unix" || name == "fd") return std::nullopt;
-  if (name == "http" || name == "tcp") {
+  const auto known = std::find(std::begin(wire_names), std::end(wire_names), name);
+  if (known != std::end(wire_names)) wire = static_cast<Wire>(known - std::begin(wire_names));
+  if (wire || name == "tcp") {
     text.remove_prefix(end + 3);
     return std::nullopt;
   }
   const std::string quoted = "the protocol '" + std::string(name) + "'";
   if (name == "https")
     return Error{quoted + " is not supported: narwhal does not speak TLS; use http:// and a proxy in front of it"};
-  for (const std::string_view other : {"fastcgi", "scgi", "uwsgi"}) {
-    if (name != other) continue;
-    return Error{quoted +
-                 " is not supported: this version of narwhal speaks HTTP only; use http:// here, and in nginx " +
-                 "proxy_pass in place of " + std::string(name) + "_pass"};
-  }
-  const std::string_view near = nearest_name(name, std::array<std::string_view, 2>{"http", "unix"});
+  const std::string_view near =
+      nearest_name(name, std::array<std::string_view, 5>{"http", "unix", "fastcgi", "scgi", "uwsgi"});
   return Error{quoted + " is unknown: " +
-               (near.empty() ? "an address begins with http://, unix: or fd://, or with the host"
+               (near.empty() ? "an address begins with http://, fastcgi://, scgi://, uwsgi://, unix: or fd://, or with the host"
                              : "did you mean '" + std::string(near) + "'?")};
 }
 
@@ -146,13 +143,15 @@ Result<Bind> parse_bind(std::string_view text) {
   const std::size_t mark = text.rfind('?');
   std::string_view address = text.substr(0, mark);
   const std::string_view before = address;
-  if (std::optional<Error> fault = take_protocol(address)) return *fault;
+  std::optional<Wire> wire;
+  if (std::optional<Error> fault = take_protocol(address, wire)) return *fault;
   const bool named = address.size() != before.size();
   if (named && address.ends_with('/')) address.remove_suffix(1);  // as a browser shows it
   if (address.empty()) return Error{"is empty"};
   Result<Bind> bind = parse_address(address);
+  if (bind) bind->wire = wire;
   if (!bind || mark == std::string_view::npos) return bind;
-  Result<BindOptions> options = parse_bind_options(text.substr(mark + 1), bind->kind);
+  Result<BindOptions> options = parse_bind_options(text.substr(mark + 1), *bind);
   if (!options) return Error{options.error()};
   bind->options = *std::move(options);
   return bind;

@@ -15,7 +15,7 @@
 namespace narwhal::server {
 namespace {
 
-constexpr std::array<std::string_view, 4> names{"mode", "owner", "group", "backlog"};
+constexpr std::array<std::string_view, 5> names{"mode", "owner", "group", "backlog", "allow_from"};
 constexpr unsigned mode_max = 0777;
 
 using Fault = std::optional<Error>;
@@ -47,15 +47,28 @@ Fault read_backlog(std::string_view text, std::optional<unsigned>& out) {
   return Error{fmt::format("backlog={}: it must be a number from {} to {}", text, setting.min, setting.max)};
 }
 
+Fault read_allowed(std::string_view text, std::optional<IpRanges>& out) {
+  out.emplace();
+  const Result<Done> added = out->add(text);
+  if (!added) return Error{fmt::format("allow_from={}: {}", text, added.error())};
+  return std::nullopt;
+}
+
 Error unknown(std::string_view name) {
   const std::string_view near = nearest_name(name, names);
   const std::string advice =
-      near.empty() ? "the options are mode, owner, group and backlog" : fmt::format("did you mean '{}'?", near);
+      near.empty() ? "the options are mode, owner, group, backlog and allow_from" : fmt::format("did you mean '{}'?", near);
   return Error{fmt::format("unknown option '{}' after '?': {} (a path that contains '?' has another '?' at its end)",
                            name, advice)};
 }
 
-Fault check_kind(std::string_view name, Bind::Kind kind) {
+Fault check_kind(std::string_view name, const Bind& bind) {
+  const Bind::Kind kind = bind.kind;
+  if (name == "allow_from" && bind.wire == Wire::http)
+    return Error{"allow_from: it is for fastcgi://, scgi:// and uwsgi://, whose peers are believed: remove it"};
+  if (name == "allow_from" && kind == Bind::Kind::unix_socket)
+    return Error{"allow_from: peers of a Unix socket have no address: use mode=, owner= and group="};
+  if (name == "allow_from") return std::nullopt;
   if (kind == Bind::Kind::inherited)
     return Error{fmt::format("{}: a socket that is open already has no options: remove '?' and what follows", name)};
   if (kind == Bind::Kind::tcp && name != "backlog")
@@ -67,17 +80,19 @@ Fault read_option(std::string_view name, std::string_view value, BindOptions& ou
   if (name == "mode") return read_mode(value, out.mode);
   if (name == "owner") return read_name(name, value, out.owner);
   if (name == "group") return read_name(name, value, out.group);
+  if (name == "allow_from") return read_allowed(value, out.allow_from);
   return read_backlog(value, out.backlog);
 }
 
 bool has_option(std::string_view name, const BindOptions& options) {
   return (name == "mode" && options.mode) || (name == "owner" && !options.owner.empty()) ||
-         (name == "group" && !options.group.empty()) || (name == "backlog" && options.backlog);
+         (name == "group" && !options.group.empty()) || (name == "backlog" && options.backlog) ||
+         (name == "allow_from" && options.allow_from);
 }
 
 }  // namespace
 
-Result<BindOptions> parse_bind_options(std::string_view text, Bind::Kind kind) {
+Result<BindOptions> parse_bind_options(std::string_view text, const Bind& bind) {
   BindOptions options;
   while (!text.empty()) {
     const std::string_view option = text.substr(0, text.find('&'));
@@ -86,7 +101,7 @@ Result<BindOptions> parse_bind_options(std::string_view text, Bind::Kind kind) {
     if (std::find(names.begin(), names.end(), name) == names.end()) return unknown(name);
     if (name.size() == option.size()) return Error{fmt::format("option '{}' needs a value: {}=...", name, name)};
     if (has_option(name, options)) return Error{fmt::format("option '{}' appears twice", name)};
-    if (const Fault fault = check_kind(name, kind)) return *fault;
+    if (const Fault fault = check_kind(name, bind)) return *fault;
     if (const Fault fault = read_option(name, option.substr(name.size() + 1), options)) return *fault;
   }
   return options;

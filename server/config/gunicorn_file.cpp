@@ -52,6 +52,7 @@ constexpr std::string_view unknown_to_gunicorn[] = {
     "seccomp",
     "seccomp_file",
     "admin_bind",
+    "gateway_allow_ips",
 };
 
 template <class Names>

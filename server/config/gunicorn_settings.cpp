@@ -32,8 +32,6 @@ constexpr GunicornSetting setting_table[] = {
     {"worker_tmp_dir", "--worker-tmp-dir", value, moot, "the heartbeat does not use a file"},
     {"paste", "--paste,--paster", value, refused, "name the application as module:callable"},
     {"raw_paste_global_conf", "--paste-global", value, refused, "name the application as module:callable"},
-    {"protocol", "--protocol", value, refused, "it serves HTTP only", "http"},
-    {"uwsgi_allow_ips", "--uwsgi-allow-from", value, moot, "there is no uwsgi protocol"},
     {"permit_obsolete_folding", "--permit-obsolete-folding", nothing, ignored, ambiguous},
     {"strip_header_spaces", "--strip-header-spaces", nothing, ignored, ambiguous},
     {"permit_unconventional_http_method", "--permit-unconventional-http-method", nothing, ignored, ambiguous},

@@ -196,6 +196,8 @@ LoadedConfig finish(Draft draft, Mode mode) {
 // What listens at admin_bind takes no commands, so that its users need not be trusted.
 void check_admin_sockets(Draft& draft) {
   for (const Bind& bind : draft.config.admin_bind) {
+    if (bind.wire.value_or(Wire::http) != Wire::http)
+      draft.faults.push_back("admin_bind: " + configured_text(bind) + ": the admin process speaks HTTP only");
     if (bind.kind == Bind::Kind::tcp) continue;
     draft.faults.push_back("admin_bind: " + bind_text(bind) +
                            ": give a host and a port; for a Unix socket there is control_socket");

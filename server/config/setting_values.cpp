@@ -234,6 +234,7 @@ struct Reader {
     return read_word(text, client_headers, "a header that names the client", config.*member);
   }
   Fault operator()(ProxyProtocol Config::*member) const { return read_proxy_protocol(text, config.*member); }
+  Fault operator()(Wire Config::*member) const { return read_word(text, wire_names, "a protocol", config.*member); }
   Fault operator()(ReloadEngine Config::*member) const {
     return read_word(text, reload_engines, "a reload engine", config.*member);
   }
@@ -295,6 +296,7 @@ struct Writer {
   Texts operator()(ClientHeader Config::*member) const {
     return {std::string(client_headers[static_cast<std::size_t>(config.*member)])};
   }
+  Texts operator()(Wire Config::*member) const { return {std::string(wire_name(config.*member))}; }
   Texts operator()(ProxyProtocol Config::*member) const {
     return {std::string(proxy_protocols[static_cast<std::size_t>(config.*member)])};
   }
@@ -310,7 +312,7 @@ struct Writer {
   }
   Texts operator()(std::vector<Bind> Config::*member) const {
     Texts texts;
-    for (const Bind& bind : config.*member) texts.push_back(bind_text(bind));
+    for (const Bind& bind : config.*member) texts.push_back(configured_text(bind));
     return texts;
   }
   Texts operator()(Options Config::*member) const {
@@ -339,10 +341,11 @@ std::vector<std::string> value_texts(const Setting& setting, const Config& confi
 
 std::string value_words(const Setting& setting) {
   if (setting.name == "worker_class") return "sync gthread gevent eventlet tornado";
-  const auto all = [](auto words) { return fmt::format("{}", fmt::join(words, " ")); };
+  const auto all = [](const auto& words) { return fmt::format("{}", fmt::join(words, " ")); };
   if (std::holds_alternative<LogLevel Config::*>(setting.member)) return all(levels);
   if (std::holds_alternative<HeaderMap Config::*>(setting.member)) return all(header_maps);
   if (std::holds_alternative<ClientHeader Config::*>(setting.member)) return all(client_headers);
+  if (std::holds_alternative<Wire Config::*>(setting.member)) return all(wire_names);
   if (std::holds_alternative<ProxyProtocol Config::*>(setting.member)) return all(proxy_protocols);
   if (std::holds_alternative<ReloadEngine Config::*>(setting.member)) return all(reload_engines);
   if (std::holds_alternative<Seccomp Config::*>(setting.member)) return all(seccomp_modes);

@@ -22,7 +22,7 @@ std::string_view group_title(Group group);
 struct Setting {
   using Member = std::variant<
       bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*, std::chrono::seconds Config::*,
-      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ClientHeader Config::*, ProxyProtocol Config::*,
+      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ClientHeader Config::*, ProxyProtocol Config::*, Wire Config::*,
       ReloadEngine Config::*, Share Config::*, Seccomp Config::*,
       // lists
       std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*, std::vector<std::string> Config::*>;

@@ -148,10 +148,40 @@ bool has_new_options(const Listener& listener, const Bind& bind) {
   return listener.has_former_options || listener.bind.options != bind.options;
 }
 
+// What the workers speak there is in their settings; here it is for the log and the status.
+void show_wires(const Config& config, const ListenerList& listeners) {
+  for (std::size_t index = 0; index < listeners.size(); ++index) {
+    const bool has_bind = !listeners[index]->activated && index < config.bind.size();
+    const Wire wire = has_bind ? config.bind[index].wire.value_or(config.protocol) : config.protocol;
+    listeners[index]->address = shown_address(listeners[index]->address, wire);
+  }
+}
+
 Result<Done> check_new_options(const Listener& listener, const Bind& bind, const ListenOptions& options) {
   if (!has_file(listener) || !has_new_options(listener, bind)) return Done{};
   const auto possible = check_rights(listener.file, options.rights);
   return possible ? possible : Error{"bind " + address_text(bind) + ": " + possible.error()};
+}
+
+Result<ListenerList> open_at_start(const Config& config, InheritedSockets& inherited, Retry retry) {
+  const auto sockets = take_activation();
+  if (ListenerList activated = inherited.take_activated(); !activated.empty()) return activated;
+  if (!sockets.empty()) return adopt_activated(sockets, config);
+  if (const auto possible = check_binds(config); !possible) return Error{possible.error()};
+  ListenerList listeners;
+  for (const Bind& bind : config.bind) {
+    const auto options = options_for(bind, config);
+    if (!options) return Error{options.error()};
+    if (auto listener = has_lost_file(bind) ? nullptr : inherited.take(bind)) {
+      if (const auto possible = check_new_options(*listener, bind, *options); !possible) return Error{possible.error()};
+      listeners.push_back(std::move(listener));
+      continue;
+    }
+    Opened opened = open_with_retry(bind, *options, retry);
+    if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind) + ": " + opened.reason};
+    listeners.push_back(std::move(opened.listener));
+  }
+  return listeners;
 }
 
 }  // namespace
@@ -174,23 +204,8 @@ Result<ListenerList> listen_at_start(const Config& config, Retry retry) {
 }
 
 Result<ListenerList> listen_at_start(const Config& config, InheritedSockets& inherited, Retry retry) {
-  const auto sockets = take_activation();
-  if (ListenerList activated = inherited.take_activated(); !activated.empty()) return activated;
-  if (!sockets.empty()) return adopt_activated(sockets, config);
-  if (const auto possible = check_binds(config); !possible) return Error{possible.error()};
-  ListenerList listeners;
-  for (const Bind& bind : config.bind) {
-    const auto options = options_for(bind, config);
-    if (!options) return Error{options.error()};
-    if (auto listener = has_lost_file(bind) ? nullptr : inherited.take(bind)) {
-      if (const auto possible = check_new_options(*listener, bind, *options); !possible) return Error{possible.error()};
-      listeners.push_back(std::move(listener));
-      continue;
-    }
-    Opened opened = open_with_retry(bind, *options, retry);
-    if (!opened.listener) return Error{"Can't connect to " + tuple_text(bind) + ": " + opened.reason};
-    listeners.push_back(std::move(opened.listener));
-  }
+  Result<ListenerList> listeners = open_at_start(config, inherited, retry);
+  if (listeners) show_wires(config, *listeners);
   return listeners;
 }
 
@@ -216,6 +231,7 @@ Result<ListenerList> listen_for_reload(const Config& next, const ListenerList& c
 }
 
 void apply_options(const Config& config, const ListenerList& listeners) {
+  show_wires(config, listeners);
   if (!listeners.empty() && listeners.front()->activated) return;
   for (std::size_t index = 0; index < std::min(listeners.size(), config.bind.size()); ++index) {
     Listener& listener = *listeners[index];

@@ -248,8 +248,8 @@ def test_mistakes_name_the_place_and_the_way_out(tmp_path):
                      refused("unix:/x?mode=0888"))
     assert re.search(place + r"'127.0.0.1:1\?mode=0600': mode: only the file of a Unix socket has one",
                      refused("127.0.0.1:1?mode=0600"))
-    assert re.search(place + r"'fastcgi://127.0.0.1:9000': the protocol 'fastcgi' is not supported: .* proxy_pass",
-                     refused("fastcgi://127.0.0.1:9000"))
+    assert re.search(place + r"'http://127.0.0.1:1\?allow_from=::1': allow_from: it is for fastcgi://, scgi:// and uwsgi://",
+                     refused("http://127.0.0.1:1?allow_from=::1"))
     assert re.search(r"bind unix:/x: owner: user no-such-user: not found on this system: create it",
                      refused("unix:/x?owner=no-such-user"))
     done = run("-b", "unix:/x?ower=web", ECHO)

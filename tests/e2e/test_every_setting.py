@@ -18,6 +18,7 @@ import pytest
 
 import proc
 from clock import SCALE, eventually
+from gateway import Gateway
 from load import Background
 from plugin_files import versioned
 from server import BINARY, WSGI, example, run, test_plugin
@@ -308,6 +309,19 @@ def proxy_protocol(site):
     with server.connect(source="127.0.0.2") as wire:
         wire.send(b"PROXY TCP4 192.0.2.9 192.0.2.1 5000 80\r\n" + request_bytes("/"))
         yield "proxy_protocol", json.loads(wire.response().text)["client"] == "192.0.2.9"
+
+
+@carries(protocol="scgi", gateway_allow_ips=["127.0.0.2"], uwsgi_allow_ips=["127.0.0.3"])
+def wires(site):
+    server = site.start(ECHO, "-b", "uwsgi://127.0.0.1:0")
+    scgi, uwsgi = server.addresses
+
+    def status(wire, address, source):
+        with Gateway(wire, address, source=source) as front:
+            return front.ask("/").status
+    yield "protocol", status("scgi", scgi, "127.0.0.2") == 200
+    yield "gateway_allow_ips", status("scgi", scgi, "127.0.0.3") == 403
+    yield "uwsgi_allow_ips", (status("uwsgi", uwsgi, "127.0.0.3"), status("uwsgi", uwsgi, "127.0.0.2")) == (200, 403)
 
 
 # ---- replaced workers, reloads ----

@@ -90,7 +90,7 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
 
 TEST_CASE("settings: every field of Config has one, except those that are computed") {
   // Does not compile if a field is added or removed: then the table needs one line more or less.
-  const auto& [bind, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, python,
+  const auto& [bind, protocol, routes, preload_app, reload, reload_engine, reload_extra_files, pythonpath, venv, python,
                has_worker_hooks, has_master_hooks, sources, workers, worker_class, threads, worker_connections,
                queue_size, backlog, max_requests, max_requests_jitter, max_worker_memory, max_worker_lifetime,
                worker_memory_max, canary, reuse_port, daemon, enable_stdio_inheritance, user, group, initgroups, umask,
@@ -100,12 +100,12 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                probation, canary_time, limit_request_line, limit_request_fields, limit_request_field_size,
                limit_request_body, poison_limit, poison_window, min_rate, body_buffer_size, tmp_upload_dir,
                request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
-               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, loglevel,
+               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, uwsgi_allow_ips, gateway_allow_ips, loglevel,
                errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
                logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
                disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
                server_header] = Config{};
-  CHECK(settings().size() == 86);
+  CHECK(settings().size() == 89);
 }
 
 TEST_CASE("narwhal(1): has every flag of every setting, its key and its default") {

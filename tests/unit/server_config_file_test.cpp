@@ -160,8 +160,6 @@ TEST_CASE("config file: an unknown key is reported with the nearest known one") 
 TEST_CASE("config file: Gunicorn's settings that narwhal does not have are named as such, not as unknown") {
   CHECK(fault("dirty_apps: 4") ==
         "narwhal.yaml:1:1: 'dirty_apps' is a setting of Gunicorn that this version of narwhal does not have yet");
-  CHECK(fault("protocol: uwsgi") ==
-        "narwhal.yaml:1:1: 'protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only");
   CHECK(good("daemon: false\nmax_requests: 0\nprotocol: http\ncert_reqs: 0\nlogconfig_dict: {}\ndirty_apps: "
              "[]\npaste:\n") == narwhal::Config{});
 }

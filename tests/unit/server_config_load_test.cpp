@@ -315,8 +315,8 @@ TEST_CASE("load: faults of the command line end in 2, all others in 1, and all a
   refused({"-w"}, 2, "--workers: needs a value");
   refused({"-w", "x", "a"}, 2, "--workers: 'x' is not a whole number");
   refused({"--wrokers", "4", "a"}, 2, "unknown flag '--wrokers': did you mean '--workers'?");
-  refused({"--protocol", "uwsgi", "--dirty-app=5", "a"}, 2,
-          "'--protocol' is a setting of Gunicorn that narwhal does not have: it serves HTTP only\n"
+  refused({"--paste", "x", "--dirty-app=5", "a"}, 2,
+          "'--paste' is a setting of Gunicorn that narwhal does not have: name the application as module:callable\n"
           "'--dirty-app' is a setting of Gunicorn that this version of narwhal does not have yet");
   refused({"a", "b"}, 2, "more than one APP: 'b' after 'a'; mount several with 'routes' in narwhal.yaml");
   refused({""}, 2, "APP is empty");

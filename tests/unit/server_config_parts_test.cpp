@@ -96,14 +96,6 @@ TEST_CASE("bind: a mistake is reported with a message that helps") {
   CHECK(fault("unix:@x") == "abstract Unix sockets are not supported");
   CHECK(fault("fd://x") == "fd://x needs the number of an open descriptor, as in fd://3");
   CHECK(fault("fd://-1") == "fd://-1 needs the number of an open descriptor, as in fd://3");
-  for (const char* wire : {"fastcgi", "scgi", "uwsgi"}) {
-    const std::string name = wire;
-    CHECK(fault((name + "://h:1").c_str()) == "the protocol '" + name +
-                                                  "' is not supported: this version of narwhal speaks HTTP only; use "
-                                                  "http:// here, and in nginx proxy_pass in "
-                                                  "place of " +
-                                                  name + "_pass");
-  }
   CHECK(fault("https://h:1") ==
         "the protocol 'https' is not supported: narwhal does not speak TLS; use http:// and a proxy in front of it");
   CHECK(fault("htp://h:1") == "the protocol 'htp' is unknown: did you mean 'http'?");
