@@ -101,7 +101,7 @@ void serialize(Archive& archive, T& c) {
           c.dogstatsd_tags, c.enable_backlog_metric, c.server_header);
 }
 // A new setting changes this: add it above, and here.
-static_assert(sizeof(void*) != 8 || sizeof(Config) == 1472);
+static_assert(sizeof(void*) != 8 || sizeof(Config) == 1528);
 
 template <class Archive, Like<Generation> T>
 void serialize(Archive& archive, T& generation) {

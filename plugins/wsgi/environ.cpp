@@ -213,7 +213,9 @@ bool Environ::set_fields(PyObject* environ, const narwhal_request& request) cons
   }
   // A chunked body has been decoded by now, so its length takes the place of its coding: applications that need a
   // length find one (Django), and none decodes the body again (Bottle). A body that still arrives has no length yet.
-  return !was_chunked || request.body_size < 0 ||
+  // So it is over FastCGI, where the length need not be sent either.
+  const bool lacks_length = was_chunked || (request.variable_count != 0 && request.body_size > 0);
+  return !lacks_length || request.body_size < 0 ||
          set_new(environ, "CONTENT_LENGTH", PyUnicode_FromFormat("%lld", static_cast<long long>(request.body_size)));
 }
 
