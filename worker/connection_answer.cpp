@@ -220,8 +220,10 @@ void Connection::answer_plain(int status, std::string_view text) {
   head.length = protocol::ResponseHead::Length::known;
   head.content_length = text.size() + 1;
   head.keep_alive = false;
-  head.date = loop_.date();
-  head.server = loop_.config().server_header;
+  if (peer_.wire == Wire::http) {
+    head.date = loop_.date();
+    head.server = loop_.config().server_header;
+  }
   const WireId wire{peer_.wire, reader_.record_id()};
   char* const begin = sender_.room_for(plain_bound(wire, head, text));
   if (begin == nullptr) return;

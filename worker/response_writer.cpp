@@ -118,8 +118,11 @@ int ResponseWriter::begin(const char* call, const narwhal_response& response, st
   head.fields = fields;
   head.field_count = count;
   head.minor = request.minor;
-  head.date = exchange_.loop().date();
-  head.server = exchange_.loop().config().server_header;
+  const WireId wire = exchange_.wire();
+  if (wire.is_http()) {  // else the web server in front writes them
+    head.date = exchange_.loop().date();
+    head.server = exchange_.loop().config().server_header;
+  }
   state_.bodyless = request.is_head || status == 204 || status == 205 || status == 304;
   if (body_size >= 0 && !state_.bodyless) [[likely]] {
     state_.framing = Length::known;
@@ -134,7 +137,6 @@ int ResponseWriter::begin(const char* call, const narwhal_response& response, st
   head.length = state_.framing;
   head.trailers = head.length == Length::chunked && takes_trailers(request);
   const bool wants_to_close = exchange_.loop().retiring() || exchange_.loop().acceptor().is_withheld();
-  const WireId wire = exchange_.wire();
   const bool ends_connection = head.length == Length::until_close && !wire.is_fastcgi();
   if (ends_connection || wants_to_close) exchange_.keep_alive = false;
   head.keep_alive = exchange_.keep_alive;
