@@ -116,6 +116,8 @@ Response Site::send(const Request& request, const std::string& below, Found file
     }
   }
   const std::int64_t size = file.facts.st_size;
+  // The host duplicates the descriptor after the head: then it would be too late for a 503.
+  if (size > small_file_max && !Fd(::fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0))) return refuse(request, below, errno);
   Response response = send_file(request, FilePart(file.fd.release(), 0, size), now, options);
   const bool has_body = response.status() == 200 || response.status() == 206;
   if (!coding.empty() && has_body) response.header("Content-Encoding", coding);

@@ -24,7 +24,8 @@ NOBODY = 65534
 def www(tmp_path_factory):
     """Beside the folder there is a secret, and in it links of every kind."""
     root = tmp_path_factory.mktemp("root")
-    write(root, {"secret.txt": SECRET, "www/in.txt": b"in", "www/a/in.txt": b"a", "www/.env": SECRET, "www/.git/config": SECRET,
+    write(root, {"secret.txt": SECRET, "www/in.txt": b"in", "www/large.bin": bytes(100_000),
+                 "www/a/in.txt": b"a", "www/.env": SECRET, "www/.git/config": SECRET,
                  "www/a/.env": SECRET, "www/a/.well-known/x": SECRET, "www-beside/x.txt": SECRET, "www/back\\slash": SECRET,
                  "www/..x": SECRET, "www/...": SECRET, "www/100%": b"percent", "www/new\nline": b"newline"})
     www = root / "www"
@@ -140,6 +141,10 @@ def test_too_many_open_files_are_answered_503_with_one_line_a_second(serve, www)
             assert (answer.status, answer.header("Retry-After")) == (503, "1")
         restore()
         assert wire.ask("/in.txt").body == b"in"
+        restore = leave_descriptors(worker, 1)  # enough to open a file, but a large one is opened twice
+        assert wire.ask("/large.bin").status == 503 and wire.ask("/in.txt").status == 200
+        restore()
+        assert len(wire.ask("/large.bin").body) == 100_000
     server.wait_for(r"\[ERROR\] GET /in.txt: open '.*/www/in.txt': Too many open files: answered 503; raise the limit")
     assert server.log().count("Too many open files") < 5
 
