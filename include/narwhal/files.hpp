@@ -32,8 +32,8 @@ struct FileOptions {
   std::size_t ranges_max = 16;     // a client that asks for more gets the whole file
 };
 
-// Up to this size a file is read: head and body are one write, and the host need not duplicate the descriptor. On a
-// loopback socket a file of 1 KiB costs a third less so, one of 32 KiB the same, one of 64 KiB half as much again.
+// Up to this size a file is read: head and body are one write, and the host need not duplicate the descriptor. Small files
+// cost less so; from about this size on sendfile(2) is as cheap or cheaper.
 inline constexpr std::int64_t small_file_max = 16 * 1024;
 
 namespace detail {
