@@ -31,6 +31,10 @@ std::uint64_t word_at(const char* at) noexcept {
   return word;
 }
 
+bool is_of_field(std::string_view name) noexcept {
+  return name.size() >= field_mark.size() && std::memcmp(name.data(), field_mark.data(), field_mark.size()) == 0;
+}
+
 bool is_on(std::string_view https) noexcept { return same_ignoring_case(https, "on") || https == "1"; }
 
 // How many bytes of an escaped path spell the decoded prefix; 0: it does not begin with it.
@@ -106,7 +110,9 @@ CgiVariables::CgiVariables(std::span<char> bytes, const HeadLimits& limits, Head
 
 // Where the value of a variable that is known goes. Names of one length differ in the eight bytes that are compared.
 Bytes* CgiVariables::known(std::string_view name) noexcept {
-  const auto is_named = [&](std::string_view known, Bytes& value) { return name == known ? &value : nullptr; };
+  const auto is_named = [&]<std::size_t Size>(const char(&known)[Size], Bytes& value) {
+    return std::memcmp(name.data(), known, Size - 1) == 0 ? &value : nullptr;  // they are as long
+  };
   switch (name.size()) {
     case 5: return is_named("HTTPS", https_);
     case 9: return is_named("PATH_INFO", path_info_);
@@ -149,14 +155,15 @@ Refusal CgiVariables::add(std::span<char> name, std::string_view value) {
 Refusal CgiVariables::add_any(std::span<char> name, std::string_view value) {
   const std::string_view text(name.data(), name.size());
   if (++count_ > variables_max) return {431, "too many variables"};
-  if (text.starts_with(field_mark)) return add_field(name.subspan(field_mark.size()), value);
-  if (text.empty()) return {400, "empty variable name"};
-  if (!all(text, bytes::token)) return {400, "malformed variable name"};
-  if (std::memchr(value.data(), 0, value.size()) != nullptr) return {400, "NUL in a variable's value"};
+  if (is_of_field(text)) return add_field(name.subspan(field_mark.size()), value);
+  if (has_nul(value, end_)) return {400, "NUL in a variable's value"};
   if (Bytes* const place = known(text)) {
     const bool differs = place == &length_ && place->data != nullptr && place->view() != value;
     if (differs) return {400, "more than one CONTENT_LENGTH"};
     *place = value;
+  } else {
+    if (text.empty()) return {400, "empty variable name"};
+    if (!is_plain_name(text, end_) && !all(text, bytes::token)) return {400, "malformed variable name"};
   }
   request_.variables.push_back({text, value});
   return {};

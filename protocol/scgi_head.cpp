@@ -1,9 +1,11 @@
 #include "protocol/scgi_head.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "protocol/characters.hpp"
+#include "protocol/sixteen_bytes.hpp"
 
 namespace narwhal::protocol {
 namespace {
@@ -23,9 +25,9 @@ CgiFed need(std::size_t bytes) noexcept {
 
 // Takes the bytes before the next NUL off the front, and it. False: there is none.
 bool take_terminated(std::span<char>& left, std::span<char>& taken) noexcept {
-  if (left.empty()) return false;
-  const auto* const nul = static_cast<const char*>(std::memchr(left.data(), 0, left.size()));
-  if (nul == nullptr) return false;
+  const char* const end = left.data() + left.size();
+  const char* const nul = find_nul(left.data(), end);
+  if (nul == end) return false;
   taken = left.first(static_cast<std::size_t>(nul - left.data()));
   left = left.subspan(taken.size() + 1);
   return true;
@@ -44,18 +46,22 @@ class Names {
     const bool maybe = (word & mask) != 0;
     word |= mask;
     if (!maybe) return false;
-    for (std::size_t at = 0; at + 1 < list.size(); ++at) {
-      if (list[at].name.view() == name) return true;
-    }
-    return false;
+    return std::any_of(list.begin(), list.end() - 1, [&](const Field& each) { return each.name.view() == name; });
   }
 
  private:
+  // Of the name's first and last bytes and its size.
   static unsigned hash(std::string_view name) noexcept {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(name[at])); };
-    return (byte(0) * 31 + byte(name.size() / 2) * 17 + byte(name.size() - 1) * 5 +
-            static_cast<unsigned>(name.size()) * 7) %
-           256;
+    std::uint64_t first = 0, last = 0;
+    const std::size_t size = std::min(name.size(), sizeof first);
+    if (size == sizeof first) [[likely]] {
+      std::memcpy(&first, name.data(), sizeof first);
+      std::memcpy(&last, name.data() + name.size() - sizeof last, sizeof last);
+    } else {
+      std::memcpy(&first, name.data(), size);
+    }
+    constexpr std::uint64_t mixer = 0x9e3779b97f4a7c15;  // any odd number with many bits
+    return static_cast<unsigned>(((first * mixer ^ last) + name.size()) * mixer >> 56);
   }
   std::array<std::uint64_t, 4> seen_{};
 };
@@ -67,22 +73,20 @@ class ScgiVariables {
       : head_(head), request_(request), variables_(head_bytes, limits, head, request) {}
 
   Refusal decode(std::span<char> block) {
-    bool first = true;
+    bool is_first = true, is_scgi_1 = false;
     while (!block.empty()) {
       std::span<char> name, value;
       if (!take_terminated(block, name) || !take_terminated(block, value)) {
         return {400, "SCGI variable without NUL at its end"};
       }
-      const std::string_view text(value.data(), value.size());
-      if (first && std::string_view(name.data(), name.size()) != "CONTENT_LENGTH") {
-        return {400, "CONTENT_LENGTH is not the first SCGI variable"};
-      }
-      if (first && text.empty()) return {400, "malformed Content-Length"};
-      first = false;
+      const std::string_view name_text(name.data(), name.size()), text(value.data(), value.size());
+      if (is_first && name_text != "CONTENT_LENGTH") return {400, "CONTENT_LENGTH is not the first SCGI variable"};
+      if (is_first && text.empty()) return {400, "malformed Content-Length"};
+      is_first = false;
+      if (name_text == "SCGI") is_scgi_1 = text == "1";
       if (const Refusal refusal = add(name, text)) return refusal;
     }
-    if (request_.variable("SCGI").view() != "1") return {400, "SCGI is not 1"};
-    return variables_.finish();
+    return is_scgi_1 ? variables_.finish() : Refusal{400, "SCGI is not 1"};
   }
 
  private:

@@ -1,6 +1,7 @@
 // Looks at up to sixteen bytes at once, where the processor can: what is short in nearly every request.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <string_view>
 
@@ -75,6 +76,49 @@ inline bool is_text(std::string_view text, [[maybe_unused]] const char* end) noe
     return (controls_but_tab(text.data()) & ((1u << text.size()) - 1)) == 0;
 #endif
   return all(text, bytes::value);
+}
+
+// Where the next NUL is; `end`: there is none before it.
+inline const char* find_nul(const char* at, const char* end) noexcept {
+#ifdef __SSE2__
+  for (; end - at >= 16; at += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_setzero_si128())));
+    if (found != 0) return at + std::countr_zero(found);
+  }
+#endif
+  while (at != end && *at != '\0') ++at;
+  return at;
+}
+
+// Whether text holds a NUL. `end` is that of readable memory.
+inline bool has_nul(std::string_view text, [[maybe_unused]] const char* end) noexcept {
+#ifdef __SSE2__
+  if (text.size() <= 16 && end - text.data() >= 16) [[likely]] {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_setzero_si128())));
+    return (found & ((1u << text.size()) - 1)) != 0;
+  }
+#endif
+  return text.find('\0') != std::string_view::npos;
+}
+
+// Whether text is all of capitals, digits and '_', as CGI variables are named. False: not known. `end` is that of readable
+// memory.
+inline bool is_plain_name([[maybe_unused]] std::string_view text, [[maybe_unused]] const char* end) noexcept {
+#ifdef __SSE2__
+  if (text.size() > 16 || end - text.data() < 16) return false;
+  const auto within = [](__m128i bytes, char first, char last) {
+    const __m128i from_first = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(_mm_min_epu8(from_first, _mm_set1_epi8(static_cast<char>(last - first))), from_first);
+  };
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+  const __m128i marks = _mm_or_si128(within(block, '0', '9'), _mm_cmpeq_epi8(block, _mm_set1_epi8('_')));
+  const auto plain = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(marks, within(block, 'A', 'Z'))));
+  return (~plain & ((1u << text.size()) - 1)) == 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace narwhal::protocol
