@@ -95,8 +95,7 @@ class MultipartReader {
     while (const std::size_t size = read(piece)) {
       for (std::size_t written = 0; written < size;) {
         const ssize_t now = ::write(fd, piece.data() + written, size - written);
-        if (now < 0 && errno != EINTR)
-          throw std::system_error(errno, std::generic_category(), "an upload: write");
+        if (now < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "an upload: write");
         written += now < 0 ? 0 : static_cast<std::size_t>(now);
       }
       total += size;

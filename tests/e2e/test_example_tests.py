@@ -6,9 +6,9 @@ import subprocess
 import pytest
 
 from clock import scaled
-from server import BUILD, ROOT, SANITIZED
+from server import BUILD, ROOT, SANITIZED, example
 
-TESTS = sorted(path.name.removesuffix("_test" + path.suffix) for path in (ROOT / "examples" / "tests").iterdir())
+TESTS = sorted(path.stem.removesuffix("_test") for path in (ROOT / "examples" / "tests").glob("*_test.c*"))
 
 
 def test_each_example_has_a_test():
@@ -20,7 +20,10 @@ def test_each_example_has_a_test():
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="not installed: valgrind")
 @pytest.mark.parametrize("name", TESTS)
 def test_valgrind_finds_nothing_in_an_example(name):
-    binary = next(path for path in (BUILD / "tests").glob(f"*example_{name}") if path.is_file())
+    binaries = [path for path in (BUILD / "tests").glob(f"*example_{name}") if path.is_file()]
+    if not binaries and not example(name).exists():
+        pytest.skip("the example is not built: a library is missing")
+    binary, = binaries
     # What an example or the harness keeps for ever is still reachable; only what nobody can free any more is lost.
     done = subprocess.run(
         ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
