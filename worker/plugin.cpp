@@ -13,6 +13,7 @@
 #include <span>
 
 #include "core/joined.hpp"
+#include "core/log.hpp"
 #include "worker/crash.hpp"
 
 namespace narwhal::worker {
@@ -45,7 +46,10 @@ Flags unknown_flags(const narwhal_plugin& plugin, Flags flags, Flags known) {
 }
 
 std::string flags_text(std::uint64_t unknown) {
-  return fmt::format("flags that ABI {}.{} does not have: {:#x}", NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR, unknown);
+  return fmt::format(
+      "flags that ABI {}.{} does not have: {:#x}: leave them out; or, if it works without them, set abi_minor to the "
+      "version that they came with",
+      NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR, unknown);
 }
 
 // `plugin` has these options before this one.
@@ -109,6 +113,10 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   if (const Result<Done> checked = check_table(known); !checked)
     return Error{"load " + staged.source + ": " + checked.error()};
   if (known.version == nullptr) known.version = "";
+  if (known.abi_minor > NARWHAL_ABI_MINOR) {
+    log::info("{} was built for ABI {}.{}, and this server has {}.{}: what came later is not there for it",
+              staged.source, NARWHAL_ABI_MAJOR, known.abi_minor, NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR);
+  }
   return known;
 }
 
