@@ -15,6 +15,7 @@
 #include "core/joined.hpp"
 #include "core/log.hpp"
 #include "worker/crash.hpp"
+#include "worker/thread_rules.hpp"
 
 namespace narwhal::worker {
 
@@ -161,12 +162,18 @@ struct BootContext {
   const Mount* mount;
   Mount* flagged;                // which set_flags() may change; null: not in this hook
   const char* misuse = nullptr;  // of set_flags(): set-up fails, whatever the hook returns
+  pid_t thread = ::gettid();
   std::string reason{};
 };
-BootContext& context_of(const narwhal_boot* boot) { return *static_cast<BootContext*>(boot->reserved_0); }
+BootContext& context_of(const narwhal_boot* boot, const char* call) {
+  BootContext& context = *static_cast<BootContext*>(boot->reserved_0);
+  if (context.thread != ::gettid())
+    report_thread(context.mount->source.c_str(), call, "of narwhal_boot on another thread than that of the hook");
+  return context;
+}
 
 narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
-  const Mount& mount = *context_of(boot).mount;
+  const Mount& mount = *context_of(boot, "option").mount;
   for (const auto& [name, value] : mount.options) {
     if (name == key) return {value.data(), value.size()};
   }
@@ -176,13 +183,13 @@ narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
 }
 
 void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
-  context_of(boot).reason.assign(reason.data, reason.size);
+  context_of(boot, "fail").reason.assign(reason.data, reason.size);
 } catch (...) {
   // No memory for the reason: the hook's return value still shows that it failed.
 }
 
 void boot_set_flags(const narwhal_boot* boot, std::uint32_t flags) noexcept {
-  BootContext& context = context_of(boot);
+  BootContext& context = context_of(boot, "set_flags");
   if (context.flagged == nullptr) {
     context.misuse = "set_flags() was called, which only worker_init may do";
   } else if ((flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY)) != 0) {
