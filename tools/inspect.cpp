@@ -22,7 +22,18 @@ std::string flag_names(std::uint32_t flags) {
   std::string names;
   if ((flags & NARWHAL_INLINE) != 0) names += "inline";
   if ((flags & NARWHAL_STREAM_BODY) != 0) names += names.empty() ? "streams bodies" : ", streams bodies";
+  if (const std::uint32_t unknown = flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY); unknown != 0) {
+    names += fmt::format("{}{:#x}, which ABI {}.{} does not have", names.empty() ? "" : ", ", unknown,
+                         NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR);
+  }
   return names;
+}
+
+std::string abi_text(const DeclaredPlugin& plugin) {
+  const std::string built = fmt::format("built for ABI {}.{}", NARWHAL_ABI_MAJOR, plugin.abi_minor);
+  if (plugin.abi_minor <= NARWHAL_ABI_MINOR) return built;
+  return fmt::format("{}; this narwhal has {}.{}: what came later is not there for it", built, NARWHAL_ABI_MAJOR,
+                     NARWHAL_ABI_MINOR);
 }
 
 std::string option_text(const DeclaredOption& option) {
@@ -100,8 +111,8 @@ Result<int> check_plugin(const Places& places, const std::string& file, const Pa
   if (!plugin) return Error{plugin.error()};
   const Result<std::vector<std::string>> missing = missing_of(file);
   if (!missing) return Error{missing.error()};
-  std::printf("%s: %s%s%s, built for ABI %d.%u\n", file.c_str(), plugin->name.c_str(),
-              plugin->version.empty() ? "" : " ", plugin->version.c_str(), NARWHAL_ABI_MAJOR, plugin->abi_minor);
+  std::printf("%s: %s%s%s, %s\n", file.c_str(), plugin->name.c_str(), plugin->version.empty() ? "" : " ",
+              plugin->version.c_str(), abi_text(*plugin).c_str());
   if (plugin->flags != 0) std::printf("flags: %s\n", flag_names(plugin->flags).c_str());
   std::printf("hooks: %s\n", joined(plugin->hooks, ", ").c_str());
   for (const DeclaredOption& option : plugin->options) std::printf("option: %s\n", option_text(option).c_str());

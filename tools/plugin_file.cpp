@@ -56,9 +56,10 @@ std::vector<DeclaredOption> read_options(const ElfImage& image, std::uint64_t ad
 std::string without_symbol(const ElfImage& image) {
   const std::vector<std::string_view> others = image.exported_from("narwhal_plugin_v");
   if (others.empty()) return "no symbol narwhal_plugin_v1: is this a narwhal plugin?";
-  return "it exports " + std::string(others.front()) +
-         ", and this narwhal knows narwhal_plugin_v1: it was built for another " +
-         "major version of the plugin ABI. Build it with the headers of this narwhal";
+  const std::string other(others.front()), own = std::to_string(NARWHAL_ABI_MAJOR);
+  return "a plugin for version " + other.substr(std::strlen("narwhal_plugin_v")) + " of the plugin ABI (" + other +
+         "), but this narwhal has version " + own + " (narwhal_plugin_v" + own +
+         "): build the plugin again with this narwhal's headers, or run a narwhal that has its version";
 }
 
 }  // namespace

@@ -128,6 +128,39 @@ void stop_timer(narwhal_timer* timer) noexcept try {
 
 constexpr narwhal_loop loop{sizeof(narwhal_loop), post, start_timer, stop_timer};
 
+// ---- by name ----
+
+struct Extension {
+  std::string_view id;
+  const void* table;
+};
+constexpr Extension extensions[] = {{NARWHAL_COUNTERS, &counters}, {NARWHAL_METRICS, &metrics}, {NARWHAL_LOOP, &loop}};
+
+// The end of what is before ".draft/", or before the number; npos: it is not such a name.
+std::size_t end_of_name(std::string_view id) noexcept {
+  const std::size_t draft = id.find(".draft/");
+  return draft != id.npos ? draft : id.rfind('/');
+}
+
+// A draft of another release: its author may not know that it is gone. Other names that this server lacks are no news.
+void report_draft(std::string_view id) noexcept {
+  if (id.find(".draft/") == id.npos) return;
+  static LogLimit limit(5);
+  const std::string_view name = id.substr(0, end_of_name(id));
+  const auto* const now = std::find_if(std::begin(extensions), std::end(extensions), [name](const Extension& each) {
+    return each.id.substr(0, end_of_name(each.id)) == name;
+  });
+  if (now != std::end(extensions))
+    return limit.warning(
+        "a plugin asks for the draft extension '{}', which this server has as '{}': build the plugin for that", id,
+        now->id);
+  limit.warning(
+      "a plugin asks for the draft extension '{}', which this server does not have: drafts may change with each "
+      "release; "
+      "the plugin does without it",
+      id);
+}
+
 }  // namespace
 
 void open_numbers(Scoreboard& scoreboard) noexcept { numbers = &scoreboard.numbers(); }
@@ -140,9 +173,10 @@ void open_worker_extensions(Scoreboard& scoreboard, std::size_t slot, LoopCalls&
 
 const void* find_extension(const char* id) noexcept {
   if (id == nullptr) return nullptr;
-  if (std::strcmp(id, NARWHAL_COUNTERS) == 0) return &counters;
-  if (std::strcmp(id, NARWHAL_METRICS) == 0) return &metrics;
-  if (std::strcmp(id, NARWHAL_LOOP) == 0) return &loop;
+  for (const Extension& each : extensions) {
+    if (each.id == id) return each.table;
+  }
+  report_draft(id);
   return nullptr;
 }
 

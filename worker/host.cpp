@@ -1,4 +1,6 @@
 // The table of functions that plugins call: each finds its Exchange and lets no exception out.
+#include <unistd.h>
+
 #include <algorithm>
 #include <new>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "worker/loop.hpp"
 #include "worker/read_body.hpp"
 #include "worker/recycling.hpp"
+#include "worker/thread_rules.hpp"
 #include "worker/watched_files.hpp"
 
 #ifndef NARWHAL_VERSION
@@ -79,7 +82,9 @@ narwhal_bytes header(const narwhal_exchange* handle, narwhal_bytes name) noexcep
 
 narwhal_bytes variable(narwhal_exchange* handle, narwhal_bytes name) noexcept {
   Exchange* const exchange = find(handle, "variable");
-  return exchange != nullptr ? exchange->variable(view_of(name)) : no_bytes;
+  if (exchange == nullptr) return no_bytes;
+  const OneAtATime alone(*exchange, CallGroup::memory, "variable");
+  return exchange->variable(view_of(name));
 }
 
 int body(narwhal_exchange* handle, narwhal_bytes* out) noexcept {
@@ -92,13 +97,17 @@ int body_fd(narwhal_exchange* handle) noexcept {
 }
 
 int64_t read_body(narwhal_exchange* handle, char* buffer, size_t size) noexcept {
-  return with(handle, "read_body",
-              [&](Exchange& exchange) -> int64_t { return worker::read_body(exchange, buffer, size); });
+  return with(handle, "read_body", [&](Exchange& exchange) -> int64_t {
+    const OneAtATime alone(exchange, CallGroup::reading, "read_body");
+    return worker::read_body(exchange, buffer, size);
+  });
 }
 
 void* alloc(narwhal_exchange* handle, size_t size) noexcept {
   Exchange* const exchange = find(handle, "alloc");
-  return exchange != nullptr ? exchange->arena.allocate(size) : nullptr;
+  if (exchange == nullptr) return nullptr;
+  const OneAtATime alone(*exchange, CallGroup::memory, "alloc");
+  return exchange->arena.allocate(size);
 }
 
 void set_user(narwhal_exchange* handle, void* user) noexcept {
@@ -181,11 +190,16 @@ int trailers(narwhal_exchange* handle, const narwhal_field* fields, uint32_t cou
 }
 
 void flush(narwhal_exchange* handle) noexcept {
-  if (Exchange* const exchange = find(handle, "flush")) exchange->response.flush();
+  Exchange* const exchange = find(handle, "flush");
+  if (exchange == nullptr) return;
+  if (!exchange->on_handler_thread())
+    return report_thread(*exchange, "flush", "on another thread than that of handle(): it does nothing there");
+  exchange->response.flush();
 }
 
 int log_value(narwhal_exchange* handle, narwhal_bytes name, narwhal_bytes value) noexcept {
   return with(handle, "log_value", [&](Exchange& exchange) {
+    const OneAtATime alone(exchange, CallGroup::memory, "log_value");
     return exchange.add_log_value(view_of(name), view_of(value)) ? NARWHAL_OK : NARWHAL_ERROR;
   });
 }
@@ -207,7 +221,14 @@ int watch(narwhal_bytes path) noexcept {
 }
 
 void replace_worker() noexcept { Recycling::ask(); }
-int left_at_once() noexcept { return worker::left_at_once() ? 1 : 0; }
+int left_at_once() noexcept {
+  static LogLimit limit(1);
+  if (::gettid() != ::getpid())
+    limit.error(
+        "a plugin has called left_at_once() on another thread than the worker's main one: it has an answer in "
+        "worker_exit() only");
+  return worker::left_at_once() ? 1 : 0;
+}
 
 const void* get_extension(const char* id) noexcept { return find_extension(id); }
 

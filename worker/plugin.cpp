@@ -13,7 +13,9 @@
 #include <span>
 
 #include "core/joined.hpp"
+#include "core/log.hpp"
 #include "worker/crash.hpp"
+#include "worker/thread_rules.hpp"
 
 namespace narwhal::worker {
 
@@ -45,7 +47,10 @@ Flags unknown_flags(const narwhal_plugin& plugin, Flags flags, Flags known) {
 }
 
 std::string flags_text(std::uint64_t unknown) {
-  return fmt::format("flags that ABI {}.{} does not have: {:#x}", NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR, unknown);
+  return fmt::format(
+      "flags that ABI {}.{} does not have: {:#x}: leave them out; or, if it works without them, set abi_minor to the "
+      "version that they came with",
+      NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR, unknown);
 }
 
 // `plugin` has these options before this one.
@@ -109,6 +114,10 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
   if (const Result<Done> checked = check_table(known); !checked)
     return Error{"load " + staged.source + ": " + checked.error()};
   if (known.version == nullptr) known.version = "";
+  if (known.abi_minor > NARWHAL_ABI_MINOR) {
+    log::info("{} was built for ABI {}.{}, and this server has {}.{}: what came later is not there for it",
+              staged.source, NARWHAL_ABI_MAJOR, known.abi_minor, NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR);
+  }
   return known;
 }
 
@@ -153,12 +162,18 @@ struct BootContext {
   const Mount* mount;
   Mount* flagged;                // which set_flags() may change; null: not in this hook
   const char* misuse = nullptr;  // of set_flags(): set-up fails, whatever the hook returns
+  pid_t thread = ::gettid();
   std::string reason{};
 };
-BootContext& context_of(const narwhal_boot* boot) { return *static_cast<BootContext*>(boot->reserved_0); }
+BootContext& context_of(const narwhal_boot* boot, const char* call) {
+  BootContext& context = *static_cast<BootContext*>(boot->reserved_0);
+  if (context.thread != ::gettid())
+    report_thread(context.mount->source.c_str(), call, "of narwhal_boot on another thread than that of the hook");
+  return context;
+}
 
 narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
-  const Mount& mount = *context_of(boot).mount;
+  const Mount& mount = *context_of(boot, "option").mount;
   for (const auto& [name, value] : mount.options) {
     if (name == key) return {value.data(), value.size()};
   }
@@ -168,13 +183,13 @@ narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
 }
 
 void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
-  context_of(boot).reason.assign(reason.data, reason.size);
+  context_of(boot, "fail").reason.assign(reason.data, reason.size);
 } catch (...) {
   // No memory for the reason: the hook's return value still shows that it failed.
 }
 
 void boot_set_flags(const narwhal_boot* boot, std::uint32_t flags) noexcept {
-  BootContext& context = context_of(boot);
+  BootContext& context = context_of(boot, "set_flags");
   if (context.flagged == nullptr) {
     context.misuse = "set_flags() was called, which only worker_init may do";
   } else if ((flags & ~(NARWHAL_INLINE | NARWHAL_STREAM_BODY)) != 0) {

@@ -6,7 +6,11 @@
  *
  * Names      "narwhal.metrics/1": the number is the version of the table. A table grows as those of plugin.h do: members are
  *            appended, NARWHAL_HAS says whether one is there. What cannot grow so gets a new number, and the old one stays.
- *            A name with "draft" in it may change or go with any release. "narwhal.upgrade/1" is reserved.
+ *            "narwhal.upgrade/1" is reserved.
+ * Drafts     "narwhal.NAME.draft/1": a table that may still change, or be dropped, with any release. Each change gives it a new
+ *            number. When it will not change any more, it becomes "narwhal.NAME/1", and the draft is dropped. A host that is
+ *            asked for a draft that it does not have says so in its log, with the name that it has in its place. There is no
+ *            draft at present.
  * Missing    get_extension() returns NULL for what this host does not have: a plugin must do without it.
  * Ownership  tables, numbers and metrics are the host's, and are never freed.
  * Threads    as in plugin.h: [any] is any thread of the template or of a worker, with or without an exchange.

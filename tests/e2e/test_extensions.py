@@ -85,5 +85,15 @@ def test_the_loop_calls_what_was_posted_and_timers(serve, threads):
     assert int(server.get("/turns").text) <= stopped + 1
 
 
+def test_a_draft_that_the_server_does_not_have_is_named_in_the_log(serve):
+    server = serve(PLUGIN, "-w", "1")
+    assert server.get("/drafts").text == "not there"
+    server.wait_for(r"\[WARNING\] a plugin asks for the draft extension 'narwhal.metrics.draft/3', which this server has as "
+                    r"'narwhal.metrics/1': build the plugin for that")
+    server.wait_for(r"\[WARNING\] a plugin asks for the draft extension 'narwhal.teleport.draft/1', which this server does not "
+                    r"have: drafts may change with each release; the plugin does without it")
+    assert "narwhal.none" not in server.log(), "a name that is not a draft may be missing"
+
+
 def test_a_check_boots_a_plugin_that_uses_them():
     assert run("--check-config", PLUGIN).returncode == 0

@@ -6,6 +6,7 @@
  *   /later?ms=N     is answered by a timer
  *   /turns          how often the timer of this worker has fired; it is started in worker_init()
  *   /stop           ends that timer
+ *   /drafts         asks for two drafts: one that has become stable, one that is not there
  *   /many?of=N      asks for N numbers of their own; "N" says how many there are
  */
 #include <narwhal/extensions.h>
@@ -82,6 +83,12 @@ static int ask_for_bad_ones(narwhal_exchange *exchange) {
 static int handle(void *instance, narwhal_exchange *exchange) {
   (void)instance;
   if (path_is(exchange, "/count")) return answer(exchange, "%ld", (long)__atomic_add_fetch(hits, 1, __ATOMIC_RELAXED));
+  if (path_is(exchange, "/drafts")) {
+    const int has = host->get_extension("narwhal.metrics.draft/3") != NULL ||
+                    host->get_extension("narwhal.teleport.draft/1") != NULL ||
+                    host->get_extension("narwhal.none/1") != NULL;
+    return answer(exchange, has ? "there" : "not there");
+  }
   if (path_is(exchange, "/bad")) return ask_for_bad_ones(exchange);
   if (path_is(exchange, "/turns")) return answer(exchange, "%ld", atomic_load(&turns));
   if (path_is(exchange, "/metrics")) {

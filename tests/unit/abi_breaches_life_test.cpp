@@ -191,7 +191,8 @@ const std::vector<Planted> set_ups = {
        plugin.name = nullptr;
      }},
     {"plugin 'planted' cannot be loaded: it has no handle()", nullptr},
-    {"plugin 'planted' cannot be loaded: it sets flags that ABI 1.0 does not have: 0x40",
+    {"plugin 'planted' cannot be loaded: it sets flags that ABI 1.0 does not have: 0x40: leave them out; or, if it "
+     "works without them, set abi_minor to the version that they came with",
      [](void*, narwhal_exchange*) { return NARWHAL_ERROR; }, [](narwhal_plugin& plugin) { plugin.flags = 64; }},
     {"plugin 'planted' cannot be loaded: its option 'n' has the type 'number': string, int, float or bool",
      [](void*, narwhal_exchange*) { return NARWHAL_ERROR; },

@@ -388,6 +388,35 @@ TEST_CASE("testing: hooks come in the server's order, and the last ones see how 
   CHECK(story == "preload before_fork worker_init ready_check drain worker_exit at once after_fork template_exit");
 }
 
+TEST_CASE("testing: the template keeps what preload() has left, whatever worker_init() puts into its place") {
+  static int made_by_preload, made_by_worker;
+  static std::vector<void*> seen;
+  narwhal_plugin plugin = plugin_of([](narwhal_exchange* exchange) { return respond(exchange, "x"); });
+  plugin.preload = [](const narwhal_boot*, void** instance) { return *instance = &made_by_preload, NARWHAL_OK; };
+  plugin.worker_init = [](const narwhal_boot*, void** instance) {
+    seen.push_back(*instance);
+    *instance = &made_by_worker;
+    return NARWHAL_OK;
+  };
+  plugin.worker_exit = [](void* instance) { seen.push_back(instance); };
+  plugin.before_fork = plugin.after_fork = plugin.template_exit = plugin.worker_exit;
+  { const Worker worker(plugin, {.preload = true}); }
+  CHECK(seen ==
+        std::vector<void*>{&made_by_preload, &made_by_preload, &made_by_worker, &made_by_preload, &made_by_preload});
+}
+
+TEST_CASE("testing: what was posted to the event loop is called before worker_exit(), never after it") {
+  narwhal_plugin plugin = plugin_of([](narwhal_exchange* exchange) {
+    const auto* const loop = static_cast<const narwhal_loop*>(host->get_extension(NARWHAL_LOOP));
+    loop->post([](void*) { story += "posted "; }, nullptr);
+    return respond(exchange, "x");
+  });
+  story.clear();
+  plugin.worker_exit = [](void*) { story += "worker_exit"; };
+  { CHECK(Worker(plugin).get("/").status == 200); }
+  CHECK(story == "posted worker_exit");
+}
+
 TEST_CASE("testing: a breach that nobody has taken is reported when the worker is destroyed, and so is a late one") {
   Reported reported;
   narwhal_exchange* kept = nullptr;

@@ -63,7 +63,7 @@ TEST_CASE("plugin file: what is no plugin is refused with the reason") {
   CHECK(fault("/proc/self/exe").find("no symbol narwhal_plugin_v1") == 0);
   CHECK(fault(test_plugin("no_symbol")) == "no symbol narwhal_plugin_v1: is this a narwhal plugin?");
   CHECK(fault(test_plugin("wrong_major"))
-            .find("it exports narwhal_plugin_v2, and this narwhal knows narwhal_plugin_v1") == 0);
+            .find("a plugin for version 2 of the plugin ABI (narwhal_plugin_v2), but this narwhal has version 1") == 0);
 }
 
 TEST_CASE("plugin file: damaged and short files are refused, or read without harm") {

@@ -51,6 +51,10 @@ class Crew {
       leaving_ = true;
       changed_.notify_all();
       wait(lock, "a handler, at the end of the worker,", [this] { return running_ == 0; });
+    }
+    make_posted_calls(site_);  // what they use may be gone after worker_exit()
+    {
+      Lock lock(mutex_);
       exiting_ = true;
       changed_.notify_all();
       wait(lock, "worker_exit()", [this] { return exited_; });
@@ -110,6 +114,7 @@ class Crew {
   void live_first() {
     if (site_->settings.preload) error_ = set_up_.preload();
     const bool is_preloaded = site_->settings.preload;
+    template_instance_ = site_->instance;
     const narwhal_plugin& plugin = site_->plugin;
     if (error_.empty() && is_preloaded && plugin.before_fork != nullptr)
       guarded_hook(site_, "before_fork()", [&] { plugin.before_fork(site_->instance); });
@@ -198,9 +203,9 @@ class Crew {
       guarded_hook(site_, "worker_exit()", [&] { plugin.worker_exit(site_->instance); });
     site_->is_exiting = false;
     if (is_preloaded && is_initialised && plugin.after_fork != nullptr)
-      guarded_hook(site_, "after_fork()", [&] { plugin.after_fork(site_->instance); });
+      guarded_hook(site_, "after_fork()", [&] { plugin.after_fork(template_instance_); });
     if (is_preloaded && plugin.template_exit != nullptr)
-      guarded_hook(site_, "template_exit()", [&] { plugin.template_exit(site_->instance); });
+      guarded_hook(site_, "template_exit()", [&] { plugin.template_exit(template_instance_); });
     lock.lock();
     exited_ = true;
     changed_.notify_all();
@@ -208,6 +213,8 @@ class Crew {
 
   const std::shared_ptr<Site> site_;
   SetUp set_up_;
+  void* template_instance_ =
+      nullptr;         // what preload() has left: the template's own, which worker_init() does not change
   std::string error_;  // set before booted_
   std::vector<std::thread> threads_, others_;
 

@@ -21,6 +21,20 @@ inline std::size_t count_threads() {
   return count;
 }
 
+// Why a library has no table for this major version.
+inline std::string without_table(void* library) {
+  constexpr int majors_max = 100;
+  const std::string own = std::to_string(NARWHAL_ABI_MAJOR);
+  for (int number = 0; number < majors_max; ++number) {
+    const std::string major = std::to_string(number), symbol = "narwhal_plugin_v" + major;
+    if (::dlsym(library, symbol.c_str()) == nullptr) continue;
+    return "a plugin for version " + major + " of the plugin ABI (" + symbol + "), but this narwhal has version " +
+           own + " (narwhal_plugin_v" + own +
+           "): build the plugin again with this narwhal's headers, or run a narwhal that has its version";
+  }
+  return "no symbol narwhal_plugin_v" + own + ": is this a narwhal plugin?";
+}
+
 // Null: `error` says why.
 inline const narwhal_plugin* open_plugin(Site& site, const std::string& file, std::string& error) {
   const std::size_t threads = count_threads();
@@ -37,7 +51,7 @@ inline const narwhal_plugin* open_plugin(Site& site, const std::string& file, st
     return nullptr;
   }
   const void* const table = ::dlsym(library, "narwhal_plugin_v1");
-  if (table == nullptr) error = "load " + file + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?";
+  if (table == nullptr) error = "load " + file + ": " + without_table(library);
   return static_cast<const narwhal_plugin*>(table);
 }
 
@@ -71,7 +85,8 @@ inline std::string flags_text(std::uint64_t unknown) {
   char hex[24];
   std::snprintf(hex, sizeof hex, "%#llx", static_cast<unsigned long long>(unknown));
   return "flags that ABI " + std::to_string(NARWHAL_ABI_MAJOR) + "." + std::to_string(NARWHAL_ABI_MINOR) +
-         " does not have: " + hex;
+         " does not have: " + hex +
+         ": leave them out; or, if it works without them, set abi_minor to the version that they came with";
 }
 
 inline std::string fault_of_option(const narwhal_plugin& plugin, const narwhal_option& option) {
