@@ -27,6 +27,7 @@ static void test_plain_answers(narwhal_test_worker *worker) {
   CHECK(strcmp(narwhal_test_log_value(answer, "greeted"), "test") == 0);
   CHECK(same(narwhal_test_body(narwhal_test_get(worker, "/cgi?REQUEST_METHOD")), "GET"));
   CHECK(same(narwhal_test_body(narwhal_test_get(worker, "/work")), "accepted\n"));
+  CHECK(narwhal_test_body(narwhal_test_get(worker, "/many")).size == 2 * 1000 * strlen("one of many\n"));
   CHECK(narwhal_test_status(narwhal_test_get(worker, "/fail")) == 503);
   CHECK(narwhal_test_status(narwhal_test_get(worker, "/replace")) == 200);
   CHECK(narwhal_test_status(narwhal_test_get(worker, "/file")) == 200);

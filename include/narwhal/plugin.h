@@ -111,8 +111,9 @@ typedef struct narwhal_request {
                                   Forwarded), else `peer` */
   narwhal_bytes listener;      /* the address that it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
   narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
-  const narwhal_field *variables; /* what the web server in front has said over FastCGI, SCGI or uwsgi, but HTTP_*, which
-                                     are fields: as sent, in order. host->variable() finds them, too. HTTP: none */
+  /* What the web server in front has said over FastCGI, SCGI or uwsgi, without HTTP_*, which are fields: as sent, in
+   * order. host->variable() finds them, too. Over HTTP there are none. */
+  const narwhal_field *variables;
   uint32_t variable_count;
   uint32_t reserved_1;
 } narwhal_request;

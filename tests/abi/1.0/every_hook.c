@@ -5,6 +5,7 @@
  *   /stream    inform(), start(), write(), trailers()     /file   send_file(): the file of the option `data`
  *   /later     a deferred answer, by a timer              /work   flush(): the client need not wait for the rest
  *   /cgi?NAME  variable()                                 /fail   fail()              /replace  replace_worker()
+ *   /many      write() that never waits, and writable(), which says when to go on
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -284,8 +285,8 @@ static int work(const instance *self, narwhal_exchange *exchange) {
 
 /* ---- deferred answers ---- */
 
-/* [loop] Ends one that waits, if it still does. */
-static void end(instance *self, const narwhal_exchange *exchange, const char *text) {
+/* [loop] Ends one that waits. 0: it does not. */
+static int end(instance *self, const narwhal_exchange *exchange, const char *text) {
   later **at = &self->waiting;
   pthread_mutex_lock(&self->mutex);
   while (*at != NULL && (*at)->exchange != exchange) at = &(*at)->next;
@@ -293,10 +294,11 @@ static void end(instance *self, const narwhal_exchange *exchange, const char *te
       *at != NULL ? **at : (later){NULL, NULL, NULL, NULL}; /* a copy: the memory goes with the exchange */
   if (mine.exchange != NULL) *at = mine.next;
   pthread_mutex_unlock(&self->mutex);
-  if (mine.exchange == NULL) return;
+  if (mine.exchange == NULL) return 0;
   answer(self->host, mine.exchange, text_of(text)); /* NARWHAL_GONE after cancel(): that ends the exchange, too */
   self->loop->stop_timer(mine.timer);
   if (self->metrics != NULL) self->metrics->add(self->waiting_now, -1);
+  return 1;
 }
 
 static void fire(void *argument) {
@@ -304,8 +306,33 @@ static void fire(void *argument) {
   end(mine->owner, mine->exchange, "later\n");
 }
 
+/* A long answer that occupies no thread: what its client does not take now is written when there is room. */
+static void write_on(const narwhal_host *host, narwhal_exchange *exchange) {
+  long *left = host->user(exchange);
+  int code = NARWHAL_OK;
+  while (*left > 0 && (code = host->write(exchange, text_of("one of many\n"), NARWHAL_NOWAIT)) == NARWHAL_OK) --*left;
+  if (code != NARWHAL_AGAIN) host->finish(exchange); /* after NARWHAL_AGAIN the loop may be at it already */
+}
+
+/* [loop] The client has taken so much that there is room again. */
+static void writable(void *plugin, narwhal_exchange *exchange) { write_on(((instance *)plugin)->host, exchange); }
+
+static int answer_many(const instance *self, narwhal_exchange *exchange) {
+  const narwhal_response head = head_of(NULL, 0, -1);
+  long *left = self->host->alloc(exchange, sizeof *left);
+  if (left == NULL) return NARWHAL_ERROR;
+  *left = self->set->repeat * 1000;
+  self->host->set_user(exchange, left);
+  const int code = self->host->start(exchange, &head);
+  if (code != NARWHAL_OK) return code;
+  write_on(self->host, exchange);
+  return NARWHAL_DEFERRED;
+}
+
 /* [loop] The client is gone, or its deadline has passed. */
-static void cancel(void *plugin, narwhal_exchange *exchange) { end(plugin, exchange, ""); }
+static void cancel(void *plugin, narwhal_exchange *exchange) {
+  if (!end(plugin, exchange, "")) ((instance *)plugin)->host->finish(exchange);
+}
 
 /* [loop] The worker is being retired: nobody should have to wait for long. */
 static void drain(void *plugin) {
@@ -348,6 +375,7 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
   if (is(path, "/stream")) return stream(self, exchange);
   if (is(path, "/file")) return send_data(self, exchange);
   if (is(path, "/later")) return defer(self, exchange);
+  if (is(path, "/many")) return answer_many(self, exchange);
   if (is(path, "/cgi")) return answer(host, exchange, host->variable(exchange, host->request(exchange)->query));
   if (is(path, "/fail")) return host->fail(exchange, 503, text_of("asked for"));
   if (is(path, "/work")) return host->set_user(exchange, "work"), work(self, exchange);
@@ -397,4 +425,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {.struct_size = sizeof(n
                                                          .after_fork = after_fork,
                                                          .stuck = stuck,
                                                          .template_exit = template_exit,
-                                                         .slow = slow};
+                                                         .slow = slow,
+                                                         .writable = writable};

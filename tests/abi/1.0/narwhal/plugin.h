@@ -23,11 +23,13 @@
  *             [loop]     the thread that runs the worker's event loop at that moment. The function must not block. The
  *                        thread may be a handler's, inside a call that writes or waits for its client: during such a
  *                        call, hold no lock that a [loop] function of yours takes.
- *             [any]      any thread of the worker, while the exchange is alive.
+ *             [any]      any thread of the worker, while the exchange is alive; for a function without an exchange, from the
+ *                        first hook on, also in the template.
  * Errors      Functions return NARWHAL_OK (0) or one of the negative codes below. No C++ exception and no longjmp may
  *             leave a plugin's function; app.hpp catches exceptions for you.
  * Units       Sizes and offsets are in bytes, times in nanoseconds (_ns).
- * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes.
+ * Life        A plugin is loaded with RTLD_NOW | RTLD_LOCAL and never unloaded. A new version runs in new processes. Workers
+ *             are processes, too, and share no memory, except for the numbers of extensions.h.
  * Signals     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ
  *             and SIGRTMIN+3 (it writes a thread's stack to the log) belong to the server.
  */
@@ -109,6 +111,11 @@ typedef struct narwhal_request {
                                   Forwarded), else `peer` */
   narwhal_bytes listener;      /* the address that it came in by, as bound: "0.0.0.0", "::1"; empty for a Unix socket */
   narwhal_bytes listener_port; /* "8000"; empty for a Unix socket */
+  /* What the web server in front has said over FastCGI, SCGI or uwsgi, without HTTP_*, which are fields: as sent, in
+   * order. host->variable() finds them, too. Over HTTP there are none. */
+  const narwhal_field *variables;
+  uint32_t variable_count;
+  uint32_t reserved_1;
 } narwhal_request;
 
 /* The head of a response, and the whole body for respond().
@@ -161,7 +168,7 @@ typedef struct narwhal_host {
   /* [any] The value of the first field of this name, whatever its case; {NULL, 0} when there is none. */
   narwhal_bytes (*header)(const narwhal_exchange *, narwhal_bytes name);
   /* [any, one thread at a time] A CGI variable (REQUEST_METHOD, PATH_INFO, HTTP_HOST, ...; RFC 3875), PATH_INFO
-   * percent-decoded. {NULL, 0} when there is none of this name. */
+   * percent-decoded; or one of narwhal_request.variables. {NULL, 0} when there is none of this name. */
   narwhal_bytes (*variable)(narwhal_exchange *, narwhal_bytes name);
   /* [any] The whole body as one view; a body spooled to disk is mapped. NARWHAL_STATE for a streamed body. */
   int (*body)(narwhal_exchange *, narwhal_bytes *out);
@@ -177,17 +184,18 @@ typedef struct narwhal_host {
   /* [any] A pointer of yours, kept with the exchange. NULL until it is set. */
   void (*set_user)(narwhal_exchange *, void *);
   void *(*user)(const narwhal_exchange *);
-  /* [any] 1 when the client is gone or the host has answered in your place, else 0. */
+  /* [any] 1 when the client is gone or the host has answered in your place, else 0. A client that has only ended its
+   * sending still waits for handle(); for a deferred exchange, which may last, it counts as gone. */
   int (*gone)(const narwhal_exchange *);
 
   /* ---- the response: respond(), or start(), any number of write() and send_file(), finish() ---- */
   /* [any] Sends the whole response. Ends a deferred exchange, also when it returns an error other than NARWHAL_REFUSED
    * or NARWHAL_STATE. NARWHAL_ERROR: out of memory, and the host has answered 500. */
   int (*respond)(narwhal_exchange *, const narwhal_response *);
-  /* [any] Sends the head; the body follows. */
+  /* [any] Sends the head; the body follows. A deferred exchange has no deadline from then on. */
   int (*start)(narwhal_exchange *, const narwhal_response *);
   /* [any] Copies the bytes. Waits while the client is slow; with NARWHAL_NOWAIT and in an inline plugin it returns
-   * NARWHAL_AGAIN instead, and nothing is taken. More than the declared length: NARWHAL_STATE, nothing is taken.
+   * NARWHAL_AGAIN instead, and nothing is taken: the hook writable() says when to try again. More than the declared length: NARWHAL_STATE, nothing is taken.
    * NARWHAL_ERROR: out of memory; the response will be cut off at its end, so that the client sees it.
    * The bytes are sent at once, except those that follow others within half a millisecond: these are sent together, one
    * or two milliseconds later at most, whatever the handler does meanwhile. */
@@ -351,6 +359,10 @@ typedef struct narwhal_plugin {
   /* [loop] The exchange has been in its handler for longer than the setting soft_timeout: as stuck(), but the handler goes
    * on, and so does the worker. */
   void (*slow)(void *instance, narwhal_exchange *);
+  /* [loop] A write(), write_lent() or inform() of this exchange has returned NARWHAL_AGAIN, and its client has taken so
+   * much since that there is room again: once for any number of such calls. Must not wait. Another thread of yours may
+   * be ending the exchange at this moment: look it up as in cancel(). It is not called for a client that has gone. */
+  void (*writable)(void *instance, narwhal_exchange *);
 } narwhal_plugin;
 
 /* A plugin defines:  NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = { ... }; */
