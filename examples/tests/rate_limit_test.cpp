@@ -81,6 +81,7 @@ TEST_CASE("rate_limit: the whole network of an IPv6 address is one client, and a
 TEST_CASE("rate_limit: of many threads that ask for one client at once, few more are served") {
   Worker worker(narwhal_plugin_v1, {.options = options("threads", {{"burst", "100"}}), .threads = 4});
   std::vector<narwhal::testing::Client> clients;
+  clients.reserve(300);
   for (int i = 0; i < 300; ++i) clients.push_back(worker.begin({}));
   int count = 0;
   for (auto& client : clients) count += client.answer().status == 200 ? 1 : 0;
