@@ -19,6 +19,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -146,24 +147,27 @@ class Guestbook {
   Response operator()(const Request& request) { return router_(request); }
 
  private:
-  // Every worker does this when it starts, several at once. SQLite does not wait for others while it changes the mode.
+  // Every worker does this when it starts, several at once.
   void create() try {
-    for (int left = settings_.busy_ms;; left -= 10) {
-      try {
-        database_->query("PRAGMA journal_mode = WAL").next();
-        database_
-            ->query(
-                "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT,"
-                " time TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, name TEXT NOT NULL, text TEXT NOT NULL)")
-            .next();
-        return;
-      } catch (const HttpError&) {
-        if (left <= 0) throw;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      }
+    for (int left_ms = settings_.busy_ms; !set_wal_mode(); left_ms -= 10) {
+      if (left_ms <= 0) throw HttpError(503).because("it is busy: nobody else may write while its mode is changed");
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
+    database_
+        ->query(
+            "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+            " time TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, name TEXT NOT NULL, text TEXT NOT NULL)")
+        .next();
   } catch (const HttpError& error) {
     throw std::runtime_error("option 'file': '" + settings_.file + "': " + std::string(error.log_text()));
+  }
+  // False: another connection is in the way. For this statement SQLite does not always wait as for others.
+  bool set_wal_mode() try {
+    database_->query("PRAGMA journal_mode = WAL").next();
+    return true;
+  } catch (const HttpError& error) {
+    if (!error.headers().contains("Retry-After")) throw;
+    return false;
   }
 
   std::int64_t add(std::string_view name, std::string_view text) {

@@ -3,8 +3,8 @@
 // signals, and C callbacks that let no exception pass.
 //   narwhal --threads 16 --option upstream=http://127.0.0.1:9000 ./proxy.so
 //   curl -i http://127.0.0.1:8000/any/path
-// A request occupies one thread while it is passed on. Bodies are streamed in both directions: whoever reads slowly
-// makes the other side wait, and no more than some hundred KiB are in memory. The upstream gets the client's Host, and
+// A request occupies one thread while it is passed on. Bodies are streamed in both directions: a side that reads slowly
+// makes the other one wait, so that bodies of any size need little memory. The upstream gets the client's Host, and
 // X-Forwarded-For, -Host, -Proto and -Prefix in place of what the client says in such fields. 502: the upstream cannot be
 // used; 504: it is too slow. An answer that has begun is cut off then, so that the client sees it. Interim responses,
 // trailers and upgrades are not passed on.

@@ -170,9 +170,8 @@ def test_when_a_client_leaves_its_transfer_ends(serve, upstream):
 def test_an_upload_that_the_upstream_does_not_take_is_answered_all_the_same(proxy):
     """The upstream answers without reading the body."""
     with proxy.connect(timeout=30) as wire:
-        upload = Background(lambda: wire.send(request_bytes("/?noread=1&status=413", method="POST", body=NOISE * 8)))
+        Background(wire.send, request_bytes("/?noread=1&status=413", method="POST", body=NOISE * 8))
         assert wire.response().status == 413
-        del upload
 
 
 def test_the_options_are_checked_when_the_server_starts(serve):
