@@ -9,15 +9,17 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 import fields
-from records import Records, TABLES, Unavailable
+from records import Missing, Records, TABLES, Unavailable
 
 HERE = Path(__file__).resolve().parent
 PARTS = HERE.parent / "hbnb"
 HEADERS = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
            "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+TEXT_503 = "The database does not answer"
 
 app = Flask(__name__, template_folder=str(PARTS / "templates"), static_folder=str(PARTS / "static"))
 app.url_map.strict_slashes = False
+app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
 records = Records(os.environ.get("HBNB_DATABASE", "hbnb.db"), PARTS / "sql")
 
 
@@ -116,7 +118,7 @@ def places_search():
 
 # ---- the pages ----
 def page(template, status=200, **data):
-    body = render_template(template, root=url_for("clone"), version="", **data)
+    body = render_template(template, root=request.script_root + "/", version="", **data)
     return make_response(body, status, HEADERS)
 
 
@@ -142,7 +144,19 @@ def odd_or_even(n):
     return page("number.html", n=n, kind="odd" if n % 2 else "even")
 
 
+@app.after_request
+def fix_type(answer):
+    if request.endpoint == "static":
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
 # ---- what goes wrong ----
+@app.errorhandler(Missing)
+def missing(error):
+    return refuse(NotFound())
+
+
 @app.errorhandler(HTTPException)
 def refuse(error):
     if not request.path.startswith("/api/v1"):
@@ -155,5 +169,6 @@ def refuse(error):
 @app.errorhandler(Unavailable)
 def unavailable(error):
     app.logger.error("%s", error)
-    answer = Response("The database does not answer\n", 503, {"Retry-After": "1"}, mimetype="text/plain")
-    return (jsonify(error="The database does not answer"), 503, {"Retry-After": "1"}) if request.path.startswith("/api/v1") else answer
+    if request.path.startswith("/api/v1"):
+        return jsonify(error=TEXT_503), 503, {"Retry-After": "1"}
+    return Response(TEXT_503 + "\n", 503, {"Retry-After": "1"}, mimetype="text/plain")

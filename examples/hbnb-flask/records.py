@@ -15,6 +15,10 @@ class Unavailable(Exception):
     """The database is not reachable, or too busy; the same may work later."""
 
 
+class Missing(Exception):
+    """A record refers to another one that has been deleted meanwhile."""
+
+
 @dataclass(frozen=True)
 class Field:
     name: str
@@ -40,7 +44,11 @@ class Table:
         return ", ".join(f"{self.name}.{column}" for column in self.columns())
 
     def shown(self, row):
-        return {"__class__": self.type, **dict(zip(self.columns(), row))}
+        shown = {"__class__": self.type, **dict(zip(self.columns(), row))}
+        for field in self.fields:  # SQLite's RETURNING gives the whole numbers among reals as integers
+            if field.kind == "real" and shown[field.name] is not None:
+                shown[field.name] = float(shown[field.name])
+        return shown
 
 
 NAME = (Field("name", required=True),)
@@ -139,8 +147,8 @@ class Records:
             return self._connection().execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             raise Unavailable(f"SQLite, {self._path}: {error}") from error
-        except sqlite3.IntegrityError:  # what it refers to has been deleted meanwhile
-            return []
+        except sqlite3.IntegrityError as error:
+            raise Missing(str(error)) from error
 
     def _connection(self):
         """The thread's own, opened after the fork."""

@@ -118,7 +118,8 @@ std::string reference_in(const json& object, const Field& field) {
 }
 
 Search search_of(const json& object) {
-  const auto states = ids_in(object, "states"), cities = ids_in(object, "cities"), amenities = ids_in(object, "amenities");
+  const auto states = ids_in(object, "states"), cities = ids_in(object, "cities"),
+             amenities = ids_in(object, "amenities");
   return {.states = json(states).dump(),
           .cities = json(cities).dump(),
           .amenities = json(amenities).dump(),
@@ -130,6 +131,11 @@ json json_of(const Entity& entity, const Row& row) {
   json object{{"__class__", entity.type}};
   const std::vector<std::string_view> columns = columns_of(entity);
   for (std::size_t i = 0; i < columns.size(); ++i) object[std::string(columns[i])] = json_of(row.at(i));
+  for (const Field& field : entity.fields) {  // SQLite's RETURNING gives the whole numbers among reals as integers
+    if (field.kind != Field::Kind::real) continue;
+    json& value = object[std::string(field.name)];
+    if (value.is_number_integer()) value = value.get<double>();
+  }
   return object;
 }
 

@@ -9,7 +9,7 @@
 namespace hbnb {
 
 struct Asset {
-  std::string_view name;    // "static/hbnb.css"
+  std::string_view name;  // "static/hbnb.css"
   std::string_view bytes;
   std::string_view digest;  // 16 hexadecimal digits, other ones for other bytes
 };

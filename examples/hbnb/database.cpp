@@ -41,8 +41,9 @@ std::unique_ptr<Connection> connect(const std::string& name) {
 #ifdef HBNB_POSTGRES
     return open_postgres(name);
 #else
-    throw DatabaseError(DatabaseError::Cause::other,
-                        "option 'database': this hbnb was built without PostgreSQL; install libpq-dev and build it again");
+    throw DatabaseError(
+        DatabaseError::Cause::other,
+        "option 'database': this hbnb was built without PostgreSQL; install libpq-dev and build it again");
 #endif
   }
   return open_sqlite(name);

@@ -18,8 +18,8 @@ struct Field {
   };
   std::string_view name;
   Kind kind = Kind::text;
-  bool required = false;  // when the record is made
-  bool fixed = false;     // given when the record is made, and ignored in a change
+  bool required = false;   // when the record is made
+  bool fixed = false;      // given when the record is made, and ignored in a change
   std::size_t most = 128;  // characters of a text
 };
 

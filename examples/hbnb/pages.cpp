@@ -47,7 +47,8 @@ void Pages::add_to(narwhal::Router& router) {
   router.get("/", [this](const Request& request) { return clone(request); }).name("home");
   router.get("/hbnb", [this](const Request& request) { return clone(request); });
   router.get("/airbnb-onepage", [this](const Request& request) { return onepage(request); });
-  router.get("/airbnb-dynamic/number_odd_or_even/<int:n>", [this](const Request& request) { return odd_or_even(request); });
+  router.get("/airbnb-dynamic/number_odd_or_even/<int:n>",
+             [this](const Request& request) { return odd_or_even(request); });
   router.get("/static/<path:name>", [this](const Request& request) { return file(request); });
   router.error_page(404, [this](const Request& request) { return page(request, "missing.html", {}); });
 }
@@ -106,8 +107,8 @@ Response Pages::file(const Request& request) const {
   if (asset == nullptr) throw HttpError(404);
   const narwhal::Validators now{.etag = "\"" + std::string(asset->digest) + "\""};
   const int status = narwhal::check_conditions(request, now);
-  Response response = status != 0 ? Response(status)
-                                  : Response::bytes(narwhal::forever(asset->bytes), narwhal::mime_type(asset->name));
+  Response response =
+      status != 0 ? Response(status) : Response::bytes(narwhal::forever(asset->bytes), narwhal::mime_type(asset->name));
   const bool versioned = request.query("v") == assets_digest();
   response.header("Cache-Control", versioned ? "public, max-age=31536000, immutable" : "no-cache")
       .header("X-Content-Type-Options", "nosniff");

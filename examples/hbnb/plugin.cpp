@@ -33,6 +33,7 @@ class Hbnb {
 }  // namespace
 
 NARWHAL_PLUGIN(Hbnb(boot), .name = "hbnb", .version = "1.0",
-               .options = {{.key = "database",
-                            .help = "where the records are: the path of an SQLite file, or postgresql://USER@HOST/NAME"},
-                           {.key = "folder", .help = "templates/ and static/ from this folder, not from the plugin"}})
+               .options = {
+                   {.key = "database",
+                    .help = "where the records are: the path of an SQLite file, or postgresql://USER@HOST/NAME"},
+                   {.key = "folder", .help = "templates/ and static/ from this folder, not from the plugin"}})

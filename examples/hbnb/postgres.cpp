@@ -82,7 +82,8 @@ class Postgres final : public Connection {
     check(result, sql);
     std::vector<Row> rows(static_cast<std::size_t>(PQntuples(result.get())));
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      for (int j = 0; j < PQnfields(result.get()); ++j) rows[i].push_back(value_of(result.get(), static_cast<int>(i), j));
+      for (int j = 0; j < PQnfields(result.get()); ++j)
+        rows[i].push_back(value_of(result.get(), static_cast<int>(i), j));
     }
     return rows;
   }
@@ -117,7 +118,8 @@ class Postgres final : public Connection {
       if (PQconsumeInput(handle_.get()) == 0) forget();
     }
     if (handle_ != nullptr) return;
-    if (in_transaction_) throw DatabaseError(Cause::unavailable, "PostgreSQL: the connection was lost in a transaction");
+    if (in_transaction_)
+      throw DatabaseError(Cause::unavailable, "PostgreSQL: the connection was lost in a transaction");
     if (Clock::now() < next_try_) throw DatabaseError(Cause::unavailable, refusal_);
     open();
   }
@@ -133,7 +135,8 @@ class Postgres final : public Connection {
       next_try_ = Clock::now() + std::chrono::milliseconds(500);
       throw DatabaseError(Cause::unavailable, refusal_);
     }
-    PQsetNoticeProcessor(fresh.get(), [](void*, const char*) {}, nullptr);  // "already exists, skipping"
+    PQsetNoticeProcessor(
+        fresh.get(), [](void*, const char*) {}, nullptr);  // "already exists, skipping"
     handle_ = std::move(fresh);
   }
 

@@ -119,7 +119,8 @@ bool Records::remove(const Entity& entity, const std::string& id) {
 std::vector<std::pair<std::string_view, std::int64_t>> Records::counts() {
   std::string sql;
   for (const Entity* entity : entities) {
-    sql += (sql.empty() ? "SELECT (SELECT count(*) FROM " : ", (SELECT count(*) FROM ") + std::string(entity->table) + ")";
+    sql +=
+        (sql.empty() ? "SELECT (SELECT count(*) FROM " : ", (SELECT count(*) FROM ") + std::string(entity->table) + ")";
   }
   const Row row = run(sql).at(0);
   std::vector<std::pair<std::string_view, std::int64_t>> counts;
@@ -136,7 +137,8 @@ std::vector<Row> Records::amenities_of(const std::string& place) {
 }
 
 bool Records::link(const std::string& place, const std::string& amenity) {
-  return !run("INSERT INTO place_amenity (place_id, amenity_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING place_id",
+  return !run("INSERT INTO place_amenity (place_id, amenity_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING "
+              "place_id",
               {place, amenity})
               .empty();
 }
@@ -148,14 +150,16 @@ bool Records::unlink(const std::string& place, const std::string& amenity) {
 
 std::vector<Row> Records::search(const Search& search) {
   const Connection& open = connection();
-  const std::string sql =
-      "SELECT " + selected(places, "places") +
-      ", cities.name, states.name, trim(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))"
-      ", (SELECT count(*) FROM reviews WHERE place_id = places.id)"
-      " FROM places JOIN cities ON cities.id = city_id JOIN states ON states.id = state_id JOIN users ON users.id = user_id"
-      " WHERE ($1 = 1 OR state_id IN (" + open.texts_of(2) + ") OR city_id IN (" + open.texts_of(3) + "))"
-      " AND (SELECT count(*) FROM place_amenity WHERE place_id = places.id AND amenity_id IN (" + open.texts_of(4) +
-      ")) = $5 ORDER BY places.name, places.id";
+  const std::string sql = "SELECT " + selected(places, "places") +
+                          ", cities.name, states.name, trim(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))"
+                          ", (SELECT count(*) FROM reviews WHERE place_id = places.id)"
+                          " FROM places JOIN cities ON cities.id = city_id JOIN states ON states.id = state_id JOIN "
+                          "users ON users.id = user_id"
+                          " WHERE ($1 = 1 OR state_id IN (" +
+                          open.texts_of(2) + ") OR city_id IN (" + open.texts_of(3) +
+                          "))"
+                          " AND (SELECT count(*) FROM place_amenity WHERE place_id = places.id AND amenity_id IN (" +
+                          open.texts_of(4) + ")) = $5 ORDER BY places.name, places.id";
   return run(sql, {std::int64_t{search.everywhere ? 1 : 0}, search.states, search.cities, search.amenities,
                    static_cast<std::int64_t>(search.wanted_amenities)});
 }

@@ -60,7 +60,9 @@ class Sqlite final : public Connection {
   void begin_alone() override { script("BEGIN IMMEDIATE"); }
   void commit() override { script("COMMIT"); }
   void roll_back() override { script("ROLLBACK"); }
-  std::string texts_of(int number) const override { return "SELECT value FROM json_each($" + std::to_string(number) + ")"; }
+  std::string texts_of(int number) const override {
+    return "SELECT value FROM json_each($" + std::to_string(number) + ")";
+  }
 
  private:
   // Several workers may open a new file at once. While one switches it to the write-ahead log, SQLite refuses the

@@ -86,7 +86,8 @@ class Template::Parser {
     } else if (words.size() == 2 && words[0] == "if") {
       nodes.push_back({Node::Kind::condition, std::move(words[1]), "", until("endif")});
     } else if (words.size() == 2 && words[0] == "include" && words[1].size() > 2) {
-      for (Node& node : Parser(words[1].substr(1, words[1].size() - 2), source_).all()) nodes.push_back(std::move(node));
+      for (Node& node : Parser(words[1].substr(1, words[1].size() - 2), source_).all())
+        nodes.push_back(std::move(node));
     } else {
       fail("this tag is not known: " + (words.empty() ? "" : words[0]));
     }
@@ -136,7 +137,8 @@ void Template::render(const std::vector<Node>& nodes, const Scope& scope, std::s
       case Node::Kind::text: html += node.text; break;
       case Node::Kind::value: html += narwhal::html_escape(scope.find(node.text).text); break;
       case Node::Kind::loop:
-        for (const Data& item : scope.find(node.text).list) render(node.inside, Scope(scope, node.variable, item), html);
+        for (const Data& item : scope.find(node.text).list)
+          render(node.inside, Scope(scope, node.variable, item), html);
         break;
       case Node::Kind::condition: {
         const Data& data = scope.find(node.text);

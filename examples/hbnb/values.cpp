@@ -55,8 +55,8 @@ std::string hash_password(std::string_view password) {
   constexpr unsigned rounds = 600'000;
   const std::string salt = hex(random_bytes<8>());
   std::array<std::uint8_t, 32> key{};
-  nettle_pbkdf2_hmac_sha256(password.size(), reinterpret_cast<const std::uint8_t*>(password.data()), rounds, salt.size(),
-                            reinterpret_cast<const std::uint8_t*>(salt.data()), key.size(), key.data());
+  nettle_pbkdf2_hmac_sha256(password.size(), reinterpret_cast<const std::uint8_t*>(password.data()), rounds,
+                            salt.size(), reinterpret_cast<const std::uint8_t*>(salt.data()), key.size(), key.data());
   return "pbkdf2:sha256:" + std::to_string(rounds) + "$" + salt + "$" + hex(key);
 }
 

@@ -46,7 +46,9 @@ THIRD_PARTY = {
     "yaml-cpp/": ["server/config!"],
     "CLI/": ["server/config!", "admin/ctl!", "tools!"],
     "nlohmann/": ["admin", "tools!", "include/narwhal/json.hpp", "tests"],
-    "nettle/": ["server/staging!", "examples/echo.cpp"],
+    "nettle/": ["server/staging!", "examples/echo.cpp", "examples/hbnb/values.cpp"],
+    "sqlite3.h": ["examples/hbnb/sqlite.cpp"],
+    "libpq-fe.h": ["examples/hbnb/postgres.cpp"],
     "doctest/": ["tests", "examples/tests"],
     "Python.h": ["plugins/wsgi"],
 }
