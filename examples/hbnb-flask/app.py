@@ -1,6 +1,7 @@
 # The Airbnb clone in Flask, beside the plugin in examples/hbnb: the same pages, API, templates and tables, so that the two
 # can be compared, and may even share a database file. SQLite only.
-#   narwhal -w 2 --threads 4 --chdir examples/hbnb-flask app:app       hbnb.db in this folder is made; or HBNB_DATABASE=PATH
+#   HBNB_DATABASE=/tmp/hbnb.db narwhal -w 2 --threads 4 --chdir examples/hbnb-flask app:app
+# Without the variable it is hbnb.db in the current directory.
 import os
 from pathlib import Path
 
