@@ -1,5 +1,6 @@
 #include "api_json.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -70,12 +71,13 @@ std::set<std::string> ids_in(const json& object, const char* name) {
   std::set<std::string> ids;
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return ids;
-  const HttpError wrong(400, std::string(name) + " must be a list of ids");
-  if (!found->is_array()) throw wrong;
-  for (const json& id : *found) {
-    if (!id.is_string() || id.get_ref<const std::string&>().find('\0') != std::string::npos) throw wrong;
-    ids.insert(id.get<std::string>());
+  const auto is_id = [](const json& id) {
+    return id.is_string() && id.get_ref<const std::string&>().find('\0') == std::string::npos;
+  };
+  if (!found->is_array() || !std::all_of(found->begin(), found->end(), is_id)) {
+    throw HttpError(400, std::string(name) + " must be a list of ids");
   }
+  for (const json& id : *found) ids.insert(id.get<std::string>());
   return ids;
 }
 

@@ -2,6 +2,7 @@
 //   narwhal -w 2 --threads 4 ./hbnb.so                                 hbnb.db in the current directory is made
 //   narwhal --option database=postgresql://hbnb@db/hbnb ./hbnb.so      for several machines
 //   curl http://127.0.0.1:8000/api/v1/stats
+// A password for PostgreSQL is better in PGPASSFILE than in the URL, which everybody on the machine sees in `ps`.
 // It is built against SQLite, nettle and nlohmann-json (Debian: libsqlite3-dev, nettle-dev, nlohmann-json3-dev), and
 // against libpq (libpq-dev) for PostgreSQL. Where to read first: entities.hpp, records.hpp, api.cpp.
 #include <narwhal/app.hpp>

@@ -6,9 +6,10 @@ import pytest
 
 import hbnb_talk
 from clock import eventually
+from hbnb_writers import FIRST
 from postgres_cluster import cluster, needs_postgres, postgres  # noqa: F401
 from server import example
-from test_hbnb import FIRST, api, flags
+from test_hbnb import api, flags
 
 
 def knows_postgres():
@@ -25,8 +26,8 @@ def test_the_answers_are_those_of_sqlite(serve, cluster, tmp_path):  # noqa: F81
     for database in (tmp_path / "hbnb.db", cluster.url):
         with serve(*flags(database)).connect() as wire:
             talks.append(hbnb_talk.whole(hbnb_talk.Talk(wire)))
-    for sqlite, postgres in zip(*talks):
-        assert sqlite == postgres
+    for on_sqlite, on_postgres in zip(*talks):
+        assert on_sqlite == on_postgres
     assert len(talks[0]) == len(talks[1]) > 90
 
 
