@@ -30,6 +30,7 @@ Members members_of(const std::vector<std::string_view>& names, const Row& row) {
 
 Data list_of(const std::vector<std::string_view>& names, const std::vector<Row>& rows) {
   std::vector<Data> list;
+  list.reserve(rows.size());
   for (const Row& row : rows) list.emplace_back(members_of(names, row));
   return list;
 }
