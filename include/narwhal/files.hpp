@@ -14,7 +14,7 @@
 #include <narwhal/conditions.hpp>
 #include <narwhal/mime.hpp>
 #include <narwhal/ranges.hpp>
-#include <narwhal/response.hpp>
+#include <narwhal/send_response.hpp>
 
 #include <sys/random.h>
 

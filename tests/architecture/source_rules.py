@@ -46,10 +46,11 @@ THIRD_PARTY = {
     "yaml-cpp/": ["server/config!"],
     "CLI/": ["server/config!", "admin/ctl!", "tools!"],
     "nlohmann/": ["admin", "tools!", "include/narwhal/json.hpp", "tests"],
-    "nettle/": ["server/staging!", "examples/echo.cpp", "examples/login.cpp"],
+    "nettle/": ["server/staging!", "examples/echo.cpp", "examples/login.cpp", "examples/hbnb/values.cpp"],
     "curl/": ["examples/proxy.cpp"],
     # An example and its test.
     "sqlite3.h": ["examples"],
+    "libpq-fe.h": ["examples/hbnb/postgres.cpp"],
     "turbojpeg.h": ["examples"],
     "png.h": ["examples"],
     "doctest/": ["tests", "examples/tests"],
