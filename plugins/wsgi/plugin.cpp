@@ -283,4 +283,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {
     .stuck = wsgi::stuck,
     .template_exit = wsgi::template_exit,
     .slow = wsgi::slow,
+    .writable = nullptr,
 };
