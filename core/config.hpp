@@ -23,9 +23,9 @@ enum class Wire : std::uint8_t { http, fastcgi, scgi, uwsgi };
 constexpr std::string_view wire_names[] = {"http", "fastcgi", "scgi", "uwsgi"};
 
 struct BindOptions {
-  std::optional<unsigned> mode;     // of a Unix socket's file
-  std::string owner, group;         // of that file: names or numbers
-  std::optional<unsigned> backlog;  // not of an inherited socket
+  std::optional<unsigned> mode;          // of a Unix socket's file
+  std::string owner, group;              // of that file: names or numbers
+  std::optional<unsigned> backlog;       // not of an inherited socket
   std::optional<IpRanges> allow_from{};  // who may speak FastCGI, SCGI or uwsgi there, in place of the setting
   bool operator==(const BindOptions&) const = default;
 };
@@ -82,9 +82,9 @@ struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
   Wire protocol = Wire::http;  // of the binds that name none
-  std::vector<Route> routes;  // longest prefix first once checked; all different
-  bool preload_app = false;   // run the plugins' preload hook once, in the template
-  bool reload = false;        // reload when a file that the running generation was made from has changed
+  std::vector<Route> routes;   // longest prefix first once checked; all different
+  bool preload_app = false;    // run the plugins' preload hook once, in the template
+  bool reload = false;         // reload when a file that the running generation was made from has changed
   ReloadEngine reload_engine = ReloadEngine::automatic;
   std::vector<std::string> reload_extra_files;  // paths or patterns
   std::vector<std::string> pythonpath;          // directories, searched before Python's own

@@ -244,7 +244,8 @@ bool Acceptor::accept_one(std::size_t index) {
   Peer peer = Peer::of(from);
   peer.listener = static_cast<std::uint8_t>(index);
   peer.wire = wires_[index].wire;
-  peer.may_speak = wires_[index].allowed == nullptr || peer.text_size == 0 || wires_[index].allowed->contains(peer.text());
+  peer.may_speak =
+      wires_[index].allowed == nullptr || peer.text_size == 0 || wires_[index].allowed->contains(peer.text());
   Connection* const connection = connection_for(peer);
   if (connection == nullptr) {
     ::close(fd);

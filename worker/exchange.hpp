@@ -117,9 +117,9 @@ class Exchange : public Task, public RequestState {
   // response.bytes() go to the loop. After Reached::end nothing of this exchange may be touched any more.
   void hand_over(Push push, Handover::Reached reached) noexcept;
   void end_response() noexcept;  // it is complete, or nobody wants it any more
-  bool finds_room() noexcept;    // a writer may not wait: false, and its plugin's writable() is called when there is room
-  void yield_to_loop();          // what a handler does often calls this: the loop turns when it is time
-  void begin_wait() noexcept;    // for the client
+  bool finds_room() noexcept;  // a writer may not wait: false, and its plugin's writable() is called when there is room
+  void yield_to_loop();        // what a handler does often calls this: the loop turns when it is time
+  void begin_wait() noexcept;  // for the client
   void end_wait() noexcept;
 
   // While it lives, this thread counts as the handler's: what it makes is not posted.

@@ -81,8 +81,7 @@ bool Handover::sent(std::uint64_t bytes) noexcept {
 
 bool Handover::take_room_event() noexcept {
   Room found = Room::found;
-  return room_.load(std::memory_order_relaxed) == Room::found &&
-         room_.compare_exchange_strong(found, Room::unasked);
+  return room_.load(std::memory_order_relaxed) == Room::found && room_.compare_exchange_strong(found, Room::unasked);
 }
 
 void Handover::close() noexcept {

@@ -54,7 +54,7 @@ class Handover {
   bool ask_for_room() noexcept;
   bool sent(std::uint64_t bytes) noexcept;  // true: there is room, for which a writer has asked
   bool take_room_event() noexcept;          // true, once, after sent() has returned true
-  void close() noexcept;  // the loop will take nothing more: a writer that waits goes on
+  void close() noexcept;                    // the loop will take nothing more: a writer that waits goes on
   void reset() noexcept;
 
  private:

@@ -119,8 +119,8 @@ class RequestReader {
   Buffer* in_ = nullptr;       // bytes not yet understood
   std::uint32_t scanned_ = 0;  // of an incomplete head
   const Wire wire_;
-  bool in_body_ = false;       // the next bytes are of a body
-  bool contained_ = false;     // it is collected in in_
+  bool in_body_ = false;    // the next bytes are of a body
+  bool contained_ = false;  // it is collected in in_
   bool proxy_header_due_ = false;
   std::uint64_t body_left_ = 0;  // of the length announced; of a chunked body, what limit_request_body leaves
   std::unique_ptr<protocol::ChunkDecoder> chunks_;

@@ -24,15 +24,15 @@ struct LogValue {
 
 struct RequestState {
   // ---- filled by the connection; the handler's thread reads it ----
-  Buffer* in = nullptr;               // where the head lies; one reference
+  Buffer* in = nullptr;                 // where the head lies; one reference
   const char* request_begin = nullptr;  // in `in`, where all of the request lies there; null: it does not
   const char* request_end = nullptr;    // after its last byte
   std::uint16_t record_id = 0;          // of a FastCGI request
-  Connection* connection = nullptr;   // null: the client is gone, or was answered by the host
-  Mount* mount = nullptr;             // null: answered by the host alone
-  Instant started = unset;            // head complete
-  std::uint16_t host_status = 0;      // not 0: the host answers with this status, no handler sees it
-  bool is_poison = false;             // that status is 503 because workers have died in such requests
+  Connection* connection = nullptr;     // null: the client is gone, or was answered by the host
+  Mount* mount = nullptr;               // null: answered by the host alone
+  Instant started = unset;              // head complete
+  std::uint16_t host_status = 0;        // not 0: the host answers with this status, no handler sees it
+  bool is_poison = false;               // that status is 503 because workers have died in such requests
   Peer peer;
   std::string_view prefix;         // of the path: where the web server in front and the route mount the plugin
   std::string_view client;         // as the proxies in front name it; empty: the peer is the client

@@ -238,8 +238,7 @@ void ResponseWriter::append_file_records(Segment& file) {
   Segment last_header = std::move(headers).segment(header_bytes);
   for (std::size_t record = 0; record < full; ++record) {
     bytes_.append_segment({.data = last_header.data, .size = header_bytes});
-    bytes_.append_segment(
-        {.size = content_bytes_max, .file = file.file, .offset = file.offset, .owns_file = false});
+    bytes_.append_segment({.size = content_bytes_max, .file = file.file, .offset = file.offset, .owns_file = false});
     file.offset += static_cast<std::int64_t>(content_bytes_max);
   }
   last_header.data += header_bytes;

@@ -53,7 +53,10 @@ std::size_t plain_bound(WireId id, const protocol::ResponseHead& head, std::stri
 std::size_t encode_plain(WireId id, const protocol::ResponseHead& head, std::string_view text, char* out) noexcept {
   char* at = out + encode_head(id, head, out).size;
   if (!text.empty()) {
-    if (id.is_fastcgi()) at += fastcgi::encode_stream_header(fastcgi::Type::standard_out, id.request, text.size() + 1, at);
+    if (id.is_fastcgi()) {
+      fastcgi::encode_header(fastcgi::Type::standard_out, id.request, text.size() + 1, at);
+      at += fastcgi::header_bytes;
+    }
     at += text.copy(at, text.size());
     *at++ = '\n';
   }

@@ -6,8 +6,8 @@
 #pragma once
 
 #include <narwhal/deferred.hpp>
-#include <narwhal/log.hpp>
 #include <narwhal/exchange_callbacks.hpp>
+#include <narwhal/log.hpp>
 #include <narwhal/response.hpp>
 #include <narwhal/writer.hpp>
 

@@ -179,8 +179,9 @@ bool Environ::set_path(PyObject* environ, const narwhal_request& request, Refusa
   const narwhal_field* const field = script_name_field(request);
   const std::string named = field != nullptr ? normal_script_name(view_of(field->value)) : std::string();
   const bool is_mounted_outside = request.variable_count != 0 && request.prefix.size != 0;
-  const std::string_view script =
-      field != nullptr ? named : is_mounted_outside ? view_of(request.prefix) : std::string_view(script_name_);
+  const std::string_view script = field != nullptr     ? named
+                                  : is_mounted_outside ? view_of(request.prefix)
+                                                       : std::string_view(script_name_);
   // "OPTIONS *" asks about the whole server.
   const std::size_t size = path.starts_with('/') ? prefix_size(path, script) : 0;
   if (size == std::string_view::npos) {

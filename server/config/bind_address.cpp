@@ -133,8 +133,9 @@ std::optional<Error> take_protocol(std::string_view& text, std::optional<Wire>& 
   const std::string_view near =
       nearest_name(name, std::array<std::string_view, 5>{"http", "unix", "fastcgi", "scgi", "uwsgi"});
   return Error{quoted + " is unknown: " +
-               (near.empty() ? "an address begins with http://, fastcgi://, scgi://, uwsgi://, unix: or fd://, or with the host"
-                             : "did you mean '" + std::string(near) + "'?")};
+               (near.empty()
+                    ? "an address begins with http://, fastcgi://, scgi://, uwsgi://, unix: or fd://, or with the host"
+                    : "did you mean '" + std::string(near) + "'?")};
 }
 
 }  // namespace

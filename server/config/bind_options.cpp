@@ -56,8 +56,8 @@ Fault read_allowed(std::string_view text, std::optional<IpRanges>& out) {
 
 Error unknown(std::string_view name) {
   const std::string_view near = nearest_name(name, names);
-  const std::string advice =
-      near.empty() ? "the options are mode, owner, group, backlog and allow_from" : fmt::format("did you mean '{}'?", near);
+  const std::string advice = near.empty() ? "the options are mode, owner, group, backlog and allow_from"
+                                          : fmt::format("did you mean '{}'?", near);
   return Error{fmt::format("unknown option '{}' after '?': {} (a path that contains '?' has another '?' at its end)",
                            name, advice)};
 }

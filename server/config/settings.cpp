@@ -23,7 +23,8 @@ constexpr std::uint64_t workers_max = 500;
 constexpr std::uint64_t threads_max = 255;
 
 const Setting setting_table[] = {
-    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "", "listen on HOST:PORT, unix:PATH, fd://N, fastcgi://..."},
+    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "",
+     "listen on HOST:PORT, unix:PATH, fd://N, fastcgi://..."},
     {"protocol", "--protocol", served, &Config::protocol, "WORD", "",
      "protocol of binds that name none: http, fastcgi, scgi, uwsgi"},
     {"preload_app", "--preload", served, &Config::preload_app, "", "",
@@ -160,8 +161,7 @@ const Setting setting_table[] = {
      "expect PROXY headers: off, v1, v2 or auto", 0, 0, Text::plain, Change::reload, Above::refused, "auto"},
     {"proxy_allow_ips", "--proxy-allow-from", proxy, &Config::proxy_allow_ips, "IPS", "",
      "peers that must send a PROXY header"},
-    {"uwsgi_allow_ips", "--uwsgi-allow-from", proxy, &Config::uwsgi_allow_ips, "IPS", "",
-     "peers that may speak uwsgi"},
+    {"uwsgi_allow_ips", "--uwsgi-allow-from", proxy, &Config::uwsgi_allow_ips, "IPS", "", "peers that may speak uwsgi"},
     {"gateway_allow_ips", "--gateway-allow-from", proxy, &Config::gateway_allow_ips, "IPS", "",
      "peers that may speak FastCGI or SCGI"},
 

@@ -22,8 +22,8 @@ std::string_view group_title(Group group);
 struct Setting {
   using Member = std::variant<
       bool Config::*, unsigned Config::*, int Config::*, std::size_t Config::*, std::chrono::seconds Config::*,
-      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ClientHeader Config::*, ProxyProtocol Config::*, Wire Config::*,
-      ReloadEngine Config::*, Share Config::*, Seccomp Config::*,
+      std::string Config::*, LogLevel Config::*, HeaderMap Config::*, ClientHeader Config::*, ProxyProtocol Config::*,
+      Wire Config::*, ReloadEngine Config::*, Share Config::*, Seccomp Config::*,
       // lists
       std::vector<Bind> Config::*, Options Config::*, IpRanges Config::*, std::vector<std::string> Config::*>;
   // What a text means: itself, a path, comma-separated paths, a path where "-" is a standard stream, or the name of a

@@ -6,7 +6,7 @@ import pytest
 
 import wire
 from gateway import WIRES
-from nginx_front import needs_nginx, nginx, replacements  # noqa: F401
+from nginx_front import needs_nginx, nginx  # noqa: F401
 from server import example
 from wire import Truncated, WireError, request_bytes
 

@@ -2,18 +2,19 @@
 import hashlib
 import json
 import re
-import socket
+import signal
+import threading
 import time
 
 import pytest
 
 from clock import eventually, scaled
-from gateway import (ABORT, BEGIN, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN,
+from gateway import (ABORT, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN,
                      UNKNOWN_ROLE, VALUES_RESULT, WIRES, Gateway, begin, fastcgi_request, pairs, record, request_over,
                      scgi_request, stream, uwsgi_request, variables_of)
 from load import in_parallel
 from server import WSGI, example, run, test_plugin
-from wire import Truncated, WireError, request_bytes
+from wire import Truncated
 
 MIB = 1024 * 1024
 
@@ -172,7 +173,8 @@ def test_what_is_malformed_ends_the_connection_and_nothing_else(serve, wire, num
         assert b"200" not in data
     with Gateway(wire, server.address) as front:
         assert front.ask("/").status == 200
-    assert "Invalid request" in server.log() or "header_timeout" in server.log() or data == b""
+    is_unknown = wire == "fastcgi" and data[1:2] == bytes([UNKNOWN])  # of a record that has to do with no request
+    assert "Invalid request" in server.log() or data == b"" or is_unknown
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -230,7 +232,7 @@ def test_the_protocol_of_all_binds(serve, wire):
 # ---- prefixes ----
 @pytest.mark.parametrize("wire", WIRES)
 def test_the_web_servers_prefix_and_the_routes_are_one(serve, wire):
-    config = f"protocol: {wire}\nroutes:\n  - app: {example('echo')}\n  - prefix: /api\n    app: {test_plugin('two_mounts')}\n"
+    config = f"protocol: {wire}\napp: {example('echo')}\nroutes:\n  - prefix: /api\n    app: {test_plugin('two_mounts')}\n"
     server = serve(config=config)
     with Gateway(wire, server.address) as front:
         seen = json.loads(front.ask("/shop/cart", more={"SCRIPT_NAME": "/shop", "PATH_INFO": "/cart"}).body)
@@ -322,6 +324,9 @@ def test_an_aborted_request_is_ended(fastcgi, when):
     fastcgi.send(record(ABORT, 1))
     began = time.monotonic()
     kind, request, content = fastcgi.record()
+    if when != "params":  # an answer had been due
+        assert (kind, request, content) == (STDOUT, 1, b"")
+        kind, request, content = fastcgi.record()
     assert (kind, request, content[4]) == (END, 1, COMPLETE) and time.monotonic() - began < scaled(0.7)
     assert fastcgi.ask("/?size=1", keep=True, request=2).body == b"x"
 
@@ -361,8 +366,6 @@ def test_a_reload_loses_no_request_of_a_kept_connection(serve):
                 front = Gateway("fastcgi", server.address, timeout=30)
         front.close()
         return done
-    import signal
-    import threading
     reloads = threading.Timer(scaled(1), server.send, [signal.SIGHUP])
     reloads.start()
     assert all(done > 10 for done in in_parallel(4, client))
@@ -392,4 +395,4 @@ def test_a_file_is_sent_in_records(serve, tmp_path):
 ])
 def test_mistakes_in_a_bind_are_named(bind, text):
     done = run("-b", bind, example("echo"), "--check-config")
-    assert done.returncode == 1 and text in done.stderr
+    assert done.returncode == 2 and text in done.stderr

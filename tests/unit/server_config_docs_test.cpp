@@ -100,11 +100,11 @@ TEST_CASE("settings: every field of Config has one, except those that are comput
                probation, canary_time, limit_request_line, limit_request_fields, limit_request_field_size,
                limit_request_body, poison_limit, poison_window, min_rate, body_buffer_size, tmp_upload_dir,
                request_buffering, sendfile, response_buffer_size, forwarded_allow_ips, client_header,
-               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, uwsgi_allow_ips, gateway_allow_ips, loglevel,
-               errorlog, accesslog, access_log_format, capture_output, logger_class, logconfig, logconfig_json,
-               logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr, syslog_prefix, syslog_facility,
-               disable_redirect_access_to_syslog, statsd_host, statsd_prefix, dogstatsd_tags, enable_backlog_metric,
-               server_header] = Config{};
+               secure_scheme_headers, header_map, forwarder_headers, proxy_protocol, proxy_allow_ips, uwsgi_allow_ips,
+               gateway_allow_ips, loglevel, errorlog, accesslog, access_log_format, capture_output, logger_class,
+               logconfig, logconfig_json, logconfig_dict, conf_changes_loggers, conf_file, syslog, syslog_addr,
+               syslog_prefix, syslog_facility, disable_redirect_access_to_syslog, statsd_host, statsd_prefix,
+               dogstatsd_tags, enable_backlog_metric, server_header] = Config{};
   CHECK(settings().size() == 89);
 }
 
