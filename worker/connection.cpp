@@ -166,13 +166,12 @@ void Connection::abort(const char* why) {
   close();
 }
 
-// A call on its socket has failed: with a client that has left that happens every day, otherwise it is the server's trouble.
-void Connection::abort_for(int reason) {
-  if (reason == ENOMEM || reason == ENOBUFS) {
+const char* reason_for(int code, const Peer& peer) noexcept {
+  if (code == ENOMEM || code == ENOBUFS) {
     static LogLimit limit;
-    limit.error("the connection of {} is dropped: {}", peer_.log_name(), std::strerror(reason));
+    limit.error("the connection of {} is dropped: {}", peer.log_name(), std::strerror(code));
   }
-  abort(std::strerror(reason));
+  return std::strerror(code);
 }
 
 void Connection::abort_without_memory() noexcept {
@@ -215,7 +214,7 @@ bool Connection::read_once() {
     socket_.stop_reading();
     take_end();
   } else if (reason != EAGAIN && reason != EINTR) {
-    abort_for(reason);
+    abort(reason_for(reason, peer_));
   }
   return false;
 }
@@ -235,7 +234,7 @@ void Connection::take_bytes(std::size_t count) {
     case State::body: act_on(reader_.take_body(*exchange_, count)); break;
     case State::handling:
       reader_.took(count);
-      if (peer_.wire == Wire::fastcgi) watch_records();
+      if (peer_.wire == Wire::fastcgi && exchange_ != nullptr) act_on(reader_.watch());
       break;
     case State::lingering: lingered_ += count; return lingered_ > lingered_bytes_max ? close() : void();
     case State::closing: return;
@@ -266,50 +265,27 @@ void Connection::take_end() {
 void Connection::read_request() {
   if (const auto step = reader_.take_proxy_header(peer_); step.status != RequestReader::Status::complete) [[unlikely]]
     return act_on(step);
-  if (state_ == State::head && !reader_.empty()) act_on(begin_request());
+  if (state_ == State::head && !reader_.empty()) {
+    Exchange& exchange = loop_.exchanges().take(*this);
+    exchange_ = &exchange;
+    const RequestReader::Step step = reader_.take_head(exchange, peer_);
+    if (exchange.in == nullptr) {
+      exchange_ = nullptr;
+      loop_.exchanges().give_back(exchange);
+    } else {
+      exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
+    }
+    act_on(step);
+  }
   if (state_ != State::body) reader_.release_if_empty();
 }
 
-RequestReader::Step Connection::begin_request() {
-  Exchange& exchange = loop_.exchanges().take(*this);
-  exchange_ = &exchange;
-  const RequestReader::Step step = reader_.take_head(exchange, peer_);
-  if (exchange.in == nullptr) {
-    exchange_ = nullptr;
-    loop_.exchanges().give_back(exchange);
-  } else {
-    exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
-  }
-  return step;
-}
-
-// FastCGI: the web server may abort the request that is being answered.
-void Connection::watch_records() {
-  const RequestReader::Step step = reader_.watch();
-  if (step.status == RequestReader::Status::refused) {
-    static LogLimit limit;
-    limit.warning("Invalid FastCGI record from ip={}: {}", peer_.text(), step.refusal.fault);
-    return abort("the web server has broken the protocol");
-  }
-  if (step.status != RequestReader::Status::complete) act_on(step);
-}
-
-// Returns what the bytes after it are.
-RequestReader::Step Connection::send_reply(const RequestReader::Step& step) {
-  if (sender_.append(step.reply) && !sender_.waiting()) flush();
-  if (state_ == State::closing) return {RequestReader::Status::need_head};
-  if (step.close_after) {
-    end_last(true);
-    return {RequestReader::Status::need_head};
-  }
-  switch (state_) {
-    case State::head: return reader_.empty() ? RequestReader::Step{RequestReader::Status::need_head} : begin_request();
-    case State::body: return reader_.continue_after_reply(*exchange_);
-    default: return reader_.watch();
-  }
-}
-
 void Connection::act_on(const RequestReader::Step& step) {
+  if (peer_.wire == Wire::fastcgi) [[unlikely]] {
+    const std::string replies = reader_.take_replies();
+    if (!replies.empty() && sender_.append(replies) && !sender_.waiting()) flush();
+    if (state_ == State::closing) return;
+  }
   switch (step.status) {
     case RequestReader::Status::need_head: return;
     case RequestReader::Status::need_body: state_ = State::body; return set_body_limit(loop_.config().body_timeout);
@@ -326,15 +302,13 @@ void Connection::act_on(const RequestReader::Step& step) {
       state_ = State::handling;
       set_body_limit(no_limit);
       resume_reading();
-      if (peer_.wire == Wire::fastcgi && !reader_.empty()) watch_records();
+      if (peer_.wire == Wire::fastcgi && !reader_.empty()) act_on(reader_.watch());
       return;
-    case RequestReader::Status::reply: {
-      RequestReader::Step next = step;
-      while (next.status == RequestReader::Status::reply) next = send_reply(next);
-      if (state_ != State::closing && !close_after_) act_on(next);
-      return;
-    }
     case RequestReader::Status::aborted: return abort_request();
+    case RequestReader::Status::ends:
+      state_ = State::handling;
+      close_after_ = unread_ = true;
+      return flush();
     case RequestReader::Status::refused: return refuse(step.refusal);
   }
 }

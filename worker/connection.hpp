@@ -26,6 +26,10 @@
 
 namespace narwhal::worker {
 
+// Why a call on the socket of this peer has failed: with a client that has left that happens every day, else it is the server's
+// trouble, and is logged.
+const char* reason_for(int code, const Peer& peer) noexcept;
+
 class Connection final : public WheelEntry, private Sender::Owner {
  public:
   Connection(Loop& loop, const Peer& peer)  // throws std::bad_alloc
@@ -74,20 +78,15 @@ class Connection final : public WheelEntry, private Sender::Owner {
   void take_bytes(std::size_t count);
   void take_end();
   void read_request();
-  RequestReader::Step begin_request();
   void act_on(const RequestReader::Step& step);
-  void watch_records();
-  RequestReader::Step send_reply(const RequestReader::Step& step);
 
   // ---- answering ----
   void send_answer(Exchange& exchange, Push push);
   void flush();
   void end_exchange(Exchange& exchange);
-  void end_last(bool unread);
   void next_request();
   void abort_request();
   void refuse(const protocol::Refusal& refusal);
-  void leave_unanswered(int status);
   void answer_plain(int status, std::string_view text);
   void on_sent(std::uint64_t bytes) override;
   void on_waiting() override;
@@ -102,7 +101,6 @@ class Connection final : public WheelEntry, private Sender::Owner {
   void shut_down();
   void reset();
   void abort(const char* why);
-  void abort_for(int reason);
   void abort_without_memory() noexcept;
   // Runs what the loop, a timer or an exchange has called, where nothing may be thrown.
   template <class Work>

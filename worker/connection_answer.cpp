@@ -67,20 +67,15 @@ void Connection::end_exchange(Exchange& exchange) {
   loop_.exchanges().give_back(exchange);
   reader_.end_request();
   if (!keep) {
+    close_after_ = true;
     cut_ = cut && !is_shown;
-    return end_last(body_unread || !reader_.empty());
+    unread_ = body_unread || !reader_.empty();
+    reader_.drop_body();
+    state_ = State::handling;
+    return flush();
   }
   state_ = State::head;
   if (!sender_.waiting()) next_request();
-}
-
-// The connection ends when all is sent.
-void Connection::end_last(bool unread) {
-  close_after_ = true;
-  unread_ = unread;
-  reader_.drop_body();
-  state_ = State::handling;
-  flush();
 }
 
 // FastCGI: the web server's client has left. What has been sent of the answer ends here; the connection may go on.
@@ -94,8 +89,8 @@ void Connection::abort_request() {
   char* const at = sender_.room_for(protocol::fastcgi::end_bytes_max);
   if (at == nullptr) return;
   sender_.added(protocol::fastcgi::encode_end(end, at));
-  if (!keep) return end_last(!reader_.empty());
-  state_ = State::head;
+  state_ = keep ? State::head : State::handling;
+  close_after_ = unread_ = !keep;
   flush();
   if (state_ == State::head && !sender_.waiting()) next_request();
 }
@@ -154,7 +149,7 @@ void Connection::on_all_sent() {
 
 void Connection::on_send_failed(const SendError& error) {
   switch (error.kind) {
-    case SendError::Kind::socket: return abort_for(error.code);
+    case SendError::Kind::socket: return abort(reason_for(error.code, peer_));
     case SendError::Kind::silent: return abort("write_timeout");
     case SendError::Kind::slow: return abort("the client takes less than min_rate");
     case SendError::Kind::memory: return abort_without_memory();
@@ -187,15 +182,7 @@ void Connection::refuse(const protocol::Refusal& refusal) {
     exchange_->started = loop_.turn_time();
     if (peer_.wire == Wire::http) protocol::decode_request_line(reader_.unread(), exchange_->head);
   }
-  if (peer_.wire == Wire::fastcgi && reader_.record_id() == 0) return leave_unanswered(status);
   answer_plain(status, refusal.fault);
-}
-
-// There is no request that an answer could be for.
-void Connection::leave_unanswered(int status) {
-  loop_.record_answer(*exchange_, {.status = status, .body_bytes = 0, .own = false});
-  loop_.dispatcher().abandon(*std::exchange(exchange_, nullptr));
-  end_last(true);
 }
 
 void Connection::answer_for(Exchange& exchange, int status, std::string_view text) noexcept {
@@ -225,13 +212,19 @@ void Connection::answer_plain(int status, std::string_view text) {
     head.server = loop_.config().server_header;
   }
   const WireId wire{peer_.wire, reader_.record_id()};
-  char* const begin = sender_.room_for(plain_bound(wire, head, text));
-  if (begin == nullptr) return;
-  sender_.added(encode_plain(wire, head, is_head ? std::string_view() : text, begin));
+  if (!wire.is_fastcgi() || wire.request != 0) {  // else there is no request that the answer could be for
+    char* const begin = sender_.room_for(plain_bound(wire, head, text));
+    if (begin == nullptr) return;
+    sender_.added(encode_plain(wire, head, is_head ? std::string_view() : text, begin));
+  }
   loop_.record_answer(*exchange_, {.status = status, .body_bytes = is_head ? 0 : head.content_length, .own = false});
   Exchange& exchange = *std::exchange(exchange_, nullptr);
   loop_.dispatcher().abandon(exchange);
-  end_last(true);
+  reader_.drop_body();
+  state_ = State::handling;
+  close_after_ = true;
+  unread_ = true;
+  flush();
 }
 
 }  // namespace narwhal::worker

@@ -29,17 +29,36 @@ protocol::fastcgi::Capacity capacity_of(const Config& config) {
   return {.connections_max = connections, .requests_max = connections};
 }
 
-RequestReader::Step reply(const protocol::fastcgi::Fed& fed) noexcept {
-  return {RequestReader::Status::reply, {}, fed.bytes, fed.last};
-}
-
 // After these, bytes that were read with a body and are not of it stay.
 bool leaves_rest(RequestReader::Status status) noexcept {
-  using Status = RequestReader::Status;
-  return status == Status::complete || status == Status::reply || status == Status::aborted;
+  return status == RequestReader::Status::complete || status == RequestReader::Status::aborted;
 }
 
 bool streams(const Exchange& exchange) noexcept { return exchange.mount != nullptr && exchange.mount->streams_body(); }
+
+RequestReader::Step wait_for_body(Exchange& exchange, const Config& config) {
+  using Status = RequestReader::Status;
+  const bool is_full = streams(exchange) && exchange.inbox.stop_when_full(config.body_buffer_size);
+  return {is_full ? Status::body_full : Status::need_body};
+}
+
+// What a web server says of its client counts as what a PROXY header says: the client is the peer. So fields that name a
+// client before that count where the settings trust this one. The scheme is the web server's to say.
+protocol::Refusal judge_gateway(Loop& loop, Exchange& exchange) {
+  if (!exchange.peer.may_speak) return {403, "this address may not speak to this listener: see allow_from"};
+  protocol::Head& head = exchange.head;
+  const protocol::CgiRequest& said = exchange.gateway();
+  if (said.names_remote) exchange.peer.become(said.remote, said.remote_port);
+  // The web server has mounted this server under a prefix; the routes are for what follows.
+  exchange.mount = loop.mounts().route(head.path.view().substr(said.prefix_size));
+  if (exchange.mount != nullptr) exchange.join_prefix(said.prefix);
+  const Bytes scheme = std::exchange(head.scheme, Bytes{});
+  if (loop.proxy_policy().applies_to(head)) {
+    if (const auto refusal = loop.proxy_policy().apply(head, exchange.peer, exchange.client)) return refusal;
+  }
+  if (head.scheme.data == nullptr) head.scheme = scheme;
+  return {};
+}
 
 }  // namespace
 
@@ -133,18 +152,20 @@ RequestReader::Step RequestReader::decode_gateway(Exchange& exchange) {
 RequestReader::Step RequestReader::decode_records(Exchange& exchange) {
   using protocol::fastcgi::Event;
   const std::span<char> bytes(in_->bytes() + in_->begin, in_->size());
-  const protocol::fastcgi::Fed fed = records_->feed_head(bytes, scanned_, exchange.head, exchange.gateway());
+  protocol::fastcgi::Fed fed = records_->feed_head(bytes, scanned_, exchange.head, exchange.gateway());
+  while (fed.event == Event::reply) {
+    replies_ += fed.bytes;
+    if (fed.last) return {Status::ends};
+    fed = records_->feed_head(bytes, fed.consumed, exchange.head, exchange.gateway());
+  }
   exchange.record_id = records_->request_id();
-  switch (fed.event) {
-    case Event::reply: scanned_ = static_cast<std::uint32_t>(fed.consumed); return reply(fed);
-    case Event::refused: exchange.in = in_->share(); return refuse(fed.refusal);
-    case Event::head: break;
-    case Event::need_more:
-    case Event::body:
-    case Event::end:
-    case Event::aborted:
-      in_->end = in_->begin + static_cast<std::uint32_t>(records_->kept());
-      return need_head(records_->kept());
+  if (fed.event == Event::refused) {
+    exchange.in = in_->share();
+    return refuse(fed.refusal);
+  }
+  if (fed.event != Event::head) {
+    in_->end = in_->begin + static_cast<std::uint32_t>(records_->kept());
+    return need_head(records_->kept());
   }
   exchange.in = in_->share();
   exchange.request_begin = fed.intact ? bytes.data() + fed.begin : nullptr;
@@ -153,18 +174,10 @@ RequestReader::Step RequestReader::decode_records(Exchange& exchange) {
   return {Status::complete};
 }
 
-RequestReader::Step RequestReader::decode(Exchange& exchange) {
-  switch (wire_) {
-    case Wire::http: return decode_http(exchange);
-    case Wire::fastcgi: return decode_records(exchange);
-    case Wire::scgi:
-    case Wire::uwsgi: break;
-  }
-  return decode_gateway(exchange);
-}
-
 RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
-  const Step decoded = decode(exchange);
+  const Step decoded = wire_ == Wire::http      ? decode_http(exchange)
+                       : wire_ == Wire::fastcgi ? decode_records(exchange)
+                                                : decode_gateway(exchange);
   if (exchange.in == nullptr) return decoded;
   exchange.peer = peer;
   exchange.started = loop_.turn_time();
@@ -175,7 +188,7 @@ RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
     exchange.head.framing = protocol::Framing::none;
   }
   if (wire_ != Wire::http) {
-    if (const protocol::Refusal refusal = judge_gateway(exchange)) return refuse(refusal);
+    if (const protocol::Refusal refusal = judge_gateway(loop_, exchange)) return refuse(refusal);
     return begin_body(exchange);
   }
   exchange.mount = loop_.mounts().route(exchange.head.path);
@@ -185,31 +198,12 @@ RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
   return begin_body(exchange);
 }
 
-// What a web server says of its client counts as what a PROXY header says: the client is the peer. So fields that name a
-// client before that count where the settings trust this one. The scheme is the web server's to say.
-protocol::Refusal RequestReader::judge_gateway(Exchange& exchange) {
-  if (!exchange.peer.may_speak) return {403, "this address may not speak to this listener: see allow_from"};
-  protocol::Head& head = exchange.head;
-  const protocol::CgiRequest& said = exchange.gateway();
-  if (said.names_remote) exchange.peer.become(said.remote, said.remote_port);
-  // The web server has mounted this server under a prefix; the routes are for what follows.
-  exchange.mount = loop_.mounts().route(head.path.view().substr(said.prefix_size));
-  if (exchange.mount != nullptr) exchange.join_prefix(said.prefix);
-  const Bytes scheme = std::exchange(head.scheme, Bytes{});
-  if (loop_.proxy_policy().applies_to(head)) {
-    if (const auto refusal = loop_.proxy_policy().apply(head, exchange.peer, exchange.client)) return refusal;
-  }
-  if (head.scheme.data == nullptr) head.scheme = scheme;
-  return {};
-}
-
-// FastCGI: what comes beside a body. A request that breaks the protocol has no other end than that of the connection.
 RequestReader::Step RequestReader::watch() {
   using protocol::fastcgi::Event;
   while (!empty()) {
     const protocol::fastcgi::Fed fed = records_->feed_body(in_->view());
     in_->begin += static_cast<std::uint32_t>(fed.consumed);
-    if (fed.event == Event::reply) return reply(fed);
+    if (fed.event == Event::reply) replies_ += fed.bytes;
     if (fed.event == Event::aborted) return {Status::aborted};
     if (fed.event == Event::refused) return refuse(fed.refusal);
   }
@@ -293,10 +287,6 @@ RequestReader::Step RequestReader::take_buffered(Exchange& exchange) {
   return step;
 }
 
-RequestReader::Step RequestReader::continue_after_reply(Exchange& exchange) {
-  return in_ != nullptr ? take_buffered(exchange) : wait_for_body(exchange);
-}
-
 RequestReader::Step RequestReader::take_records(Exchange& exchange, std::string_view bytes, std::size_t& consumed) {
   using protocol::fastcgi::Event;
   while (consumed < bytes.size()) {
@@ -309,19 +299,14 @@ RequestReader::Step RequestReader::take_records(Exchange& exchange, std::string_
         if (!store(exchange, fed.bytes)) return refuse({503, no_room_for_body});
         break;
       case Event::end: return complete(exchange);
-      case Event::reply: return reply(fed);
+      case Event::reply: replies_ += fed.bytes; break;
       case Event::aborted: return {Status::aborted};
       case Event::refused: return refuse(fed.refusal);
       case Event::need_more:
       case Event::head: break;
     }
   }
-  return wait_for_body(exchange);
-}
-
-RequestReader::Step RequestReader::wait_for_body(Exchange& exchange) {
-  return {streams(exchange) && exchange.inbox.stop_when_full(loop_.config().body_buffer_size) ? Status::body_full
-                                                                                              : Status::need_body};
+  return wait_for_body(exchange, loop_.config());
 }
 
 RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_view bytes, std::size_t& consumed) {
@@ -345,7 +330,7 @@ RequestReader::Step RequestReader::take_pieces(Exchange& exchange, std::string_v
     if (!store(exchange, piece)) return refuse({503, no_room_for_body});
     if (is_last) return complete(exchange);
   }
-  return wait_for_body(exchange);
+  return wait_for_body(exchange, loop_.config());
 }
 
 bool RequestReader::store(Exchange& exchange, std::string_view piece) {

@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocol/fastcgi_reader.hpp"
 #include "protocol/http1_chunks.hpp"
@@ -31,15 +33,13 @@ class RequestReader {
     body_full,         // the handler reads its body too slowly: read no more until it asks for more
     expects_continue,  // the client waits for "100 Continue": send it, then continue_body()
     complete,          // the request has been handed to the dispatcher, or its streamed body has ended
-    reply,             // `reply` is to be sent; then continue_after_reply(), or close_after: the connection ends
     aborted,           // the web server in front wants no answer any more
+    ends,              // the connection does, after take_replies()
     refused,
   };
   struct Step {
     Status status;
     protocol::Refusal refusal{};
-    std::string_view reply{};  // valid until the next call
-    bool close_after = false;
   };
 
   RequestReader(Loop& loop, Wire wire);  // throws std::bad_alloc
@@ -75,7 +75,8 @@ class RequestReader {
   Step take_head(Exchange& exchange, Peer& peer);
   // FastCGI: what has come while the request is being answered.
   Step watch();
-  Step continue_after_reply(Exchange& exchange);  // within a body
+  // FastCGI: what is to be sent beside the answers. To be looked at after each call above or below; mostly empty.
+  std::string take_replies() noexcept { return std::exchange(replies_, {}); }
   // The request has been answered, or will not be.
   void end_request() noexcept;
   // FastCGI: the id of the request in hand; 0: none, so that there is nobody to answer.
@@ -98,17 +99,14 @@ class RequestReader {
  private:
   static Step refuse(const protocol::Refusal& why) noexcept { return {Status::refused, why}; }
   Step decode_proxy_header(Peer& peer);
-  Step decode(Exchange& exchange);
   Step decode_http(Exchange& exchange);
   Step decode_gateway(Exchange& exchange);  // SCGI and uwsgi
   Step decode_records(Exchange& exchange);
   Step need_head(std::size_t scanned);
-  protocol::Refusal judge_gateway(Exchange& exchange);
   Step begin_body(Exchange& exchange);
   Step take_buffered(Exchange& exchange);
   Step take_pieces(Exchange& exchange, std::string_view bytes, std::size_t& consumed);
   Step take_records(Exchange& exchange, std::string_view bytes, std::size_t& consumed);
-  Step wait_for_body(Exchange& exchange);
   bool store(Exchange& exchange, std::string_view piece);
   Step complete(Exchange& exchange);
   void keep(std::string_view bytes);
@@ -125,6 +123,7 @@ class RequestReader {
   std::uint64_t body_left_ = 0;  // of the length announced; of a chunked body, what limit_request_body leaves
   std::unique_ptr<protocol::ChunkDecoder> chunks_;
   std::unique_ptr<protocol::fastcgi::Reader> records_;  // of FastCGI
+  std::string replies_;
 };
 
 }  // namespace narwhal::worker
