@@ -15,8 +15,11 @@ namespace {
 // Every kind of value differs from its default.
 Config unusual_config() {
   Config config;
-  config.bind = {Bind{Bind::Kind::unix_socket, "", 0, "/run/x.sock", -1, {0660, "shop", "33", 64}},
-                 Bind{Bind::Kind::inherited, "", 0, "", 3}};
+  config.bind = {Bind{Bind::Kind::unix_socket, "", 0, "/run/x.sock", -1, Wire::uwsgi, {0660, "shop", "33", 64}},
+                 Bind{Bind::Kind::inherited, "", 0, "", 3, {}, {{}, "", "", {}, IpRanges("192.0.2.0/24")}}};
+  config.protocol = Wire::scgi;
+  config.uwsgi_allow_ips = IpRanges("10.0.0.1");
+  config.gateway_allow_ips = IpRanges("10.0.0.2");
   config.routes = {Route{"/a", "shop:app", {{"key", std::string("a\0b", 3)}}, "/lib/wsgi-cp311.so", 5s, 0s}};
   config.preload_app = true;
   config.reload_engine = ReloadEngine::poll;
