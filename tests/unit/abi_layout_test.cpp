@@ -43,7 +43,9 @@ AT(narwhal_request, deadline_ns, 184, 8);
 AT(narwhal_request, client, 192, 16);
 AT(narwhal_request, listener, 208, 16);
 AT(narwhal_request, listener_port, 224, 16);
-SIZE(narwhal_request, 240);
+AT(narwhal_request, variables, 240, 8);
+AT(narwhal_request, variable_count, 248, 4);
+SIZE(narwhal_request, 256);
 
 AT(narwhal_response, struct_size, 0, 8);
 AT(narwhal_response, status, 8, 4);
