@@ -23,10 +23,9 @@ constexpr std::uint64_t workers_max = 500;
 constexpr std::uint64_t threads_max = 255;
 
 const Setting setting_table[] = {
-    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "",
-     "listen on HOST:PORT, unix:PATH, fd://N, fastcgi://..."},
+    {"bind", "-b,--bind", served, &Config::bind, "ADDRESS", "", "listen on HOST:PORT, unix:PATH or fd://N"},
     {"protocol", "--protocol", served, &Config::protocol, "WORD", "",
-     "protocol of binds that name none: http, fastcgi, scgi, uwsgi"},
+     "default of --bind: http, fastcgi, scgi or uwsgi"},
     {"preload_app", "--preload", served, &Config::preload_app, "", "",
      "run the plugins' preload hook once, before any fork"},
     {"reload", "--reload", served, &Config::reload, "", "", "reload when a file of the application has changed"},

@@ -32,7 +32,7 @@ TEST_CASE("project: new makes every file, with the name in it and no mark left")
 
 TEST_CASE("project: a name that is none, and a folder that is there, are refused") {
   const Folder folder;
-  for (const char* name : {"Shop", "1shop", "a b", "shop;rm", "sh\xc3\xb6p", "."}) {
+  for (const char* name : {"Shop", "1shop", "a b", "shop;rm", "sh\xc3\xb6p"}) {
     INFO(name);
     const Result<Done> made = make_project(folder.path(name), Language::cpp);
     REQUIRE_FALSE(made);
