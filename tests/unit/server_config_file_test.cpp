@@ -53,7 +53,7 @@ raw_env: [A=1, B==]
   CHECK(config.bind[0] == Bind{Bind::Kind::tcp, "::1", 81, "", -1});
   CHECK(config.bind[1] == Bind{Bind::Kind::unix_socket, "", 0, "/run/x.sock", -1});
   CHECK(config.bind[2] == Bind{Bind::Kind::inherited, "", 0, "", 3});
-  CHECK(config.bind[3] == Bind{Bind::Kind::tcp, "localhost", 8080, "", -1, Wire::http});
+  CHECK(config.bind[3] == Bind{Bind::Kind::tcp, "localhost", 8080, "", -1, narwhal::Wire::http});
   CHECK(config.bind[4] == Bind{Bind::Kind::tcp, "", 0, "", -1});
   CHECK(config.workers == 4);
   CHECK(config.umask == 027);
