@@ -311,9 +311,10 @@ def proxy_protocol(site):
         yield "proxy_protocol", json.loads(wire.response().text)["client"] == "192.0.2.9"
 
 
-@carries(protocol="scgi", gateway_allow_ips=["127.0.0.2"], uwsgi_allow_ips=["127.0.0.3"])
+@carries(protocol="scgi", gateway_allow_ips=["127.0.0.2"], uwsgi_allow_ips=["127.0.0.3"],
+         also={"bind": ["127.0.0.1:0", "uwsgi://127.0.0.1:0"]})
 def wires(site):
-    server = site.start(ECHO, "-b", "uwsgi://127.0.0.1:0")
+    server = site.start(ECHO)
     scgi, uwsgi = server.addresses
 
     def status(wire, address, source):
