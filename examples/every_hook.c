@@ -51,6 +51,12 @@ typedef struct instance {
   later *waiting;
 } instance;
 
+/* What set_user() keeps of a request. */
+typedef struct activity {
+  const char *doing;
+  long left; /* parts of /many */
+} activity;
+
 static __thread char *part_buffer;
 enum { part_max = 65536 };
 
@@ -175,12 +181,13 @@ static int ready_check(const narwhal_boot *boot, void *plugin) {
 /* Once on each thread that may run handle(): the place for what a thread needs for itself. */
 static int thread_init(void *plugin) {
   (void)plugin;
-  part_buffer = malloc(part_max);
+  if (part_buffer == NULL) part_buffer = malloc(part_max); /* once, also where the plugin is mounted twice */
   return part_buffer != NULL ? NARWHAL_OK : NARWHAL_ERROR;
 }
 static void thread_exit(void *plugin) {
   (void)plugin;
   free(part_buffer);
+  part_buffer = NULL;
 }
 
 /* ---- answers ---- */
@@ -308,9 +315,10 @@ static void fire(void *argument) {
 
 /* A long answer that occupies no thread: what its client does not take now is written when there is room. */
 static void write_on(const narwhal_host *host, narwhal_exchange *exchange) {
-  long *left = host->user(exchange);
+  activity *mine = host->user(exchange);
   int code = NARWHAL_OK;
-  while (*left > 0 && (code = host->write(exchange, text_of("one of many\n"), NARWHAL_NOWAIT)) == NARWHAL_OK) --*left;
+  while (mine->left > 0 && (code = host->write(exchange, text_of("one of many\n"), NARWHAL_NOWAIT)) == NARWHAL_OK)
+    --mine->left;
   if (code != NARWHAL_AGAIN) host->finish(exchange); /* after NARWHAL_AGAIN the loop may be at it already */
 }
 
@@ -319,10 +327,9 @@ static void writable(void *plugin, narwhal_exchange *exchange) { write_on(((inst
 
 static int answer_many(const instance *self, narwhal_exchange *exchange) {
   const narwhal_response head = head_of(NULL, 0, -1);
-  long *left = self->host->alloc(exchange, sizeof *left);
-  if (left == NULL) return NARWHAL_ERROR;
-  *left = self->set->repeat * 1000;
-  self->host->set_user(exchange, left);
+  activity *mine = self->host->user(exchange);
+  mine->doing = "many";
+  mine->left = self->set->repeat * 1000;
   const int code = self->host->start(exchange, &head);
   if (code != NARWHAL_OK) return code;
   write_on(self->host, exchange);
@@ -354,6 +361,10 @@ static int defer(instance *self, narwhal_exchange *exchange) {
   mine->owner = self;
   pthread_mutex_lock(&self->mutex); /* it may fire before it is in the list: fire() waits for the mutex */
   mine->timer = self->loop->start_timer((uint64_t)(self->set->pause * 1e9), 0, fire, mine);
+  if (mine->timer == NULL) {
+    pthread_mutex_unlock(&self->mutex);
+    return host->fail(exchange, 503, text_of("there is no memory for a timer"));
+  }
   mine->next = self->waiting;
   self->waiting = mine;
   pthread_mutex_unlock(&self->mutex);
@@ -368,7 +379,10 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
   instance *self = plugin;
   const narwhal_host *host = self->host;
   const narwhal_bytes path = host->request(exchange)->path; /* not decoded, with the prefix of the mount */
-  host->set_user(exchange, "a request");                    /* for slow() and stuck() */
+  activity *mine = host->alloc(exchange, sizeof *mine);
+  if (mine == NULL) return NARWHAL_ERROR; /* the server answers 500 */
+  *mine = (activity){"a request", 0};
+  host->set_user(exchange, mine); /* for slow() */
   if (self->requests != NULL) __atomic_fetch_add(self->requests, 1, __ATOMIC_RELAXED);
   if (self->metrics != NULL) self->metrics->add(self->answers, 1);
   if (is(path, "/body")) return measure_body(self, exchange);
@@ -378,7 +392,7 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
   if (is(path, "/many")) return answer_many(self, exchange);
   if (is(path, "/cgi")) return answer(host, exchange, host->variable(exchange, host->request(exchange)->query));
   if (is(path, "/fail")) return host->fail(exchange, 503, text_of("asked for"));
-  if (is(path, "/work")) return host->set_user(exchange, "work"), work(self, exchange);
+  if (is(path, "/work")) return mine->doing = "work", work(self, exchange);
   if (is(path, "/replace")) host->replace_worker(); /* this one serves until the next is ready */
   return greet(self, exchange);
 }
@@ -386,8 +400,9 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
 /* [loop] Longer than the setting soft_timeout in handle(). The lines stay together in the log. */
 static void slow(void *plugin, narwhal_exchange *exchange) {
   const narwhal_host *host = ((instance *)plugin)->host;
-  const char *doing = host->user(exchange);
-  host->log_text(NARWHAL_LOG_WARNING, text_of("every_hook: slow"), text_of(doing != NULL ? doing : "just begun"));
+  const activity *theirs = host->user(exchange);
+  host->log_text(NARWHAL_LOG_WARNING, text_of("every_hook: slow"),
+                 text_of(theirs != NULL ? theirs->doing : "just begun"));
 }
 
 /* [loop] Longer than `timeout`: the client has got a 504. write() is all that a handler of SIGSEGV may call, too. */

@@ -1,9 +1,10 @@
 // proxy: passes every request on to one other server, with libcurl. It teaches how handler threads use a library that
 // waits: one handle for each thread (per_thread.hpp), so that connections are used again; nothing before the fork, no
 // signals, and C callbacks that let no exception pass.
-//   narwhal --threads 16 --option upstream=http://127.0.0.1:9000 ./proxy.so
+//   narwhal --threads 16 --timeout 0 --option upstream=http://127.0.0.1:9000 ./proxy.so
 //   curl -i http://127.0.0.1:8000/any/path
-// A request occupies one thread while it is passed on. Bodies are streamed in both directions: a side that reads slowly
+// --timeout 0, because a transfer may last, and the server counts what a handler waits for an upstream: the limits are
+// those of the options. A request occupies one thread while it is passed on. Bodies are streamed in both directions: a side that reads slowly
 // makes the other one wait, so that bodies of any size need little memory. The upstream gets the client's Host, and
 // X-Forwarded-For, -Host, -Proto and -Prefix in place of what the client says in such fields. 502: the upstream cannot be
 // used; 504: it is too slow. An answer that has begun is cut off then, so that the client sees it. Interim responses,
@@ -83,6 +84,15 @@ std::string_view trim(std::string_view text) {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
   while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
   return text;
+}
+
+// Whether a server that decodes the path and follows its ".." would leave where it begins.
+bool goes_up(std::string_view path) {
+  const std::string decoded = narwhal::percent_decode(path) + "/";
+  for (std::size_t begin = 0, slash; (slash = decoded.find('/', begin)) != decoded.npos; begin = slash + 1) {
+    if (decoded.compare(begin, slash - begin, "..") == 0) return true;
+  }
+  return false;
 }
 
 // Fields that concern one connection and not the message (RFC 9110 7.6.1): those known, and those that Connection names.
@@ -173,7 +183,9 @@ class Transfer {
                             method == "DELETE" || method == "TRACE";
     set(CURLOPT_FRESH_CONNECT, may_repeat || has_body ? 0L : 1L);
     set(CURLOPT_CUSTOMREQUEST, method.c_str());
-    // As the client has sent it. It is not part of the URL, so it cannot lead to another server.
+    // As the client has sent it. It is not part of the URL, so it cannot lead to another server; nor may it lead out of
+    // the upstream's path.
+    if (!upstream_.path.empty() && goes_up(request_.path())) throw narwhal::HttpError(400, "a path with '..'");
     std::string target = upstream_.path;
     target.append(request_.path());
     if (!request_.query().empty()) target.append("?").append(request_.query());

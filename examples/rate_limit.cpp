@@ -10,8 +10,8 @@
 // cell rate algorithm, GCRA). A request moves it on by 1 / per_second. It may be at most `burst` requests in the future.
 // It outlives reloads and workers that crash, because it is a time of the machine's clock since its start. A server that
 // is started or upgraded begins again.
-// Exact       for requests one after the other. Of those that several workers take in the same microseconds, or if a
-//             client shares one of its buckets, one may be too many.
+// Exact       for requests one after the other. Of those that several workers take in the same microseconds, some may be
+//             too many.
 // Clients     are the addresses that trusted proxies report (forwarded_allow_ips); of an IPv6 address the first 64 bits,
 //             because one client has all the others. Without an address, as on a Unix socket, all are one client.
 // Shown       rate_limit_refused_total in the server's /metrics.
@@ -73,17 +73,19 @@ class RateLimit {
     const std::size_t half = buckets_.size() / 2;
     const SharedNumber* const two[] = {&buckets_[hash % half], &buckets_[half + (hash >> 32) % half]};
     const std::int64_t now = now_ns(), latest = now + burst_ns_;
-    std::int64_t wait = std::numeric_limits<std::int64_t>::max();
-    for (const SharedNumber* bucket : two) {
-      std::int64_t paid = bucket->load(), then = 0;
-      do {
-        then = std::max(paid, now) + cost_ns_;
-      } while (then <= latest && !bucket->replace(paid, then));
-      wait = std::min(wait, then - latest);
+    // What the emptier one says counts, and both are filled to there: by two numbers of their own, a client would get
+    // twice the rate.
+    const std::int64_t then = std::max(std::min(two[0]->load(), two[1]->load()), now) + cost_ns_;
+    if (then > latest) {
+      refused_.add();
+      return std::chrono::nanoseconds(then - latest);
     }
-    if (wait <= 0) return std::nullopt;
-    refused_.add();
-    return std::chrono::nanoseconds(wait);
+    for (const SharedNumber* bucket : two) {
+      std::int64_t paid = bucket->load();
+      while (paid < then && !bucket->replace(paid, then)) {
+      }
+    }
+    return std::nullopt;
   }
 
  private:

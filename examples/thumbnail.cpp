@@ -5,7 +5,7 @@
 // A JPEG or PNG becomes one of the same kind, at most so many pixels wide; the height follows. Pictures are not
 // enlarged, and notes in them are not kept (a camera's rotation among them). The server collects a body before it calls
 // the plugin, so a slow upload occupies no thread. --threads says how many pictures are scaled at once in a worker, and
-// the option "pixels" how much memory each of them takes: four bytes for a pixel.
+// the option "pixels" how much memory each of them takes: up to eight bytes for a pixel.
 // It is built against libturbojpeg and libpng (Debian: libturbojpeg0-dev, libpng-dev), by those of their interfaces that
 // report errors as values: no longjmp passes C++ frames, and nothing calls exit().
 #include <png.h>
@@ -88,6 +88,7 @@ std::string write_jpeg(const Picture& picture) {
     throw std::runtime_error(std::string("tjCompress2: ") + tjGetErrorStr2(jpeg.get()));
   }
   file.resize(size);
+  file.shrink_to_fit();  // the server keeps it for as long as the client takes
   return file;
 }
 
@@ -122,6 +123,7 @@ std::string write_png(const Picture& picture) {
     throw std::runtime_error(std::string("png_image_write_to_memory: ") + png.message);
   }
   file.resize(size);
+  file.shrink_to_fit();  // the server keeps it for as long as the client takes
   return file;
 }
 

@@ -49,6 +49,11 @@ bool is_id(std::string_view name) {
   return name.size() == 32 && name.find_first_not_of("0123456789abcdef") == name.npos;
 }
 
+bool is_removed(int file) {
+  struct stat facts {};
+  return ::fstat(file, &facts) != 0 || facts.st_nlink == 0;
+}
+
 // A file that nobody sees until it is published, and that is removed if it never is. Throws std::system_error.
 class NewFile {
  public:
@@ -56,7 +61,12 @@ class NewFile {
       : id_(random_id()), path_(folder + "/" + std::string(unfinished) + id_), published_path_(folder + "/" + id_) {
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd_ < 0) throw failed("open " + path_);
-    ::flock(fd_, LOCK_EX | LOCK_NB);  // it is being written: see remove_leftovers()
+    // It is being written: see remove_leftovers(), which may have been quicker.
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 || is_removed(fd_)) {
+      ::close(fd_);
+      errno = EAGAIN;
+      throw failed("lock " + path_);
+    }
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

@@ -119,6 +119,8 @@ private Word* find(Words* words, const(char)[] text) {
   return null;
 }
 
+enum word_max = 100; // bytes
+
 // False: there is no room for another word.
 private bool add(Words* words, const(char)[] text) {
   Word* word = find(words, text);
@@ -137,7 +139,7 @@ private bool add(Words* words, const(char)[] text) {
 
 private bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-// How many words were counted; -1: there was no room for one.
+// How many words were counted; -1: there was no room for one; -2: one was too long.
 private long count(Words* words, const(char)[] text) {
   long number = 0;
   pthread_mutex_lock(&words.mutex);
@@ -145,6 +147,7 @@ private long count(Words* words, const(char)[] text) {
     const size_t begin = at;
     while (at < text.length && !is_space(text[at])) ++at;
     if (at == begin) ++at;
+    else if (at - begin > word_max) number = -2;
     else number = add(words, text[begin .. at]) ? number + 1 : -1;
   }
   pthread_mutex_unlock(&words.mutex);
@@ -178,6 +181,7 @@ private int take(Words* words, Exchange* exchange) {
   const int code = words.host.body_(exchange, &whole);
   if (code != ok) return code;
   const long number = count(words, text_of(whole));
+  if (number == -2) return answer(words, exchange, 413, "a word is too long\n");
   if (number < 0) return answer(words, exchange, 507, "no room for another word\n");
   return answer(words, exchange, 200, line[0 .. snprintf(line.ptr, line.length, "%lld words\n", number)]);
 }

@@ -13,6 +13,8 @@ use narwhal::{App, Boot, Request, Response};
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+const WORD_MAX: usize = 100; // bytes
+
 // One for each worker and mount: another worker has other counts.
 struct Words {
     most: usize,
@@ -24,6 +26,9 @@ impl Words {
         let mut counts = self.counts.lock().unwrap();
         let mut number = 0;
         for word in text.split_whitespace() {
+            if word.len() > WORD_MAX {
+                return Response::new(413, "a word is too long\n");
+            }
             if counts.len() >= self.most && !counts.contains_key(word) {
                 return Response::new(507, "no room for another word\n");
             }

@@ -300,7 +300,7 @@ bool Reader::give_undecided_head(Fed& fed, Room& room) {
 
 bool Reader::give_head(Fed& fed) noexcept {
   fed.event = Event::head;
-  fed.intact = intact_;
+  fed.intact = intact_ && record_.padding == 0;  // padding is still to come
   fed.begin = begin_;
   params_begin_ = params_end_ = 0;
   return true;

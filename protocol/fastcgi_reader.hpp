@@ -69,6 +69,7 @@ class Reader {
 
   std::uint16_t request_id() const noexcept { return id_; }  // of the request in hand; 0: there is none
   bool keeps_connection() const noexcept { return keep_; }   // KEEP_CONN of the request in hand, or the last one
+  bool between_records() const noexcept { return state_ == State::header && small_bytes_ == 0; }
   bool in_request() const noexcept { return phase_ != Phase::idle; }
   // Between two requests, and within no record: a web server may close the connection here.
   bool at_rest() const noexcept { return phase_ == Phase::idle && state_ == State::header && small_bytes_ == 0; }

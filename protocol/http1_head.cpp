@@ -199,6 +199,13 @@ Refusal judge_unscanned_line(std::string_view request, Head& head) noexcept try 
 
 }  // namespace
 
+void Head::clear() noexcept {
+  std::vector<Field> kept = std::move(fields);
+  kept.clear();
+  *this = {};
+  fields = std::move(kept);
+}
+
 Bytes Head::field(std::string_view name) const noexcept {
   for (const Field& field : fields) {
     if (same_ignoring_case(field.name, name)) return field.value;

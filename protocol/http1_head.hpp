@@ -50,6 +50,8 @@ struct Head {
     return name.empty() ? 0 : std::uint64_t{1} << ((name.front() & 31) << 1 | (name.size() & 1));
   }
 
+  // As a fresh one; the list of fields keeps its memory.
+  void clear() noexcept;
   // Value of the first field of this name (any case); data is null when absent.
   Bytes field(std::string_view name) const noexcept;
 };

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t lingered_bytes_max = 1024 * 1024;
 constexpr std::chrono::seconds linger_limit{2};  // for the client to read the last answer
+constexpr std::size_t replied_max = 4096;        // bytes of FastCGI's replies that may wait
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // Whatever has happened to the socket, reading it will show.
@@ -234,7 +235,8 @@ void Connection::take_bytes(std::size_t count) {
     case State::body: act_on(reader_.take_body(*exchange_, count)); break;
     case State::handling:
       reader_.took(count);
-      if (peer_.wire == Wire::fastcgi && exchange_ != nullptr) act_on(reader_.watch());
+      // After the answer the web server may begin its next request, while the handler is still at work.
+      if (peer_.wire == Wire::fastcgi && exchange_ != nullptr && !exchange_->ended) act_on(reader_.watch());
       break;
     case State::lingering: lingered_ += count; return lingered_ > lingered_bytes_max ? close() : void();
     case State::closing: return;
@@ -265,7 +267,10 @@ void Connection::take_end() {
 void Connection::read_request() {
   if (const auto step = reader_.take_proxy_header(peer_); step.status != RequestReader::Status::complete) [[unlikely]]
     return act_on(step);
-  if (state_ == State::head && !reader_.empty()) {
+  begins_request_ = true;
+  // Mostly once. A request that the web server has aborted is followed by the next one.
+  for (std::size_t before = 0; state_ == State::head && !reader_.empty() && before != reader_.unread().size();) {
+    before = reader_.unread().size();
     Exchange& exchange = loop_.exchanges().take(*this);
     exchange_ = &exchange;
     const RequestReader::Step step = reader_.take_head(exchange, peer_);
@@ -273,16 +278,20 @@ void Connection::read_request() {
       exchange_ = nullptr;
       loop_.exchanges().give_back(exchange);
     } else {
-      exchange.keep_alive = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
+      keeps_ = exchange.head.keep_alive && !retired_ && loop_.config().keepalive.count() != 0;
+      exchange.keep_alive = keeps_;
     }
     act_on(step);
   }
+  begins_request_ = false;
   if (state_ != State::body) reader_.release_if_empty();
 }
 
 void Connection::act_on(const RequestReader::Step& step) {
   if (peer_.wire == Wire::fastcgi) [[unlikely]] {
     const std::string replies = reader_.take_replies();
+    replied_ += replies.size();
+    if (replied_ > replied_max && sender_.waiting()) return abort("the web server does not read what it asks for");
     if (!replies.empty() && sender_.append(replies) && !sender_.waiting()) flush();
     if (state_ == State::closing) return;
   }
@@ -302,7 +311,7 @@ void Connection::act_on(const RequestReader::Step& step) {
       state_ = State::handling;
       set_body_limit(no_limit);
       resume_reading();
-      if (peer_.wire == Wire::fastcgi && !reader_.empty()) act_on(reader_.watch());
+      if (peer_.wire == Wire::fastcgi && !reader_.empty() && !exchange_->ended) act_on(reader_.watch());
       return;
     case RequestReader::Status::aborted: return abort_request();
     case RequestReader::Status::ends:

@@ -118,13 +118,16 @@ class Connection final : public WheelEntry, private Sender::Owner {
   bool end_seen_ = false;
   bool close_after_ = false;  // when all is sent
   bool retired_ = false;
-  bool unread_ = false;  // the client may still be sending when the connection ends
-  bool cut_ = false;     // it ends with a reset: the answer is not whole
+  bool unread_ = false;          // the client may still be sending when the connection ends
+  bool cut_ = false;             // it ends with a reset: the answer is not whole
+  bool keeps_ = false;           // after the request in hand, as far as that says; of FastCGI
+  bool begins_request_ = false;  // read_request() is running
   ClientSocket socket_;
   RequestReader reader_;
   Sender sender_;
   Exchange* exchange_ = nullptr;  // in hand
   std::uint64_t counted_ = 0;     // bytes of its answer that were sent, where segments are counted
+  std::size_t replied_ = 0;       // bytes of FastCGI's replies since all was sent
   std::size_t lingered_ = 0;      // bytes of the client that were dropped
   std::size_t untaken_ = 0;       // by the client, when an idle or lingering connection was last looked at
 };

@@ -81,7 +81,7 @@ void Connection::end_exchange(Exchange& exchange) {
 // FastCGI: the web server's client has left. What has been sent of the answer ends here; the connection may go on.
 void Connection::abort_request() {
   if (exchange_ == nullptr) return;  // it has been answered
-  const bool keep = exchange_->keep_alive;
+  const bool keep = keeps_ && !retired_;
   const protocol::fastcgi::End end{.id = reader_.record_id(), .application_status = 1};
   loop_.dispatcher().drop_answer(*std::exchange(exchange_, nullptr), Answered::client_left, std::exchange(counted_, 0));
   reader_.drop_body();
@@ -92,7 +92,9 @@ void Connection::abort_request() {
   state_ = keep ? State::head : State::handling;
   close_after_ = unread_ = !keep;
   flush();
-  if (state_ == State::head && !sender_.waiting()) next_request();
+  if (state_ != State::head || sender_.waiting()) return;
+  if (!begins_request_) return next_request();
+  set_time_limit(reader_.empty() ? loop_.config().keepalive : loop_.config().header_timeout);
 }
 
 // The socket has taken all there is, or it is held for one write with what follows.
@@ -138,6 +140,7 @@ void Connection::on_sent(std::uint64_t bytes) {
 void Connection::on_waiting() { set_time_limit(loop_.config().write_timeout); }
 
 void Connection::on_all_sent() {
+  replied_ = 0;
   Wheel::clear(*this);
   if (close_after_ && exchange_ == nullptr) return shut_down();
   if (state_ == State::head) {
@@ -180,6 +183,7 @@ void Connection::refuse(const protocol::Refusal& refusal) {
     exchange_ = &loop_.exchanges().take(*this);
     exchange_->peer = peer_;
     exchange_->started = loop_.turn_time();
+    exchange_->head.clear();
     if (peer_.wire == Wire::http) protocol::decode_request_line(reader_.unread(), exchange_->head);
   }
   answer_plain(status, refusal.fault);

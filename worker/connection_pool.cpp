@@ -40,10 +40,17 @@ Connection* ConnectionPool::add(const Peer& peer) {
     room = spare_.back();
     spare_.pop_back();
   }
+  Connection* made;
+  try {
+    made = new (room) Connection(loop_, peer);
+  } catch (const std::bad_alloc&) {
+    ::operator delete(room);
+    throw;
+  }
   ++count_;
   loop_.slot().connections.store(count_, std::memory_order_relaxed);
   loop_.counters().connection_accepted();
-  return new (room) Connection(loop_, peer);  // which does not throw
+  return made;
 }
 
 void ConnectionPool::removed() noexcept {

@@ -72,7 +72,8 @@ Seat seat_of(DebugWorker& worker) {
   for (const Listener* each : worker.from.listeners) {
     const int copy = ::fcntl(each->fd.get(), F_DUPFD_CLOEXEC, 0);
     if (copy < 0) throw StartupError(errno_error("copy a listening socket").message);
-    worker.listeners.push_back(std::make_unique<Listener>(Listener{each->bind, Fd(copy), each->address}));
+    worker.listeners.push_back(
+        std::make_unique<Listener>(Listener{each->bind, Fd(copy), each->address, each->activated}));
     seat.listeners.push_back(worker.listeners.back().get());
   }
   return seat;

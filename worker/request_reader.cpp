@@ -42,17 +42,28 @@ RequestReader::Step wait_for_body(Exchange& exchange, const Config& config) {
   return {is_full ? Status::body_full : Status::need_body};
 }
 
+bool says_scheme(const protocol::CgiRequest& said) noexcept {
+  return said.variable("HTTPS").size != 0 || said.variable("REQUEST_SCHEME").size != 0 ||
+         said.variable("UWSGI_SCHEME").size != 0;
+}
+
 // What a web server says of its client counts as what a PROXY header says: the client is the peer. So fields that name a
 // client before that count where the settings trust this one. The scheme is the web server's to say.
 protocol::Refusal judge_gateway(Loop& loop, Exchange& exchange) {
   if (!exchange.peer.may_speak) return {403, "this address may not speak to this listener: see allow_from"};
   protocol::Head& head = exchange.head;
   const protocol::CgiRequest& said = exchange.gateway();
-  if (said.names_remote) exchange.peer.become(said.remote, said.remote_port);
+  if (said.names_remote) {
+    exchange.peer.become(said.remote, said.remote_port);
+  } else if (const Bytes address = said.variable("REMOTE_ADDR");
+             address.size != 0 && !address.view().starts_with("unix:")) {
+    exchange.peer.trust = Peer::Trust::no;  // a client, whatever its address is
+  }
   // The web server has mounted this server under a prefix; the routes are for what follows.
   exchange.mount = loop.mounts().route(head.path.view().substr(said.prefix_size));
   if (exchange.mount != nullptr) exchange.join_prefix(said.prefix);
-  const Bytes scheme = std::exchange(head.scheme, Bytes{});
+  Bytes scheme = std::exchange(head.scheme, Bytes{});
+  if (!head.target.view().starts_with('/') && !says_scheme(said)) scheme = {};  // it is what the client claims
   if (loop.proxy_policy().applies_to(head)) {
     if (const auto refusal = loop.proxy_policy().apply(head, exchange.peer, exchange.client)) return refusal;
   }
@@ -175,6 +186,8 @@ RequestReader::Step RequestReader::decode_records(Exchange& exchange) {
 }
 
 RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
+  // A refusal may come before anything of it is known; decode_http() gives each member a value.
+  if (wire_ != Wire::http) exchange.head.clear();
   const Step decoded = wire_ == Wire::http      ? decode_http(exchange)
                        : wire_ == Wire::fastcgi ? decode_records(exchange)
                                                 : decode_gateway(exchange);

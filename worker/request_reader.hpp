@@ -93,7 +93,7 @@ class RequestReader {
   // All bytes of the request are in exchange.in: it can be given to a sibling.
   bool contains(const Exchange& exchange) const noexcept {
     const bool is_whole = exchange.head.framing == protocol::Framing::none || contained_;
-    return is_whole && exchange.request_begin != nullptr;
+    return is_whole && exchange.request_begin != nullptr && (records_ == nullptr || records_->between_records());
   }
 
  private:

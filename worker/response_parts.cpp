@@ -81,10 +81,12 @@ void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
 }
 
 // A cut that the declared length shows may end properly, with a status that says so. Without a length, a proper end would
-// make what there is look whole: there the connection ends without one.
+// make what there is look whole, and so would the end of a Unix socket, which knows no reset: a record of no version is an
+// error to every web server.
 void ResponseWriter::show_cut() noexcept {
-  if (!exchange_.wire().is_fastcgi() || state_.framing != Length::known || state_.bodyless) return;
+  if (!exchange_.wire().is_fastcgi() || state_.bodyless) return;
   try {
+    if (state_.framing != Length::known) return bytes_.append({"\0\0\0\0\0\0\0\0", protocol::fastcgi::header_bytes});
     append_fastcgi_end(1);
     state_.cut_shown = true;
   } catch (const std::bad_alloc&) {  // the connection ends without it

@@ -102,7 +102,8 @@ Response Pages::odd_or_even(const Request& request) const {
 Response Pages::file(const Request& request) const {
   const std::string_view name = request.parameter("name");
   if (!folder_.empty()) {
-    return narwhal::send_file_below(request, folder_ + "/static", name, {.cache_control = "no-cache"});
+    return narwhal::send_file_below(request, folder_ + "/static", name, {.cache_control = "no-cache"})
+        .header("X-Content-Type-Options", "nosniff");
   }
   const Asset* const asset = find_asset("static/" + std::string(name));
   if (asset == nullptr) throw HttpError(404);

@@ -116,13 +116,23 @@ TEST_CASE("proxy: the option is checked when the worker boots") {
   CHECK(Worker(narwhal_plugin_v1, {.options = {{"upstream", "http://h/base/"}}}).boot_error() == "");
 }
 
+TEST_CASE("proxy: no path leads out of that of the upstream") {
+  Upstream upstream(short_answer);
+  Worker inside(narwhal_plugin_v1, settings(upstream, "/base"));
+  for (const char* target : {"/../x", "/a/..", "/%2e%2E/x", "/a%2f..%2fx"}) {
+    CAPTURE(target);
+    CHECK(inside.get(target).status == 400);
+  }
+  CHECK(inside.get("/..x/a..").status == 200);
+}
+
 TEST_CASE("proxy: the upstream gets the request, what the server knows of the client, and nothing of the connection") {
   Upstream upstream(short_answer);
   auto with_prefix = settings(upstream, "/base/");
   with_prefix.prefix = "/shop";
   Worker worker(narwhal_plugin_v1, with_prefix);
   const Answer answer = worker.send({.method = "PATCH",
-                                     .target = "/shop/../a%2Fb?x=1&y",
+                                     .target = "/shop/./a%2Fb?x=1&y",
                                      .body = "some bytes",
                                      .headers = {{"Connection", "close, X-Mine"},
                                                  {"X-Mine", "1"},
@@ -133,7 +143,7 @@ TEST_CASE("proxy: the upstream gets the request, what the server knows of the cl
   CHECK(answer.status == 200);
   CHECK(answer.body == "yes");
   const std::string got = upstream.received();
-  CHECK(got.starts_with("PATCH /base/../a%2Fb?x=1&y HTTP/1.1\r\nHost: "));
+  CHECK(got.starts_with("PATCH /base/./a%2Fb?x=1&y HTTP/1.1\r\nHost: "));
   for (const char* line : {"Cookie: a=b", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http",
                            "X-Empty:", "X-Forwarded-Prefix: /shop", "Content-Length: 10"}) {
     CAPTURE(line);

@@ -70,6 +70,14 @@ TEST_CASE("rate_limit: an innocent client is served beside one that does not sto
   CHECK(innocent >= 16);
 }
 
+TEST_CASE("rate_limit: a bucket that another client fills gives nobody more than the rate") {
+  // With two buckets, all clients share both. With four, some client shares one of the two with the first.
+  Worker worker(narwhal_plugin_v1, {.options = options("rate", {{"burst", "2"}, {"buckets", "4"}})});
+  CHECK(served(worker, "192.0.2.1", 1) == 1);
+  for (int i = 0; i < 20; ++i) CHECK(served(worker, "198.51.100." + std::to_string(i), 10) <= 2);
+  CHECK(served(worker, "192.0.2.1", 10) <= 1);
+}
+
 TEST_CASE("rate_limit: the whole network of an IPv6 address is one client, and an IPv4 address is one") {
   Worker worker(narwhal_plugin_v1, {.options = options("network", {{"burst", "1"}, {"buckets", "400"}})});
   CHECK(status(worker, "2001:db8:1:2::1") == 200);

@@ -171,7 +171,9 @@ inline std::optional<FilePart> FilePart::open(const std::string& path) {
   // A FIFO or a device must not make the handler wait.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    const bool is_absent =
+        errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ELOOP || errno == ENXIO;
+    if (is_absent) return std::nullopt;
     throw std::runtime_error("open " + path + ": " + std::strerror(errno));
   }
   struct stat facts {};

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include <narwhal/log.hpp>
 
 #include <cerrno>
@@ -15,6 +16,9 @@ namespace {
 
 constexpr int root_flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 constexpr int quiet_flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+// O_PATH asks for no permission on the folder itself.
+bool may_enter(int folder) noexcept { return ::faccessat(folder, ".", X_OK, AT_EACCESS) == 0; }
 
 long seconds_now() noexcept {
   std::timespec now{};
@@ -54,7 +58,7 @@ Fd open_step_by_step(int folder, const std::string& below, int flags) noexcept {
 
 Folder::Folder(std::string path) : path_(std::move(path)) {
   Fd opened(::open(path_.c_str(), root_flags));
-  if (!opened || ::fstat(opened.get(), &facts_) != 0) {
+  if (!opened || ::fstat(opened.get(), &facts_) != 0 || !may_enter(opened.get())) {
     throw std::runtime_error("option 'folder': open '" + path_ + "': " + reason(errno) +
                              ": name a folder that the user of the workers may enter");
   }
@@ -82,7 +86,7 @@ std::shared_ptr<const Fd> Folder::root() {
 void Folder::look_again() {
   struct stat facts {};
   Fd opened(::open(path_.c_str(), root_flags));
-  const bool found = opened && ::fstat(opened.get(), &facts) == 0;
+  const bool found = opened && ::fstat(opened.get(), &facts) == 0 && may_enter(opened.get());
   const int error = errno;
   const std::lock_guard lock(mutex_);
   if (!found) {

@@ -193,8 +193,9 @@ LoadedConfig finish(Draft draft, Mode mode) {
   return loaded;
 }
 
-// What listens at admin_bind takes no commands, so that its users need not be trusted.
-void check_admin_sockets(Draft& draft) {
+// What listens at admin_bind takes no commands, so that its users need not be trusted. Who may speak what is checked where all
+// sources are one.
+void check_sockets(Draft& draft) {
   for (const Bind& bind : draft.config.admin_bind) {
     if (bind.wire.value_or(Wire::http) != Wire::http)
       draft.faults.push_back("admin_bind: " + configured_text(bind) + ": the admin process speaks HTTP only");
@@ -203,6 +204,9 @@ void check_admin_sockets(Draft& draft) {
                            ": give a host and a port; for a Unix socket there is control_socket");
   }
   for (const Bind& bind : draft.config.bind) {
+    if (bind.options.allow_from && bind.wire.value_or(draft.config.protocol) == Wire::http)
+      draft.faults.push_back("bind: " + configured_text(bind) +
+                             ": allow_from is for fastcgi://, scgi:// and uwsgi://, and HTTP is spoken there");
     if (bind.kind == Bind::Kind::unix_socket && bind.path == draft.config.control_socket)
       draft.faults.push_back("control_socket: " + bind.path + " is a 'bind' of the applications: give it another path");
   }
@@ -275,7 +279,7 @@ LoadResult load_config(int argc, const char* const* argv, const Environment& env
   draft.faults.insert(draft.faults.end(), homeless.begin(), homeless.end());
   settle_worker_class(draft);
   settle_logs(draft);
-  check_admin_sockets(draft);
+  check_sockets(draft);
   if (draft.faults.empty() && draft.config.routes.empty() && words.mode != Mode::print) {
     draft.faults.push_back(no_application_text(draft.config));
   }

@@ -117,3 +117,6 @@ def test_a_unix_socket(serve, nginx, tmp_path, name):
     with wire.Wire(front, source="127.0.0.9") as client:
         for _ in range(5):
             assert seen_by(client)["client"] == "127.0.0.9"
+    if name == "fastcgi":  # the others cannot show it where there is no reset
+        with wire.Wire(front) as client, pytest.raises((Truncated, WireError)):
+            client.ask("/?exc=late&write=1&size=1000000&chunked=1")

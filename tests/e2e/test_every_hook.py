@@ -80,6 +80,17 @@ def test_a_client_that_goes_cancels_its_deferred_answer(start):
     assert server.admin.metrics()["every_hook_answers_total"] == 1
 
 
+def test_it_may_be_mounted_twice(serve, tmp_path):
+    config = "".join(f"  - prefix: {prefix}\n    app: {PLUGIN}\n    options: {{greeting: {word}}}\n"
+                     for prefix, word in (("/a", "Hej"), ("/b", "Ahoj")))
+    server = serve("-w", "2", "--threads", "2", config="routes:\n" + config)
+    assert server.get("/a").text == "Hej, !\n" and server.get("/b").text == "Ahoj, !\n"
+    server.send(signal.SIGHUP)
+    eventually("the next generation alone", lambda: server.generations() == [2], 20)
+    assert server.stop() == 0
+    assert "crashed" not in server.log() and "signal" not in server.log()
+
+
 def test_a_drain_answers_what_is_deferred(start):
     server = start(PLUGIN, "-w", "1", *options(pause=60))
     with server.connect() as wire:

@@ -28,8 +28,10 @@ REQUESTS = [
     ("PUT", "/users/2", JSON, b'{"name": "Eve"}'), ("GET", "/users/2", [], b""), ("PUT", "/users/2", JSON, b"{"),
     ("GET", "/search?q=a%20b&n=3", [], b""), ("GET", "/search?q=%C3%A9", [], b""), ("GET", "/search", [], b""),
     ("GET", "/theme", [], b""), ("GET", "/theme", [("Cookie", "theme=dark")], b""), ("GET", "/theme?set=dark", [], b""),
+    ("GET", "/theme?set=%3Cb%3E", [], b""), ("GET", "/theme", [("Cookie", "theme=<svg/onload=alert(1)>")], b""),
     ("POST", "/upload", UPLOAD, FILE), ("GET", "/files/a.txt", [], b""), ("GET", "/files/none.txt", [], b""),
     ("GET", "/files/../site.py", [], b""), ("GET", "/count", [], b""), ("GET", "/admin/rounds", [], b""),
+    ("GET", "/%61dmin/rounds", [], b""),
 ]
 
 

@@ -14,7 +14,7 @@ from gateway import (ABORT, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, P
                      scgi_request, stream, uwsgi_request, variables_of)
 from load import in_parallel
 from server import WSGI, example, run, test_plugin
-from wire import Truncated
+from wire import Truncated, WireError
 
 MIB = 1024 * 1024
 
@@ -59,6 +59,16 @@ def test_a_request_is_what_the_web_server_says(gateway):
 def test_https_is_what_the_web_server_says(gateway):
     with gateway() as front:
         assert json.loads(front.ask("/", more={"HTTPS": "on", "REQUEST_SCHEME": "https"}).body)["scheme"] == "https"
+
+
+def test_a_client_is_not_believed_because_its_address_is_odd(gateway):
+    claims = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https")]
+    with gateway() as front:
+        seen = json.loads(front.ask("/", headers=claims, more={"REMOTE_ADDR": "fe80::1%eth0"}).body)
+        assert seen["client"] != "6.6.6.6" and seen["scheme"] == "http"
+    with gateway() as front:
+        seen = json.loads(front.ask("https://test/x", more={"REQUEST_SCHEME": None}).body)
+        assert (seen["scheme"], seen["path"]) == ("http", "/x")
 
 
 @pytest.mark.parametrize("size", [1, 100, 16_000, 70_000, 3 * MIB])
@@ -188,6 +198,22 @@ def test_half_a_request_ends_within_its_limit(serve, wire, part):
         data = front.rest(timeout=20)
         assert 0.8 < time.monotonic() - began < scaled(8)
         assert data == b"" or b" 408 " in data or b"Status: 408" in data
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_what_is_not_known_of_a_request_is_not_that_of_another(serve, wire):
+    server = serve(example("echo"), "-w", "1", "--header-timeout", "1", "--access-logfile", "-", bind=f"{wire}://127.0.0.1:0")
+    for _ in range(3):
+        with Gateway(wire, server.address) as front:
+            assert front.ask("/somebody-elses?secret=1", method="HEAD").status == 200
+    with Gateway(wire, server.address) as front:
+        front.send(request_over(wire, "/mine")[:40])
+        front.rest(timeout=20)
+    with Gateway(wire, server.address) as front:
+        front.send(MALFORMED[wire][0])
+        front.rest(timeout=20)
+    eventually("both lines", lambda: len(server.stdout().splitlines()) == 5)
+    assert server.stdout().count("secret") == 3, server.stdout()
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -331,6 +357,49 @@ def test_an_aborted_request_is_ended(fastcgi, when):
     assert fastcgi.ask("/?size=1", keep=True, request=2).body == b"x"
 
 
+def test_the_next_request_may_come_while_the_handler_is_still_at_work(serve):
+    """It has flushed its answer, so that the web server has END_REQUEST."""
+    server = serve(example("every_hook"), "-w", "1", "--threads", "2", "--option", "pause=1", bind="fastcgi://127.0.0.1:0")
+    with Gateway("fastcgi", server.address, timeout=30) as front:
+        for _ in range(2):
+            assert front.ask("/work", keep=True).text == "accepted\n"
+            assert front.ask("/cgi?REQUEST_METHOD", keep=True).text == "GET"
+        assert front.ask("/work", keep=True).text == "accepted\n"
+        front.send(record(ABORT, 1) + request_over("fastcgi", "/cgi?REMOTE_PORT", keep=True))
+        assert front.fastcgi_answer().text == "40007"
+
+
+def test_many_requests_that_are_aborted_at_once(fastcgi):
+    one = request_over("fastcgi", "/?sleep=5", keep=True)
+    fastcgi.send((one + record(ABORT, 1)) * 300 + request_over("fastcgi", "/?size=4", keep=True))
+    ended = 0
+    while True:
+        kind, request, content = fastcgi.record()
+        if kind == END and content[3] == 1:
+            ended += 1
+        elif kind == STDOUT and content:
+            break
+    assert ended == 300 and content.endswith(b"\r\n\r\n")
+
+
+def test_a_web_server_that_asks_and_does_not_read(serve):
+    server = serve(example("echo"), "-w", "1", bind="fastcgi://127.0.0.1:0")
+    with Gateway("fastcgi", server.address, receive_buffer=4096) as front:
+        front.send(request_over("fastcgi", "/?size=50000000", keep=True))
+        with pytest.raises(OSError):
+            for _ in range(3000):
+                front.send(record(77, 0) * 1000)
+    with Gateway("fastcgi", server.address) as front:
+        assert front.ask("/?size=1").body == b"x"
+
+
+def test_a_cut_of_an_unknown_length_is_an_error_over_a_unix_socket_too(serve, tmp_path):
+    server = serve(example("echo"), bind=f"fastcgi://unix:{tmp_path}/a.sock")
+    with Gateway("fastcgi", server.address) as front:
+        with pytest.raises(WireError):
+            front.ask("/?exc=late&chunked=1&size=100000")
+
+
 def test_records_of_other_requests_are_ignored(fastcgi):
     sent = request_over("fastcgi", "/?size=4", method="POST", body=b"abc", keep=True)
     noise = record(STDIN, 9, b"no") + record(DATA, 1, b"no") + record(ABORT, 8) + record(PARAMS, 7)
@@ -396,3 +465,9 @@ def test_a_file_is_sent_in_records(serve, tmp_path):
 def test_mistakes_in_a_bind_are_named(bind, text):
     done = run("-b", bind, example("echo"), "--check-config")
     assert done.returncode == 2 and text in done.stderr
+
+
+def test_a_list_of_peers_where_http_is_spoken_is_a_mistake():
+    done = run("-b", "127.0.0.1:0?allow_from=10.0.0.1", example("echo"), "--check-config")
+    assert done.returncode == 1 and "HTTP is spoken there" in done.stderr
+    assert run("-b", "127.0.0.1:0?allow_from=10.0.0.1", "--protocol", "scgi", example("echo"), "--check-config").returncode == 0

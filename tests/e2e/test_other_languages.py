@@ -52,6 +52,7 @@ def test_the_option_is_checked(serve, plugin):
     server = serve(plugin, "-w", "1", "--option", "most=2")
     assert server.get("/words", method="POST", body=b"one two one").text == "3 words\n"
     assert server.get("/words", method="POST", body=b"three").status == 507
+    assert server.get("/words", method="POST", body=b"x" * 101).status == 413
 
 
 def test_the_tool_reads_it(plugin):

@@ -13,6 +13,7 @@ import pytest
 import proc
 from clock import eventually
 from hardships import leave_descriptors
+from server import run
 from static_site import config, write
 from wire import request_bytes
 
@@ -127,6 +128,20 @@ def test_what_the_user_of_the_workers_may_not_read_gets_403(serve):
             assert wire.ask("/").status == 200
     finally:
         os.chmod(www / "no", 0o755)
+        shutil.rmtree(root)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may choose another user for the workers")
+def test_a_folder_that_the_user_of_the_workers_may_not_enter_stops_the_start():
+    root = Path(tempfile.mkdtemp())
+    try:
+        os.chmod(root, 0o755)
+        www = write(root / "www", {"in.txt": b"in"})
+        os.chmod(www, 0o700)
+        (root / "narwhal.yaml").write_text(config(www))
+        done = run("-c", root / "narwhal.yaml", "-b", "127.0.0.1:0", "--user", str(NOBODY), "--group", str(NOBODY))
+        assert done.returncode == 3 and "name a folder that the user of the workers may enter" in done.stderr
+    finally:
         shutil.rmtree(root)
 
 

@@ -202,6 +202,7 @@ TEST_CASE("files: one that is missing, or below another folder, is 404") {
     CHECK(below(name) == 404);
   }
   CHECK(below(std::string("page.html\0", 10)) == 404);
+  CHECK(below(std::string(300, 'x')) == 404);  // ENAMETOOLONG
 }
 
 TEST_CASE("files: a tag is weak while the file may change within the same tick") {
