@@ -87,7 +87,6 @@ def mistakes(talk, api, made):
                        (places, {"name": "x", "user_id": made["user"], "max_guest": -1}),
                        (places, {"name": "x", "user_id": made["user"], "max_guest": 2.0}),
                        (places, {"name": "x", "user_id": made["user"], "latitude": True}),
-                       (places, {"name": "x", "user_id": made["user"], "latitude": 10**400}),
                        (f"{api}/places/{made['place']}/reviews", {"user_id": made["user"]}), (f"{api}/places/none/reviews", b"{")):
         talk("POST", path, body)
     talk("POST", api + "/states", b'{"name": "x"}', headers={"Content-Type": "text/plain"})
