@@ -17,6 +17,7 @@ namespace narwhal::worker {
 
 namespace {
 
+namespace fastcgi = protocol::fastcgi;
 using Length = protocol::ResponseHead::Length;
 
 // From here on a copy costs more than segments of their own.
@@ -58,13 +59,13 @@ void ResponseWriter::append_body(std::string_view bytes, LentBytes& lent, Keep k
 
 // FastCGI: the header of each record comes before what it holds. Lent bytes are given back with the last one.
 void ResponseWriter::append_records(std::string_view bytes, LentBytes& lent, Keep keep) {
-  using namespace protocol::fastcgi;
   while (!bytes.empty()) {
-    char header[header_bytes];
-    const std::size_t size = encode_stream_header(Type::standard_out, exchange_.record_id, bytes.size(), header);
+    char header[fastcgi::header_bytes];
+    const std::size_t size =
+        fastcgi::encode_stream_header(fastcgi::Type::standard_out, exchange_.record_id, bytes.size(), header);
     const std::string_view content = bytes.substr(0, size);
     bytes.remove_prefix(size);
-    if (content.size() < worth_borrowing) bytes_.reserve(sizeof header + content.size() + end_bytes_max);
+    if (content.size() < worth_borrowing) bytes_.reserve(sizeof header + content.size() + fastcgi::end_bytes_max);
     bytes_.append({header, sizeof header});
     if (lent && !bytes.empty()) {
       bytes_.append_segment({.data = content.data(), .size = content.size()});
@@ -75,9 +76,9 @@ void ResponseWriter::append_records(std::string_view bytes, LentBytes& lent, Kee
 }
 
 void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
-  char end[protocol::fastcgi::end_bytes_max];
-  const protocol::fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status};
-  bytes_.append({end, protocol::fastcgi::encode_end(facts, end)});
+  char end[fastcgi::end_bytes_max];
+  const fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status};
+  bytes_.append({end, fastcgi::encode_end(facts, end)});
 }
 
 // A cut that the declared length shows may end properly, with a status that says so. Without a length, a proper end would
@@ -86,7 +87,7 @@ void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
 void ResponseWriter::show_cut() noexcept {
   if (!exchange_.wire().is_fastcgi() || state_.bodyless) return;
   try {
-    if (state_.framing != Length::known) return bytes_.append({"\0\0\0\0\0\0\0\0", protocol::fastcgi::header_bytes});
+    if (state_.framing != Length::known) return bytes_.append({"\0\0\0\0\0\0\0\0", fastcgi::header_bytes});
     append_fastcgi_end(1);
     state_.cut_shown = true;
   } catch (const std::bad_alloc&) {  // the connection ends without it
@@ -230,20 +231,21 @@ void ResponseWriter::append_file(Segment& file) {
 
 // Records of full size have one header, which they share as they share the descriptor: the last segments give both back.
 void ResponseWriter::append_file_records(Segment& file) {
-  using namespace protocol::fastcgi;
-  const std::size_t full = static_cast<std::size_t>((file.size - 1) / content_bytes_max);
+  const std::size_t full = static_cast<std::size_t>((file.size - 1) / fastcgi::content_bytes_max);
   bytes_.reserve_segments(2 * full + 2);
-  OwnedMemory headers(2 * header_bytes);
-  const std::uint64_t rest = file.size - full * content_bytes_max;
-  encode_header(Type::standard_out, exchange_.record_id, content_bytes_max, headers.data());
-  encode_header(Type::standard_out, exchange_.record_id, rest, headers.data() + header_bytes);
-  Segment last_header = std::move(headers).segment(header_bytes);
+  OwnedMemory headers(2 * fastcgi::header_bytes);
+  const std::uint64_t rest = file.size - full * fastcgi::content_bytes_max;
+  fastcgi::encode_header(fastcgi::Type::standard_out, exchange_.record_id, fastcgi::content_bytes_max, headers.data());
+  fastcgi::encode_header(fastcgi::Type::standard_out, exchange_.record_id, rest,
+                         headers.data() + fastcgi::header_bytes);
+  Segment last_header = std::move(headers).segment(fastcgi::header_bytes);
   for (std::size_t record = 0; record < full; ++record) {
-    bytes_.append_segment({.data = last_header.data, .size = header_bytes});
-    bytes_.append_segment({.size = content_bytes_max, .file = file.file, .offset = file.offset, .owns_file = false});
-    file.offset += static_cast<std::int64_t>(content_bytes_max);
+    bytes_.append_segment({.data = last_header.data, .size = fastcgi::header_bytes});
+    bytes_.append_segment(
+        {.size = fastcgi::content_bytes_max, .file = file.file, .offset = file.offset, .owns_file = false});
+    file.offset += static_cast<std::int64_t>(fastcgi::content_bytes_max);
   }
-  last_header.data += header_bytes;
+  last_header.data += fastcgi::header_bytes;
   file.size = rest;
   bytes_.append_segment(last_header);
   bytes_.append_segment(std::exchange(file, {}));
