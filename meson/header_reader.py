@@ -1,7 +1,7 @@
 """What the headers for plugins declare, with the comments; for header_reference.py.
 
-The comments are ordinary ones. The first of a header is about all of it. One directly above a declaration, or behind it on
-its line, is its own. The code is laid out by clang-format, and is no more of C++ than these headers use.
+The comments are ordinary ones. The first of a header is about all of it. One directly above a declaration, or after it on
+its line, is its own. The code is laid out by clang-format, and uses only as much of C++ as these headers do.
 """
 import re
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Reader:
         return self.tokens[self.at - 1]
 
     def skip_group(self):
-        """From an opening bracket to behind the one that closes it."""
+        """From an opening bracket to the end of the one that closes it."""
         depth = 0
         while self.more():
             token = self.take()
@@ -53,7 +53,7 @@ class Reader:
         return "".join(self.tokens[self.at:self.at + count])
 
     def comment_of_line(self):
-        """A comment behind a declaration, on the same line."""
+        """A comment after a declaration, on the same line."""
         at = self.at
         while at < len(self.tokens) and self.tokens[at] in (" ", "\t"):
             at += 1
@@ -147,7 +147,7 @@ def is_initialised(reader):
 
 
 def skip_initialisers(reader):
-    """From the colon behind a constructor's parameters to behind its body."""
+    """From the colon after a constructor's parameters to the end of its body."""
     reader.take()
     while reader.more():
         while reader.peek() not in ("(", "{"):

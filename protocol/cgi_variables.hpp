@@ -15,7 +15,7 @@
 //             take for a setting.
 // Length      CONTENT_LENGTH: digits, below 2^63, or empty, which is the same as none. A second one has to be equal.
 // Prefix      SCRIPT_NAME is where the web server has mounted the application, if PATH_INFO is not empty and the path begins
-//             with it. Many send the whole path as SCRIPT_NAME, and PATH_INFO empty or not at all: there it is no prefix.
+//             with it. Many send the whole path as SCRIPT_NAME, and PATH_INFO empty or not at all: there it is not a prefix.
 // Client      REMOTE_ADDR and REMOTE_PORT, where they are an address and a port ("unix:" is neither).
 // The rest    every variable but HTTP_* stays in CgiRequest::variables, in order and as sent, those above included: that is
 //             where REMOTE_USER, DOCUMENT_ROOT, SSL_CLIENT_S_DN and what an operator adds are found by name. Of several of one

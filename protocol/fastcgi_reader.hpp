@@ -56,7 +56,7 @@ class Reader {
   Reader(const HeadLimits& limits, const Capacity& capacity) noexcept : limits_(limits), capacity_(capacity) {}
 
   // Reads bytes[from, ...). Before them lie the kept() bytes that earlier calls of this head have left there: after
-  // need_more everything behind them may be dropped, and the next bytes belong there; they may all move elsewhere
+  // need_more everything after them may be dropped, and the next bytes belong there; they may all move elsewhere
   // meanwhile. After `reply` call again with the same bytes, from `consumed` on.
   Fed feed_head(std::span<char> bytes, std::size_t from, Head& head, CgiRequest& request);
   std::size_t kept() const noexcept { return params_end_; }

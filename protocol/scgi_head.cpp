@@ -33,7 +33,7 @@ bool take_terminated(std::span<char>& left, std::span<char>& taken) noexcept {
   return true;
 }
 
-// Finds a name that was there before. Most are told apart by one bit of 256 each; where the bit is set already, the names
+// Finds a name that was there before. One bit of 256 each distinguishes most of them; where the bit is set already, the names
 // are compared.
 class Names {
  public:

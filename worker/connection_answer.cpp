@@ -183,8 +183,11 @@ void Connection::refuse(const protocol::Refusal& refusal) {
     exchange_ = &loop_.exchanges().take(*this);
     exchange_->peer = peer_;
     exchange_->started = loop_.turn_time();
-    exchange_->head.clear();
-    if (peer_.wire == Wire::http) protocol::decode_request_line(reader_.unread(), exchange_->head);
+    if (peer_.wire == Wire::http) {
+      protocol::decode_request_line(reader_.unread(), exchange_->head);
+    } else {
+      exchange_->head.clear();
+    }
   }
   answer_plain(status, refusal.fault);
 }

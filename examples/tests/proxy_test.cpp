@@ -219,7 +219,7 @@ TEST_CASE("proxy: an upstream that says nothing gets a second, and the client 50
   CHECK(worker.has_logged("GET /x: upstream " + upstream.url() + ": nothing for 1 s"));
 }
 
-TEST_CASE("proxy: what is no answer is 502, and one that ends early is cut off") {
+TEST_CASE("proxy: what is not an HTTP answer is 502, and one that ends early is cut off") {
   for (const char* wrong :
        {"nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\nX y: 1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX: a\x01z\r\n\r\n", "HTTP/1.1 999 Odd\r\n\r\n", "HTTP/1.1 101 Other\r\n\r\nx"}) {

@@ -19,7 +19,7 @@ namespace narwhal::static_files {
 
 class Site {
  public:
-  // Throws what read_settings() and Folder() throw, and std::runtime_error when `fallback` or `not_found` is no file.
+  // Throws what read_settings() and Folder() throw, and std::runtime_error when `fallback` or `not_found` is not a file.
   explicit Site(const Boot& boot);
   Response operator()(const Request& request);
 

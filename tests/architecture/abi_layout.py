@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HEADERS = ("plugin.h", "extensions.h")
-# Sizes of what plugins embed in arrays, so it can never grow, are told from the rest by this first member.
+# Sizes of what plugins embed in arrays, so it can never grow, are recognised by this first member.
 SIZE_MEMBER = "struct_size"
 # May grow with each release: the number of the minor version.
 GROWS = {"NARWHAL_ABI_MINOR"}

@@ -58,7 +58,7 @@ FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not p
 
 
 def unbroken(text):
-    """A text whose code spans are on one line each, and are no blocks of code."""
+    """A text whose code spans are on one line each, and are not blocks of code."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`]*`", lambda span: re.sub(r"\s+", " ", span[0]), text)
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "tests/wire/address_text.hpp"
 #include "tests/wire/exact_copy.hpp"
 #include "tests/wire/proxy_headers.hpp"
 
@@ -12,22 +13,8 @@ namespace {
 
 using namespace narwhal;
 using namespace narwhal::protocol;
+using wire::address_text;
 using wire::ExactCopy;
-
-std::string address_text(const IpAddress& address) {
-  std::string text;
-  if (address.is_v4()) {
-    for (std::size_t at = 12; at < 16; ++at) text += (text.empty() ? "" : ".") + std::to_string(address.bytes[at]);
-    return text;
-  }
-  constexpr char digits[] = "0123456789abcdef";
-  for (std::size_t at = 0; at < 16; ++at) {
-    if (at != 0 && at % 2 == 0) text += ':';
-    text += digits[address.bytes[at] >> 4];
-    text += digits[address.bytes[at] & 15];
-  }
-  return text;
-}
 
 // "192.0.2.1:56324+3": the source, and how many bytes follow the header. "own+0", "more", "400: why".
 std::string meaning_in_pieces(std::string_view bytes, std::size_t first, std::size_t step, ProxyVersions accepted) {

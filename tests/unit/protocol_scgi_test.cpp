@@ -49,7 +49,7 @@ TEST_CASE("SCGI: its variables are judged as those of every CGI wire") {
   }
 }
 
-TEST_CASE("SCGI: many variables are all told apart") {
+TEST_CASE("SCGI: many variables are all distinguished") {
   Pairs pairs = wire::scgi_get({});
   for (int at = 0; at < 900; ++at) pairs.emplace_back("V" + std::to_string(at), "1");
   CHECK(meaning(wire::scgi_head(pairs)).starts_with("GET"));

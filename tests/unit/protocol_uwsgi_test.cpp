@@ -54,7 +54,7 @@ TEST_CASE("uwsgi: more than a thousand variables are refused") {
   CHECK(meaning(wire::uwsgi_packet(pairs)) == "431: too many variables");
 }
 
-TEST_CASE("uwsgi: what is not answered is told with its modifiers") {
+TEST_CASE("uwsgi: what is not answered is reported with its modifiers") {
   Head head;
   CgiRequest request;
   std::string ping("\x64\0\0\0", 4);

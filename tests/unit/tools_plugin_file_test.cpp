@@ -55,7 +55,7 @@ TEST_CASE("plugin file: none of its code runs, and its libraries need not be the
   CHECK(or_throw(read_plugin_file(test_plugin("undefined_symbol"))).name == "test");
 }
 
-TEST_CASE("plugin file: what is no plugin is refused with the reason") {
+TEST_CASE("plugin file: what is not a plugin is refused with the reason") {
   const Folder folder;
   CHECK(fault(folder.path("none.so")) == "there is no such file");
   folder.write("text.so", "hello");
