@@ -27,4 +27,5 @@ NARWHAL_EXPORT const narwhal_plugin narwhal_plugin_v1 = {sizeof(narwhal_plugin),
                                                          NULL,
                                                          NULL,
                                                          NULL,
+                                                         NULL,
                                                          NULL};
