@@ -36,6 +36,8 @@ bool leaves_rest(RequestReader::Status status) noexcept {
 
 bool streams(const Exchange& exchange) noexcept { return exchange.mount != nullptr && exchange.mount->streams_body(); }
 
+RequestReader::Step refuse(const protocol::Refusal& why) noexcept { return {RequestReader::Status::refused, why}; }
+
 RequestReader::Step wait_for_body(Exchange& exchange, const Config& config) {
   using Status = RequestReader::Status;
   const bool is_full = streams(exchange) && exchange.inbox.stop_when_full(config.body_buffer_size);
@@ -135,16 +137,6 @@ RequestReader::Step RequestReader::need_head(std::size_t scanned) {
   return {Status::need_head};
 }
 
-RequestReader::Step RequestReader::decode_http(Exchange& exchange) {
-  const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
-  if (fed.status == protocol::Status::need_more) return need_head(fed.scanned);
-  if (fed.status == protocol::Status::refused) return refuse({fed.http_status, fed.fault});
-  in_->begin += static_cast<std::uint32_t>(fed.consumed);
-  exchange.request_begin = exchange.head.method.data;
-  exchange.in = in_->share();
-  return {Status::complete};
-}
-
 // The head says at its start how long it is. A refused one is an exchange all the same, for the log and the answer.
 RequestReader::Step RequestReader::decode_gateway(Exchange& exchange) {
   const protocol::HeadLimits limits = limits_of(loop_.config());
@@ -186,29 +178,37 @@ RequestReader::Step RequestReader::decode_records(Exchange& exchange) {
 }
 
 RequestReader::Step RequestReader::take_head(Exchange& exchange, Peer& peer) {
-  // A refusal may come before anything of it is known; decode_http() gives each member a value.
-  if (wire_ != Wire::http) exchange.head.clear();
-  const Step decoded = wire_ == Wire::http      ? decode_http(exchange)
-                       : wire_ == Wire::fastcgi ? decode_records(exchange)
-                                                : decode_gateway(exchange);
+  const Step step = wire_ == Wire::http ? take_http_head(exchange, peer) : take_gateway_head(exchange, peer);
+  return step.status == Status::complete ? begin_body(exchange) : step;
+}
+
+RequestReader::Step RequestReader::take_http_head(Exchange& exchange, Peer& peer) {
+  const protocol::HeadFed fed = protocol::decode_head(in_->view(), scanned_, limits_of(loop_.config()), exchange.head);
+  if (fed.status == protocol::Status::need_more) return need_head(fed.scanned);
+  if (fed.status == protocol::Status::refused) return refuse({fed.http_status, fed.fault});
+  scanned_ = 0;
+  in_->begin += static_cast<std::uint32_t>(fed.consumed);
+  exchange.request_begin = exchange.head.method.data;
+  exchange.in = in_->share();
+  exchange.peer = peer;
+  exchange.started = loop_.turn_time();
+  exchange.mount = loop_.mounts().route(exchange.head.path);
+  if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
+    if (const auto refusal = loop_.proxy_policy().apply(exchange.head, peer, exchange.client)) return refuse(refusal);
+  }
+  return {Status::complete};
+}
+
+RequestReader::Step RequestReader::take_gateway_head(Exchange& exchange, const Peer& peer) {
+  exchange.head.clear();  // a refusal may come before anything of it is known
+  const Step decoded = wire_ == Wire::fastcgi ? decode_records(exchange) : decode_gateway(exchange);
   if (exchange.in == nullptr) return decoded;
   exchange.peer = peer;
   exchange.started = loop_.turn_time();
   if (decoded.status != Status::complete) return decoded;
   scanned_ = 0;
-  // No body at all and a body of no bytes mean the same from here on.
-  if (exchange.head.content_length == 0 && exchange.head.framing == protocol::Framing::length) {
-    exchange.head.framing = protocol::Framing::none;
-  }
-  if (wire_ != Wire::http) {
-    if (const protocol::Refusal refusal = judge_gateway(loop_, exchange)) return refuse(refusal);
-    return begin_body(exchange);
-  }
-  exchange.mount = loop_.mounts().route(exchange.head.path);
-  if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
-    if (const auto refusal = loop_.proxy_policy().apply(exchange.head, peer, exchange.client)) return refuse(refusal);
-  }
-  return begin_body(exchange);
+  if (const protocol::Refusal refusal = judge_gateway(loop_, exchange)) return refuse(refusal);
+  return decoded;
 }
 
 RequestReader::Step RequestReader::watch() {
@@ -232,7 +232,9 @@ void RequestReader::end_request() noexcept {
 
 RequestReader::Step RequestReader::begin_body(Exchange& exchange) {
   using protocol::Framing;
-  const protocol::Head& head = exchange.head;
+  protocol::Head& head = exchange.head;
+  // No body at all and a body of no bytes mean the same from here on.
+  if (head.content_length == 0 && head.framing == Framing::length) head.framing = Framing::none;
   const std::size_t room = in_->capacity - in_->begin;
   if (exchange.mount == nullptr) {
     exchange.host_status = 404;

@@ -97,9 +97,9 @@ class RequestReader {
   }
 
  private:
-  static Step refuse(const protocol::Refusal& why) noexcept { return {Status::refused, why}; }
   Step decode_proxy_header(Peer& peer);
-  Step decode_http(Exchange& exchange);
+  Step take_http_head(Exchange& exchange, Peer& peer);
+  Step take_gateway_head(Exchange& exchange, const Peer& peer);
   Step decode_gateway(Exchange& exchange);  // SCGI and uwsgi
   Step decode_records(Exchange& exchange);
   Step need_head(std::size_t scanned);

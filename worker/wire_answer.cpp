@@ -33,17 +33,11 @@ std::size_t head_bound(WireId id, const protocol::ResponseHead& head) noexcept {
   return id.is_fastcgi() ? bound + (records_for(bound) + 1) * fastcgi::header_bytes : bound;
 }
 
-EncodedHead encode_head(WireId id, const protocol::ResponseHead& head, char* out) noexcept {
-  switch (id.wire) {
-    case Wire::http: break;
-    case Wire::scgi: return {protocol::encode_cgi_head(head, out), 0};
-    case Wire::uwsgi: return {protocol::encode_uwsgi_head(head, out), 0};
-    case Wire::fastcgi: {
-      const std::size_t size = protocol::encode_cgi_head(head, out + fastcgi::header_bytes);
-      return {put_into_records(id.request, size, out), fastcgi::header_bytes};
-    }
-  }
-  return {protocol::encode_response_head(head, out), 0};
+EncodedHead encode_gateway_head(WireId id, const protocol::ResponseHead& head, char* out) noexcept {
+  if (id.wire == Wire::scgi) return {protocol::encode_cgi_head(head, out), 0};
+  if (id.wire == Wire::uwsgi) return {protocol::encode_uwsgi_head(head, out), 0};
+  const std::size_t size = protocol::encode_cgi_head(head, out + fastcgi::header_bytes);
+  return {put_into_records(id.request, size, out), fastcgi::header_bytes};
 }
 
 std::size_t plain_bound(WireId id, const protocol::ResponseHead& head, std::string_view text) noexcept {

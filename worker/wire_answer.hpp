@@ -31,7 +31,12 @@ struct EncodedHead {
   std::size_t size;   // of all that was written
   std::size_t begin;  // where the head itself begins; it is in one piece, unless it is longer than a record
 };
-EncodedHead encode_head(WireId id, const protocol::ResponseHead& head, char* out) noexcept;
+EncodedHead encode_gateway_head(WireId id, const protocol::ResponseHead& head, char* out) noexcept;
+inline EncodedHead encode_head(WireId id, const protocol::ResponseHead& head, char* out) noexcept {
+  if (id.is_http()) [[likely]]
+    return {protocol::encode_response_head(head, out), 0};
+  return encode_gateway_head(id, head, out);
+}
 
 // A whole answer: the head, `text` as a line of its own, or no body where it is empty, and the end.
 std::size_t plain_bound(WireId id, const protocol::ResponseHead& head, std::string_view text) noexcept;

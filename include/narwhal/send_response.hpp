@@ -11,9 +11,7 @@
 #include <narwhal/response.hpp>
 #include <narwhal/writer.hpp>
 
-#include <array>
 #include <string>
-#include <vector>
 
 namespace narwhal {
 namespace detail {
@@ -23,10 +21,7 @@ class FieldList {
  public:
   explicit FieldList(const Headers& headers, std::string_view type = "") {
     const std::size_t most = headers.size() + 1;
-    if (most > few_.size()) {
-      many_.resize(most);
-      fields_ = many_.data();
-    }
+    if (most > few_max) fields_ = new narwhal_field[most];
     if (!type.empty() && !headers.contains("Content-Type")) {
       fields_[count_++] = {bytes_of("Content-Type"), bytes_of(type)};
     }
@@ -37,6 +32,9 @@ class FieldList {
   explicit FieldList(const Response& response) : FieldList(response.headers(), response.type()) {}
   FieldList(const FieldList&) = delete;
   FieldList& operator=(const FieldList&) = delete;
+  ~FieldList() {
+    if (fields_ != few_) delete[] fields_;
+  }
 
   narwhal_response head(int status) const noexcept {
     narwhal_response head{};
@@ -50,9 +48,9 @@ class FieldList {
   std::uint32_t count() const noexcept { return count_; }
 
  private:
-  std::array<narwhal_field, 8> few_;
-  std::vector<narwhal_field> many_;
-  narwhal_field* fields_ = few_.data();
+  static constexpr std::size_t few_max = 8;
+  narwhal_field few_[few_max];
+  narwhal_field* fields_ = few_;
   std::uint32_t count_ = 0;
 };
 

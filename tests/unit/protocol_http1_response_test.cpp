@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/characters.hpp"
 #include "protocol/http1_response.hpp"
 
 namespace {
@@ -132,6 +133,23 @@ TEST_CASE("response: nothing that could forge a line is let through") {
     const bool visible = i > 0x20 && i < 0x7f;
     const bool token = visible && std::string_view("\"(),/:;<=>?@[\\]{}").find(byte) == std::string_view::npos;
     CHECK(accepts("X" + byte, "a") == token);
+  }
+}
+
+TEST_CASE("response: every byte counts at every place of names and values of every length") {
+  for (std::size_t size = 1; size <= 40; ++size) {
+    const std::string fits(size, 'a');
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::vector<char> text(fits.begin(), fits.end());  // exactly its size, so that AddressSanitizer sees one byte more
+        text[at] = static_cast<char>(byte);
+        const std::string_view view(text.data(), text.size());
+        const Field named[] = {field(view, "")}, valued[] = {field("a", view)};
+        const bool ok = !check_fields(named, 1) == is(text[at], bytes::token) &&
+                        !check_fields(valued, 1) == is(text[at], bytes::value);
+        if (!ok) FAIL("byte ", byte, " at ", at, " of ", size);
+      }
+    }
   }
 }
 
