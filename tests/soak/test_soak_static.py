@@ -1,6 +1,5 @@
 """What a file costs, beside nginx, in one run: processor time of the worker processes for each request."""
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -12,30 +11,13 @@ import proc
 import wire
 from clock import eventually
 from nginx_front import NGINX, can_connect, free_address, main_conf, needs_nginx
+from processor_time import us_per_request
 from server import SANITIZED
 from static_site import config, write
 
 ROUNDS = 7
 RATIO_MAX = 1.3
 FILES = {"1k.bin": bytes(range(256)) * 4, "1m.bin": bytes(range(256)) * 4096}
-
-
-def cpu_ns(pid):
-    """Of all threads. The kernel counts nanoseconds here, in /proc/PID/stat hundredths of a second."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
-            total += int(file.read().split()[0])
-    return total
-
-
-def round_of(port, pid, name, seconds):
-    """Microseconds for each request of 16 connections that are kept alive."""
-    before = cpu_ns(pid)
-    command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}/{name}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
-    return (cpu_ns(pid) - before) / 1000 / int(re.search(r"(\d+) requests in", done.stdout)[1])
 
 
 @pytest.fixture
@@ -73,7 +55,8 @@ def test_a_file_costs_at_most_a_third_more_than_in_nginx(serve, www, plain_nginx
     port, nginx = plain_nginx
     assert server.get("/" + name).body == wire.fetch(("127.0.0.1", port), "/" + name).body == FILES[name]
     each = max(1, int(seconds / (ROUNDS * 4)))
-    rows = [(round_of(server.port, worker, name, each), round_of(port, nginx, name, each)) for _ in range(ROUNDS)]
+    servers = [(server.port, worker), (port, nginx)]
+    rows = [[us_per_request(("127.0.0.1", at), [pid], "/" + name, each) for at, pid in servers] for _ in range(ROUNDS)]
     ratio = statistics.median(ours / theirs for ours, theirs in rows)
     ours, theirs = (statistics.median(column) for column in zip(*rows))
     record_property("ratio", ratio)
