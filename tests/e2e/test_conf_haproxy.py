@@ -117,12 +117,15 @@ def test_a_client_that_leaves_disturbs_nobody(front):
         with wire.Wire(front.address) as client:
             client.send(request_bytes("/?size=30000000"))
             client.head()
+        with wire.Wire(front.address) as client:
+            client.send(request_bytes("/", method="POST", body=b"x" * 1_000_000)[:-500_000])
     with wire.Wire(front.address) as client:
         assert client.ask("/?size=10").body == b"x" * 10
 
 
 # ---- Flask ----
 APP = """
+import os, time
 from flask import Flask, Response, jsonify, request
 app = Flask(__name__)
 
@@ -135,6 +138,15 @@ def seen(path):
 @app.route("/streamed")
 def streamed():
     return Response((b"%d\\n" % number for number in range(20_000)), mimetype="text/plain")
+
+@app.route("/waits")
+def waits():
+    def parts():
+        yield b"first,"
+        while not os.path.exists("go-on"):
+            time.sleep(0.01)
+        yield b" second"
+    return Response(parts(), mimetype="text/plain")
 
 @app.route("/fails")
 def fails():
@@ -159,6 +171,11 @@ def test_a_flask_application(serve, haproxy, tmp_path, way):  # noqa: F811
             assert client.ask(target).status == status
         assert client.ask("/", method="DELETE").status == 405
         assert client.ask("/streamed").body == b"".join(b"%d\n" % number for number in range(20_000))
+        client.send(request_bytes("/waits"))
+        client.head()
+        assert client.chunk() == b"first,"  # it does not wait for the end
+        (server.folder / "go-on").touch()
+        assert client.chunk() == b" second"
 
 
 # ---- the file itself ----
