@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import wire
+from clock import eventually
 from haproxy_front import FOLDER, HAPROXY, Haproxy, haproxy, needs_haproxy  # noqa: F401
 from server import WSGI, example, run
 from wire import Truncated, WireError, request_bytes
@@ -110,6 +111,8 @@ def test_an_answer_that_is_cut_off_looks_so(front):
         with wire.Wire(front.address) as client:
             with pytest.raises((Truncated, WireError)):
                 client.ask(f"/?exc=late&write=1&size=1000000{how}")
+    if front.way == "fastcgi":
+        eventually("HAProxy logs what narwhal says about it", lambda: front.log().count("the answer is cut off") >= 2)
 
 
 def test_a_client_that_leaves_disturbs_nobody(front):

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from clock import scaled
-from gateway import (ABORT, BEGIN, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN, UNKNOWN_ROLE,
-                     VALUES_RESULT, Gateway, begin, fastcgi_request, pairs, record, request_over, stream, variables_of)
+from gateway import (ABORT, BEGIN, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDERR, STDIN, STDOUT, UNKNOWN,
+                     UNKNOWN_ROLE, VALUES_RESULT, Gateway, begin, fastcgi_request, pairs, record, request_over, stream, variables_of)
 from load import in_parallel
 from server import WSGI, example
 from wire import Truncated, WireError
@@ -163,6 +163,16 @@ def test_a_web_server_that_asks_and_does_not_read(serve):
                 front.send(record(77, 0) * 1000)
     with Gateway("fastcgi", server.address) as front:
         assert front.ask("/?size=1").body == b"x"
+
+
+def test_the_error_log_of_the_web_server_gets_a_line_about_a_cut(fastcgi):
+    fastcgi.send(request_over("fastcgi", "/?exc=late&write=1&size=100000", keep=True))
+    kinds = []
+    while not kinds or kinds[-1][0] != END:
+        kinds.append(fastcgi.record())
+    assert [(kind, bool(content)) for kind, _, content in kinds[-4:]] == [(STDERR, True), (STDOUT, False), (STDERR, False), (END, True)]
+    assert kinds[-4][2] == b"narwhal: the answer is cut off after its head: see narwhal's error log\n"
+    assert kinds[-1][2] == bytes([0, 0, 0, 1, COMPLETE, 0, 0, 0])
 
 
 def test_a_cut_of_an_unknown_length_is_an_error_over_a_unix_socket_too(serve, tmp_path):
