@@ -27,10 +27,6 @@ def shipped(name, replaced):
     return text
 
 
-def address_of(upstream):
-    return f"unix@{upstream}" if isinstance(upstream, str) else "%s:%d" % upstream
-
-
 class Haproxy:
     """One process. `address` is that of its frontend, `socket` the path of its stats socket."""
 
@@ -39,8 +35,9 @@ class Haproxy:
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         servers = {f"    server n{number} 127.0.0.1:{PORTS[name] + number}\n": "" for number in range(len(upstreams) + 1, 4)}
         for number, upstream in enumerate(upstreams, 1):
-            servers[f"server n{number} 127.0.0.1:{PORTS[name] + number}\n"] = f"server n{number} {address_of(upstream)}\n"
-        text = shipped(name, {BY_ROOT: "    log stderr format raw local0\n    nbthread 1\n", "/run/haproxy/admin.sock mode 660": f"{self.socket} mode 600",
+            servers[f"server n{number} 127.0.0.1:{PORTS[name] + number}\n"] = f"server n{number} %s:%d\n" % upstream
+        text = shipped(name, {BY_ROOT: "    log stderr format raw local0\n    nbthread 1\n",
+                              "/run/haproxy/admin.sock mode 660": f"{self.socket} mode 600",
                               "bind :80": f"bind fd@{listener.fileno()}", **servers, **replaced})
         (folder / "haproxy.cfg").write_text(text)
         command = [HAPROXY, "-db", "-f", str(folder / "haproxy.cfg")]

@@ -22,11 +22,13 @@ pytestmark = pytest.mark.skipif(not example("hbnb").exists(), reason="this build
 KINDS = ["native", pytest.param("flask", marks=needs_flask)]
 # What the exercise asks for: (which of the ports has it, path, status, what is in the answer)
 ASKED = [(ONEPAGE, "/airbnb-onepage", 200, "</html>"), (ONEPAGE, "/airbnb-onepage/", 200, "</html>"),
-         (NUMBER, "/airbnb-dynamic/number_odd_or_even/89", 200, "odd"), (NUMBER, "/airbnb-dynamic/number_odd_or_even/6/", 200, "even"),
+         (NUMBER, "/airbnb-dynamic/number_odd_or_even/89", 200, "odd"),
+         (NUMBER, "/airbnb-dynamic/number_odd_or_even/6/", 200, "even"),
          (NUMBER, "/airbnb-dynamic/number_odd_or_even/python", 404, ""), (NUMBER, "/airbnb-dynamic/number_odd_or_even/", 404, ""),
          (API, "/api/v1/status", 200, "OK"), (API, "/api/v1/status/", 200, "OK"), (API, "/api/v1/states", 200, "Arizona"),
          (API, "/api/v1/states/", 200, "Arizona"), (API, "/api/v1/stats", 200, "amenities"), (API, "/api/v1/nop", 404, "Not found"),
-         (CLONE, "/", 200, "Arizona"), (CLONE, "/hbnb", 200, "Arizona"), (CLONE, "/hbnb/", 200, "Arizona"), (CLONE, "/nop", 404, "")]
+         (CLONE, "/", 200, "Arizona"), (CLONE, "/hbnb", 200, "Arizona"), (CLONE, "/hbnb/", 200, "Arizona"),
+         (CLONE, "/nop", 404, "")]
 
 
 @pytest.fixture
@@ -105,7 +107,8 @@ def test_nginx_sends_static_files_itself_and_without_the_folder_the_clone_does(s
 
 @needs_nginx
 @pytest.mark.parametrize("kind", KINDS)
-def test_four_servers_from_the_same_file_share_the_database_and_stop_one_by_one(serve, nginx, settings, tmp_path, kind):  # noqa: F811
+def test_four_servers_from_the_same_file_share_a_database_and_stop_one_by_one(serve, nginx, settings, tmp_path,  # noqa: F811
+                                                                              kind):
     servers = [serve(config=settings(kind), env={"PYTHONDONTWRITEBYTECODE": "1"}) for _ in PORTS]
     addresses = [address for server in servers for address in server.addresses]
     assert len(addresses) == 4

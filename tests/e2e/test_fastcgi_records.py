@@ -9,7 +9,8 @@ import pytest
 
 from clock import scaled
 from gateway import (ABORT, BEGIN, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDERR, STDIN, STDOUT, UNKNOWN,
-                     UNKNOWN_ROLE, VALUES_RESULT, Gateway, begin, fastcgi_request, pairs, record, request_over, stream, variables_of)
+                     UNKNOWN_ROLE, VALUES_RESULT, Gateway, begin, fastcgi_request, pairs, record, request_over, stream,
+                     variables_of)
 from load import in_parallel
 from server import WSGI, example
 from wire import Truncated, WireError
@@ -170,7 +171,8 @@ def test_the_error_log_of_the_web_server_gets_a_line_about_a_cut(fastcgi):
     kinds = []
     while not kinds or kinds[-1][0] != END:
         kinds.append(fastcgi.record())
-    assert [(kind, bool(content)) for kind, _, content in kinds[-4:]] == [(STDERR, True), (STDOUT, False), (STDERR, False), (END, True)]
+    assert [(kind, bool(content)) for kind, _, content in kinds[-4:]] == [
+        (STDERR, True), (STDOUT, False), (STDERR, False), (END, True)]
     assert kinds[-4][2] == b"narwhal: the answer is cut off after its head: see narwhal's error log\n"
     assert kinds[-1][2] == bytes([0, 0, 0, 1, COMPLETE, 0, 0, 0])
 

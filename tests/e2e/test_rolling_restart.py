@@ -48,8 +48,8 @@ def test_if_a_restart_fails_the_servers_that_follow_are_not_touched(three):
     with instances:
         done = run_script(front, instances)
     assert done.returncode == 1 and instances.restarted == ["n1"]
-    assert "narwhal/n2: the command failed with exit code 1. The server gets no requests until HAProxy reads `set server narwhal/n2 " \
-           "state ready`" in done.stderr
+    assert "narwhal/n2: the command failed with exit code 1. The server gets no requests until HAProxy reads " \
+           "`set server narwhal/n2 state ready`" in done.stderr
     assert [row["status"] for row in front.servers().values()] == ["UP", "DRAIN", "UP"]
 
 

@@ -27,6 +27,7 @@ def test_100_mib_arrive_whole(serve, haproxy, name, prefix):  # noqa: F811
             assert len(answer.body) == SIZE == answer.body.count(b"x")
         if prefix == "":
             pieces = [body[at:at + 1_000_000] for at in range(0, SIZE, 1_000_000)]
-            client.send(request_bytes("/?nobody=1", method="POST", headers=[("Transfer-Encoding", "chunked")]) + wire.chunked(*pieces))
+            head = request_bytes("/?nobody=1", method="POST", headers=[("Transfer-Encoding", "chunked")])
+            client.send(head + wire.chunked(*pieces))
             seen = json.loads(client.response("POST").body)
             assert (seen["body_len"], seen["body_sha256"]) == (SIZE, digest)
