@@ -2,6 +2,8 @@
 tests, under every cut of each stream, are in tests/unit/protocol_fastcgi_test.cpp."""
 import json
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -237,3 +239,25 @@ def test_a_file_is_sent_in_records(serve, tmp_path):
     with Gateway("fastcgi", server.address, timeout=30) as front:
         for _ in range(3):
             assert front.ask("/", keep=True).body == bytes(range(256)) * 4096
+
+
+def packets_received(front):
+    """tcpi_segs_in of struct tcp_info."""
+    return struct.unpack_from("I", front.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 140)[0]
+
+
+def test_the_end_of_a_kept_connection_comes_in_one_packet_with_the_last_answer(serve):
+    """FastCGI cannot announce it: a web server that has seen END_REQUEST alone sends its next request there."""
+    server = serve(example("echo"), "-w", "1", "--threads", "4", bind="fastcgi://127.0.0.1:0")
+    target = "/?sleep=0.3&size=3"  # longer than the kernel delays the packet that confirms the request
+    with Gateway("fastcgi", server.address) as kept:
+        for _ in range(2):
+            kept.ask(target, keep=True)
+        expected = packets_received(kept)
+    for _ in range(3):
+        with Gateway("fastcgi", server.address) as front:
+            front.ask(target, keep=True)
+            front.send(request_over("fastcgi", target, keep=True))
+            server.reload()
+            assert front.fastcgi_answer().body == b"xxx" and front.rest() == b""
+            assert packets_received(front) == expected
