@@ -49,9 +49,12 @@ void Connection::flush_held() noexcept {
   }
 }
 
+// The end of the connection goes in one packet with the last bytes. A web server that keeps FastCGI connections has no other
+// sign of it, and sends its next request on a connection that it does not know to be closed.
 void Connection::flush() {
-  if (!sender_.flush()) return;
-  if (close_after_ && !sender_.waiting() && exchange_ == nullptr && state_ != State::lingering) shut_down();
+  const bool ends = close_after_ && exchange_ == nullptr && state_ != State::lingering;
+  if (!sender_.flush(ends && !cut_ ? Sender::Next::more : Sender::Next::nothing)) return;
+  if (ends && !sender_.waiting()) shut_down();
 }
 
 void Connection::end_exchange(Exchange& exchange) {

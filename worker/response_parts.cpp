@@ -23,6 +23,8 @@ using Length = protocol::ResponseHead::Length;
 // From here on a copy costs more than segments of their own.
 constexpr std::size_t worth_borrowing = 4 * 1024;
 constexpr std::chrono::microseconds gathering_for{500};  // parts of a response
+// For the error log of the web server. The reason may be long, and is in ours.
+constexpr std::string_view cut_text = "narwhal: the answer is cut off after its head: see narwhal's error log\n";
 
 // sendfile(2) is called when the head is long gone: what it would refuse has to be found here.
 Result<Done> check_file(int fd, std::int64_t offset, std::int64_t length) {
@@ -77,16 +79,21 @@ void ResponseWriter::append_records(std::string_view bytes, LentBytes& lent, Kee
 
 void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
   char end[fastcgi::end_bytes_max];
-  const fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status};
+  const bool failed = application_status != 0;
+  const fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status, .error_stream = failed};
   bytes_.append({end, fastcgi::encode_end(facts, end)});
 }
 
 // A cut that the declared length shows may end properly, with a status that says so. Without a length, a proper end would
 // make what there is look whole, and so would the end of a Unix socket, which knows no reset: a record of no version is an
-// error to every web server.
+// error to every web server. STDERR is what its log says beside that.
 void ResponseWriter::show_cut() noexcept {
   if (!exchange_.wire().is_fastcgi() || state_.bodyless) return;
   try {
+    char header[fastcgi::header_bytes];
+    fastcgi::encode_header(fastcgi::Type::standard_error, exchange_.record_id, cut_text.size(), header);
+    bytes_.append({header, sizeof header});
+    bytes_.append(cut_text);
     if (state_.framing != Length::known) return bytes_.append({"\0\0\0\0\0\0\0\0", fastcgi::header_bytes});
     append_fastcgi_end(1);
     state_.cut_shown = true;

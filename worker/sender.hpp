@@ -64,8 +64,9 @@ class Sender {
   // Whether the segments are few bytes of memory, so that hold() may copy them to the held ones.
   bool can_hold(const std::vector<Segment>& segments) const noexcept;
   bool hold(std::vector<Segment>& segments);
-  // Sends what is held.
-  bool flush() { return held_ == nullptr || send_held(Next::nothing); }
+  // Sends what is held. `next`: what follows at once: with `more` (bytes, or the end) the kernel sends both together.
+  enum class Next : std::uint8_t { nothing, more };
+  bool flush(Next next = Next::nothing) { return held_ == nullptr || send_held(next); }
   // Sends the segments, after what is held.
   bool send(std::vector<Segment>& segments);
 
@@ -73,7 +74,6 @@ class Sender {
   void check_progress();
 
  private:
-  enum class Next : std::uint8_t { nothing, more };  // what follows the held bytes at once
   enum class FileSent : std::uint8_t { all, some, failed };
   struct Waiting {
     uv_write_t request{};

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import wire
+from clock import eventually
 from gateway import WIRES
 from nginx_front import needs_nginx, nginx  # noqa: F401
 from server import example
@@ -120,3 +121,13 @@ def test_a_unix_socket(serve, nginx, tmp_path, name):
     if name == "fastcgi":  # the others cannot show it where there is no reset
         with wire.Wire(front) as client, pytest.raises((Truncated, WireError)):
             client.ask("/?exc=late&write=1&size=1000000&chunked=1")
+
+
+def test_the_error_log_of_nginx_has_the_line_about_a_cut(serve, nginx, tmp_path):  # noqa: F811
+    server = serve(example("echo"), bind="fastcgi://127.0.0.1:0")
+    front = nginx(tcp=True, name="narwhal-fastcgi.conf", replaced=replaced("fastcgi", f"127.0.0.1:{server.port}"))
+    for how in ("", "&chunked=1"):
+        with wire.Wire(front) as client, pytest.raises((Truncated, WireError)):
+            client.ask(f"/?exc=late&write=1&size=1000000{how}")
+    line = "FastCGI sent in stderr: \"narwhal: the answer is cut off after its head: see narwhal's error log\""
+    eventually("both lines", lambda: (tmp_path / "nginx/error.log").read_text().count(line) == 2)

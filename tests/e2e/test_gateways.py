@@ -2,19 +2,16 @@
 import hashlib
 import json
 import re
-import signal
-import threading
 import time
 
 import pytest
 
 from clock import eventually, scaled
-from gateway import (ABORT, CANNOT_MULTIPLEX, COMPLETE, DATA, END, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN,
-                     UNKNOWN_ROLE, VALUES_RESULT, WIRES, Gateway, begin, fastcgi_request, pairs, record, request_over,
-                     scgi_request, stream, uwsgi_request, variables_of)
+from gateway import (COMPLETE, PARAMS, UNKNOWN, WIRES, Gateway, begin, pairs, record, request_over, scgi_request, stream,
+                     uwsgi_request)
 from load import in_parallel
 from server import WSGI, example, run, test_plugin
-from wire import Truncated, WireError
+from wire import Truncated
 
 MIB = 1024 * 1024
 
@@ -288,171 +285,6 @@ def test_a_wsgi_application(serve, wire, tmp_path):
         answer = front.ask("/shop/a%20b?q=1", method="POST", body=b"posted", headers=[("X-One", "1")], more=said)
     assert eval(answer.text) == ["/shop", "/a b", "shop.example", "8080", "192.0.2.7", "anna", "/usr/share/nginx/html", "on",
                                  "q=1", "6", "https", "1", b"posted"]
-
-
-# ---- FastCGI alone ----
-@pytest.fixture
-def fastcgi(servers):
-    _, addresses = servers
-    with Gateway("fastcgi", addresses["fastcgi"], timeout=20) as front:
-        yield front
-
-
-def test_a_connection_is_kept_where_the_web_server_asks_for_it(fastcgi):
-    for number in range(1, 50):
-        assert fastcgi.ask(f"/?size={number}", keep=True, request=number).body == b"x" * number
-    assert fastcgi.ask("/?size=5").body == b"xxxxx"  # without KEEP_CONN the server closes it
-    assert fastcgi.rest() == b""
-
-
-def test_params_in_any_records(fastcgi):
-    said = variables_of("/?size=3", more={"X_LONG": "v" * 300})
-    for size in (1, 2, 3, 7, 50, 65535):
-        for long in (False, True):
-            fastcgi.send(fastcgi_request(said, size=size, long=long, padding=size % 5, keep=True))
-            assert fastcgi.answer().body == b"xxx"
-
-
-def test_management_records_are_answered(fastcgi):
-    fastcgi.send(record(GET_VALUES, 0, pairs([(b"FCGI_MPXS_CONNS", b""), (b"FCGI_MAX_CONNS", b""), (b"NONE", b"")])))
-    kind, request, content = fastcgi.record()
-    assert (kind, request) == (VALUES_RESULT, 0) and b"\x0f\x01FCGI_MPXS_CONNS0" in content and b"FCGI_MAX_CONNS" in content
-    fastcgi.send(record(77, 0, b"?"))
-    kind, request, content = fastcgi.record()
-    assert (kind, request, content[0]) == (UNKNOWN, 0, 77)
-    assert fastcgi.ask("/?size=1", keep=True).body == b"x"
-
-
-def test_another_role_is_refused(fastcgi):
-    fastcgi.send(begin(3, keep=True, role=2))
-    assert fastcgi.record() == (END, 3, bytes([0, 0, 0, 0, UNKNOWN_ROLE, 0, 0, 0]))
-    assert fastcgi.ask("/?size=1", keep=True).body == b"x"
-
-
-def test_a_second_request_meanwhile_is_refused(fastcgi):
-    fastcgi.send(request_over("fastcgi", "/?sleep=0.5&size=2", request=1, keep=True))
-    fastcgi.send(begin(2, keep=True))
-    assert fastcgi.record() == (END, 2, bytes([0, 0, 0, 0, CANNOT_MULTIPLEX, 0, 0, 0]))
-    assert fastcgi.answer(request=1).body == b"xx"
-
-
-@pytest.mark.parametrize("when", ["params", "body", "handler"])
-def test_an_aborted_request_is_ended(fastcgi, when):
-    sent = request_over("fastcgi", "/?sleep=1", method="POST", body=b"x" * 1000, keep=True)
-    if when == "params":
-        sent = begin(1, keep=True) + record(PARAMS, 1, b"\x01")
-    elif when == "body":
-        sent = sent[:-500]
-        sent = begin(1, keep=True) + stream(PARAMS, 1, pairs(variables_of("/", "POST", body=b"x" * 1000))) + record(STDIN, 1, b"x")
-    fastcgi.send(sent)
-    if when == "handler":
-        time.sleep(scaled(0.2))
-    fastcgi.send(record(ABORT, 1))
-    began = time.monotonic()
-    kind, request, content = fastcgi.record()
-    if when != "params":  # an answer had been due
-        assert (kind, request, content) == (STDOUT, 1, b"")
-        kind, request, content = fastcgi.record()
-    assert (kind, request, content[4]) == (END, 1, COMPLETE) and time.monotonic() - began < scaled(0.7)
-    assert fastcgi.ask("/?size=1", keep=True, request=2).body == b"x"
-
-
-def test_the_next_request_may_come_while_the_handler_is_still_at_work(serve):
-    """It has flushed its answer, so that the web server has END_REQUEST."""
-    server = serve(example("every_hook"), "-w", "1", "--threads", "2", "--option", "pause=1", bind="fastcgi://127.0.0.1:0")
-    with Gateway("fastcgi", server.address, timeout=30) as front:
-        for _ in range(2):
-            assert front.ask("/work", keep=True).text == "accepted\n"
-            assert front.ask("/cgi?REQUEST_METHOD", keep=True).text == "GET"
-        assert front.ask("/work", keep=True).text == "accepted\n"
-        front.send(record(ABORT, 1) + request_over("fastcgi", "/cgi?REMOTE_PORT", keep=True))
-        assert front.fastcgi_answer().text == "40007"
-
-
-def test_many_requests_that_are_aborted_at_once(fastcgi):
-    one = request_over("fastcgi", "/?sleep=5", keep=True)
-    fastcgi.send((one + record(ABORT, 1)) * 300 + request_over("fastcgi", "/?size=4", keep=True))
-    ended = 0
-    while True:
-        kind, request, content = fastcgi.record()
-        if kind == END and content[3] == 1:
-            ended += 1
-        elif kind == STDOUT and content:
-            break
-    assert ended == 300 and content.endswith(b"\r\n\r\n")
-
-
-def test_a_web_server_that_asks_and_does_not_read(serve):
-    server = serve(example("echo"), "-w", "1", bind="fastcgi://127.0.0.1:0")
-    with Gateway("fastcgi", server.address, receive_buffer=4096) as front:
-        front.send(request_over("fastcgi", "/?size=50000000", keep=True))
-        with pytest.raises(ConnectionError):  # not a send that waits for ever
-            for _ in range(3000):
-                front.send(record(77, 0) * 1000)
-    with Gateway("fastcgi", server.address) as front:
-        assert front.ask("/?size=1").body == b"x"
-
-
-def test_a_cut_of_an_unknown_length_is_an_error_over_a_unix_socket_too(serve, tmp_path):
-    server = serve(example("echo"), bind=f"fastcgi://unix:{tmp_path}/a.sock")
-    with Gateway("fastcgi", server.address) as front:
-        with pytest.raises(WireError):
-            front.ask("/?exc=late&chunked=1&size=100000")
-
-
-def test_records_of_other_requests_are_ignored(fastcgi):
-    sent = request_over("fastcgi", "/?size=4", method="POST", body=b"abc", keep=True)
-    noise = record(STDIN, 9, b"no") + record(DATA, 1, b"no") + record(ABORT, 8) + record(PARAMS, 7)
-    at = 16
-    fastcgi.send(sent[:at] + noise + sent[at:])
-    assert fastcgi.answer("POST").body == b"xxxx"
-
-
-def test_a_body_of_unknown_length(fastcgi):
-    said = variables_of("/", "POST", length=False)
-    fastcgi.send(fastcgi_request(said, b"z" * 100_000, keep=True))
-    assert json.loads(fastcgi.answer("POST").body)["body_len"] == 100_000
-    fastcgi.send(fastcgi_request(said, b"", keep=True))
-    assert json.loads(fastcgi.answer("POST").body)["body_len"] == 0
-
-
-def test_a_reload_loses_no_request_of_a_kept_connection(serve):
-    server = serve(example("echo"), "-w", "2", "--graceful-timeout", "20", bind="fastcgi://127.0.0.1:0")
-
-    def client(_):
-        done = 0
-        front = Gateway("fastcgi", server.address, timeout=30)
-        until = time.monotonic() + scaled(4)
-        while time.monotonic() < until:
-            try:
-                front.send(request_over("fastcgi", "/?size=10", keep=True))
-                assert front.fastcgi_answer().body == b"x" * 10
-                done += 1
-            except (Truncated, ConnectionError) as error:
-                # A web server tries again when the connection was closed before a byte of an answer.
-                assert getattr(error, "got", 0) == 0
-                front.close()
-                front = Gateway("fastcgi", server.address, timeout=30)
-        front.close()
-        return done
-    reloads = threading.Timer(scaled(1), server.send, [signal.SIGHUP])
-    reloads.start()
-    assert all(done > 10 for done in in_parallel(4, client))
-    reloads.join()
-
-
-def test_a_file_is_sent_in_records(serve, tmp_path):
-    (tmp_path / "big").write_bytes(bytes(range(256)) * 4096)
-    (tmp_path / "app_file.py").write_text(
-        "def app(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Type', 'application/octet-stream')])\n"
-        f"    return environ['wsgi.file_wrapper'](open({str(tmp_path / 'big')!r}, 'rb'))\n")
-    if not WSGI.exists():
-        pytest.skip("no WSGI plugin")
-    server = serve("app_file:app", "--pythonpath", tmp_path, bind="fastcgi://127.0.0.1:0")
-    with Gateway("fastcgi", server.address, timeout=30) as front:
-        for _ in range(3):
-            assert front.ask("/", keep=True).body == bytes(range(256)) * 4096
 
 
 # ---- settings ----

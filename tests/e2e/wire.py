@@ -176,7 +176,8 @@ class Wire:
         while len(self.buffer) < count:
             if not self._more(deadline, context, partial):
                 partial.body += bytes(self.buffer)
-                raise Truncated(f"{context}: {len(partial.body)} of the body arrived", len(self.buffer), partial)
+                arrived = sum(map(len, partial.chunks)) + len(partial.body)
+                raise Truncated(f"{context}: {arrived} of the body arrived", len(self.buffer), partial)
         return self._take(count)
 
     def head(self, timeout=None):
@@ -240,6 +241,12 @@ class Wire:
             response.body = self._take(len(self.buffer))
 
     def _read_chunks(self, response, deadline):
+        try:
+            self._collect_chunks(response, deadline)
+        finally:  # once: a sum for each chunk would copy the body as often
+            response.body = b"".join(response.chunks) + response.body
+
+    def _collect_chunks(self, response, deadline):
         while True:
             line = self._line(deadline, "chunk size", response)
             if not re.fullmatch(rb"[0-9a-fA-F]+", line):
@@ -249,7 +256,6 @@ class Wire:
                 break
             chunk = self._exactly(size, deadline, "chunk", response)
             response.chunks.append(chunk)
-            response.body += chunk
             if self._exactly(2, deadline, "end of chunk", response) != b"\r\n":
                 raise WireError("chunk data not followed by CRLF")
         response.trailers = self._fields(deadline, "trailer", response)

@@ -26,6 +26,21 @@ inline std::string head_of(std::size_t id, const Pairs& pairs, std::size_t flags
   return fcgi_begin_request(id, flags) + fcgi_stream(fcgi_params, id, fcgi_pairs(pairs));
 }
 
+inline Pairs fcgi_with_value(std::size_t size) {
+  return {{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", "/a"}, {"HTTP_X", std::string(size, 'v')}};
+}
+inline const std::string fcgi_text_127 = "head: GET /a 1.1 keep none @ | X: " + std::string(127, 'v') + " whole\n";
+inline const std::string fcgi_text_128 = "head: GET /a 1.1 keep none @ | X: " + std::string(128, 'v') + " whole\n";
+
+// The same records; the byte of their headers that is reserved is not 0.
+inline std::string fcgi_with_reserved(std::string records) {
+  const auto size = [&](std::size_t at) { return static_cast<std::size_t>(static_cast<unsigned char>(records[at])); };
+  for (std::size_t at = 0; at < records.size(); at += 8 + (size(at + 4) << 8 | size(at + 5)) + size(at + 6)) {
+    records[at + 7] = 'r';
+  }
+  return records;
+}
+
 inline const std::string ask_all = fcgi_record(
     fcgi_get_values, 0, fcgi_pairs({{"FCGI_MAX_CONNS", ""}, {"FCGI_MAX_REQS", ""}, {"FCGI_MPXS_CONNS", ""}}));
 
@@ -55,6 +70,15 @@ inline const std::vector<StreamRow> fastcgi_streams{
      "head: GET /a 1.1 keep chunked @\nbody: body\nend\n"},
     {head_of(1, fcgi_post_5) + fcgi_stream(fcgi_stdin, 1, "hello", 2, 3),
      "head: POST /b 1.1 keep length=5 @ | Content-Length: 5\nbody: hello\nend\n"},
+    // padding, empty records and reserved bytes mean nothing
+    {fcgi_record(fcgi_begin, 1, std::string("\0\1\1pqrst", 8), 255) + fcgi_record(fcgi_data, 1) +
+         fcgi_stream(fcgi_params, 1, fcgi_pairs(fcgi_post_5), 65535, 255) + fcgi_record(fcgi_stdin, 1, "hel", 255) +
+         fcgi_record(fcgi_data, 1, "", 9) + fcgi_stream(fcgi_stdin, 1, "lo", 1, 1),
+     "head: POST /b 1.1 keep length=5 @ | Content-Length: 5\nbody: hello\nend\n"},
+    {fcgi_with_reserved(fcgi_request(1, fcgi_get)), "head: GET /a 1.1 keep none @ whole\n"},
+    // lengths of one byte up to 127, and of four from then on
+    {fcgi_request(1, fcgi_with_value(127)), fcgi_text_127},
+    {fcgi_request(1, fcgi_with_value(128)), fcgi_text_128},
     // half of them
     {head_of(1, fcgi_get), ""},
     {head_of(1, fcgi_post_0), ""},
@@ -171,6 +195,8 @@ inline const std::vector<StreamRow> fastcgi_streams{
          fcgi_stream(fcgi_stdin, 1, ""),
      "reply: UNKNOWN_TYPE 99\nhead: GET /a 1.1 keep none @ whole\n"},
     {fcgi_record(fcgi_begin, 0, "12345678"), "reply: UNKNOWN_TYPE 1\n"},
+    {fcgi_record(fcgi_abort, 0) + fcgi_record(fcgi_params, 0, "x", 2),
+     "reply: UNKNOWN_TYPE 2\nreply: UNKNOWN_TYPE 4\n"},
     {fcgi_record(fcgi_unknown_type, 0, "12345678") + fcgi_record(fcgi_get_values_result, 0, "x"), ""},
 };
 
