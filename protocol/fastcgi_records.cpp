@@ -79,6 +79,11 @@ std::size_t encode_end(const End& end, char* out) noexcept {
   return static_cast<std::size_t>(at - out) + end_request_bytes;
 }
 
+void encode_broken_header(std::uint16_t id, char* out) noexcept {
+  encode_header(Type::standard_out, id, content_bytes_max, out);
+  out[0] = 0;
+}
+
 void encode_unknown_type(std::uint8_t type, char* out) noexcept {
   encode_header(Type::unknown_type, no_request, body_bytes, out);
   std::memset(out + header_bytes, 0, body_bytes);

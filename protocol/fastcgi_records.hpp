@@ -61,9 +61,13 @@ struct End {
 constexpr std::size_t end_bytes_max = 32;
 std::size_t encode_end(const End& end, char* out) noexcept;
 
-// END_REQUEST alone, for a request that was never taken.
+// END_REQUEST alone: for a request that was never taken, or an answer whose STDOUT has not come to its end.
 constexpr std::size_t end_request_bytes = 16;
 void encode_end_request(const End& end, char* out) noexcept;
+
+// The header of a record of STDOUT after which the connection has to end. Every web server sees an error in it: some in its
+// version, which is 0, the others in its content, which does not come.
+void encode_broken_header(std::uint16_t id, char* out) noexcept;
 
 constexpr std::size_t unknown_type_bytes = 16;
 void encode_unknown_type(std::uint8_t type, char* out) noexcept;

@@ -205,6 +205,14 @@ TEST_CASE("FastCGI: the end of an answer closes its streams and says how it went
             wire::fcgi_record(wire::fcgi_end, 1, std::string("\0\0\0\0\2\0\0\0", 8)));
 }
 
+TEST_CASE("FastCGI: the end of an answer that is cut off is neither a record nor the end of a stream") {
+  char header[fastcgi::header_bytes], end[fastcgi::end_request_bytes];
+  fastcgi::encode_broken_header(258, header);
+  CHECK(std::string(header, sizeof header) == std::string("\0\6\1\2\xff\xff\0\0", 8));
+  fastcgi::encode_end_request({.id = 258, .application_status = 1}, end);
+  CHECK(std::string(end, sizeof end) == wire::fcgi_record(wire::fcgi_end, 258, std::string("\0\0\0\1\0\0\0\0", 8)));
+}
+
 TEST_CASE("FastCGI: the answer to GET_VALUES has room for every number") {
   char out[fastcgi::values_result_bytes_max];
   const std::size_t size = fastcgi::encode_values_result(7, {0xffffffff, 0xffffffff}, out);
