@@ -102,6 +102,8 @@ ECHO = [
     ask("/?trailer=X-T:1&size=3"),
     ask("/?noread=1&size=3", "POST", body=b"x" * 300_000), ask("/?" + "q" * 3000),
 ]
+HINTED = ask("/?hint=Link:%3C/a%3E&size=3")
+HINTS_NOT_UNDERSTOOD = ("nginx", "http")  # see conf/nginx/narwhal.conf
 FLASK = [
     *(ask("/flask/facts/a%20b/%C3%A9?q=a%20b&n=%26", method, FIELDS) for method in ("GET", "HEAD", "DELETE")),
     *(ask("/flask/facts/x", method, FIELDS[:-2], b"b" * 70_000) for method in ("POST", "PUT")),

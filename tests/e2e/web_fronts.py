@@ -131,6 +131,7 @@ ThreadLimit 16
 MaxRequestWorkers 16
 MinSpareThreads 1
 MaxSpareThreads 16
+KeepAliveTimeout 60
 Include {include}
 """)]
 
@@ -155,6 +156,7 @@ server.upload-dirs = ( "{self.folder}" )
 server.errorlog = "{self.folder}/error.log"
 server.bind = "{self.address[0]}"
 server.port = {self.address[1]}
+server.max-keep-alive-idle = 60
 server.http-parseopts = (
   "header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
   "url-normalize-unreserved" => "enable", "url-normalize-required" => "enable", "url-ctrls-reject" => "enable",
