@@ -287,11 +287,17 @@ void CgiVariables::set_scheme() noexcept {
   head_.scheme = is_secure() ? std::string_view("https") : std::string_view("http");
 }
 
-void CgiVariables::set_prefix() noexcept {
-  const std::string_view prefix = without_slashes_at_end(script_);
-  if (path_info_.size == 0 || !prefix.starts_with('/')) return;
-  request_.prefix_size = spelled(head_.path, prefix);
-  if (request_.prefix_size != 0) request_.prefix = prefix;
+// A path outside of the prefix would be served whole, past a web server that protects only what is under the prefix.
+Refusal CgiVariables::judge_prefix() noexcept {
+  const std::string_view prefix = without_slashes_at_end(script_), rest = path_info_, path = head_.path;
+  if (rest.empty() || !prefix.starts_with('/') || !path.starts_with('/')) return {};
+  const std::size_t size = spelled(path, prefix);
+  if (size == 0) return {404, "SCRIPT_NAME is not a prefix of REQUEST_URI"};
+  // Apache's mod_proxy_uwsgi with nocanon: the whole path, and as PATH_INFO the path with its query.
+  if (size == path.size() && rest != "/" && without_slashes_at_end(rest) != prefix) return {};
+  request_.prefix = prefix;
+  request_.prefix_size = size;
+  return {};
 }
 
 void CgiVariables::set_remote() noexcept {
@@ -337,7 +343,8 @@ Refusal CgiVariables::judge() {
   if (const Refusal refusal = judge_host()) return refusal;
   if (const Refusal refusal = add_content_fields()) return refusal;
   if (!is_text(user_, end_)) return {400, "control byte in REMOTE_USER"};
-  return judge_size();
+  if (const Refusal refusal = judge_size()) return refusal;
+  return judge_prefix();
 }
 
 Refusal CgiVariables::finish() {
@@ -346,7 +353,6 @@ Refusal CgiVariables::finish() {
     return refusal;
   }
   set_scheme();
-  set_prefix();
   set_remote();
   note_names();
   head_.expect_continue = false;  // the web server has answered it, or will

@@ -14,7 +14,7 @@
 //             differs is refused); HTTP_TRANSFER_ENCODING, because the body has none here; HTTP_PROXY, which programs
 //             take for a setting.
 // Length      CONTENT_LENGTH: digits, below 2^63, or empty, which is the same as none. A second one has to be equal.
-// Prefix      SCRIPT_NAME is where the web server has mounted the application, if PATH_INFO is not empty and the path begins
+// Prefix      SCRIPT_NAME is where the web server has mounted the application, if PATH_INFO is not empty. The path has to begin
 //             with it. Many send the whole path as SCRIPT_NAME, and PATH_INFO empty or not at all: there it is not a prefix.
 // Client      REMOTE_ADDR and REMOTE_PORT, where they are an address and a port ("unix:" is neither).
 // The rest    every variable but HTTP_* stays in CgiRequest::variables, in order and as sent, those above included: that is
@@ -25,7 +25,8 @@
 //             certificates have lines.
 // Bounds      those of HeadLimits, as for HTTP/1, and variables_max.
 // Ownership   every view points into the bytes given, into CgiRequest::made, or at a literal. Lists keep their memory.
-// Refused     a request without REQUEST_METHOD; what request_rules.hpp refuses; what is said above.
+// Refused     a request without REQUEST_METHOD; what request_rules.hpp refuses; what is said above; 404: a path that is not under
+//             its prefix.
 // Errors      as a Refusal, whose fault is a literal. Throws for want of memory alone.
 // Threads     none.
 #pragma once
@@ -64,7 +65,7 @@ struct CgiFed {
   Status status = Status::need_more;
   std::size_t consumed = 0;  // complete: bytes of the head; a body follows
   std::size_t needed = 0;    // need_more: at least so many bytes are missing
-  Refusal refusal;           // refused: 400, 414, 431, 501 or 505
+  Refusal refusal;           // refused: 400, 404, 414, 431, 501 or 505
 };
 
 // One use for each request: add() all, then finish().
@@ -89,10 +90,10 @@ class CgiVariables {
   Refusal judge_method() noexcept;
   Refusal judge_version() noexcept;
   Refusal judge_size() const noexcept;
+  Refusal judge_prefix() noexcept;
   Bytes make_missing();
   bool is_secure() const noexcept;
   void set_scheme() noexcept;
-  void set_prefix() noexcept;
   void set_remote() noexcept;
   void note_names() noexcept;
   Bytes* known(std::string_view name) noexcept;

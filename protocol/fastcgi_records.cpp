@@ -71,12 +71,13 @@ std::size_t encode_end(const End& end, char* out) noexcept {
   char* at = out;
   encode_header(Type::standard_out, end.id, 0, at);
   at += header_bytes;
-  if (end.error_stream) {
-    encode_header(Type::standard_error, end.id, 0, at);
-    at += header_bytes;
-  }
   encode_end_request(end, at);
   return static_cast<std::size_t>(at - out) + end_request_bytes;
+}
+
+void encode_broken_header(std::uint16_t id, char* out) noexcept {
+  encode_header(Type::standard_out, id, content_bytes_max, out);
+  out[0] = 0;
 }
 
 void encode_unknown_type(std::uint8_t type, char* out) noexcept {

@@ -51,19 +51,22 @@ void encode_header(Type type, std::uint16_t id, std::size_t content, char* out) 
 // What the next record of a stream takes of `left` bytes, `left` not 0: they follow the header, written to `out`.
 std::size_t encode_stream_header(Type stream, std::uint16_t id, std::uint64_t left, char* out) noexcept;
 
-// The end of an answer: the end of STDOUT, that of STDERR where something was written to it, END_REQUEST.
+// The end of an answer: the end of STDOUT, END_REQUEST.
 struct End {
   std::uint16_t id = 0;
   std::uint32_t application_status = 0;  // as an exit code: not 0 when the answer is not whole
   ProtocolStatus protocol_status = ProtocolStatus::request_complete;
-  bool error_stream = false;  // STDERR was written to
 };
-constexpr std::size_t end_bytes_max = 32;
+constexpr std::size_t end_bytes_max = 24;
 std::size_t encode_end(const End& end, char* out) noexcept;
 
-// END_REQUEST alone, for a request that was never taken.
+// END_REQUEST alone: for a request that was never taken, or an answer whose STDOUT has not come to its end.
 constexpr std::size_t end_request_bytes = 16;
 void encode_end_request(const End& end, char* out) noexcept;
+
+// The header of a record of STDOUT after which the connection has to end. Every web server sees an error in it: some in its
+// version, which is 0, the others in its content, which does not come.
+void encode_broken_header(std::uint16_t id, char* out) noexcept;
 
 constexpr std::size_t unknown_type_bytes = 16;
 void encode_unknown_type(std::uint8_t type, char* out) noexcept;

@@ -77,26 +77,29 @@ void ResponseWriter::append_records(std::string_view bytes, LentBytes& lent, Kee
   }
 }
 
-void ResponseWriter::append_fastcgi_end(std::uint32_t application_status) {
+void ResponseWriter::append_fastcgi_end() {
   char end[fastcgi::end_bytes_max];
-  const bool failed = application_status != 0;
-  const fastcgi::End facts{.id = exchange_.record_id, .application_status = application_status, .error_stream = failed};
-  bytes_.append({end, fastcgi::encode_end(facts, end)});
+  bytes_.append({end, fastcgi::encode_end({.id = exchange_.record_id}, end)});
 }
 
-// A cut that the declared length shows may end properly, with a status that says so. Without a length, a proper end would
-// make what there is look whole, and so would the end of a Unix socket, which knows no reset: a record of no version is an
-// error to every web server. STDERR is what its log says beside that.
+// A cut that the declared length shows may end with a status that says so, but STDOUT has no end then: after one, nginx takes
+// the answer for whole and lets its client wait. Without a length, an end would make what there is look whole, and so would
+// the end of a Unix socket, which knows no reset. STDERR is what the web server's log says beside that.
 void ResponseWriter::show_cut() noexcept {
   if (!exchange_.wire().is_fastcgi() || state_.bodyless) return;
+  const bool is_known = state_.framing == Length::known;
+  char end[fastcgi::end_request_bytes];
+  if (is_known) fastcgi::encode_end_request({.id = exchange_.record_id, .application_status = 1}, end);
+  if (!is_known) fastcgi::encode_broken_header(exchange_.record_id, end);
   try {
     char header[fastcgi::header_bytes];
     fastcgi::encode_header(fastcgi::Type::standard_error, exchange_.record_id, cut_text.size(), header);
     bytes_.append({header, sizeof header});
     bytes_.append(cut_text);
-    if (state_.framing != Length::known) return bytes_.append({"\0\0\0\0\0\0\0\0", fastcgi::header_bytes});
-    append_fastcgi_end(1);
-    state_.cut_shown = true;
+    fastcgi::encode_header(fastcgi::Type::standard_error, exchange_.record_id, 0, header);
+    bytes_.append({header, sizeof header});
+    bytes_.append({end, is_known ? fastcgi::end_request_bytes : fastcgi::header_bytes});
+    state_.cut_shown = is_known;
   } catch (const std::bad_alloc&) {  // the connection ends without it
   }
 }
@@ -114,7 +117,7 @@ void ResponseWriter::append_part(std::string_view bytes, LentBytes& lent) {
 
 // The last chunk, and what follows it; or the last records.
 void ResponseWriter::append_end() {
-  if (exchange_.wire().is_fastcgi()) return append_fastcgi_end(0);
+  if (exchange_.wire().is_fastcgi()) return append_fastcgi_end();
   if (state_.framing != Length::chunked) return;
   if (state_.trailers.empty()) return bytes_.append_literal("0\r\n\r\n");
   bytes_.append_literal("0\r\n");

@@ -208,7 +208,7 @@ int ResponseWriter::respond_with(const narwhal_response& response, LentBytes& le
     if (!state_.bodyless) state_.body_sent = body.size();
     if (exchange_.wire().is_fastcgi()) [[unlikely]] {
       if (!state_.bodyless) append_records(body, lent, Keep::copy);
-      append_fastcgi_end(0);
+      append_fastcgi_end();
     } else if (!state_.bodyless) {
       append_whole(body, lent);
     }

@@ -72,7 +72,7 @@ class ResponseWriter {
   void append_file(Segment& file);
   void append_file_records(Segment& file);
   void append_end();
-  void append_fastcgi_end(std::uint32_t application_status);
+  void append_fastcgi_end();
   void show_cut() noexcept;
   Push push_of_part(std::size_t bytes, const LentBytes& lent) noexcept;
   void count_body(std::uint64_t bytes) noexcept;

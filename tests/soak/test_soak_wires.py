@@ -9,10 +9,10 @@ import pytest
 
 import wire
 from clock import eventually
-from nginx_front import can_connect, free_address, needs_nginx, nginx, replacements  # noqa: F401
+from nginx_front import can_connect, free_address, needs_nginx
 from processor_time import tree, us_per_request
 from server import SANITIZED, example
-from test_conf_nginx_wires import replaced
+from web_fronts import Nginx
 
 pytestmark = [
     needs_nginx,
@@ -41,17 +41,26 @@ def ratio(times, one, other):
     return statistics.median(mine / its for mine, its in zip(times[one], times[other]))
 
 
-def test_a_wire_costs_what_http_costs(serve, nginx, seconds, record_property):  # noqa: F811
+@pytest.fixture
+def nginx(tmp_path):
+    """Starts an nginx that speaks this wire to (host, port); returns its address."""
+    running = []
+
+    def start(wire, upstream, replaced=None):
+        running.append(Nginx(wire, upstream, tmp_path / f"nginx-{len(running)}", replaced).start())
+        return running[-1].address
+
+    yield start
+    for front in running:
+        front.stop()
+
+
+def test_a_wire_costs_what_http_costs(serve, nginx, seconds, record_property):
     fronts = {}
     for name in ("http", "closing", "fastcgi", "scgi", "uwsgi"):
         spoken = "http" if name == "closing" else name
         server = serve(example("hello_c"), "-w", "1", "--log-level", "info", bind=f"{spoken}://127.0.0.1:0")
-        upstream = f"127.0.0.1:{server.port}"
-        if spoken == "http":
-            replacing = replacements(upstream) | (CLOSING if name == "closing" else {})
-            front = nginx(tcp=True, replaced=replacing)
-        else:
-            front = nginx(tcp=True, name=f"narwhal-{name}.conf", replaced=replaced(name, upstream))
+        front = nginx(spoken, ("127.0.0.1", server.port), CLOSING if name == "closing" else None)
         assert wire.fetch(front, "/").body == b"Hello, world!\n"
         fronts[name] = front, server.wait_workers(1)
     times = measured(fronts, seconds)
@@ -76,17 +85,17 @@ def uwsgi_server(tmp_path):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         eventually("uWSGI listens", lambda: can_connect((host, port)))
-        yield f"{host}:{port}", process.pid
+        yield (host, port), process.pid
     finally:
         process.terminate()
         process.wait(20)
 
 
-def test_an_application_costs_less_than_in_uwsgi(serve, nginx, uwsgi_server, seconds, tmp_path, record_property):  # noqa: F811
+def test_an_application_costs_less_than_in_uwsgi(serve, nginx, uwsgi_server, seconds, tmp_path, record_property):
     server = serve("hello_app:app", "-w", "1", "--log-level", "info", "--chdir", str(tmp_path), bind="uwsgi://127.0.0.1:0")
-    ours = nginx(tcp=True, name="narwhal-uwsgi.conf", replaced=replaced("uwsgi", f"127.0.0.1:{server.port}"))
+    ours = nginx("uwsgi", ("127.0.0.1", server.port))
     upstream, pid = uwsgi_server
-    theirs = nginx(tcp=True, name="narwhal-uwsgi.conf", replaced=replaced("uwsgi", upstream))
+    theirs = nginx("uwsgi", upstream)
     assert wire.fetch(ours, "/").body == wire.fetch(theirs, "/").body == b"Hello!\n"
     server.wait_workers(1)
     times = measured({"narwhal": (ours, tree(server.pid)), "uwsgi": (theirs, tree(pid))}, seconds)

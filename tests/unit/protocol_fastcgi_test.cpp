@@ -197,12 +197,20 @@ TEST_CASE("FastCGI: the end of an answer closes its streams and says how it went
   const auto end = [&](const fastcgi::End& what) { return std::string(out, fastcgi::encode_end(what, out)); };
   CHECK(end({.id = 258}) ==
         wire::fcgi_record(wire::fcgi_stdout, 258) + wire::fcgi_record(wire::fcgi_end, 258, std::string(8, '\0')));
-  CHECK(end({.id = 1, .application_status = 0x01020304, .error_stream = true}) ==
-        wire::fcgi_record(wire::fcgi_stdout, 1) + wire::fcgi_record(7, 1) +
+  CHECK(end({.id = 1, .application_status = 0x01020304}) ==
+        wire::fcgi_record(wire::fcgi_stdout, 1) +
             wire::fcgi_record(wire::fcgi_end, 1, std::string("\1\2\3\4\0\0\0\0", 8)));
   CHECK(end({.id = 1, .protocol_status = fastcgi::ProtocolStatus::overloaded}) ==
         wire::fcgi_record(wire::fcgi_stdout, 1) +
             wire::fcgi_record(wire::fcgi_end, 1, std::string("\0\0\0\0\2\0\0\0", 8)));
+}
+
+TEST_CASE("FastCGI: the end of an answer that is cut off is neither a record nor the end of a stream") {
+  char header[fastcgi::header_bytes], end[fastcgi::end_request_bytes];
+  fastcgi::encode_broken_header(258, header);
+  CHECK(std::string(header, sizeof header) == std::string("\0\6\1\2\xff\xff\0\0", 8));
+  fastcgi::encode_end_request({.id = 258, .application_status = 1}, end);
+  CHECK(std::string(end, sizeof end) == wire::fcgi_record(wire::fcgi_end, 258, std::string("\0\0\0\1\0\0\0\0", 8)));
 }
 
 TEST_CASE("FastCGI: the answer to GET_VALUES has room for every number") {
