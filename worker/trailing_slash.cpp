@@ -32,6 +32,15 @@ char* put_escaped(std::string_view text, char* at) noexcept {
   return at;
 }
 
+// "/shop" is the application's root as "/shop/" is. Without memory it stays as it was sent.
+void add_slash(Exchange& exchange) noexcept {
+  const std::string_view path = exchange.head.path;
+  char* const begin = static_cast<char*>(exchange.arena.allocate(path.size() + 1));
+  if (begin == nullptr) return;
+  begin[path.copy(begin, path.size())] = '/';
+  exchange.head.path = std::string_view(begin, path.size() + 1);
+}
+
 }  // namespace
 
 std::uint16_t apply_trailing_slash(Exchange& exchange) noexcept {
@@ -41,6 +50,7 @@ std::uint16_t apply_trailing_slash(Exchange& exchange) noexcept {
   const std::string_view rest = path.substr(size);
   if (exchange.mount->trailing_slash == TrailingSlash::strict) return rest.empty() && !prefix.empty() ? 308 : 0;
   if (rest.size() > 1 && rest.ends_with('/')) --exchange.head.path.size;
+  if (rest.empty()) add_slash(exchange);
   return 0;
 }
 

@@ -9,8 +9,8 @@
 
 namespace narwhal::worker {
 
-// tolerant: takes the slash at the end from the head's path; the target keeps it. The slash after the prefix stays: it is
-// the application's root. strict: the status of the answer where the path is the prefix without a slash. Else 0.
+// tolerant: takes the slash at the end from the head's path; the target stays as it is. The slash after the prefix is the
+// application's root: it stays, and is added where it is missing. strict: the status of the answer where the path is the prefix without a slash. Else 0.
 std::uint16_t apply_trailing_slash(Exchange& exchange) noexcept;
 
 // Where that answer leads: the path with a slash, and the query. It is relative to the request's own target, so that it is

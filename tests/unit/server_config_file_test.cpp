@@ -332,15 +332,15 @@ routes:
 TEST_CASE("routes: a mistake in a host is reported where it is") {
   const auto place = [](const std::string& host) { return fault("routes: [{prefix: /, host: " + host + ", app: x}]"); };
   CHECK(place("shop.example:80") ==
-        "narwhal.yaml:1:29: host: 'shop.example:80' has a port: hosts are compared without it, so leave it out");
+        "narwhal.yaml:1:28: host: 'shop.example:80' has a port: hosts are compared without it, so leave it out");
   CHECK(place("\"*\"") ==
-        "narwhal.yaml:1:29: host: '*' would be every host: leave 'host' out for requests to any other host");
+        "narwhal.yaml:1:28: host: '*' would be every host: leave 'host' out for requests to any other host");
   CHECK(place("[a.example, http://b.example/]") ==
-        "narwhal.yaml:1:41: host: 'http://b.example/' is a URL or a path: name the host alone");
-  CHECK(place("[]") == "narwhal.yaml:1:29: host: is an empty list: leave 'host' out for requests to any other host");
-  CHECK(place("") == "narwhal.yaml:1:23: host: is an empty value, not the name of a host such as 'shop.example'");
-  CHECK(place("{a: b}") == "narwhal.yaml:1:29: host: is a map, not the name of a host such as 'shop.example'");
-  CHECK(place("[a.example, A.example]") == "narwhal.yaml:1:41: host: 'A.example' appears twice");
+        "narwhal.yaml:1:40: host: 'http://b.example/' is a URL or a path: name the host alone");
+  CHECK(place("[]") == "narwhal.yaml:1:28: host: is an empty list: leave 'host' out for requests to any other host");
+  CHECK(place("") == "narwhal.yaml:1:28: host: is an empty value, not the name of a host such as 'shop.example'");
+  CHECK(place("{a: b}") == "narwhal.yaml:1:28: host: is a map, not the name of a host such as 'shop.example'");
+  CHECK(place("[a.example, A.example]") == "narwhal.yaml:1:40: host: 'A.example' appears twice");
 }
 
 TEST_CASE("routes: a prefix may be there once for each host") {
