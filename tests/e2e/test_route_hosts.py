@@ -7,8 +7,8 @@ from admin_client import Admin, narwhalctl
 from clock import eventually
 from gateway import WIRES, Gateway
 from plugin_files import versioned
-from server import WSGI, run, test_plugin
-from wire import fetch, request_bytes
+from server import WSGI, example, run, test_plugin
+from wire import WireError, fetch, request_bytes
 
 
 @pytest.fixture
@@ -237,3 +237,17 @@ def test_a_mistake_in_a_route_is_reported_with_its_place(tmp_path, name):
     done = run("--check-config", "-c", config)
     assert done.returncode == 1 and message in done.stderr, done.stderr
     assert f"narwhal.yaml:{3 if 'twice' in message else 2}:" in done.stderr, done.stderr
+
+
+def test_a_request_that_crashes_workers_is_refused_for_its_own_host_alone(serve):
+    server = serve("-w", "2", "--poison-limit", "2", config=(
+        f"app: {example('echo')}\nroutes:\n  - {{host: [shop.example, www.shop.example], app: {example('echo')}}}\n"))
+    for _ in range(2):
+        server.wait_workers(2)
+        mark = server.mark()
+        with server.connect(timeout=30) as wire, pytest.raises((WireError, OSError)):
+            wire.ask("/die?crash=1", host="www.shop.example")
+        server.wait_for("was sent SIG|was sent signal", after=mark)
+    server.wait_for(r"Poison breaker: GET shop\.example/die was running in 2 workers")
+    for host, status in (("shop.example", 503), ("www.shop.example", 503), ("other.test", 200)):
+        assert server.get("/die", host=host).status == status
