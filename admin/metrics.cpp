@@ -54,8 +54,7 @@ std::string escaped_help(std::string_view help) {
 }
 
 std::string route_labels(const RouteTotals& route) {
-  const bool is_none = route.prefix.empty() && route.app.empty();
-  return label("route", is_none ? "" : route.prefix.empty() ? "/" : route.prefix) + "," + label("app", route.app);
+  return label("route", route.route) + "," + label("app", route.app);
 }
 
 std::string labels_of(const WorkerView& worker) {

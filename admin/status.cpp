@@ -12,8 +12,7 @@ double rounded(double seconds) { return static_cast<double>(static_cast<long lon
 
 std::string route_name(const GenerationFacts* generation, std::size_t index) {
   if (generation == nullptr || index >= generation->routes.size()) return "#" + std::to_string(index);
-  const std::string& prefix = generation->routes[index].first;
-  return prefix.empty() ? "/" : prefix;
+  return narwhal::route_name(generation->routes[index].prefix, generation->routes[index].hosts);
 }
 
 Json json_of(const WorkerView& worker, const GenerationFacts& generation, Instant now) {
@@ -43,8 +42,12 @@ Json json_of(const WorkerView& worker, const GenerationFacts& generation, Instan
 
 Json json_of(const GenerationFacts& generation, const View& view) {
   Json routes = Json::array(), workers = Json::array();
-  for (const auto& [prefix, app] : generation.routes)
-    routes.push_back({{"prefix", prefix.empty() ? "/" : prefix}, {"app", app}});
+  for (const RouteFacts& route : generation.routes) {
+    routes.push_back({{"route", narwhal::route_name(route.prefix, route.hosts)},
+                      {"hosts", route.hosts},
+                      {"prefix", route.prefix.empty() ? "/" : route.prefix},
+                      {"app", route.app}});
+  }
   for (const WorkerView& worker : view.workers) {
     if (worker.generation == generation.number) workers.push_back(json_of(worker, generation, view.now));
   }
@@ -72,10 +75,7 @@ Json json_of(const Transaction& one, Instant now) {
 Json json_of(const Totals& totals) {
   Json routes = Json::array();
   for (const RouteTotals& route : totals.routes) {
-    const bool is_none = route.prefix.empty() && route.app.empty();
-    routes.push_back({{"prefix", is_none                ? ""
-                                 : route.prefix.empty() ? "/"
-                                                        : route.prefix},
+    routes.push_back({{"route", route.route},
                       {"app", route.app},
                       {"requests", route.requests()},
                       {"by_status", route.status_class},

@@ -67,7 +67,11 @@ WorkerView view_of(const WorkerFacts& facts, const GenerationFacts& generation, 
 
 std::vector<Route> routes_of(const GenerationFacts& generation) {
   std::vector<Route> routes;
-  for (const auto& [prefix, app] : generation.routes) routes.push_back({prefix, app, {}});
+  for (const RouteFacts& facts : generation.routes) {
+    Route route{facts.prefix, facts.app, {}};
+    route.hosts = facts.hosts;
+    routes.push_back(std::move(route));
+  }
   return routes;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,7 +46,25 @@ struct Bind {
 
 using Options = std::vector<std::pair<std::string, std::string>>;  // a plugin's, in order of appearance
 
-// One application: a plugin mounted under a prefix.
+// What a route does with the slash at the end of a path. The two are those of Flask's strict_slashes.
+enum class TrailingSlash : std::uint8_t {
+  as_sent,   // it is the application's to decide
+  strict,    // the prefix itself ends in one: without it the answer is a redirect to it
+  tolerant,  // it makes no difference: the application gets the path without it
+};
+
+// Stands for all of a route's hosts: no other route of the same prefix has it. Empty: the route has none.
+inline std::string_view first_host(const std::vector<std::string>& hosts) noexcept {
+  return hosts.empty() ? std::string_view() : std::string_view(hosts.front());
+}
+
+// What people are shown of a route: "/shop", "shop.example/", with the first of its hosts. No two of a Config have the
+// same.
+inline std::string route_name(const std::string& prefix, const std::vector<std::string>& hosts) {
+  return std::string(first_host(hosts)) + (prefix.empty() ? "/" : prefix);
+}
+
+// One application: a plugin mounted under a prefix, of some hosts or of those that no route names.
 struct Route {
   std::string prefix;  // "" for the root, else "/shop": starts with a slash, ends without one
   std::string
@@ -53,7 +72,11 @@ struct Route {
   Options options;
   std::string plugin{};  // for a Python app, the path of the plugin that runs it; else empty
   std::optional<seconds> timeout{}, soft_timeout{};  // without one: that of the Config
+  std::vector<std::string> hosts{};                  // as host_name() writes them; "*.example" matches any below
+  TrailingSlash trailing_slash = TrailingSlash::as_sent;
   bool operator==(const Route&) const = default;
+
+  std::string name() const { return route_name(prefix, hosts); }
 };
 
 enum class LogLevel { debug, info, warning, error, critical };
@@ -82,7 +105,7 @@ struct Config {
   // what is served
   std::vector<Bind> bind{Bind{}};
   Wire protocol = Wire::http;  // of the binds that name none
-  std::vector<Route> routes;   // longest prefix first once checked; all different
+  std::vector<Route> routes;   // longest prefix first once checked; no host has a prefix twice
   bool preload_app = false;    // run the plugins' preload hook once, in the template
   bool reload = false;         // reload when a file that the running generation was made from has changed
   ReloadEngine reload_engine = ReloadEngine::automatic;

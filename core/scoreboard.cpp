@@ -65,11 +65,8 @@ std::string text_of(const RunningRequest& request, Instant now, std::span<const 
   text += ' ';
   append_escaped(text, request.target);
   if (request.target.size() == Running::target_bytes_max) text += "...";
-  std::string route = fmt::format("#{}", request.route);
-  if (request.route < routes.size()) {
-    const std::string& prefix = routes[request.route].prefix;
-    route = prefix.empty() ? "/" : prefix;
-  }
+  const bool is_known = request.route < routes.size();
+  const std::string route = is_known ? routes[request.route].name() : fmt::format("#{}", request.route);
   const auto age = std::max(now - request.started, std::chrono::nanoseconds::zero());
   return text + fmt::format(" (route {}, {:.1f} s)", route, seconds_of(age));
 }
@@ -132,13 +129,14 @@ void Scoreboard::clear(std::size_t index) noexcept {
   for (std::atomic<double>& value : gauges(index).values) value.store(0, std::memory_order_relaxed);
 }
 
-std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index) const {
+std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index, std::span<const Route> routes) const {
   const std::uint32_t culprit = slot(index).crashed_thread.load(std::memory_order_relaxed);
   std::vector<Suspect> found;
   for (const Running& record : slot(index).running) {
     const RunningRequest copy = copy_of(record);
     if (copy.started <= Running::idle || (culprit != 0 && copy.thread_id != culprit)) continue;
-    std::string text = PoisonTable::text_of(copy.method, copy.target);
+    const std::string_view host = copy.route < routes.size() ? first_host(routes[copy.route].hosts) : "";
+    std::string text = PoisonTable::text_of(copy.method, copy.target, host);
     if (!text.empty()) found.push_back({std::move(text), copy.route, copy.started});
   }
   return found;

@@ -136,13 +136,13 @@ class Scoreboard {
   const NumberTable::Gauges& gauges(std::size_t index) const noexcept;
   // Back to all zeros, for the next worker. Master only, after the last owner was reaped.
   void clear(std::size_t index) noexcept;
-  // The requests that ran in this slot; if the thread at fault is known, only its own.
+  // The requests that ran in this slot; if the thread at fault is known, only its own. `routes`: of its generation.
   struct Suspect {
     std::string text;  // as in the PoisonTable
     std::uint16_t route;
     Instant started;
   };
-  std::vector<Suspect> suspects(std::size_t index) const;
+  std::vector<Suspect> suspects(std::size_t index, std::span<const Route> routes = {}) const;
   // What runs in this slot now, oldest first. `threads`: how many records to look at.
   std::vector<RunningRequest> running(std::size_t index, std::size_t threads = WorkerSlot::threads_max) const;
   // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty if

@@ -13,7 +13,8 @@ namespace narwhal {
 namespace {
 
 // What both programs must agree on: the version alone would not notice another build of it.
-constexpr std::size_t layout = sizeof(Config) * 1000 + sizeof(Listener) * 100 + sizeof(WorkerSlot);
+constexpr std::size_t layout =
+    sizeof(Config) * 1000 + sizeof(Route) * 100 + sizeof(Listener) * 100 + sizeof(WorkerSlot);
 
 template <class T, class Part>
 concept Like = std::same_as<std::remove_const_t<T>, Part>;
@@ -65,7 +66,8 @@ void serialize(Archive& archive, T& bind) {
 
 template <class Archive, Like<Route> T>
 void serialize(Archive& archive, T& route) {
-  archive(route.prefix, route.app, route.options, route.plugin, route.timeout, route.soft_timeout);
+  archive(route.prefix, route.app, route.options, route.plugin, route.timeout, route.soft_timeout, route.hosts,
+          route.trailing_slash);
 }
 
 template <class Archive, Like<Share> T>

@@ -17,6 +17,11 @@ void serialize(Archive& archive, T& worker) {
   archive(worker.slot, worker.pid, worker.life, worker.has_place, worker.spawned);
 }
 
+template <class Archive, Like<RouteFacts> T>
+void serialize(Archive& archive, T& route) {
+  archive(route.prefix, route.app, route.hosts);
+}
+
 template <class Archive, Like<GenerationFacts> T>
 void serialize(Archive& archive, T& generation) {
   archive(generation.number, generation.phase, generation.target, generation.threads, generation.timeout,
@@ -45,7 +50,7 @@ void serialize(Archive& archive, T& answer) {
 
 template <class Archive, Like<RouteTotals> T>
 void serialize(Archive& archive, T& route) {
-  archive(route.prefix, route.app, route.status_class, route.latency, route.microseconds);
+  archive(route.route, route.app, route.status_class, route.latency, route.microseconds);
 }
 
 template <class Archive, Like<Totals> T>

@@ -23,6 +23,12 @@ struct WorkerFacts {
   Instant spawned;
 };
 
+// As in Route.
+struct RouteFacts {
+  std::string prefix, app;
+  std::vector<std::string> hosts;
+};
+
 struct GenerationFacts {
   std::uint64_t number = 0;
   std::string phase;  // "booting", "serving", "leaving"
@@ -30,7 +36,7 @@ struct GenerationFacts {
   std::chrono::seconds timeout{};
   Instant started;
   std::int32_t template_pid = 0;
-  std::vector<std::pair<std::string, std::string>> routes;  // prefix and application, in the order of Config::routes
+  std::vector<RouteFacts> routes;  // in the order of Config::routes
   std::vector<WorkerFacts> workers;
 };
 

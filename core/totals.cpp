@@ -39,23 +39,23 @@ void Totals::add(const WorkerSlot& slot, std::span<const Route> routes_of_slot) 
   log_dropped += value(slot.log_dropped);
   constexpr std::size_t last = WorkerSlot::routes_max - 1;
   for (std::size_t i = 0; i < std::min(routes_of_slot.size(), last); ++i)
-    add_route(entry(routes_of_slot[i].prefix, routes_of_slot[i].app), slot.routes[i]);
+    add_route(entry(routes_of_slot[i]), slot.routes[i]);
   if (is_used(slot.routes[last])) add_route(entry("", ""), slot.routes[last]);
 }
 
 void Totals::add_unanswered(std::span<const Route> routes_of_slot, std::size_t route) {
   const bool has_entry = route < std::min(routes_of_slot.size(), WorkerSlot::routes_max - 1);
-  RouteTotals& totals = has_entry ? entry(routes_of_slot[route].prefix, routes_of_slot[route].app) : entry("", "");
+  RouteTotals& totals = has_entry ? entry(routes_of_slot[route]) : entry("", "");
   ++totals.status_class[0];
   ++requests;
 }
 
-RouteTotals& Totals::entry(const std::string& prefix, const std::string& app) {
+RouteTotals& Totals::entry(const std::string& route, const std::string& app) {
   const auto found = std::find_if(routes.begin(), routes.end(),
-                                  [&](const RouteTotals& each) { return each.prefix == prefix && each.app == app; });
+                                  [&](const RouteTotals& each) { return each.route == route && each.app == app; });
   if (found != routes.end()) return *found;
   RouteTotals added;
-  added.prefix = prefix;
+  added.route = route;
   added.app = app;
   return routes.emplace_back(std::move(added));
 }

@@ -14,7 +14,7 @@ namespace narwhal {
 
 // The answered requests of one route: RouteCounters has the meaning of each number.
 struct RouteTotals {
-  std::string prefix, app;  // both empty: requests without a route
+  std::string route, app;  // Route::name(); both empty: requests without a route
   std::array<std::uint64_t, 6> status_class{};
   std::array<std::uint64_t, RouteCounters::buckets> latency{};
   std::uint64_t microseconds = 0;
@@ -33,7 +33,8 @@ struct Totals {
   void add_unanswered(std::span<const Route> routes, std::size_t route);
 
  private:
-  RouteTotals& entry(const std::string& prefix, const std::string& app);
+  RouteTotals& entry(const std::string& route, const std::string& app);
+  RouteTotals& entry(const Route& route) { return entry(route.name(), route.app); }
 };
 
 }  // namespace narwhal

@@ -157,7 +157,7 @@ GenerationFacts LiveGeneration::facts() const {
   facts.timeout = config.timeout;
   facts.started = started_;
   facts.template_pid = template_.pid();
-  for (const Route& route : config.routes) facts.routes.emplace_back(route.prefix, route.app);
+  for (const Route& route : config.routes) facts.routes.push_back({route.prefix, route.app, route.hosts});
   facts.workers = workers_.facts();
   return facts;
 }

@@ -23,7 +23,7 @@ void note_suspects(const WorkerProcess& worker, const Config& config, Site& site
   if (worker.was_aborted()) slot.crashed_thread.store(0, std::memory_order_relaxed);
   const bool is_known = slot.crashed_thread.load(std::memory_order_relaxed) != 0;
   std::vector<std::string> texts;
-  for (Scoreboard::Suspect& suspect : site.scoreboard.suspects(worker.slot())) {
+  for (Scoreboard::Suspect& suspect : site.scoreboard.suspects(worker.slot(), config.routes)) {
     // A stuck worker has other requests, which did nothing wrong.
     if (!worker.was_stuck() || is_known || has_passed_timeout(suspect.started, suspect.route, config, now))
       texts.push_back(std::move(suspect.text));

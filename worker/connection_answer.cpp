@@ -1,11 +1,13 @@
 // How a connection answers: with what an exchange hands over, for the host itself, and what comes after an answer.
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "core/log.hpp"
 #include "core/log_limit.hpp"
 #include "worker/connection.hpp"
 #include "worker/loop.hpp"
+#include "worker/trailing_slash.hpp"
 
 namespace narwhal::worker {
 void Connection::take_answer(Exchange& exchange, Push push) noexcept {
@@ -173,7 +175,7 @@ void Connection::on_send_failed(const SendError& error) {
 
 void Connection::refuse(const protocol::Refusal& refusal) {
   const int status = refusal.http_status;
-  if (status != 404 && status != 503) {
+  if (status != 404 && status != 503 && status != 308) {
     static LogLimit limit;  // the access log has each
     limit.warning("Invalid request from ip={}: {}", peer_.text(), refusal.fault);
     loop_.counters().request_refused();
@@ -208,12 +210,14 @@ void Connection::answer_for(Exchange& exchange, int status, std::string_view tex
 // connection.
 void Connection::answer_plain(int status, std::string_view text) {
   const bool is_head = exchange_->head.is_head;
-  const Field fields[] = {{std::string_view("Content-Type"), std::string_view("text/plain")},
-                          {std::string_view("Retry-After"), std::string_view("1")}};
+  Field fields[] = {{std::string_view("Content-Type"), std::string_view("text/plain")},
+                    {std::string_view("Retry-After"), std::string_view("1")}};
+  if (status == 308) fields[1] = {std::string_view("Location"), location_with_slash(*exchange_)};
+  if (fields[1].value.size == 0) throw std::bad_alloc();
   protocol::ResponseHead head;
   head.status = status;
   head.fields = fields;
-  head.field_count = status == 503 ? 2 : 1;
+  head.field_count = status == 503 || status == 308 ? 2 : 1;
   head.length = protocol::ResponseHead::Length::known;
   head.content_length = text.size() + 1;
   head.keep_alive = false;

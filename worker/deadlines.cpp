@@ -84,7 +84,7 @@ bool Deadlines::pass_softly(Exchange& exchange, Instant now) {
   const Mount& mount = *exchange.mount;
   const char* const how = exchange.deferred ? "was deferred, and not answered, by" : "is still in";
   log::warning("Slow request (pid:{}): {} {} (route {}) {} {} after {:.1f} s (soft_timeout {} s)", ::getpid(),
-               exchange.head.method.view(), exchange.head.target.view(), mount.prefix.empty() ? "/" : mount.prefix, how,
+               exchange.head.method.view(), exchange.head.target.view(), route_name(mount.prefix, mount.hosts), how,
                mount.source, seconds_of(now - exchange.times.called),
                std::chrono::duration_cast<std::chrono::seconds>(mount.soft_timeout).count());
   return true;

@@ -34,8 +34,8 @@ void Dispatcher::wake() noexcept { loop_.posts().wake(); }
 
 // Workers have died in such requests.
 bool Dispatcher::is_poison(const Exchange& exchange) noexcept {
-  return exchange.host_status == 0 &&
-         poison_->refuses(exchange.head.method.view(), exchange.head.target.view(), loop_.turn_time());
+  return exchange.host_status == 0 && poison_->refuses(exchange.head.method.view(), exchange.head.target.view(),
+                                                       loop_.turn_time(), first_host(exchange.mount->hosts));
 }
 
 void Dispatcher::make_ready(Exchange& exchange) {

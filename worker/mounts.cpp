@@ -9,8 +9,11 @@
 namespace narwhal::worker {
 
 Mounts::Mounts(std::vector<std::unique_ptr<Mount>> mounts, const Config& config) : mounts_(std::move(mounts)) {
-  std::sort(mounts_.begin(), mounts_.end(),
-            [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
+  std::stable_sort(mounts_.begin(), mounts_.end(),
+                   [](const auto& left, const auto& right) { return left->prefix.size() > right->prefix.size(); });
+  const bool have_hosts =
+      std::any_of(mounts_.begin(), mounts_.end(), [](const auto& mount) { return !mount->hosts.empty(); });
+  if (have_hosts) sites_ = std::make_unique<Sites>(mounts_);
   for (const auto& mount : mounts_) {
     const Route route = mount->route < config.routes.size() ? config.routes[mount->route] : Route{};
     mount->timeout = route.timeout.value_or(config.timeout);
@@ -26,7 +29,9 @@ std::chrono::milliseconds Mounts::inline_patience() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(shortest);
 }
 
-Mount* Mounts::route(std::string_view path) const noexcept {
+Mount* Mounts::route(std::string_view authority, std::string_view path) const noexcept {
+  if (sites_ != nullptr) [[unlikely]]
+    return sites_->route(authority, path);
   for (const auto& mount : mounts_) {
     if (mount->prefix.empty()) return mount.get();
     if (prefix_size(path, mount->prefix) != std::string_view::npos) return mount.get();

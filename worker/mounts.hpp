@@ -1,4 +1,4 @@
-// Mounts: the applications of this worker, each under its prefix.
+// Mounts: the applications of this worker, each under its prefix, for its hosts.
 // Errors   enter_thread(): false, and a line in the log. The rest cannot fail.
 // Threads  route() and iterating: any, because the list never changes. The hooks: where plugin.h says.
 #pragma once
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/plugin.hpp"
+#include "worker/sites.hpp"
 
 namespace narwhal::worker {
 
@@ -20,8 +21,9 @@ class Mounts {
   // The shortest `timeout` of an inline one: so long may a handler keep the loop. A day if there is none.
   std::chrono::milliseconds inline_patience() const;
 
-  // The mount with the longest prefix of whole segments of the path, which is compared decoded; null: none.
-  Mount* route(std::string_view path) const noexcept;
+  // Of the mounts of the request's host (sites.hpp) that with the longest prefix of whole segments of the path, which is
+  // compared decoded; null: none.
+  Mount* route(std::string_view authority, std::string_view path) const noexcept;
 
   auto begin() const noexcept { return mounts_.begin(); }
   auto end() const noexcept { return mounts_.end(); }
@@ -40,6 +42,7 @@ class Mounts {
 
  private:
   std::vector<std::unique_ptr<Mount>> mounts_;  // longest prefix first
+  std::unique_ptr<Sites> sites_;                // null: no route has a host
 };
 
 }  // namespace narwhal::worker

@@ -245,6 +245,8 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
     const Route& route = generation.config.routes[index];
     auto mount = std::make_unique<Mount>();
     mount->prefix = route.prefix;
+    mount->hosts = route.hosts;
+    mount->trailing_slash = route.trailing_slash;
     mount->source = staged.source;
     mount->plugin = known->second;
     mount->options = route.options;

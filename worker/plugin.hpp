@@ -21,13 +21,15 @@ extern const narwhal_host host_table;  // host.cpp
 // One plugin mounted under one prefix, with its options and its instance.
 struct Mount {
   std::string prefix;
-  std::string source;     // the plugin's path as configured, for the log
-  narwhal_plugin plugin;  // what both sides know of the plugin's own table; the rest is zero
+  std::vector<std::string> hosts;  // as in Route
+  std::string source;              // the plugin's path as configured, for the log
+  narwhal_plugin plugin;           // what both sides know of the plugin's own table; the rest is zero
   Options options;
   std::string remark;  // added to the reason when set-up fails
   void* instance = nullptr;
   bool preloaded = false;  // its preload() ran in the template
   bool is_python = false;  // an application of the WSGI plugin
+  TrailingSlash trailing_slash = TrailingSlash::as_sent;
   std::uint16_t route = 0;
   std::chrono::nanoseconds timeout{0}, soft_timeout{0};  // of one request in its handler; 0: none
 

@@ -10,6 +10,7 @@
 #include "protocol/scgi_head.hpp"
 #include "protocol/uwsgi_head.hpp"
 #include "worker/loop.hpp"
+#include "worker/trailing_slash.hpp"
 
 namespace narwhal::worker {
 
@@ -18,6 +19,12 @@ namespace {
 constexpr const char* body_too_large = "the request's body is larger than limit_request_body";
 constexpr const char* body_too_slow = "the request's body comes at less than min_rate";
 constexpr const char* no_room_for_body = "there is no room to store the request's body";
+
+// Of a status that the host answers with before it has read the body.
+protocol::Refusal refusal_of(std::uint16_t host_status) noexcept {
+  if (host_status == 404) return {404, "no application is mounted there"};
+  return {host_status, "the path of this application ends in a slash"};
+}
 
 protocol::HeadLimits limits_of(const Config& config) {
   return {config.limit_request_line, config.limit_request_fields, config.limit_request_field_size};
@@ -62,7 +69,7 @@ protocol::Refusal judge_gateway(Loop& loop, Exchange& exchange) {
     exchange.peer.trust = Peer::Trust::no;  // a client, whatever its address is
   }
   // The web server has mounted this server under a prefix; the routes are for what follows.
-  exchange.mount = loop.mounts().route(head.path.view().substr(said.prefix_size));
+  exchange.mount = loop.mounts().route(head.authority, head.path.view().substr(said.prefix_size));
   if (exchange.mount != nullptr) exchange.join_prefix(said.prefix);
   Bytes scheme = std::exchange(head.scheme, Bytes{});
   if (!head.target.view().starts_with('/') && !says_scheme(said)) scheme = {};  // it is what the client claims
@@ -192,7 +199,7 @@ RequestReader::Step RequestReader::take_http_head(Exchange& exchange, Peer& peer
   exchange.in = in_->share();
   exchange.peer = peer;
   exchange.started = loop_.turn_time();
-  exchange.mount = loop_.mounts().route(exchange.head.path);
+  exchange.mount = loop_.mounts().route(exchange.head.authority, exchange.head.path);
   if (loop_.proxy_policy().applies_to(exchange.head)) [[unlikely]] {
     if (const auto refusal = loop_.proxy_policy().apply(exchange.head, peer, exchange.client)) return refuse(refusal);
   }
@@ -238,10 +245,14 @@ RequestReader::Step RequestReader::begin_body(Exchange& exchange) {
   const std::size_t room = in_->capacity - in_->begin;
   if (exchange.mount == nullptr) {
     exchange.host_status = 404;
+  } else if (exchange.mount->trailing_slash != TrailingSlash::as_sent) [[unlikely]] {
+    exchange.host_status = apply_trailing_slash(exchange);
+  }
+  if (exchange.host_status != 0) [[unlikely]] {
     // A small body is read and dropped. With a larger one, or one whose client waits for "100 Continue", the connection
     // ends after the answer.
     const bool is_small = head.framing == Framing::length && !head.expect_continue && head.content_length <= room;
-    if (head.framing != Framing::none && !is_small) return refuse({404, "no application is mounted there"});
+    if (head.framing != Framing::none && !is_small) return refuse(refusal_of(exchange.host_status));
   }
   if (head.framing == Framing::none) return complete(exchange);
   const bool chunked = head.framing == Framing::chunked;

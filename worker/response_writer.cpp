@@ -12,6 +12,7 @@
 #include "core/log_limit.hpp"
 #include "protocol/http1_trailers.hpp"
 #include "worker/loop.hpp"
+#include "worker/trailing_slash.hpp"
 
 namespace narwhal::worker {
 
@@ -279,16 +280,22 @@ void ResponseWriter::end_for_handler(int result) noexcept {
 void ResponseWriter::respond_for_host() noexcept {
   const int status = exchange_.host_status;
   const std::string_view text = status == 404         ? "Not Found\n"
+                                : status == 308       ? "Permanent Redirect\n"
                                 : exchange_.is_poison ? "Service Unavailable: this request has ended workers\n"
                                                       : "Service Unavailable: too many requests are waiting\n";
   char later[24];
   const auto seconds = exchange_.is_poison ? exchange_.loop().config().poison_window.count() : 1;
   const auto later_size = static_cast<std::size_t>(std::to_chars(later, later + sizeof later, seconds).ptr - later);
-  const narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), {later, later_size}}};
+  narwhal_field fields[] = {plain_text, {NARWHAL_LITERAL("Retry-After"), {later, later_size}}};
   narwhal_response response = plain_response(status, text);
-  response.fields = fields;
-  response.field_count = status == 503 ? 2 : 1;
   const Exchange::AsHandler as_handler(exchange_);
+  if (status == 308) {
+    const std::string_view location = location_with_slash(exchange_);
+    if (location.empty()) response = plain_response(500, "Internal Server Error\n");  // out of memory
+    fields[1] = {NARWHAL_LITERAL("Location"), {location.data(), location.size()}};
+  }
+  response.fields = fields;
+  response.field_count = response.status == 503 || response.status == 308 ? 2 : 1;
   respond(response);
   exchange_.returned = true;
 }

@@ -191,7 +191,7 @@ std::string status_text(const Json& status) {
                         generation["phase"].get<std::string>(), generation["workers"].size(),
                         generation["target"].get<unsigned>(), duration_text(generation["age_seconds"]));
     for (const Json& route : generation["routes"])
-      text += fmt::format("  {} {}\n", route["prefix"].get<std::string>(), escaped(route["app"]));
+      text += fmt::format("  {} {}\n", escaped(route["route"]), escaped(route["app"]));
   }
   text += "Last transactions:\n";
   const Json& all = status["transactions"];

@@ -91,7 +91,7 @@ typedef struct narwhal_request {
   size_t struct_size;
   narwhal_bytes method;    /* "GET"; a token of at most 32 bytes without lower-case letters, known or not */
   narwhal_bytes target;    /* as sent: "/shop/a%20b?x=1", "*", "http://h/a" */
-  narwhal_bytes path;      /* the target's path, not decoded, prefix included: "/shop/a%20b" */
+  narwhal_bytes path;      /* its path, not decoded, prefix included: "/shop/a%20b"; narwhal.yaml(5): trailing_slash */
   narwhal_bytes query;     /* after the first '?', without it; empty when there is none */
   narwhal_bytes prefix;    /* where this instance is mounted, decoded: "" for the root, else "/shop". The path may spell
                               it in another way ("/%73hop"): text.hpp: prefix_size() */

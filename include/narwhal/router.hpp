@@ -5,7 +5,8 @@
 // Order      the more exact pattern wins (text, int, string, path, mount), segment by segment; then the earlier one.
 // Decoding   segments are percent-decoded after the path was split: %2F does not separate segments.
 // Slashes    strict, as in Flask: the pattern /a/ also answers /a, with a 308 to /a/; the pattern /a does not answer
-//            /a/. With strict_slashes(false) either pattern answers either path.
+//            /a/. With strict_slashes(false) either pattern answers either path. slashes() decides it for one
+//            route. All of this is after the server's own `trailing_slash`, if the plugin's route has it.
 // Methods    GET also serves HEAD; OPTIONS is answered with Allow; another method gets 405 with Allow.
 // Mounts     mount("/admin", router) gives everything below to another app, which sees a longer request.prefix().
 // Names      get(...).name("user") lets url_for(request, "user", {{"id", 42}}) write the path (url.hpp).
@@ -27,6 +28,7 @@
 #include <narwhal/route_tree.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -87,6 +89,13 @@ class Router {
   }
   bool streams_bodies() const noexcept { return streams_bodies_; }
 
+  // Of the route that was added last, whatever strict_slashes() says of the others.
+  enum class Slashes : unsigned char { strict, tolerant };
+  Router& slashes(Slashes slashes) {
+    last("slashes").is_strict = slashes == Slashes::strict;
+    return *this;
+  }
+  // Of every route of this router that slashes() does not decide. Routers that are mounted here have their own.
   Router& strict_slashes(bool strict) {
     strict_slashes_ = strict;
     return *this;
@@ -139,6 +148,7 @@ class Router {
     App app;
     Kind kind = Kind::app;
     bool streams = false;
+    std::optional<bool> is_strict{};  // else as the router
   };
   struct Named {
     std::string name;
@@ -190,8 +200,8 @@ class Router {
         if (get == nullptr) found = {.route = &route, .depth = depth};
         return true;
       }
-      const bool exact =
-          !strict_slashes_ || route.pattern.slash == path.slash() || (route.pattern.has_rest() && !route.pattern.slash);
+      const bool exact = !route.is_strict.value_or(strict_slashes_) || route.pattern.slash == path.slash() ||
+                         (route.pattern.has_rest() && !route.pattern.slash);
       if (!exact && path.slash()) return false;  // /a does not answer /a/
       if (exact && route.serves(method)) {
         found = {.route = &route};

@@ -1,10 +1,13 @@
 #include "server/config/config_keys.hpp"
 
+#include <algorithm>
 #include <set>
 
+#include "core/host_names.hpp"
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
 #include "server/config/nearest_name.hpp"
+#include "server/config/routes.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/utf8.hpp"
 
@@ -188,45 +191,81 @@ class KeyReader {
       return fault(item, "routes", "contains " + std::string(kind_text(item)) + ", not a map of prefix, app, options");
     }
     LocatedRoute located{{}, where(item, "routes"), origin(item)};
-    bool has_prefix = false, has_app = false;
+    bool has_place = false, has_app = false;
     for_each_key(item, "routes", [&](const YamlNode& key, const YamlNode& value) {
-      if (key.text == "prefix") {
-        has_prefix = true;
-        located.route.prefix = value.kind == Kind::scalar ? value.text : "";
-        if (value.kind != Kind::scalar) fault(value, "prefix", std::string("is ") + kind_text(value) + ", not a path");
-      } else if (key.text == "app") {
-        has_app = true;
-        located.route.app = read_text(value, "app");
-      } else if (key.text == "options") {
-        located.route.options = read_options(value, "options");
-      } else if (key.text == "timeout") {
-        located.route.timeout = read_limit(key, value, &Config::timeout);
-      } else if (key.text == "soft_timeout") {
-        located.route.soft_timeout = read_limit(key, value, &Config::soft_timeout);
-      } else {
-        fault_route_key(key);
-      }
+      has_place = has_place || key.text == "prefix" || key.text == "host";
+      has_app = has_app || key.text == "app";
+      read_route_key(key, value, located.route);
     });
-    if (!has_prefix) fault(item, "routes", "'prefix' is missing (\"/\" is the root)");
+    if (!has_place) fault(item, "routes", "'prefix' is missing (\"/\" is the root)");
     if (!has_app) fault(item, "routes", "'app' is missing");
-    if (has_prefix && has_app) layer_.routes.push_back(std::move(located));
+    if (has_place && has_app) layer_.routes.push_back(std::move(located));
+  }
+
+  void read_route_key(const YamlNode& key, const YamlNode& value, Route& route) {
+    if (key.text == "prefix") {
+      route.prefix = value.kind == Kind::scalar ? value.text : "";
+      if (value.kind != Kind::scalar) fault(value, "prefix", std::string("is ") + kind_text(value) + ", not a path");
+    } else if (key.text == "host") {
+      read_hosts(value, route);
+    } else if (key.text == "app") {
+      route.app = read_text(value, "app");
+    } else if (key.text == "options") {
+      route.options = read_options(value, "options");
+    } else if (key.text == "trailing_slash") {
+      if (const auto text = read_single(value, key.text)) {
+        if (const auto wrong = read_trailing_slash(*text, route.trailing_slash)) fault(value, key.text, *wrong);
+      }
+    } else if (key.text == "timeout") {
+      route.timeout = read_limit(key, value, &Config::timeout);
+    } else if (key.text == "soft_timeout") {
+      route.soft_timeout = read_limit(key, value, &Config::soft_timeout);
+    } else {
+      fault_route_key(key);
+    }
+  }
+
+  // One, or a list. A route that has lost its hosts by a mistake would be that of all: so they may not be left empty.
+  void read_hosts(const YamlNode& value, Route& route) {
+    const std::vector<YamlNode> one{value};
+    const std::vector<YamlNode>& items = value.kind == Kind::list ? value.items : one;
+    if (items.empty()) fault(value, "host", "is an empty list: leave 'host' out for requests to any other host");
+    for (const YamlNode& item : items) {
+      if (item.kind != Kind::scalar) {
+        fault(item, "host", "is " + std::string(kind_text(item)) + ", not the name of a host such as 'shop.example'");
+        continue;
+      }
+      Result<std::string> host = host_name(item.text);
+      if (!host) {
+        fault(item, "host", host.error());
+      } else if (std::find(route.hosts.begin(), route.hosts.end(), *host) != route.hosts.end()) {
+        fault(item, "host", "'" + item.text + "' appears twice");
+      } else {
+        route.hosts.push_back(std::move(*host));
+      }
+    }
+  }
+
+  // Nullopt: it is not there, or there was a fault.
+  std::optional<std::string> read_single(const YamlNode& value, const std::string& name) {
+    if (value.kind == Kind::scalar) return value.text;
+    if (value.kind != Kind::null) fault(value, name, "is " + std::string(kind_text(value)) + ", not a single value");
+    return std::nullopt;
   }
 
   // A route's own value of a setting of that name.
   std::optional<seconds> read_limit(const YamlNode& key, const YamlNode& value, seconds Config::*member) {
-    if (value.kind == Kind::null) return std::nullopt;
-    if (value.kind != Kind::scalar) {
-      fault(value, key.text, "is " + std::string(kind_text(value)) + ", not a single value");
-      return std::nullopt;
-    }
+    const auto text = read_single(value, key.text);
+    if (!text) return std::nullopt;
     Config read;
-    const auto wrong = set_value(*find_setting(key.text), value.text, read);
+    const auto wrong = set_value(*find_setting(key.text), *text, read);
     if (wrong) fault(value, key.text, *wrong);
     return read.*member;
   }
 
   void fault_route_key(const YamlNode& key) {
-    static constexpr std::string_view known[] = {"prefix", "app", "options", "timeout", "soft_timeout"};
+    static constexpr std::string_view known[] = {"prefix",  "host",         "app",           "options",
+                                                 "timeout", "soft_timeout", "trailing_slash"};
     const std::string_view near = nearest_name(key.text, known);
     const std::string hint = near.empty() ? " in a route" : ": did you mean '" + std::string(near) + "'?";
     fault(key, "", "unknown key '" + key.text + "'" + hint);

@@ -18,6 +18,9 @@ void apply(const Assignment& assignment, Draft& draft) {
   draft.origins[std::string(setting.name)] = assignment.origin;
 }
 
+// The one that `app` and APP mean.
+bool is_root(const Route& route) { return route.prefix.empty() && route.hosts.empty(); }
+
 // The root route is written as `app`, or as a route with the prefix "/"; an APP of a later source replaces both.
 class RouteTable {
  public:
@@ -49,7 +52,7 @@ class RouteTable {
     root_where_ = layer.app->where;
     std::vector<Route>& routes = draft_.config.routes;
     for (Route& route : routes) {
-      if (!route.prefix.empty()) continue;
+      if (!is_root(route)) continue;
       route.app = layer.app->text;
       return;
     }
@@ -58,7 +61,7 @@ class RouteTable {
 
   void set_root_option(const std::string& key, const Located& value) {
     for (Route& route : draft_.config.routes) {
-      if (!route.prefix.empty()) continue;
+      if (!is_root(route)) continue;
       std::erase_if(route.options, [&](const auto& option) { return option.first == key; });
       if (!value.text.empty()) route.options.emplace_back(key, value.text);  // as in a file, an empty one is none
       return;
@@ -69,14 +72,19 @@ class RouteTable {
   void add(const LocatedRoute& located) {
     Result<std::string> prefix = normal_prefix(located.route.prefix);
     if (!prefix) return fault(located, prefix.error());
-    if (prefix->empty() && root_app_) return fault(located, "'/' already has an application, at " + root_where_);
-    for (const Route& other : draft_.config.routes) {
-      if (other.prefix == *prefix) return fault(located, "prefix '" + located.route.prefix + "' appears twice");
-    }
-    Route& added = draft_.config.routes.emplace_back(located.route);
+    Route added = located.route;
     added.prefix = *prefix;
+    if (is_root(added) && root_app_) return fault(located, "'/' already has an application, at " + root_where_);
+    for (const Route& other : draft_.config.routes) {
+      const std::optional<std::string> host = common_host(added, other);
+      if (!host) continue;
+      const std::string of_host = host->empty() ? "" : " for host '" + *host + "'";
+      return fault(located,
+                   "prefix '" + (added.prefix.empty() ? "/" : located.route.prefix) + "' appears twice" + of_host);
+    }
     draft_.origins.try_emplace("routes", located.origin);
-    if (prefix->empty()) draft_.origins["app"] = located.origin;
+    if (is_root(added)) draft_.origins["app"] = located.origin;
+    draft_.config.routes.push_back(std::move(added));
   }
 
   void fault(const LocatedRoute& located, const std::string& reason) {

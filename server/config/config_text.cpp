@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/config/program_flags.hpp"
+#include "server/config/routes.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
 
@@ -111,10 +112,26 @@ std::string origin_of(const std::vector<Origin>& origins, std::string_view key) 
 }
 
 // The root is written as `app`, unless it has what only a route can have.
-bool is_plain_root(const Route& route) { return route.prefix.empty() && !route.timeout && !route.soft_timeout; }
+bool is_plain_root(const Route& route) {
+  return route.prefix.empty() && route.hosts.empty() && route.trailing_slash == TrailingSlash::as_sent &&
+         !route.timeout && !route.soft_timeout;
+}
 
 void print_limit(const char* name, const std::optional<seconds>& limit, std::string& out) {
   if (limit) out += fmt::format("    {}: {}\n", name, limit->count());
+}
+
+void print_route(const Route& route, std::string& out) {
+  out += "  - prefix: " + quoted(route.prefix.empty() ? "/" : route.prefix) + "\n";
+  if (!route.hosts.empty()) out += "    host:\n";
+  for (const std::string& host : route.hosts) out += "      - " + quoted(host) + "\n";
+  out += "    app: " + quoted(route.app) + "\n";
+  if (route.trailing_slash != TrailingSlash::as_sent)
+    out +=
+        fmt::format("    trailing_slash: {}\n", trailing_slash_words[static_cast<std::size_t>(route.trailing_slash)]);
+  print_limit("timeout", route.timeout, out);
+  print_limit("soft_timeout", route.soft_timeout, out);
+  print_options(route.options, "    ", out);
 }
 
 void print_routes(const Config& config, const std::vector<Origin>& origins, std::string& out) {
@@ -125,12 +142,7 @@ void print_routes(const Config& config, const std::vector<Origin>& origins, std:
   const bool has_others = config.routes.size() > (has_root ? 1u : 0u);
   out += with_origin(has_others ? "routes:" : "routes: []", has_others ? origin_of(origins, "routes") : "default");
   for (const Route& route : config.routes) {
-    if (is_plain_root(route)) continue;
-    out +=
-        "  - prefix: " + quoted(route.prefix.empty() ? "/" : route.prefix) + "\n    app: " + quoted(route.app) + "\n";
-    print_limit("timeout", route.timeout, out);
-    print_limit("soft_timeout", route.soft_timeout, out);
-    print_options(route.options, "    ", out);
+    if (!is_plain_root(route)) print_route(route, out);
   }
 }
 

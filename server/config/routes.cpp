@@ -34,6 +34,22 @@ Result<std::string> normal_prefix(std::string_view text) {
   return prefix;
 }
 
+std::optional<std::string> read_trailing_slash(std::string_view text, TrailingSlash& out) {
+  const auto found = std::find(std::begin(trailing_slash_words), std::end(trailing_slash_words), text);
+  if (found == std::end(trailing_slash_words))
+    return "'" + std::string(text) + "' is not a way to treat slashes: use as_sent, strict or tolerant";
+  out = static_cast<TrailingSlash>(found - std::begin(trailing_slash_words));
+  return std::nullopt;
+}
+
+std::optional<std::string> common_host(const Route& one, const Route& other) {
+  if (one.prefix != other.prefix || one.hosts.empty() != other.hosts.empty()) return std::nullopt;
+  if (one.hosts.empty()) return "";
+  const auto both = std::find_first_of(one.hosts.begin(), one.hosts.end(), other.hosts.begin(), other.hosts.end());
+  if (both == one.hosts.end()) return std::nullopt;
+  return *both;
+}
+
 void sort_routes(std::vector<Route>& routes) {
   std::stable_sort(routes.begin(), routes.end(),
                    [](const Route& left, const Route& right) { return left.prefix.size() > right.prefix.size(); });

@@ -52,7 +52,7 @@ def uwsgi_request(variables, body=b"", modifiers=(0, 0)):
 
 
 # ---- a request as nginx makes it ----
-def variables_of(target="/", method="GET", headers=(), body=b"", more=(), length=True):
+def variables_of(target="/", method="GET", headers=(), body=b"", more=(), length=True, host="test"):
     path, _, query = target.partition("?")
     said = [("CONTENT_LENGTH", str(len(body)) if length and (body or method in ("POST", "PUT")) else ""), ("SCGI", "1"),
             ("QUERY_STRING", query), ("REQUEST_METHOD", method), ("CONTENT_TYPE", ""), ("REQUEST_URI", target),
@@ -61,12 +61,12 @@ def variables_of(target="/", method="GET", headers=(), body=b"", more=(), length
             ("SERVER_ADDR", "203.0.113.1"), ("SERVER_PORT", "8080"), ("SERVER_NAME", "shop.example")]
     more = dict(more)
     said = [(name, more.pop(name, value)) for name, value in said] + list(more.items())
-    said += [("HTTP_" + name.upper().replace("-", "_"), value) for name, value in (("Host", "test"), *headers)]
+    said += [("HTTP_" + name.upper().replace("-", "_"), value) for name, value in (("Host", host), *headers)]
     return [(name.encode(), value.encode("latin-1")) for name, value in said if value is not None]
 
 
-def request_over(wire, target="/", method="GET", headers=(), body=b"", more=(), keep=False, request=1):
-    said = variables_of(target, method, headers, body, dict(more))
+def request_over(wire, target="/", method="GET", headers=(), body=b"", more=(), keep=False, request=1, host="test"):
+    said = variables_of(target, method, headers, body, dict(more), host=host)
     if wire == "fastcgi":
         return fastcgi_request([pair for pair in said if pair[0] != b"SCGI"], body, request, keep)
     if wire == "scgi":

@@ -33,6 +33,8 @@ struct App {
   std::function<int(narwhal_exchange*)> handle;
   std::uint32_t flags = 0;
   std::function<void(narwhal_exchange*)> cancel = {};
+  std::vector<std::string> hosts = {};
+  TrailingSlash trailing_slash = TrailingSlash::as_sent;
 };
 
 class InProcess {
@@ -88,6 +90,8 @@ class InProcess {
     for (App& app : apps_) {
       auto mount = std::make_unique<Mount>();
       mount->prefix = app.prefix;
+      mount->hosts = app.hosts;
+      mount->trailing_slash = app.trailing_slash;
       mount->source = "a lambda";
       mount->plugin = {};
       mount->plugin.struct_size = sizeof(narwhal_plugin);

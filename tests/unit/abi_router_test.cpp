@@ -114,6 +114,28 @@ TEST_CASE("router: without strict slashes either path is served") {
   for (const char* target : {"/b", "/b/"}) CHECK(get(router, target) == "b");
 }
 
+TEST_CASE("router: one route may be tolerant of slashes, or strict, whatever the others are") {
+  using Slashes = Router::Slashes;
+  Router router;
+  router.get("/a/", named("a")).slashes(Slashes::tolerant).get("/b", named("b")).slashes(Slashes::tolerant);
+  router.get("/c/", named("c")).get("/d", named("d"));
+  for (const char* target : {"/a", "/a/"}) CHECK(get(router, target) == "a");
+  for (const char* target : {"/b", "/b/"}) CHECK(get(router, target) == "b");
+  CHECK(ask(router, {.target = "/c"}).header("Location") == "/c/");
+  CHECK(ask(router, {.target = "/d/"}).status == 404);
+  router.strict_slashes(false).get("/e/", named("e")).slashes(Slashes::strict);
+  router.get("/f", named("f")).slashes(Slashes::strict);
+  for (const char* target : {"/c", "/c/"}) CHECK(get(router, target) == "c");
+  CHECK(ask(router, {.target = "/e?x"}).header("Location") == "/e/?x");
+  CHECK(ask(router, {.target = "/f/"}).status == 404);
+  for (const char* target : {"/a", "/a/"}) CHECK(get(router, target) == "a");
+}
+
+TEST_CASE("router: slashes() without a route before it is an error of the app") {
+  CHECK_THROWS_AS(Router().slashes(Router::Slashes::tolerant), std::logic_error);
+  CHECK_THROWS_AS(Router().mount("/a", named("a")).slashes(Router::Slashes::tolerant), std::logic_error);
+}
+
 TEST_CASE("router: the method filters, with 405 and Allow; HEAD is served by GET; OPTIONS answers itself") {
   const Router router = Router().get("/x", named("get")).post("/x", named("post")).any("/any", named("any"));
   CHECK(ask(router, {.method = "POST", .target = "/x"}).body == "post");

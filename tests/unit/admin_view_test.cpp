@@ -25,7 +25,7 @@ class FakeServer {
   FakeServer() {
     state.title = "shop \"1\"";
     state.serving = 2;
-    state.generations.push_back({2, "serving", 2, 1, 30s, now() - 60s, 9, {{"", "shop.so"}}, {}});
+    state.generations.push_back({2, "serving", 2, 1, 30s, now() - 60s, 9, {{"", "shop.so", {}}}, {}});
     for (std::uint32_t slot = 0; slot < 2; ++slot) {
       state.generations[0].workers.push_back({slot, ::getpid(), "serving", true, now() - 50s});
       scoreboard.slot(slot).pid = ::getpid();
@@ -113,7 +113,7 @@ TEST_CASE("metrics: counters of live and past workers together, histograms that 
   counters.latency[5] = 1;   // under 32 microseconds
   counters.latency[10] = 2;  // under 1024
   counters.microseconds = 1500;
-  server.state.past.routes.push_back({"", "shop.so", {0, 0, 4, 0, 0, 1}, {}, 500'000});
+  server.state.past.routes.push_back({"/", "shop.so", {0, 0, 4, 0, 0, 1}, {}, 500'000});
   server.state.past.routes[0].latency[31] = 5;
   server.state.reloads = {{"refused", 1}, {"swapped", 2}};
   server.state.listeners = {{"http://127.0.0.1:8000", 7}, {"unix:/x", -1}};

@@ -73,7 +73,8 @@ TEST_CASE("server state: comes back from its bytes; anything else is refused") {
   state.pid = 7;
   state.serving = 3;
   state.stopping = true;
-  state.generations.push_back({3, "serving", 4, 2, std::chrono::seconds(30), now(), 11, {{"/a", "a.so"}}, {}});
+  state.generations.push_back(
+      {3, "serving", 4, 2, std::chrono::seconds(30), now(), 11, {{"/a", "a.so", {"a.example"}}}, {}});
   state.generations[0].workers.push_back({5, 77, "draining", true, now()});
   Transaction refused;
   refused.id = 9;
@@ -92,6 +93,7 @@ TEST_CASE("server state: comes back from its bytes; anything else is refused") {
   REQUIRE(again);
   CHECK(bytes_of(*again) == bytes);
   CHECK(again->generations[0].workers[0].life == "draining");
+  CHECK(again->generations[0].routes[0].hosts == std::vector<std::string>{"a.example"});
   CHECK(again->past.routes[0].requests() == 9);
   CHECK(again->transactions[0].reason == "load ./a.so: no");
   CHECK(again->problems[0].text == "Template ended");

@@ -65,6 +65,9 @@ TEST_CASE("scoreboard: what a child wrote is what the parent reads, also after t
   CHECK(scores.slot(2).pid == child.pid());
   child.reaped();
   const std::array<Route, 2> routes{Route{"", "a.so", {}}, Route{"/shop", "b.so", {}}};
+  const std::array<Route, 2> of_hosts{Route{"", "a.so", {}, "", {}, {}, {"a.example", "b.example"}}, routes[1]};
+  CHECK(scores.running_text(2, Instant(41s), of_hosts) ==
+        "POST /x (route /shop, 33.0 s); GET /slow?x=1 (route a.example/, 31.0 s)");
   CHECK(scores.running_text(2, Instant(41s + 200ms), routes) ==
         "POST /x (route /shop, 33.2 s); GET /slow?x=1 (route /, 31.2 s)");
   CHECK(scores.running_text(2, Instant(10s)) == "POST /x (route #1, 2.0 s); GET /slow?x=1 (route #0, 0.0 s)");

@@ -20,7 +20,14 @@ Config unusual_config() {
   config.protocol = Wire::scgi;
   config.uwsgi_allow_ips = IpRanges("10.0.0.1");
   config.gateway_allow_ips = IpRanges("10.0.0.2");
-  config.routes = {Route{"/a", "shop:app", {{"key", std::string("a\0b", 3)}}, "/lib/wsgi-cp311.so", 5s, 0s}};
+  config.routes = {Route{"/a",
+                         "shop:app",
+                         {{"key", std::string("a\0b", 3)}},
+                         "/lib/wsgi-cp311.so",
+                         5s,
+                         0s,
+                         {"shop.example", "*.shop.example"},
+                         TrailingSlash::tolerant}};
   config.preload_app = true;
   config.reload_engine = ReloadEngine::poll;
   config.python = "/venv/bin/python";

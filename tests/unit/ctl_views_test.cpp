@@ -16,7 +16,7 @@ Json status() {
     "generation":2,"connections":3,"handlers":{"busy":1,"idle":0},"queue":{"length":4,"oldest_seconds":2.5},
     "listeners":[{"address":"http://127.0.0.1:80","waiting":6},{"address":"unix:/x","waiting":null}],
     "generations":[{"number":2,"phase":"serving","target":1,"threads":1,"age_seconds":90,"template_pid":8,
-      "routes":[{"prefix":"/","app":"shop.so"}],
+      "routes":[{"route":"/","hosts":[],"prefix":"/","app":"shop.so"}],
       "workers":[{"worker":1,"pid":9,"state":"serving","condition":"stuck","changed_code":true,"age_seconds":80,
         "heartbeat_age_seconds":0.1,"connections":3,"busy":1,"waiting":4,"requests":12,"resident_bytes":5242880,
         "shared_bytes":1,"running":[{"method":"GET","target":"/a\u0001\u001b[2J","route":"/","thread":1,"seconds":31.25}]}]}],
@@ -27,7 +27,7 @@ Json status() {
     "totals":{
   "accepted" : 1, "not_accepted" : 3, "log_dropped" : 4, "requests" : 12, "refused" : 0, "overloaded" : 0, "timed_out" : 0, "received_bytes" : 1,
       "sent_bytes" : 1, "routes" : [ {
-        "prefix" : "/",
+        "route" : "/",
         "app" : "shop.so",
         "requests" : 12,
         "by_status" : [ 0, 0, 10, 0, 0, 2 ],

@@ -78,7 +78,8 @@ TEST_CASE("conf/narwhal.yaml: uncommented, it contains every setting with its de
   if (!config) FAIL(config.error());
   CHECK(config->routes ==
         std::vector<Route>{{"/static", "static", {{"folder", "/srv/shop/static"}, {"max_age", "3600"}}},
-                           {"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s},
+                           {"/shop", "./shop.so", {{"currency", "EUR"}}, "", 5s, 2s, {}, TrailingSlash::strict},
+                           {"", "./blog.so", {}, "", {}, {}, {"blog.example", "www.blog.example"}},
                            {"", "./hello.so", {{"greeting", "Hello"}}}});
   config->routes.clear();
   CHECK(*config == Config{});

@@ -308,6 +308,66 @@ TEST_CASE("routes: one may have its own time limits") {
         "narwhal.yaml:1:39: timeout: is a list, not a single value");
 }
 
+TEST_CASE("routes: one may be for some hosts alone") {
+  using narwhal::Route;
+  const std::vector<Route> routes = good(R"(
+app: front
+routes:
+  - {host: Shop.Example., app: shop}
+  - {host: ["*.shop.example", "[0::1]"], prefix: /cart/, app: cart}
+  - {prefix: /cart, app: other}
+)")
+                                        .routes;
+  REQUIRE(routes.size() == 4);
+  CHECK(routes[0] == Route{"/cart", "cart", {}, "", {}, {}, {"*.shop.example", "[::1]"}});
+  CHECK(routes[1] == Route{"/cart", "other", {}});
+  CHECK(routes[2] == Route{"", "shop", {}, "", {}, {}, {"shop.example"}});
+  CHECK(routes[3] == Route{"", "front", {}});
+  CHECK(routes[0].name() == "*.shop.example/cart");
+  CHECK(routes[2].name() == "shop.example/");
+  CHECK(routes[3].name() == "/");
+  CHECK(good("routes: [{host: a.example, app: a}, {host: b.example, app: b}]").routes.size() == 2);
+}
+
+TEST_CASE("routes: a mistake in a host is reported where it is") {
+  const auto place = [](const std::string& host) { return fault("routes: [{prefix: /, host: " + host + ", app: x}]"); };
+  CHECK(place("shop.example:80") ==
+        "narwhal.yaml:1:28: host: 'shop.example:80' has a port: hosts are compared without it, so leave it out");
+  CHECK(place("\"*\"") ==
+        "narwhal.yaml:1:28: host: '*' would be every host: leave 'host' out for requests to any other host");
+  CHECK(place("[a.example, http://b.example/]") ==
+        "narwhal.yaml:1:40: host: 'http://b.example/' is a URL or a path: name the host alone");
+  CHECK(place("[]") == "narwhal.yaml:1:28: host: is an empty list: leave 'host' out for requests to any other host");
+  CHECK(place("") == "narwhal.yaml:1:28: host: is an empty value, not the name of a host such as 'shop.example'");
+  CHECK(place("{a: b}") == "narwhal.yaml:1:28: host: is a map, not the name of a host such as 'shop.example'");
+  CHECK(place("[a.example, A.example]") == "narwhal.yaml:1:40: host: 'A.example' appears twice");
+}
+
+TEST_CASE("routes: a prefix may be there once for each host") {
+  CHECK(fault("routes: [{host: [a.example, b.example], prefix: /x, app: x}, {host: B.example, prefix: /x/, app: y}]") ==
+        "narwhal.yaml:1:62: routes: prefix '/x/' appears twice for host 'b.example'");
+  CHECK(fault("routes: [{host: a.example, app: x}, {host: a.example, prefix: /, app: y}]") ==
+        "narwhal.yaml:1:37: routes: prefix '/' appears twice for host 'a.example'");
+  CHECK(fault("routes: [{prefix: /, app: x}, {prefix: /, app: y}]") ==
+        "narwhal.yaml:1:31: routes: prefix '/' appears twice");
+}
+
+TEST_CASE("routes: one says what a slash at the end of a path means") {
+  using narwhal::TrailingSlash;
+  const auto slashes = [](const std::string& word) {
+    return good("routes: [{prefix: /x, app: x, trailing_slash: " + word + "}]").routes.front().trailing_slash;
+  };
+  CHECK(slashes("strict") == TrailingSlash::strict);
+  CHECK(slashes("tolerant") == TrailingSlash::tolerant);
+  for (const char* word : {"as_sent", "", "null"}) CHECK(slashes(word) == TrailingSlash::as_sent);
+  CHECK(fault("routes: [{prefix: /x, app: x, trailing_slash: true}]") ==
+        "narwhal.yaml:1:47: trailing_slash: 'true' is not a way to treat slashes: use as_sent, strict or tolerant");
+  CHECK(fault("routes: [{prefix: /x, app: x, trailing_slash: [strict]}]") ==
+        "narwhal.yaml:1:47: trailing_slash: is a list, not a single value");
+  CHECK(fault("routes: [{prefix: /x, app: x, trailing_slahs: strict}]") ==
+        "narwhal.yaml:1:31: unknown key 'trailing_slahs': did you mean 'trailing_slash'?");
+}
+
 TEST_CASE("routes: a mistake in one is reported") {
   CHECK(fault("routes: [{prefix: /a, app: x}, {prefix: /a/, app: y}]") ==
         "narwhal.yaml:1:32: routes: prefix '/a/' appears twice");

@@ -117,6 +117,9 @@ TEST_CASE("load: APP replaces the file's root app and keeps its options and the 
   CHECK(routes == std::vector<Route>{{"/x", "x", {}}, {"", "new", {{"k", "v"}}}});
   start.write("narwhal.yaml", "routes: [{prefix: /, app: old, options: {k: v}}]");
   CHECK(start.good({"new"}).config.routes == std::vector<Route>{{"", "new", {{"k", "v"}}}});
+  start.write("narwhal.yaml", "routes: [{host: a.example, app: kept}]");
+  CHECK(start.good({"new"}).config.routes ==
+        std::vector<Route>{{"", "kept", {}, "", {}, {}, {"a.example"}}, {"", "new", {}}});
   start.write("narwhal.yaml", "routes: [{prefix: /x, app: x}]");
   CHECK(start.good({}).config.routes.size() == 1);
   CHECK(start.good({"new"}).config.routes.size() == 2);
@@ -423,7 +426,7 @@ TEST_CASE(
   start.write("narwhal.yaml", R"(
 app: ./front.so
 options: {greeting: "hello, \"you\" \\ \x7f \t", "odd key": yes, "": x}
-routes: [{prefix: /shop, app: shop, options: {k: v}}, {prefix: /a/b, app: /opt/b.so}]
+routes: [{prefix: /shop, app: shop, options: {k: v}}, {prefix: /a/b, app: /opt/b.so}, {host: "*.example", app: /c.so}, {host: [a.b, "::1"], prefix: /x, app: /d.so, trailing_slash: strict}]
 bind: ["[::1]:81", unix:x.sock, fd://3, ":0"]
 raw_env: [A=1, "B= # '\"x"]
 proc_name: "null"

@@ -134,11 +134,23 @@ TEST_CASE("poison: a full table refuses no more") {
   CHECK(trial.table.used == PoisonTable::entries_max);
 }
 
+TEST_CASE("poison: a request to a route with hosts is that route's alone") {
+  Trial trial;
+  const auto refuses = [&](const char* host) { return trial.table.refuses("GET", "/die?x", trial.now, host); };
+  for (int i = 0; i < 3; ++i) trial.dies({PoisonTable::text_of("GET", "/die?y", "shop.example")});
+  CHECK(refuses("shop.example"));
+  CHECK_FALSE(refuses(""));
+  CHECK_FALSE(refuses("blog.example"));
+  CHECK_FALSE(refuses("hop.example"));
+}
+
 TEST_CASE("poison: a request whose path may have been cut has no text") {
   CHECK(PoisonTable::text_of("GET", "/a?b") == "GET /a");
   CHECK(PoisonTable::text_of("GET", "/" + std::string(198, 'a')) == "GET /" + std::string(198, 'a'));
   CHECK(PoisonTable::text_of("GET", "/" + std::string(199, 'a')).empty());
   CHECK(PoisonTable::text_of(std::string(22, 'X'), "/").empty());
+  CHECK(PoisonTable::text_of("GET", "/" + std::string(197, 'a'), "h") == "GET h/" + std::string(197, 'a'));
+  CHECK(PoisonTable::text_of("GET", "/" + std::string(198, 'a'), "h").empty());
 }
 
 TEST_CASE("poison: the scoreboard says what ran, or only what the thread at fault ran") {
@@ -156,6 +168,9 @@ TEST_CASE("poison: the scoreboard says what ran, or only what the thread at faul
   CHECK(texts() == "GET /one;GET /two;");
   CHECK(scoreboard.suspects(5)[0].route == 3);
   CHECK(scoreboard.suspects(5)[0].started == Instant{7s});
+  std::vector<Route> routes(4);
+  routes[3].hosts = {"a.example", "b.example"};
+  CHECK(scoreboard.suspects(5, routes)[1].text == "GET a.example/two");
   slot.crashed_thread.store(102);
   CHECK(texts() == "GET /two;");
   slot.crashed_thread.store(999);
