@@ -141,7 +141,8 @@ TEST_CASE("response: every byte counts at every place of names and values of eve
     const std::string fits(size, 'a');
     for (std::size_t at = 0; at < size; ++at) {
       for (int byte = 0; byte < 256; ++byte) {
-        std::vector<char> text(fits.begin(), fits.end());  // exactly its size, so that AddressSanitizer sees one byte more
+        std::vector<char> text(fits.begin(),
+                               fits.end());  // exactly its size, so that AddressSanitizer sees one byte more
         text[at] = static_cast<char>(byte);
         const std::string_view view(text.data(), text.size());
         const Field named[] = {field(view, "")}, valued[] = {field("a", view)};
