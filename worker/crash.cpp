@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 #include "worker/signal_line.hpp"
 #include "worker/stack_trace.hpp"
@@ -79,12 +81,15 @@ void on_crash(int signal_number, siginfo_t* facts, void*) {
   line.write_out();
 }
 
+std::atomic<unsigned> dumps_under_way{0};
+
 void on_dump(int, siginfo_t* facts, void*) {
   const int saved_errno = errno;
   const bool is_warning = facts->si_value.sival_int == static_cast<int>(LogLevel::warning);
   const LogLevel level = is_warning ? LogLevel::warning : LogLevel::critical;
   write_dump(level);
   write_stack(level);
+  dumps_under_way.fetch_sub(1, std::memory_order_release);
   errno = saved_errno;
 }
 
@@ -131,7 +136,15 @@ void dump_thread(std::uint32_t thread_id, LogLevel level) noexcept {
   facts.si_pid = ::getpid();
   facts.si_uid = ::getuid();
   facts.si_value.sival_int = static_cast<int>(level);
-  ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), thread_id, dump_signal(), &facts);
+  dumps_under_way.fetch_add(1, std::memory_order_relaxed);
+  if (::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), thread_id, dump_signal(), &facts) != 0)
+    dumps_under_way.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void wait_for_dumps() noexcept {
+  constexpr std::chrono::milliseconds pause{5}, most{1000};
+  const Instant end = now() + most;
+  while (dumps_under_way.load(std::memory_order_acquire) != 0 && now() < end) std::this_thread::sleep_for(pause);
 }
 
 unsigned count_threads() {

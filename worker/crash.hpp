@@ -20,6 +20,8 @@ void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept;
 void register_thread(Running* record) noexcept;
 // Makes another thread of this process log its stack, by a signal: a system call that it waits in may end with EINTR.
 void dump_thread(std::uint32_t thread_id, LogLevel level) noexcept;
+// Before the process ends: until the stacks that were asked for are in the log, at most a second.
+void wait_for_dumps() noexcept;
 // How many threads this process has, as the kernel counts them.
 unsigned count_threads();
 

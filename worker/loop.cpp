@@ -8,6 +8,7 @@
 #include "core/log.hpp"
 #include "core/time_limit.hpp"
 #include "worker/connection.hpp"
+#include "worker/crash.hpp"
 #include "worker/extensions.hpp"
 #include "worker/unfinished.hpp"
 
@@ -94,6 +95,7 @@ void Loop::quit() {
 
 // Handlers that do not come back would keep the process for ever.
 void Loop::leave_at_once() {
+  wait_for_dumps();
   logs_.finish();
   if (!quitting_) {
     log::error("Worker (pid:{}) exits although {} handler(s) have not returned", ::getpid(), crew_.counts().handling());

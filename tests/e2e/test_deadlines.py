@@ -142,6 +142,15 @@ def test_a_response_that_has_begun_is_cut_off_at_the_deadline(serve):
     assert server.get("/").status == 200
 
 
+def test_the_stack_of_a_stuck_handler_is_in_the_log_before_its_worker_ends(serve):
+    server = serve(test_plugin("slow"), "-w", "1", "--threads", "2", "--timeout", "1", "--graceful-timeout", "10")
+    with server.connect(timeout=30) as wire:
+        wire.send(request_bytes("/?deaf=1700&ms=30000"))  # its thread takes the signal that asks for it late
+        assert wire.response().status == 504
+    server.wait_for("exits although 1 handler")
+    assert re.search(r"Stack of the thread that handles GET /\?deaf=1700&ms=30000\n.*0x[0-9a-f]+", server.log())
+
+
 def test_timeout_0_means_none(serve):
     server = serve(example("echo"), "-w", "1", "--timeout", "0")
     assert server.get("/?sleep=1.5&size=2").body == b"xx"

@@ -58,7 +58,8 @@ def test_a_file_that_the_plugin_named_reloads_however_it_is_saved(watching, app,
         save(app, text)
         wait_text(server, text)
         server.wait_for(MODIFIED.format(re.escape(str(app))), after=mark)
-    eventually("one generation", lambda: server.generations() == [3])
+    # A file that is written in place is empty for a moment, and may be loaded then too.
+    eventually("one generation", lambda: server.generations() == [3] if save is by_rename else len(server.generations()) == 1)
 
 
 def test_code_that_does_not_boot_leaves_the_old_code_and_is_tried_again_when_fixed(watching, app):

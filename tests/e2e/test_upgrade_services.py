@@ -107,6 +107,8 @@ def test_a_failed_upgrade_is_in_the_status_until_the_next_one(serve, manager, tm
     new = upgrade.usr2()
     manager.wait_for("the new master is the service", lambda seen: seen.main == new and "failed" not in seen.status)
     upgrade.finish(new)
+    # A helper is the main process for a moment: what the new master says meanwhile would be refused.
+    manager.wait_for("the new master is the main process for good", lambda seen: len(seen.mains) == 4)
     upgrade.stop_all()
     assert manager.read().refused == []
 
