@@ -89,8 +89,11 @@ void ResponseWriter::show_cut() noexcept {
   if (!exchange_.wire().is_fastcgi() || state_.bodyless) return;
   const bool is_known = state_.framing == Length::known;
   char end[fastcgi::end_request_bytes];
-  if (is_known) fastcgi::encode_end_request({.id = exchange_.record_id, .application_status = 1}, end);
-  if (!is_known) fastcgi::encode_broken_header(exchange_.record_id, end);
+  if (is_known) {
+    fastcgi::encode_end_request({.id = exchange_.record_id, .application_status = 1}, end);
+  } else {
+    fastcgi::encode_broken_header(exchange_.record_id, end);
+  }
   try {
     char header[fastcgi::header_bytes];
     fastcgi::encode_header(fastcgi::Type::standard_error, exchange_.record_id, cut_text.size(), header);

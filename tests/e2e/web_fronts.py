@@ -1,21 +1,13 @@
 """The web servers of conf/, real ones, each with one of its files as shipped in front of the real server: only addresses,
 and what a test names, are replaced."""
-import os
 import re
-import shutil
-import signal
-import subprocess
 
-from clock import eventually, scaled
-from nginx_front import NGINX, can_connect, free_address, main_conf
+from front_process import FrontProcess, apache_conf, find
+from nginx_front import NGINX, main_conf
 from server import ROOT
 
 WIRES = ("http", "fastcgi", "scgi", "uwsgi")
 PORTS = {"http": 8000, "fastcgi": 9000, "scgi": 9001, "uwsgi": 9002}
-
-
-def find(program):
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
 def file_name(wire):
@@ -26,15 +18,15 @@ def socket_name(wire):
     return "/run/narwhal/" + ("narwhal" if wire == "http" else wire) + ".sock"
 
 
-class Front:
+class Front(FrontProcess):
     """One running web server. `upstream`: the server's (host, port), or the path of its Unix socket."""
     name = package = ""
     program = None
     body_limit = {}  # what to replace for one of 200 MiB
 
     def __init__(self, wire, upstream, folder, replaced=None):
-        self.wire, self.upstream, self.folder, self.replaced = wire, upstream, folder, replaced or {}
-        self.process = self.address = None
+        super().__init__(folder)
+        self.wire, self.upstream, self.replaced = wire, upstream, replaced or {}
 
     def shipped(self):
         """The file, with other addresses: a replacement that finds nothing to replace, or two things, is an error."""
@@ -44,32 +36,9 @@ class Front:
             text = text.replace(old, new)
         return text
 
-    def write(self, name, text):
-        (self.folder / name).write_text(text)
-        return str(self.folder / name)
-
     def start(self):
         self.folder.mkdir(parents=True)
-        for _ in range(5):  # another process may take the port first
-            self.address = free_address()
-            command = self.command()
-            with open(self.folder / "output.log", "ab") as output:
-                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder)
-            eventually(f"{self.name} listens", lambda: can_connect(self.address) or self.process.poll() is not None, 20)
-            if self.process.poll() is None:
-                return self
-        raise AssertionError(f"{self.name} does not start: {self.log()}")
-
-    def log(self):
-        return "\n".join(path.read_text("utf-8", "replace")[-3000:] for path in sorted(self.folder.glob("*.log")))
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(scaled(15))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(15)
+        return super().start()
 
 
 class Nginx(Front):
@@ -110,30 +79,9 @@ class Apache(Front):
         return ["mpm_event", "authz_core", "env", "reqtimeout", "proxy", *named]
 
     def command(self):
-        loads = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in self.modules())
-        user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
         include = self.write("shipped.conf", self.shipped())
-        return [self.program, "-DFOREGROUND", "-f", self.write("apache.conf", f"""
-{loads}
-ServerName front.test
-ServerRoot {self.folder}
-DefaultRuntimeDir {self.folder}
-DocumentRoot {self.folder}
-PidFile {self.folder}/apache.pid
-ErrorLog {self.folder}/error.log
-Mutex sem
-{user}
-Listen {self.address[0]}:{self.address[1]}
-StartServers 1
-ServerLimit 1
-ThreadsPerChild 16
-ThreadLimit 16
-MaxRequestWorkers 16
-MinSpareThreads 1
-MaxSpareThreads 16
-KeepAliveTimeout 60
-Include {include}
-""")]
+        main = apache_conf(self.folder, self.address, self.modules(), f"KeepAliveTimeout 60\nInclude {include}")
+        return [self.program, "-DFOREGROUND", "-f", self.write("apache.conf", main)]
 
 
 class Lighttpd(Front):

@@ -4,71 +4,27 @@ that are kept and shared by its clients: that is where a smuggled request harms 
 A front says in its log which requests it has passed on; forwarded() reads that. Its lenient form lets through what its
 users can make it let through.
 """
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
 from collections import Counter
 
-from clock import eventually, scaled
+from front_process import FrontProcess, apache_conf, find
 
 KINDS = re.compile(r"/(main|smuggled|next|innocent|barrier)-(\d{6})")
 
 
-def find(program):
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def can_connect(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-class Front:
+class Front(FrontProcess):
     """One running proxy. Its log has a line for each request, distinguished by `passed`, the status, the request line."""
     program = ""
-    package = ""
     passed = ""  # how the log marks a request that went to the server
 
     def __init__(self, folder, upstream, lenient):
-        self.folder, self.upstream, self.lenient = folder, upstream, lenient
-        self.log_path = folder / "front.log"
-        self.process = None
+        super().__init__(folder)
+        self.upstream, self.lenient = upstream, lenient
+        self.output = self.log_path = folder / "front.log"
 
-    def start(self):
-        for _ in range(5):  # another process may take the port first
-            self.port = free_port()
-            with open(self.log_path, "ab") as stdout, open(self.folder / "stderr.log", "ab") as stderr:
-                self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                                                cwd=self.folder)
-            eventually(f"{self.program} listens", lambda: can_connect(self.port) or self.process.poll() is not None, 20)
-            if self.process.poll() is None:
-                return self
-        raise AssertionError(f"{self.program} does not start: {(self.folder / 'stderr.log').read_text()[-2000:]}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(scaled(15))
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(15)
-
-    def write(self, name, text):
-        (self.folder / name).write_text(text)
-        return str(self.folder / name)
+    @property
+    def port(self):
+        return self.address[1]
 
     def forwarded(self, status=None):
         """How often each marked target was passed on; with `status`, those that the server answered so."""
@@ -155,38 +111,18 @@ class Apache(Front):
     passed = "proxy-server"  # the handler; "-" when none was reached
 
     def command(self):
-        modules = "mpm_event authz_core proxy proxy_http"
-        loads = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in modules.split())
-        user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
-        # One process, so that all clients share its connections to the server.
-        return [find("apache2"), "-DFOREGROUND", "-f", self.write("apache.conf", f"""
-{loads}
-ServerName front.test
-ServerRoot {self.folder}
-DefaultRuntimeDir {self.folder}
-DocumentRoot {self.folder}
-PidFile {self.folder}/apache.pid
-Mutex sem
-{user}
-Listen 127.0.0.1:{self.port}
-StartServers 1
-ServerLimit 1
-ThreadsPerChild 16
-ThreadLimit 16
-MaxRequestWorkers 16
-MinSpareThreads 1
-MaxSpareThreads 16
+        main = apache_conf(self.folder, self.address, ("mpm_event", "authz_core", "proxy", "proxy_http"), f"""
 Timeout 10
 HttpProtocolOptions {"Unsafe" if self.lenient else "Strict"}
 TraceEnable on
 AllowEncodedSlashes NoDecode
-ErrorLog {self.folder}/error.log
 LogLevel info
 LogFormat "%R %>s %r" trial
 CustomLog {self.log_path} trial
 ProxyRequests off
 ProxyPass "/" "http://127.0.0.1:{self.upstream}/" nocanon max=4 retry=0
-""")]
+""")
+        return [find("apache2"), "-DFOREGROUND", "-f", self.write("apache.conf", main)]
 
 
 FRONTS = (Nginx, HAProxy, Apache)

@@ -28,7 +28,7 @@ UWSGI = shutil.which("uwsgi") or shutil.which("uwsgi-core")
 
 
 def measured(fronts, seconds):
-    """{name: microseconds of each round} for {name: (address of nginx, pids)}."""
+    """{name: microseconds of each round}, of rounds that alternate, for {name: (address of nginx, pids)}."""
     each = max(1, int(seconds / (ROUNDS * len(fronts))))
     times = {name: [] for name in fronts}
     for _ in range(ROUNDS):
