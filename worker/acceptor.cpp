@@ -59,27 +59,30 @@ Acceptor::Acceptor(Loop& loop, const Seat& seat)
   if (local_addresses_.empty()) local_addresses_.emplace_back();
 }
 
+Result<Done> Acceptor::Watched::open(Acceptor& owner, std::span<const int> descriptors) {
+  const bool shared = owner.loop_.config().workers > 1;
+  if (shared || descriptors.size() != 1) {
+    set = Fd(::epoll_create1(EPOLL_CLOEXEC));
+    if (!set) return errno_error("epoll_create1");
+    for (const int descriptor : descriptors) {
+      epoll_event event{};
+      event.events = EPOLLIN | EPOLLEXCLUSIVE;
+      if (::epoll_ctl(set.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) return errno_error("watch the listeners");
+    }
+  }
+  if (const int status = uv_poll_init(owner.loop_.uv(), &poll, set ? set.get() : descriptors[0]); status != 0)
+    return Error{std::string("watch the listeners: ") + uv_strerror(status)};
+  poll.data = &owner;
+  return Done{};
+}
+
 Result<Done> Acceptor::open(const Seat& seat) {
-  set_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
-  if (!set_) return errno_error("epoll_create1");
-  for (const Listener* listener : seat.listeners) {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLEXCLUSIVE;
-    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, listener->fd.get(), &event) != 0)
-      return errno_error("watch " + listener->address);
-    listeners_.push_back(listener->fd.get());
-  }
-  if (relay_.usable()) {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLEXCLUSIVE;
-    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, relay_.take_end(), &event) != 0) return errno_error("watch the relay");
-  }
   uv_timer_init(loop_.uv(), &timer_);
   timer_.data = this;
-  if (const int status = uv_poll_init(loop_.uv(), &poll_, set_.get()); status != 0) {
-    return Error{std::string("watch the listeners: ") + uv_strerror(status)};
-  }
-  poll_.data = this;
+  for (const Listener* listener : seat.listeners) listeners_.push_back(listener->fd.get());
+  if (Result<Done> done = connecting_.open(*this, listeners_); !done) return done;
+  const int relay = relay_.take_end();
+  if (Result<Done> done = relayed_.open(*this, std::span(&relay, relay_.usable() ? 1 : 0)); !done) return done;
   open_ = true;
   return Done{};
 }
@@ -102,7 +105,8 @@ void Acceptor::end(Backlog backlog) {
   begun_ = open_ = false;
   stop_listening();
   uv_timer_stop(&timer_);
-  set_ = Fd();
+  connecting_.set = Fd();
+  relayed_.set = Fd();
   // Otherwise what the kernel has completed already would be reset. It is served, even over worker_connections.
   const unsigned most = backlog == Backlog::take ? longest_backlog(loop_.config()) : 0;
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
@@ -114,11 +118,15 @@ void Acceptor::end(Backlog backlog) {
 }
 
 void Acceptor::start_listening() {
-  if (!std::exchange(listening_, true)) uv_poll_start(&poll_, UV_READABLE, on_readable);
+  if (std::exchange(listening_, true)) return;
+  uv_poll_start(&connecting_.poll, UV_READABLE, on_readable);
+  uv_poll_start(&relayed_.poll, UV_READABLE, on_relayed);
 }
 
 void Acceptor::stop_listening() {
-  if (std::exchange(listening_, false)) uv_poll_stop(&poll_);
+  if (!std::exchange(listening_, false)) return;
+  uv_poll_stop(&connecting_.poll);
+  uv_poll_stop(&relayed_.poll);
 }
 
 // Should this worker take the next connection? Reads the scoreboard, changes nothing.
@@ -155,7 +163,8 @@ void Acceptor::on_timer(uv_timer_t* handle) noexcept {
   auto* self = static_cast<Acceptor*>(handle->data);
   self->paused_ = false;
   if (!self->begun_ || self->judge() == Verdict::wait) return;
-  self->accept_some(1);  // the delay is over, and the connection may still be there
+  self->take_relayed();  // the delay is over, and what was waiting may still be there
+  self->accept_some(1);
   self->reconsider();
 }
 
@@ -165,8 +174,14 @@ void Acceptor::on_readable(uv_poll_t* handle, int, int) noexcept {
   self->accept_some(self->loop_.config().workers == 1 ? batch_alone : batch_shared);
 }
 
+void Acceptor::on_relayed(uv_poll_t* handle, int, int) noexcept {
+  auto* self = static_cast<Acceptor*>(handle->data);
+  if (!self->begun_) return;
+  self->take_relayed();
+  self->reconsider();
+}
+
 void Acceptor::accept_some(unsigned count) {
-  take_relayed();
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
     for (unsigned taken = 0; taken < count && accept_one(index); ++taken) {
       if (loop_.connections().count() >= loop_.config().worker_connections) return reconsider();

@@ -3,7 +3,7 @@
 //          there is no such sibling, takes what its queue has room for. Over worker_connections it takes none.
 // Spread   a worker that holds clearly more connections than a sibling waits a few milliseconds before it accepts, so that
 //          the sibling gets there first.
-// Herd     the listeners sit in an epoll set of their own with EPOLLEXCLUSIVE, so a connection wakes one worker.
+// Herd     several workers have the listeners in epoll sets of their own with EPOLLEXCLUSIVE, so a connection wakes one.
 // Errors   open() returns them. Later ones are logged; where descriptors or memory run out, it pauses.
 // Threads  the holder of the baton; local_address(): any.
 #pragma once
@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include <atomic>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,7 +59,15 @@ class Acceptor {
 
  private:
   enum class Verdict : std::uint8_t { accept, delay, wait };
+  // Descriptors that all workers watch, in an epoll set of their own: what comes by one wakes one of them. A worker that is
+  // alone watches its descriptor without a set, which costs a connection less.
+  struct Watched {
+    Result<Done> open(Acceptor& owner, std::span<const int> descriptors);
+    Fd set{};
+    uv_poll_t poll{};
+  };
   static void on_readable(uv_poll_t* handle, int status, int events) noexcept;
+  static void on_relayed(uv_poll_t* handle, int status, int events) noexcept;
   static void on_timer(uv_timer_t* handle) noexcept;
   Verdict judge() const;
   void accept_some(unsigned count);
@@ -73,9 +82,8 @@ class Acceptor {
   std::vector<int> listeners_;
   std::vector<LocalAddress> local_addresses_;
   std::vector<ListenerWire> wires_;  // of listeners_
-  Fd set_;
-  uv_poll_t poll_{};
-  uv_timer_t timer_{};  // of a delay or a pause
+  Watched connecting_, relayed_;     // apart, so that a connection does not cost a look at the relay
+  uv_timer_t timer_{};               // of a delay or a pause
   Siblings siblings_;
   Relay relay_;
   bool open_ = false, begun_ = false, listening_ = false;

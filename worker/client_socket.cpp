@@ -17,27 +17,45 @@ void give_no_buffer(uv_handle_t*, size_t, uv_buf_t* out) noexcept { *out = uv_bu
 }  // namespace
 
 int ClientSocket::open(uv_loop_t* loop, Peer::Family family, int fd, void* owner) noexcept {
-  fd_ = fd;
-  int status;
-  if (family == Peer::Family::local) {
-    status = uv_pipe_init(loop, &handle_.pipe, 0);
-    if (status == 0) status = uv_pipe_open(&handle_.pipe, fd);
-  } else {
-    status = uv_tcp_init(loop, &handle_.tcp);
-    if (status == 0) status = uv_tcp_open(&handle_.tcp, fd);
-  }
+  const bool is_local = family == Peer::Family::local;
+  const int status = is_local ? uv_pipe_init(loop, &handle_.pipe, 0) : uv_tcp_init(loop, &handle_.tcp);
   handle_.handle.data = owner;
-  if (status != 0) ::close(fd);
+  if (status != 0) {
+    ::close(fd);
+  } else {
+    fd_ = fd;
+  }
   return status;
 }
 
-void ClientSocket::watch(uv_read_cb readable) noexcept {
-  if (reading_) uv_read_start(&handle_.stream, give_no_buffer, readable);
+int ClientSocket::join() noexcept {
+  if (joined_) return 0;
+  const bool is_local = handle_.handle.type == UV_NAMED_PIPE;
+  const int status = is_local ? uv_pipe_open(&handle_.pipe, fd_) : uv_tcp_open(&handle_.tcp, fd_);
+  joined_ = status == 0;
+  return status;
 }
 
-void ClientSocket::start_reading(uv_read_cb readable) noexcept {
+void ClientSocket::close(uv_close_cb closed) noexcept {
+  if (!joined_ && fd_ >= 0) ::close(fd_);  // else libuv does
+  uv_close(&handle_.handle, closed);
+}
+
+int ClientSocket::write(uv_write_t* request, const uv_buf_t* parts, unsigned count, uv_write_cb written) noexcept {
+  if (const int status = join(); status != 0) return status;
+  return uv_write(request, &handle_.stream, parts, count, written);
+}
+
+int ClientSocket::watch(uv_read_cb readable) noexcept {
+  if (!reading_) return 0;
+  if (const int status = join(); status != 0) return status;
+  uv_read_start(&handle_.stream, give_no_buffer, readable);
+  return 0;
+}
+
+int ClientSocket::start_reading(uv_read_cb readable) noexcept {
   reading_ = true;
-  watch(readable);
+  return watch(readable);
 }
 
 void ClientSocket::stop_reading() noexcept {

@@ -24,15 +24,21 @@ void on_readable(uv_stream_t* stream, ssize_t, const uv_buf_t*) noexcept {
   static_cast<Loop*>(stream->loop->data)->dispatcher().add_readable(*static_cast<Connection*>(stream->data));
 }
 
+// False, and a line in the log: `status` is an error of libuv.
+bool has_joined(int status) {
+  if (status == 0) return true;
+  static LogLimit limit;
+  limit.error("a connection cannot join the event loop: {}", uv_strerror(status));
+  return false;
+}
+
 }  // namespace
 
 // ---- its life ----
 
 bool Connection::open(int fd, Begins begins) {
   if (begins == Begins::with_proxy_header) reader_.expect_proxy_header();
-  if (const int status = socket_.open(loop_.uv(), peer_.family, fd, this); status != 0) {
-    static LogLimit limit;
-    limit.error("a connection cannot join the event loop: {}", uv_strerror(status));
+  if (!has_joined(socket_.open(loop_.uv(), peer_.family, fd, this))) {
     close();
     return false;
   }
@@ -44,7 +50,7 @@ bool Connection::open(int fd, Begins begins) {
 }
 
 void Connection::watch() {
-  if (state_ != State::closing) socket_.watch(on_readable);
+  if (state_ != State::closing && !has_joined(socket_.watch(on_readable))) reset();
 }
 
 void Connection::continue_with(Buffer* bytes) noexcept {
@@ -187,7 +193,7 @@ void Connection::abort_without_memory() noexcept {
 void Connection::resume_reading() {
   if (socket_.reading() || end_seen_ || state_ == State::closing) return;
   if (state_ == State::handling && reader_.full()) return;  // next_request() comes back to it
-  socket_.start_reading(on_readable);
+  if (!has_joined(socket_.start_reading(on_readable))) reset();
 }
 
 void Connection::read_now() noexcept {

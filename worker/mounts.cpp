@@ -1,10 +1,10 @@
 #include "worker/mounts.hpp"
 
 #include <algorithm>
-#include <narwhal/text.hpp>
 #include <utility>
 
 #include "core/log.hpp"
+#include "worker/path_match.hpp"
 
 namespace narwhal::worker {
 
@@ -33,8 +33,7 @@ Mount* Mounts::route(std::string_view authority, std::string_view path) const no
   if (sites_ != nullptr) [[unlikely]]
     return sites_->route(authority, path);
   for (const auto& mount : mounts_) {
-    if (mount->prefix.empty()) return mount.get();
-    if (prefix_size(path, mount->prefix) != std::string_view::npos) return mount.get();
+    if (is_below(path, mount->prefix)) return mount.get();
   }
   return nullptr;
 }

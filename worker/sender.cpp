@@ -252,7 +252,7 @@ void Sender::write_next() {
   }
   waiting.in_write = count;
   for (unsigned part = 0; part < count; ++part) waiting.handed += parts[part].len;
-  const int status = uv_write(&waiting.request, socket_.stream(), parts, count, [](uv_write_t* request, int result) {
+  const int status = socket_.write(&waiting.request, parts, count, [](uv_write_t* request, int result) {
     static_cast<Sender*>(request->data)->on_written(result);
   });
   if (status != 0) fail({.kind = SendError::Kind::socket, .code = -status});  // libuv's codes are errno's, negated
@@ -333,7 +333,7 @@ void Sender::check_progress() {
 // What has reached the client, but for a constant: differences count. What the kernel still holds moves long before it
 // reports room for more.
 std::uint64_t Sender::delivered() const noexcept {
-  return waiting_->handed - uv_stream_get_write_queue_size(socket_.stream()) - socket_.unacknowledged();
+  return waiting_->handed - socket_.unwritten() - socket_.unacknowledged();
 }
 
 // False: it is too slow, and sending has failed.

@@ -1,8 +1,7 @@
 #include "worker/sites.hpp"
 
-#include <narwhal/text.hpp>
-
 #include "core/host_names.hpp"
+#include "worker/path_match.hpp"
 
 namespace narwhal::worker {
 
@@ -28,7 +27,7 @@ const Sites::Site& Sites::site_of(std::string_view host) const noexcept {
 Mount* Sites::route(std::string_view authority, std::string_view path) const noexcept {
   HostRoom room;
   for (Mount* const mount : site_of(host_of(authority, room))) {
-    if (prefix_size(path, mount->prefix) != std::string_view::npos) return mount;
+    if (is_below(path, mount->prefix)) return mount;
   }
   return nullptr;
 }

@@ -90,3 +90,19 @@ TEST_CASE("mounts: a name that is too long is none, whatever it ends in") {
   CHECK(found(mounts, std::string(246, 'a') + ".example", "/").empty());
   CHECK(found(mounts, std::string(100000, 'a') + ".example", "/").empty());
 }
+
+TEST_CASE("sites: a path with a dot segment is below no prefix but the root's") {
+  const Mounts both = mounts_at({{""}, {"/api"}}), only_api = mounts_at({{"/api"}});
+  const Mounts of_host = mounts_at({{"", {"a.example"}}, {"/api", {"a.example"}}});
+  for (const char* path :
+       {"/api/../x", "/api/..", "/api/./x", "/api/%2e%2E/x", "/api%2F..%2fx", "/api/.%2e", "/x/../api", "/./api"}) {
+    CAPTURE(path);
+    CHECK(both.route("", path)->prefix.empty());
+    CHECK(of_host.route("a.example", path)->prefix.empty());
+    CHECK(only_api.route("", path) == nullptr);
+  }
+  for (const char* path : {"/api/..x", "/api/x..", "/api/...", "/api/.x", "/api/x.", "/api/%2e%2e%2e", "/api/a..b/"}) {
+    CAPTURE(path);
+    CHECK(both.route("", path)->prefix == "/api");
+  }
+}
