@@ -85,22 +85,30 @@ std::optional<std::int32_t> number_in(const Request& request, const char* name) 
   return number;
 }
 
-std::string text_of(const CommandAnswer& answer) {
-  const nlohmann::ordered_json body{
-      {"accepted", answer.accepted}, {"text", answer.text}, {"transaction", answer.transaction}};
+struct Answered {
+  CommandAnswer answer;
+  std::int32_t master = 0;  // its pid: while an upgrade lasts, two masters have this socket, one after the other
+};
+
+std::string text_of(const Answered& answered) {
+  const CommandAnswer& answer = answered.answer;
+  const nlohmann::ordered_json body{{"accepted", answer.accepted},
+                                    {"text", answer.text},
+                                    {"transaction", answer.transaction},
+                                    {"pid", answered.master}};
   return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Response refuse(int status, std::string why) { return json(status, text_of({0, false, std::move(why), 0})); }
+Response refuse(int status, std::string why) { return json(status, text_of({{0, false, std::move(why), 0}})); }
 
-std::optional<CommandAnswer> answer_of_master(std::uint64_t id) {
+std::optional<Answered> answer_of_master(std::uint64_t id) {
   const auto limit = std::chrono::steady_clock::now() + answer_limit;
   while (std::chrono::steady_clock::now() < limit) {
     const std::optional<std::string> bytes = source.board->read();
     const std::optional<ServerState> state = bytes ? state_of(*bytes) : std::nullopt;
     if (state) {
       for (const CommandAnswer& answer : state->answers) {
-        if (answer.id == id) return answer;
+        if (answer.id == id) return Answered{answer, state->pid};
       }
     }
     std::this_thread::sleep_for(answer_pause);
@@ -128,9 +136,9 @@ Response command(const Request& request) {
     const std::uint64_t id = new_id();
     const auto sent = send_record(source.commands, make_record(known.command, id, argument));
     if (!sent) return refuse(504, "the master does not take commands: " + sent.error());
-    const std::optional<CommandAnswer> answer = answer_of_master(id);
-    if (!answer) return refuse(504, "the master has not answered within 2 s; it may still carry out the command");
-    return json(answer->accepted ? 202 : 409, text_of(*answer));
+    const std::optional<Answered> answered = answer_of_master(id);
+    if (!answered) return refuse(504, "the master has not answered within 2 s; it may still carry out the command");
+    return json(answered->answer.accepted ? 202 : 409, text_of(*answered));
   }
   return refuse(404, "unknown command: " + std::string(name));
 }

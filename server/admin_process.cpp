@@ -111,6 +111,12 @@ void AdminProcess::pause() {
   due_ = never;
 }
 
+void AdminProcess::leave(Instant now) {
+  is_leaving_ = true;
+  due_ = never;
+  if (process_) process_->apply(Event::retire, now);
+}
+
 void AdminProcess::renew_lost_files(Instant now) {
   bool has_new = false;
   for (auto& listener : plan_.listeners) {
@@ -241,6 +247,7 @@ bool AdminProcess::reaped(pid_t pid, int status, Instant now) {
   site_.slots.give_back(process_->slot());
   process_.reset();
   commands_ = Fd();
+  if (is_leaving_) return true;
   // A signal to the whole process group: the master has got it too.
   const bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   start_later("(pid:" + std::to_string(pid) + ") " + describe_exit(status), now,

@@ -40,6 +40,9 @@ class AdminProcess {
   void resume(Instant now);
   // Ends it: the one of another master answers on the same sockets.
   void pause();
+  // This master stops, and another one answers on the same sockets: the process takes no further connection, answers the
+  // requests that it has, and ends.
+  void leave(Instant now);
   // A socket whose file was removed, which no client can find, is bound again.
   void renew_lost_files(Instant now);
   bool is_on() const { return plan_.generation != nullptr; }
@@ -75,6 +78,7 @@ class AdminProcess {
   Fd commands_;
   Backoff backoff_;
   Instant due_ = never;  // when it is started again
+  bool is_leaving_ = false;
 };
 
 }  // namespace narwhal::server

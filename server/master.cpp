@@ -201,7 +201,7 @@ void Master::turn() {
   announcer_.turn(now_);
   log::report_dropped();
   site_.ledger.log_process_failed(site_.log_process.failures());
-  if (admin_.is_on()) publisher_.publish(succession_, site_.ledger, announcer_.status(), stop_ != Stop::none, now_);
+  publish();
   // Only now, so that the admin process finds the counts of a worker that has ended in one place or the other.
   for (const std::uint32_t slot : site_.slots.take_ended()) {
     site_.scoreboard.clear(slot);
@@ -295,6 +295,10 @@ void Master::retire_workers() {
   succession_.retire_workers();
 }
 
+void Master::publish() {
+  if (admin_.is_on()) publisher_.publish(succession_, site_.ledger, announcer_.status(), stop_ != Stop::none, now_);
+}
+
 // Of the generation that serves, if there is one.
 const Config& Master::config() const {
   const LiveGeneration* const serving = succession_.serving();
@@ -312,13 +316,16 @@ void Master::on_quit() {
 }
 
 void Master::stop(Stop how) {
-  if (stop_ == Stop::none) {
-    if (const pid_t other = upgrade_.other_master(); other != 0) announcer_.hand_over(other);
+  if (std::exchange(stop_, how) == Stop::none) {
+    publish();  // that it stops, before another master answers on the control socket, too
+    if (const pid_t other = upgrade_.other_master(); other != 0) {
+      announcer_.hand_over(other);
+      admin_.leave(now_);
+    }
     announcer_.stopping(now_, config().graceful_timeout + start_config_.graceful_timeout + spare);
     upgrade_.leave(now_);
   }
   site_.file_watch.end();
-  stop_ = how;
   if (how == Stop::graceful) return succession_.retire_all(now_);
   succession_.quit_all(now_);
 }

@@ -53,6 +53,7 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   bool wait_for_hooks(std::chrono::seconds limit);
   void give_up_hooks();
   void turn();
+  void publish();
   bool in_peace() const;
   int daemon_descriptor() const;
   void settle_daemon();

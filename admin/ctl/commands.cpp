@@ -56,6 +56,10 @@ Ordered send(const Client& client, const std::string& command) {
   return {fail(answer->status == 504 ? timed_out : refused, text), std::move(body)};
 }
 
+// The master that has taken the command: beside another one on the same socket, it need not be the one that showed its
+// status before. A former version does not tell.
+int taken_by(const Ordered& ordered, const Json& before) { return ordered.answer.value("pid", before["pid"].get<int>()); }
+
 std::string not_ended(const std::string& command, std::chrono::seconds limit) {
   return fmt::format("the {} has not ended within {} s: it goes on; see narwhalctl status", command, limit.count());
 }
@@ -228,6 +232,7 @@ int order_and_wait(const Client& client, const std::string& command, std::chrono
     print((output.json ? ordered.answer.dump() : ordered.answer.value("text", "")) + "\n");
     return done;
   }
+  const int pid = taken_by(ordered, *before);
   std::string shown = ordered.answer.value("text", "");
   if (!output.quiet && shown != command) std::fprintf(stderr, "%s\n", shown.c_str());
   Instant seen = now();
@@ -235,7 +240,7 @@ int order_and_wait(const Client& client, const std::string& command, std::chrono
     const auto status = status_of(client);
     if (status) {
       seen = now();
-      if ((*status)["pid"] != (*before)["pid"])
+      if ((*status)["pid"] != pid)
         return fail(refused,
                     fmt::format("an upgrade has ended meanwhile, and the new master (pid {}) answers now: it has "
                                 "the settings and code of its own start",
@@ -257,16 +262,16 @@ int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Outpu
   const Instant until = now() + limit;
   const auto before = status_of(client);
   if (!before) return fail(no_server, before.error());
-  const Server former((*before)["pid"]);
   const Ordered ordered = send(client, "upgrade");
   if (ordered.code != done) return ordered.code;
+  const Server former(taken_by(ordered, *before));
   const auto first = ordered.answer.value("transaction", std::uint64_t{0});
   int pid = 0;
   while (pid == 0) {
     if (now() >= until) return fail(timed_out, not_ended("upgrade", limit));
     std::this_thread::sleep_for(poll_pause);
     const auto status = status_of(client);  // at the hand-over there may be none for a moment
-    if (!status) continue;
+    if (!status || status->value("stopping", false)) continue;  // a master that an earlier upgrade had started
     if ((*status)["pid"] != former.pid()) {
       pid = (*status)["pid"];
     } else if (const auto transaction = find_transaction(*status, first, "upgrade");
@@ -292,11 +297,11 @@ int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Outpu
 }
 
 int stop(const Client& client, const std::string& command, std::chrono::seconds limit, Output output) {
-  const auto status = status_of(client);
-  if (!status) return fail(no_server, status.error());
-  const Server server((*status)["pid"]);
+  const auto before = status_of(client);
+  if (!before) return fail(no_server, before.error());
   const Ordered ordered = send(client, command);
   if (ordered.code != done) return ordered.code;
+  const Server server(taken_by(ordered, *before));
   if (const auto ended = server.wait(now() + limit); !ended) return fail(timed_out, ended.error());
   // Another master of the server, beside this one, has the socket too.
   const auto after = status_of(client);

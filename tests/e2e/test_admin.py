@@ -450,6 +450,23 @@ def test_reloads_leave_nothing_in_master_or_admin_process(start):
 
 
 # ---- with two masters ----
+def test_a_new_master_that_stops_slowly_leaves_the_control_socket_to_the_old_one(start):
+    server = start(example("echo"), "-w", "1", "--graceful-timeout", "60")
+    server.wait_workers(1)
+    assert narwhalctl(server.control, "upgrade").returncode == 0
+    new = server.admin.status()["pid"]
+    worker = server.admin.status()["generations"][0]["workers"][0]["pid"]
+    os.kill(worker, signal.SIGSTOP)  # so that its master waits for it
+    result = narwhalctl(server.control, "stop", "--timeout", "1")
+    assert result.returncode == 2 and f"the server (pid {new}) has not ended in time" in result.stderr, result
+    assert {server.admin.status()["pid"] for _ in range(20)} == {server.pid}
+    assert server.admin.status()["stopping"] is False
+    assert narwhalctl(server.control, "reload").returncode == 0
+    os.kill(worker, signal.SIGKILL)
+    eventually("the new master has ended", lambda: not proc.alive(new))
+    assert "The admin process" not in server.log()  # none was started again
+
+
 def test_at_an_upgrade_the_control_socket_goes_over_and_back(start):
     server = start(example("echo"), "-w", "1", "--admin-bind", "127.0.0.1:0")
     old = server.pid
