@@ -58,7 +58,9 @@ Ordered send(const Client& client, const std::string& command) {
 
 // The master that has taken the command: beside another one on the same socket, it need not be the one that showed its
 // status before. A former version does not tell.
-int taken_by(const Ordered& ordered, const Json& before) { return ordered.answer.value("pid", before["pid"].get<int>()); }
+int taken_by(const Ordered& ordered, const Json& before) {
+  return ordered.answer.value("pid", before["pid"].get<int>());
+}
 
 std::string not_ended(const std::string& command, std::chrono::seconds limit) {
   return fmt::format("the {} has not ended within {} s: it goes on; see narwhalctl status", command, limit.count());
@@ -270,7 +272,7 @@ int upgrade(const Client& client, bool finish, std::chrono::seconds limit, Outpu
   while (pid == 0) {
     if (now() >= until) return fail(timed_out, not_ended("upgrade", limit));
     std::this_thread::sleep_for(poll_pause);
-    const auto status = status_of(client);  // at the hand-over there may be none for a moment
+    const auto status = status_of(client);                      // at the hand-over there may be none for a moment
     if (!status || status->value("stopping", false)) continue;  // a master that an earlier upgrade had started
     if ((*status)["pid"] != former.pid()) {
       pid = (*status)["pid"];
