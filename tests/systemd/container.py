@@ -9,7 +9,8 @@ from pathlib import Path
 
 PACKAGES = Path(os.environ.get("NARWHAL_PACKAGES", "build/deb")).resolve()
 FOLDER = Path(os.environ.get("NARWHAL_CONTAINER", "build/systemd")).resolve()
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SOURCES = Path(__file__).resolve().parents[2]
+EXAMPLES = SOURCES / "examples"
 INCLUDED = ["systemd", "systemd-sysv", "dbus", "python3", "python3-flask", "curl", "procps", "logrotate"]
 PROBE = "http://127.0.0.1:8000/"
 
@@ -27,6 +28,15 @@ def needed_packages():
     return sorted(name for name in names if not name.startswith("narwhal"))
 
 
+def tutorial():
+    return (SOURCES / "man" / "narwhal-tutorial.7").read_text()
+
+
+def author_packages():
+    """What the tutorial asks its reader to install."""
+    return re.search(r"^\.Ql apt install (.+)$", tutorial(), re.MULTILINE)[1].split()
+
+
 def make_root():
     root = FOLDER / "root"
     if (root / "etc/debian_version").exists():
@@ -35,8 +45,8 @@ def make_root():
     subprocess.run(["debootstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", "bookworm", root], check=True,
                    stdout=subprocess.DEVNULL)
     # By apt-get, which knows the packages behind virtual names.
-    subprocess.run(["chroot", root, "apt-get", "-q", "-y", "--no-install-recommends", "install", *needed_packages()], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(["chroot", root, "apt-get", "-q", "-y", "--no-install-recommends", "install", *needed_packages(),
+                    *author_packages()], check=True, stdout=subprocess.DEVNULL)
     return root
 
 
@@ -75,7 +85,9 @@ class Container:
         return subprocess.run(self._command(words), capture_output=True, text=True, timeout=timeout, input=text)
 
     def start(self, *words):
-        return subprocess.Popen(self._command(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        """In a session of its own, as in another terminal."""
+        return subprocess.Popen(self._command(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                start_new_session=True)
 
     def out(self, *words, **named):
         return self.run(*words, **named).stdout
@@ -109,3 +121,7 @@ class Container:
             self.nspawn.kill()
             self.nspawn.wait()
         self.log.close()
+
+
+def install(debian):
+    debian.must("dpkg", "-i", *(f"/packages/{package.name}" for package in packages()))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from container import PROBE, Container, eventually, packages
+from container import PROBE, Container, eventually, install, packages
 
 VERSION = """\
 import ctypes, os, subprocess, threading, time
@@ -20,10 +20,6 @@ def app(environ, start_response):
     start_response('200 OK', [('Content-Length', str(len(body)))])
     return [body]
 """
-
-
-def install(debian):
-    debian.must("dpkg", "-i", *(f"/packages/{package.name}" for package in packages()))
 
 
 @pytest.fixture(scope="module")
