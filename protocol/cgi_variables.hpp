@@ -71,7 +71,8 @@ struct CgiFed {
 // One use for each request: add() all, then finish().
 class CgiVariables {
  public:
-  // Each name and value that is added lies in `bytes`, which stay where they are for as long as `head` is used.
+  // Each name and value that is added lies in `bytes`, which stay where they are for as long as `head` is used. The others
+  // outlive it.
   CgiVariables(std::span<char> bytes, const HeadLimits& limits, Head& head, CgiRequest& request) noexcept;
   // A refusal is final. The head is as after one of finish().
   Refusal add(std::span<char> name, std::string_view value);

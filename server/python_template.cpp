@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 
+#include "core/log.hpp"
 #include "core/seat_bytes.hpp"
 #include "core/signals.hpp"
 #include "core/write_all.hpp"
@@ -36,9 +38,9 @@ void set_for_start(const char* name, const char* value, std::vector<std::string>
 }
 
 // The runtime of a sanitizer must be loaded before anything else, and leaves crashes to the worker's handler, as in a worker
-// without Python.
+// without Python. It looks for the function that throws when it starts, so the library of C++ must be there as well.
 void preload_sanitizer(std::vector<std::string>& named) {
-  Dl_info runtime{};
+  Dl_info runtime{}, cpp{};
   const char* options_name = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
   ::dladdr(reinterpret_cast<void*>(&__asan_init), &runtime);
@@ -48,11 +50,12 @@ void preload_sanitizer(std::vector<std::string>& named) {
   options_name = "TSAN_OPTIONS";
 #endif
   if (runtime.dli_fname == nullptr) return;
+  ::dladdr(reinterpret_cast<void*>(&std::terminate), &cpp);
   const char* const options = ::getenv(options_name);
   const std::string with_ours = std::string(options != nullptr ? options : "") +
                                 ":handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0";
   ::setenv(options_name, with_ours.c_str(), 1);
-  set_for_start("LD_PRELOAD", runtime.dli_fname, named);
+  set_for_start("LD_PRELOAD", fmt::format("{}:{}", runtime.dli_fname, cpp.dli_fname).c_str(), named);
 }
 
 // Python compares a .pyc with its source by size and whole seconds: after a second save of the same length within one

@@ -73,8 +73,8 @@ bool Exchange::add_log_value(std::string_view name, std::string_view value) noex
   auto* const added = static_cast<LogValue*>(arena.allocate(sizeof(LogValue) + name.size() + value.size()));
   if (added == nullptr) return false;
   char* const text = reinterpret_cast<char*>(added + 1);
-  std::memcpy(text, name.data(), name.size());
-  std::memcpy(text + name.size(), value.data(), value.size());
+  // Not memcpy(): the text of an empty value may be null.
+  std::copy(value.begin(), value.end(), std::copy(name.begin(), name.end(), text));
   log_values = new (added) LogValue{log_values, {text, name.size()}, {text + name.size(), value.size()}};
   return true;
 }

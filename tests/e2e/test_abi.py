@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import abi_layout
-from server import BINARY, BUILD, run, test_plugin
+from server import BINARY, BUILD, SANITIZED, run, test_plugin
 from test_every_hook import ask_each_route, options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,8 @@ def test_a_host_of_a_later_version_serves_plugins_of_today_and_of_released_ones(
 
     plugin = compile_plugin(ABI / "of_tomorrow.c", tomorrow, tmp_path / "of_tomorrow.so")
     assert answers(plugin, "/") == "200 host 1, boot 1, request 1, loop 1\n"
-    for old in [BUILD / "examples" / "every_hook.so", *(fixture(f"every_hook_{version}") for version in RELEASED)]:
+    of_today = [] if SANITIZED else [BUILD / "examples" / "every_hook.so"]  # this host has no sanitizer's runtime
+    for old in [*of_today, *(fixture(f"every_hook_{version}") for version in RELEASED)]:
         assert answers(old, "/cgi?REQUEST_METHOD", "/stream", "/fail").startswith("200 GET\n200 part\npart\npart\nlast\n\n503 ")
 
 

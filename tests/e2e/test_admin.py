@@ -47,6 +47,7 @@ def test_without_the_settings_there_is_no_admin_process(serve):
 def test_the_status_of_a_server_that_has_nothing_to_do(start):
     server = start(example("echo"), "-w", "2", "--threads", "3")
     server.wait_workers(2)
+    eventually("the master has published it", lambda: server.admin.ready()[0])
     status = server.admin.status()
     assert status["ready"] and status["alive"] and not status["stopping"]
     assert status["pid"] == server.pid and status["generation"] == 1 and status["title"] == "echo"

@@ -177,7 +177,8 @@ TEST_CASE("CGI variables: a Head and its lists can be used again") {
   CgiRequest request = first.request;
   request.prefix = std::string_view("/old");
   ExactCopy block("REQUEST_METHODHEADREQUEST_URI/");
-  CgiVariables variables(block.span(), {}, head, request);
+  const HeadLimits limits;
+  CgiVariables variables(block.span(), limits, head, request);
   const std::span<char> bytes = block.span();
   CHECK_FALSE(variables.add(bytes.first(14), block.view().substr(14, 4)));
   CHECK_FALSE(variables.add(bytes.subspan(18, 11), block.view().substr(29)));

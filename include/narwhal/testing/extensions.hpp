@@ -107,6 +107,10 @@ inline narwhal_timer* start_timer(std::uint64_t first_ns, std::uint64_t every_ns
   const std::lock_guard lock(site->mutex);
   auto& timer =
       *new narwhal_timer{site, fire, argument, site->time_passed + rounded_up(first_ns), rounded_up(every_ns)};
+  if (site->timers.empty()) {
+    const std::lock_guard sites_lock(sites().mutex);
+    sites().with_timers.push_back(site);
+  }
   site->timers.push_back(&timer);
   return &timer;
 }

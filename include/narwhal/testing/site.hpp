@@ -65,6 +65,7 @@ struct Site {
 struct Sites {
   std::mutex mutex;
   std::vector<std::shared_ptr<Site>> open;
+  std::vector<std::shared_ptr<Site>> with_timers;  // for ever: a plugin may stop a timer after its worker has ended
 };
 inline Sites& sites() {
   static auto& all = *new Sites;
