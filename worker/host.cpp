@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <new>
 #include <utility>
 
@@ -110,13 +111,15 @@ void* alloc(narwhal_exchange* handle, size_t size) noexcept {
   return exchange->arena.allocate(size);
 }
 
+// Atomic, because slow() and stuck() read it while the handler runs.
 void set_user(narwhal_exchange* handle, void* user) noexcept {
-  if (Exchange* const exchange = find(handle, "set_user")) exchange->user = user;
+  if (Exchange* const exchange = find(handle, "set_user"))
+    std::atomic_ref(exchange->user).store(user, std::memory_order_release);
 }
 
 void* user(const narwhal_exchange* handle) noexcept {
   Exchange* const exchange = find(handle, "user");
-  return exchange != nullptr ? exchange->user : nullptr;
+  return exchange != nullptr ? std::atomic_ref(exchange->user).load(std::memory_order_acquire) : nullptr;
 }
 
 // The question whether there still is a client may come late.

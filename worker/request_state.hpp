@@ -55,7 +55,7 @@ struct RequestState {
   bool keep_alive = true;
   bool handed_over = false;              // some of the response went to the loop before its end
   bool ended_in_handler = false;         // on the thread of its handler, which has still to return
-  void* user = nullptr;                  // the plugin's
+  void* user = nullptr;                  // the plugin's; atomic
   const LogValue* log_values = nullptr;  // the last one first
 };
 
