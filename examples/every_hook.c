@@ -57,6 +57,12 @@ typedef struct activity {
   long left; /* parts of /many */
 } activity;
 
+/* Atomic, because slow() reads it while the handler runs. */
+static void set_doing(activity *mine, const char *what) { __atomic_store_n(&mine->doing, what, __ATOMIC_RELAXED); }
+static const char *doing(const activity *theirs) {
+  return theirs != NULL ? __atomic_load_n(&theirs->doing, __ATOMIC_RELAXED) : "just begun";
+}
+
 static __thread char *part_buffer;
 enum { part_max = 65536 };
 
@@ -328,7 +334,7 @@ static void writable(void *plugin, narwhal_exchange *exchange) { write_on(((inst
 static int answer_many(const instance *self, narwhal_exchange *exchange) {
   const narwhal_response head = head_of(NULL, 0, -1);
   activity *mine = self->host->user(exchange);
-  mine->doing = "many";
+  set_doing(mine, "many");
   mine->left = self->set->repeat * 1000;
   const int code = self->host->start(exchange, &head);
   if (code != NARWHAL_OK) return code;
@@ -392,7 +398,7 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
   if (is(path, "/many")) return answer_many(self, exchange);
   if (is(path, "/cgi")) return answer(host, exchange, host->variable(exchange, host->request(exchange)->query));
   if (is(path, "/fail")) return host->fail(exchange, 503, text_of("asked for"));
-  if (is(path, "/work")) return mine->doing = "work", work(self, exchange);
+  if (is(path, "/work")) return set_doing(mine, "work"), work(self, exchange);
   if (is(path, "/replace")) host->replace_worker(); /* this one serves until the next is ready */
   return greet(self, exchange);
 }
@@ -401,8 +407,7 @@ static int handle(void *plugin, narwhal_exchange *exchange) {
 static void slow(void *plugin, narwhal_exchange *exchange) {
   const narwhal_host *host = ((instance *)plugin)->host;
   const activity *theirs = host->user(exchange);
-  host->log_text(NARWHAL_LOG_WARNING, text_of("every_hook: slow"),
-                 text_of(theirs != NULL ? theirs->doing : "just begun"));
+  host->log_text(NARWHAL_LOG_WARNING, text_of("every_hook: slow"), text_of(doing(theirs)));
 }
 
 /* [loop] Longer than `timeout`: the client has got a 504. write() is all that a handler of SIGSEGV may call, too. */
