@@ -43,31 +43,34 @@ class Author:
         self.debian.must("chown", "author", f"{folder}/{name}")
 
 
-def blocks(page):
-    """(the line before it, its text) of each literal block."""
-    found = re.findall(r"^([^\n]*)\n\.Bd -literal\n(.*?)^\.Ed$", page, re.MULTILINE | re.DOTALL)
-    return [(before, text.replace("\\e", "\\")) for before, text in found]
+def commands(page):
+    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed$", page, re.MULTILINE | re.DOTALL)
+    return [line[2:].replace("\\e", "\\") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def files(page):
+    """name -> text of each file that the reader is to write."""
+    found = re.findall(r"^Put this into\n\.Pa (\S+) :\n\.Bd -literal\n(.*?)^\.Ed$", page, re.MULTILINE | re.DOTALL)
+    return {name: block.replace("\\e", "\\") for name, block in found}
 
 
 def test_a_tested_running_reloading_plugin_in_five_minutes(author):
-    page = tutorial()
-    commands = [line[2:] for _, text in blocks(page) for line in text.splitlines() if line.startswith("$ ")]
-    files = {before.split()[1]: text for before, text in blocks(page) if re.match(r"\.Pa \S+ :$", before)}
-    make, go_in, first_test, test, run, set_price, show_price, check, start, build, reload, stop = commands
+    make, go_in, first_test, test, run, set_price, show_price, check, start, build, reload, stop = commands(tutorial())
+    written = files(tutorial())
     prices = show_price.removesuffix("/milk")
     begun = time.monotonic()
 
     author.types(make, "~")
     assert go_in == "cd shop" and "passed" in author.types(first_test)
     for name in ("shop.cpp", "shop_test.cpp", "narwhal.yaml"):
-        author.saves(name, files[name])
+        author.saves(name, written[name])
     assert "2 passed" in author.types(test)
 
     server = author.begins(run)
     eventually("it serves", lambda: author.debian.run("bash", "-c", show_price).returncode == 0, 120)
     assert "HTTP/1.1 201" in author.types(set_price)
     assert author.types(show_price) == '{"in":"SEK","price":12}'
-    author.saves("shop.cpp", files["shop.cpp"].replace("no such thing", "no such price"))
+    author.saves("shop.cpp", written["shop.cpp"].replace("no such thing", "no such price"))
     eventually("the saved change is served", lambda: "no such price" in author.types(f"{prices}/tea"), 120)
     os.killpg(server.pid, signal.SIGINT)  # Ctrl-C
     server.wait(60)
@@ -75,7 +78,7 @@ def test_a_tested_running_reloading_plugin_in_five_minutes(author):
     assert author.types(check).endswith("a worker boots with it\n")
     author.types(start)
     assert "no such price" in author.types(f"{prices}/tea")
-    author.saves("shop.cpp", files["shop.cpp"])
+    author.saves("shop.cpp", written["shop.cpp"])
     author.types(build)
     assert "no such price" in author.types(f"{prices}/tea"), "before the reload nothing changes"
     author.types(reload)
