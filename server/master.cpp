@@ -276,7 +276,7 @@ void Master::on_signal(int signo) {
   if (signo == SIGWINCH && is_in_foreground()) return log::debug("Signal winch: the size of the terminal has changed");
   log::info("Handling signal: {}", short_name(signo));
   switch (signo) {
-    case SIGTERM: return on_term();
+    case SIGTERM: return stop(Stop::graceful);
     case SIGINT:
     case SIGQUIT: return on_quit();
     case SIGHUP: return succession_.request_reload();
@@ -305,10 +305,6 @@ const Config& Master::config() const {
   return serving == nullptr ? start_config_ : serving->plan().config();
 }
 
-void Master::on_term() {
-  if (stop_ == Stop::none) stop(Stop::graceful);
-}
-
 void Master::on_quit() {
   if (stop_ == Stop::quick) return succession_.kill_all(now_);  // the operator does not want to wait
   if (stop_ == Stop::graceful) log::info("Quick shutdown requested");
@@ -316,6 +312,7 @@ void Master::on_quit() {
 }
 
 void Master::stop(Stop how) {
+  if (how == Stop::graceful && stop_ != Stop::none) return;
   if (std::exchange(stop_, how) == Stop::none) {
     publish();  // that it stops, before another master answers on the control socket, too
     if (const pid_t other = upgrade_.other_master(); other != 0) {

@@ -63,7 +63,6 @@ class Master : private Succession::Observer, private Upgrade::Observer {
   void on_signal(int signo);
   void retire_workers();
   void carry_out(const Record& command);
-  void on_term();
   void on_quit();
   void stop(Stop how);
   void reap();

@@ -59,7 +59,7 @@ void Master::carry_out(const Record& command) {
       case Command::upgrade:
         if (const auto requested = upgrade_.request(now_); !requested) return refused(requested.error());
         return accepted("upgrade", site_.ledger.last_transaction());
-      case Command::stop: on_term(); return accepted("stop" + beside);
+      case Command::stop: stop(Stop::graceful); return accepted("stop" + beside);
       case Command::stop_quick: on_quit(); return accepted("stop at once" + beside);
     }
     return refused("unknown command");
