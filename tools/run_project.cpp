@@ -67,9 +67,21 @@ class Session {
 
  private:
   void build() {
-    const Result<int> built = build_project(places_, {});
+    const Result<int> built = build_project(places_, written_sources());
     if (!built) note(built.error().c_str());
-    if (!built || *built != 0) note("the build failed; the server goes on with the last one");
+    if (built && *built == 0) return watch_.forget_written();
+    note("the build failed; the server goes on with the last one");
+  }
+
+  // make is to take them for newer than all that it has made. Its own file would only be read again.
+  Words written_sources() const {
+    Words options;
+    std::error_code ignored;
+    for (const auto& source : watch_.written()) {
+      if (source.filename() == "Makefile" || !std::filesystem::exists(source, ignored)) continue;
+      options.insert(options.end(), {"-W", source.string()});
+    }
+    return options;
   }
 
   std::optional<int> take_signals() {
@@ -109,10 +121,10 @@ Result<int> build_project(const Places& places, const Words& targets) {
 }
 
 Result<int> run_project(const Places& places, const Words& arguments) {
+  Result<SourceWatch> watch = SourceWatch::open(".");  // first, so that it sees what is saved during the build
+  if (!watch) return Error{watch.error()};
   const Result<int> built = build_project(places, {});
   if (!built || *built != 0) return built;
-  Result<SourceWatch> watch = SourceWatch::open(".");
-  if (!watch) return Error{watch.error()};
   Words words{places.server, "--reload"};
   std::error_code ignored;
   if (!std::filesystem::exists("narwhal.yaml", ignored)) {

@@ -66,7 +66,10 @@ bool SourceWatch::has_changed() {
         changed = true;  // what it had before it was watched
       }
       // A file that has just been made is not written yet.
-      if ((event.mask & (IN_ISDIR | IN_CREATE)) == 0 && is_source(path)) changed = true;
+      if ((event.mask & (IN_ISDIR | IN_CREATE)) == 0 && is_source(path)) {
+        changed = true;
+        written_.insert(path.lexically_normal());
+      }
     }
   }
 }

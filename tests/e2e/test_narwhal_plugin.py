@@ -142,6 +142,43 @@ def test_what_is_saved_is_built_and_served_and_what_does_not_build_is_not(projec
     assert code == 0, run.text
 
 
+SLOW_COMPILER = """\
+#!/bin/sh
+"$@" || exit
+case " $* " in *" -c "*) ;; *) exit ;; esac
+touch compiled
+while [ -e hold ]; do sleep 0.05; done
+for each; do [ "$last" != -o ] || touch "$each"; last=$each; done
+"""
+
+
+def test_what_is_saved_during_a_build_is_built_and_served_too(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "shop")
+    source = source_of(folder)
+    if source.suffix != ".cpp":
+        pytest.skip("how the changes come to make does not depend on the language")
+    compiler = tmp_path / "c++"
+    compiler.write_text(SLOW_COMPILER)
+    compiler.chmod(0o755)
+    makefile = folder / "Makefile"
+    makefile.write_text(makefile.read_text().replace("$(CXX) ", f"{compiler} $(CXX) "))
+    good = source.read_text()
+    run = Run(folder)
+    try:
+        eventually("it serves", lambda: run.get() == "Hello, world!\n", timeout=60)
+        (folder / "compiled").unlink(missing_ok=True)
+        (folder / "hold").touch()
+        source.write_text(good.replace("world", "moon"))
+        eventually("it is compiled", (folder / "compiled").exists, timeout=60)
+        source.write_text(good.replace("world", "sun"))
+        os.utime(source, (0, 1_000_000_000))  # older than what the build makes, whatever the clock's steps
+        (folder / "hold").unlink()
+        eventually("the last save is served", lambda: run.get() == "Hello, sun!\n", timeout=60)
+    finally:
+        code = run.end()
+    assert code == 0, run.text
+
+
 def test_run_ends_with_its_server(project):
     run = Run(project)
     server = int(run.wait_for(r"\[(\d+)\] \[INFO\] Listening at")[1])

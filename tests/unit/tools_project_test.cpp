@@ -99,4 +99,10 @@ TEST_CASE("source watch: sources that are written, renamed, removed or in new fo
   CHECK(seen([&] { std::filesystem::remove(folder.path("b.hpp")); }));
   CHECK(seen([&] { std::filesystem::create_directory(folder.path("src")); }));
   CHECK(seen([&] { folder.write("src/c.c", "2"); }));
+  const std::set<std::filesystem::path> written = watch.written();
+  CHECK(written.contains(folder.path("a.cpp")));
+  CHECK(written.contains(folder.path("src/c.c")));
+  CHECK_FALSE(written.contains(folder.path("notes.txt")));
+  watch.forget_written();
+  CHECK(watch.written().empty());
 }
