@@ -87,7 +87,7 @@ std::optional<std::int32_t> number_in(const Request& request, const char* name) 
 
 struct Answered {
   CommandAnswer answer;
-  std::int32_t master = 0;  // its pid: while an upgrade lasts, two masters have this socket, one after the other
+  std::int32_t master = 0;  // its pid: during an upgrade this socket goes from one master to another
 };
 
 std::string text_of(const Answered& answered) {

@@ -57,7 +57,7 @@ Ordered send(const Client& client, const std::string& command) {
 }
 
 // The master that has taken the command: beside another one on the same socket, it need not be the one that showed its
-// status before. A former version does not tell.
+// status before. An older server does not say.
 int taken_by(const Ordered& ordered, const Json& before) {
   return ordered.answer.value("pid", before["pid"].get<int>());
 }

@@ -24,6 +24,13 @@ def commands(page):
     return [line[2:] for block in literal_blocks(page) for line in block.splitlines() if line.startswith("$ ")]
 
 
+def files(page):
+    """name -> text of each file that the reader is to write."""
+    text = (ROOT / "man" / page).read_text()
+    found = re.findall(r"^Put this into\n\.Pa (\S+) :\n\.Bd -literal\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
+    return {name: block.replace("\\e", "\\") for name, block in found}
+
+
 @functools.cache
 def program_folder():
     """A folder with the program, without the lines of its source: debuggers would read them for half a minute."""

@@ -7,8 +7,8 @@ import pytest
 
 import wire
 from clock import eventually
-from manual_commands import Typed, commands, typed
-from server import BUILD, ROOT, SANITIZED, parse_address
+from manual_commands import Typed, commands, files, typed
+from server import BUILD, SANITIZED, parse_address
 
 PAGE = "narwhal-tutorial.7"
 NEEDED = [tool for tool in ("make", "c++", "curl") if shutil.which(tool) is None]
@@ -16,13 +16,6 @@ pytestmark = [pytest.mark.skipif(SANITIZED, reason="the compiler's flags are tho
               pytest.mark.skipif(bool(NEEDED), reason=f"not installed: {NEEDED}")]
 # What it compiles is compiled quickly.
 ENVIRON = {"PATH": f"{BUILD / 'tools'}:{os.environ['PATH']}", "CXXFLAGS": "-O0"}
-
-
-def files():
-    """name -> text of each file that the reader is to write."""
-    text = (ROOT / "man" / PAGE).read_text()
-    found = re.findall(r"^Put this into\n\.Pa (\S+) :\n\.Bd -literal\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
-    return {name: block.replace("\\e", "\\") for name, block in found}
 
 
 def test_the_tutorial_works_from_its_first_command_to_its_last(tmp_path, monkeypatch):
@@ -34,7 +27,7 @@ def test_the_tutorial_works_from_its_first_command_to_its_last(tmp_path, monkeyp
     folder = tmp_path / "shop"
     assert "2 passed" in typed(first_test, folder, 300) or "3 passed" in typed(first_test, folder, 300)
 
-    written = files()
+    written = files(PAGE)
     assert sorted(written) == ["narwhal.yaml", "shop.cpp", "shop_test.cpp"]
     for name, text in written.items():
         (folder / name).write_text(text)

@@ -12,6 +12,7 @@ FOLDER = Path(os.environ.get("NARWHAL_CONTAINER", "build/systemd")).resolve()
 SOURCES = Path(__file__).resolve().parents[2]
 EXAMPLES = SOURCES / "examples"
 INCLUDED = ["systemd", "systemd-sysv", "dbus", "python3", "python3-flask", "curl", "procps", "logrotate"]
+TUTORIAL = "narwhal-tutorial.7"
 PROBE = "http://127.0.0.1:8000/"
 
 
@@ -28,13 +29,10 @@ def needed_packages():
     return sorted(name for name in names if not name.startswith("narwhal"))
 
 
-def tutorial():
-    return (SOURCES / "man" / "narwhal-tutorial.7").read_text()
-
-
 def author_packages():
     """What the tutorial asks its reader to install."""
-    return re.search(r"^\.Ql apt install (.+)$", tutorial(), re.MULTILINE)[1].split()
+    page = (SOURCES / "man" / TUTORIAL).read_text()
+    return re.search(r"^\.Ql apt install (.+)$", page, re.MULTILINE)[1].split()
 
 
 def make_root():

@@ -1,12 +1,12 @@
 """narwhal-tutorial(7) on a Debian that has only what the page asks for: each of its commands and files, typed as they are."""
 import os
-import re
 import signal
 import time
 
 import pytest
 
-from container import Container, eventually, install, tutorial
+from container import TUTORIAL, Container, eventually, install
+from manual_commands import commands, files
 
 MINUTES_MAX = 5
 
@@ -43,20 +43,9 @@ class Author:
         self.debian.must("chown", "author", f"{folder}/{name}")
 
 
-def commands(page):
-    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed$", page, re.MULTILINE | re.DOTALL)
-    return [line[2:].replace("\\e", "\\") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-
-
-def files(page):
-    """name -> text of each file that the reader is to write."""
-    found = re.findall(r"^Put this into\n\.Pa (\S+) :\n\.Bd -literal\n(.*?)^\.Ed$", page, re.MULTILINE | re.DOTALL)
-    return {name: block.replace("\\e", "\\") for name, block in found}
-
-
 def test_a_tested_running_reloading_plugin_in_five_minutes(author):
-    make, go_in, first_test, test, run, set_price, show_price, check, start, build, reload, stop = commands(tutorial())
-    written = files(tutorial())
+    make, go_in, first_test, test, run, set_price, show_price, check, start, build, reload, stop = commands(TUTORIAL)
+    written = files(TUTORIAL)
     prices = show_price.removesuffix("/milk")
     begun = time.monotonic()
 
