@@ -64,6 +64,14 @@ inline std::string route_name(const std::string& prefix, const std::vector<std::
   return std::string(first_host(hosts)) + (prefix.empty() ? "/" : prefix);
 }
 
+// Where a route's options are written, as the beginning of a message about them: "narwhal.yaml:3:10", "--option". It is for
+// people: routes that differ in nothing else are equal.
+struct OptionPlaces {
+  std::string all;  // of the options, or of the application that has none; empty: the command line
+  Options each{};   // by key
+  bool operator==(const OptionPlaces&) const noexcept { return true; }
+};
+
 // One application: a plugin mounted under a prefix, of some hosts or of those that no route names.
 struct Route {
   std::string prefix;  // "" for the root, else "/shop": starts with a slash, ends without one
@@ -74,6 +82,7 @@ struct Route {
   std::optional<seconds> timeout{}, soft_timeout{};  // without one: that of the Config
   std::vector<std::string> hosts{};                  // as host_name() writes them; "*.example" matches any below
   TrailingSlash trailing_slash = TrailingSlash::as_sent;
+  OptionPlaces option_places{};
   bool operator==(const Route&) const = default;
 
   std::string name() const { return route_name(prefix, hosts); }

@@ -101,7 +101,10 @@ struct WorkerSlot {
   std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
   std::atomic<std::uint64_t> log_dropped{0};     // lines of error log and access log
   std::atomic<std::uint64_t> log_unreported{0};  // of them, those that the error log does not mention yet
-  std::atomic<std::uint32_t> crashed_thread{0};  // gettid() of the thread that a signal of its own ended
+  // gettid() of the thread at fault: that a signal of its own ended, or whose handler kept the loop until the master ended
+  // the worker; in_no_request: the fault was in no request; 0: unknown.
+  static constexpr std::uint32_t in_no_request = ~std::uint32_t{0};
+  std::atomic<std::uint32_t> crashed_thread{0};
   std::atomic<Instant> oldest_waiting{unset};  // when the request came that waits longest for a handler; looked at four
                                                // times a second
   RouteCounters routes[routes_max];

@@ -66,7 +66,7 @@ void serialize(Archive& archive, T& bind) {
 template <class Archive, Like<Route> T>
 void serialize(Archive& archive, T& route) {
   archive(route.prefix, route.app, route.options, route.plugin, route.timeout, route.soft_timeout, route.hosts,
-          route.trailing_slash);
+          route.trailing_slash, route.option_places.all, route.option_places.each);
 }
 
 template <class Archive, Like<Share> T>

@@ -13,11 +13,12 @@ bool ended_by_operator(int status) {
   return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT;
 }
 
-DeathNotice death_notice(pid_t pid, int status, Killer killer) {
+DeathNotice death_notice(pid_t pid, int status, Killer killer, Leave leave) {
   const std::string text = "Worker (pid:" + std::to_string(pid) + ") " + describe_exit(status);
   if (WIFEXITED(status)) {
-    const bool crash = WEXITSTATUS(status) != 0;
-    return {crash ? LogLevel::error : LogLevel::debug, text + ".", crash};
+    if (WEXITSTATUS(status) != 0) return {LogLevel::error, text + ".", true};
+    if (leave == Leave::asked) return {LogLevel::debug, text + ".", false};
+    return {LogLevel::error, text + ", but nobody had asked it to leave.", true};
   }
   if (ended_by_operator(status)) return {LogLevel::info, text + "!", false};
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return {LogLevel::error, text + "!", true};

@@ -20,8 +20,11 @@ void note_suspects(const WorkerProcess& worker, const Config& config, Site& site
   if (config.poison_limit == 0 || !worker.may_have_died_of_requests()) return;
   WorkerSlot& slot = site.scoreboard.slot(worker.slot());
   if (!worker.was_stuck() && has_left_by_itself(worker, slot)) return;
-  if (worker.was_aborted()) slot.crashed_thread.store(0, std::memory_order_relaxed);
-  const bool is_known = slot.crashed_thread.load(std::memory_order_relaxed) != 0;
+  auto& culprit = slot.crashed_thread;
+  // A hook has hung, or crashed, when a request had passed its timeout: that may be why.
+  if (worker.was_stuck() && culprit.load(std::memory_order_relaxed) == WorkerSlot::in_no_request)
+    culprit.store(0, std::memory_order_relaxed);
+  const bool is_known = culprit.load(std::memory_order_relaxed) != 0;
   std::vector<std::string> texts;
   for (Scoreboard::Suspect& suspect : site.scoreboard.suspects(worker.slot(), config.routes)) {
     // A stuck worker has other requests, which did nothing wrong.

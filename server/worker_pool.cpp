@@ -61,7 +61,7 @@ void log_death(const WorkerProcess& worker, const Config& config, const Scoreboa
     if (!quiet && worker.holds_place()) log::error("Worker did not boot: {}", worker.reason());
     return;
   }
-  const DeathNotice notice = death_notice(worker.pid(), *worker.exit_status(), worker.killer());
+  const DeathNotice notice = worker.death();
   const LogLevel level = quiet ? LogLevel::debug : notice.level;
   if (log::enabled(level)) log::write(level, notice.text);
   if (quiet || !notice.crash) return;
@@ -72,10 +72,7 @@ void log_death(const WorkerProcess& worker, const Config& config, const Scoreboa
   log::error("Worker (pid:{}) [{}] was running: {}", worker.pid(), app_title(config), running);
 }
 
-bool crashed(const WorkerProcess& worker) {
-  const auto status = worker.exit_status();
-  return status && death_notice(worker.pid(), *status, worker.killer()).crash;
-}
+bool crashed(const WorkerProcess& worker) { return worker.exit_status() && worker.death().crash; }
 
 // Why another worker takes its place, in a word for the statistics; null: none does.
 const char* restart_reason(const WorkerProcess& worker) {
@@ -194,17 +191,15 @@ void WorkerPool::remove_ended(WorkerProcess& worker, Instant now) {
     if (!failure_) failure_ = BootFailure{"boot", worker.reason(), worker.boot_exit_code()};
     return;
   }
-  const auto status = worker.exit_status();
-  crash_count_ += status && death_notice(worker.pid(), *status, worker.killer()).crash ? 1 : 0;
+  crash_count_ += crashed(worker) ? 1 : 0;
   if (phase_ == Phase::serving) replace(worker, answered, now);
 }
 
 void WorkerPool::replace(const WorkerProcess& dead, std::uint64_t answered, Instant now) {
   const auto status = dead.exit_status();
-  const bool crash = status && death_notice(dead.pid(), *status, Killer::unknown).crash;
   const bool by_operator = dead.killer() == Killer::command || (status && ended_by_operator(*status));
   const Death death{dead.served(now), answered, by_operator};
-  if (crash && death.served < Backoff::long_life) crashes_.crashed_young(dead.spawned());
+  if (crashed(dead) && death.served < Backoff::long_life) crashes_.crashed_young(dead.spawned());
   if (!needs_back_off(death)) return vacancies_.push_back(soonest_successor(dead.spawned(), now));
   if (recovered_since(last_failure_, workers_, now)) backoff_.recovered();
   const auto delay = backoff_.failed(site_.dice.roll());

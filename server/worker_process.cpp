@@ -41,7 +41,8 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
     case Report::hello:
       if (pid_ != 0 || received.pid <= 0) return;
       pid_ = received.pid;
-      log::info("Booting {} with pid: {}", name_, pid_);
+      // Of one that is to leave already, the line would come after the one that says why.
+      if (life_ == Life::spawning) log::info("Booting {} with pid: {}", name_, pid_);
       return apply(Event::hello, now);
     case Report::step:
       if (is_booting(life_)) last_step_ = received.record.text;
@@ -60,7 +61,10 @@ void WorkerProcess::handle_record(const Received& received, Instant now) {
     case Report::expired:
       if (cause_ == nullptr) cause_ = "recycled";
       return apply(Event::expired, now);
-    case Report::leaving: cause_ = "exit"; return apply(Event::leaves, now);
+    case Report::leaving:  // a signal of an operator
+      cause_ = "exit";
+      was_asked_to_leave_ = true;
+      return apply(Event::leaves, now);
     case Report::loaded:
     case Report::fork_failed: return;  // reports of the template only
   }
@@ -99,8 +103,8 @@ void WorkerProcess::carry_out(Action action) {
   switch (action) {
     case Action::none: return;
     case Action::accept: return order(Order::accept);
-    case Action::drain: was_ordered_to_leave_ = true; return order(Order::drain);
-    case Action::quit: was_ordered_to_leave_ = true; return order(Order::quit);
+    case Action::drain: was_asked_to_leave_ = true; return order(Order::drain);
+    case Action::quit: was_asked_to_leave_ = true; return order(Order::quit);
     case Action::abort: was_aborted_ = true; return signal(SIGABRT);
     case Action::kill: killer_ = Killer::master; return signal(SIGKILL);
   }
@@ -149,7 +153,7 @@ bool WorkerProcess::may_have_died_of_requests() const {
   if (killer_ != Killer::unknown) return false;
   const int signo = WIFSIGNALED(*exit_status_) ? WTERMSIG(*exit_status_) : 0;
   if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) return false;
-  return (signo != 0 && signo != SIGKILL) || !was_ordered_to_leave_;
+  return (signo != 0 && signo != SIGKILL) || !was_asked_to_leave_;
 }
 
 void WorkerProcess::never_forked(const std::string& reason, Instant now) {
@@ -179,6 +183,10 @@ void WorkerProcess::check_heartbeat(Instant beat, Instant now) {
     cause_ = "heartbeat";
   }
   apply(Event::silent, now);
+}
+
+DeathNotice WorkerProcess::death() const {
+  return death_notice(pid_, *exit_status_, killer_, was_asked_to_leave_ ? Leave::asked : Leave::unasked);
 }
 
 std::string WorkerProcess::reason() const {

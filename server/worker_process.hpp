@@ -71,13 +71,13 @@ class WorkerProcess {
   bool was_stuck() const { return was_stuck_; }
   // Whether its requests may be why it has died, and did not just run when it was ended for another reason.
   bool may_have_died_of_requests() const;
-  // The master has ended it by SIGABRT: which of its threads got the signal means nothing.
-  bool was_aborted() const { return was_aborted_; }
   // Why it is replaced, in a word for the statistics, or null: "timeout", "recycled", "heartbeat".
   const char* cause() const { return cause_; }
   std::optional<int> exit_status() const { return exit_status_; }
   // Files that its plugins have reported since the last call.
   std::vector<std::string> take_watched() { return std::exchange(watched_, {}); }
+  // It has an exit status: the log line for its end.
+  DeathNotice death() const;
   // Why it could not boot or died, in one line. Its own report `failed` comes first.
   std::string reason() const;
   // The server's exit code if this ends the first boot.
@@ -101,7 +101,7 @@ class WorkerProcess {
   Life life_ = Life::spawning;
   bool holds_place_ = true;
   Killer killer_ = Killer::unknown;
-  bool was_stuck_ = false, was_aborted_ = false, was_ordered_to_leave_ = false;
+  bool was_stuck_ = false, was_aborted_ = false, was_asked_to_leave_ = false;
   bool is_withheld_ = false;
   Instant spawned_;
   Instant serving_since_ = unset;

@@ -1,14 +1,18 @@
 #include "tools/call.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <narwhal/testing.hpp>
 
+#include <atomic>
 #include <cstdio>
+#include <new>
 
 #include "core/child.hpp"
 #include "core/write_all.hpp"
+#include "tools/crash_stack.hpp"
 #include "tools/process.hpp"
 
 namespace narwhal::tools {
@@ -34,7 +38,27 @@ std::string fault_of(const testing::Answer& answer, std::chrono::seconds timeout
   return answer.complete ? "" : "the response is not complete";
 }
 
-// In the child.
+// Memory that a child shares: whether it has come to its end, so that the plugin has not ended it.
+class SharedMark {
+ public:
+  SharedMark() {
+    void* const at = ::mmap(nullptr, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) throw std::bad_alloc();
+    mark_ = static_cast<std::atomic<bool>*>(at);
+  }
+  SharedMark(const SharedMark&) = delete;
+  SharedMark& operator=(const SharedMark&) = delete;
+  ~SharedMark() { ::munmap(mark_, sizeof(bool)); }
+  void set() noexcept { *mark_ = true; }
+  bool is_set() const noexcept { return *mark_; }
+
+ private:
+  std::atomic<bool>* mark_;
+};
+
+// As the harness loads it.
+std::string path_of(const std::string& file) { return file.find('/') == file.npos ? "./" + file : file; }
+
 int send(const Call& call) {
   testing::Settings settings;
   settings.options.insert(call.options.begin(), call.options.end());
@@ -98,19 +122,29 @@ Result<std::pair<std::string, std::string>> read_header(const std::string& text)
 }
 
 Result<int> run_call(const Call& call) {
+  if (call.in_process) return send(call);
+  SharedMark is_over;
   Result<Child> child = fork_child([&] {
     try {
-      return send(call);
+      show_stack_of_crash(path_of(call.file));
+      const int code = send(call);
+      is_over.set();
+      return code;
     } catch (const std::exception& error) {
       say(std::string("narwhal-plugin: ") + error.what());
+      is_over.set();
       return 1;
     }
   });
   if (!child) return Error{child.error()};
   const int status = wait_for(*child);
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return Error{call.file + " " + describe_exit(status) + ": 'gdb --args narwhal --debug " + call.file +
-               "' shows where; see narwhal-plugin(7)"};
+  if (WIFEXITED(status) && is_over.is_set()) return WEXITSTATUS(status);
+  if (WIFEXITED(status)) {
+    return Error{call.file + " " + describe_exit(status) +
+                 " before the call was over: a plugin must not end its process"};
+  }
+  return Error{call.file + " " + describe_exit(status) + ". To see it in gdb:\ngdb -ex run -ex bt --args " +
+               call.repeat};
 }
 
 }  // namespace narwhal::tools

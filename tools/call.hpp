@@ -20,6 +20,8 @@ struct Call {
   std::string prefix;  // where the plugin is mounted
   std::chrono::seconds timeout{30};
   bool shows_head = false;
+  bool in_process = false;  // of narwhal-plugin, for a debugger: a crash ends it
+  std::string repeat;       // the shell's command that does the same in one process
 };
 
 // "POST /orders" -> method and target; "/orders" alone is a GET.
@@ -28,8 +30,8 @@ Result<Done> read_request_line(const std::string& text, Call& call);
 Result<std::pair<std::string, std::string>> read_option(const std::string& text);
 Result<std::pair<std::string, std::string>> read_header(const std::string& text);
 
-// Runs it in a child process. The body goes to stdout, log lines and breaches to stderr. The exit status: 0 when the answer is
-// complete and the plugin has kept to the rules.
+// Runs it in a child process, unless it is in_process. The body goes to stdout, log lines and breaches to stderr. The exit status: 0 when the answer is
+// complete and the plugin has kept to the rules. An Error if the plugin has crashed, with the command that shows where.
 Result<int> run_call(const Call& call);
 
 }  // namespace narwhal::tools

@@ -12,6 +12,7 @@
 #include "core/joined.hpp"
 #include "narwhal/plugin.h"
 #include "tools/plugin_file.hpp"
+#include "tools/plugin_options.hpp"
 #include "tools/process.hpp"
 
 namespace narwhal::tools {
@@ -120,10 +121,7 @@ Result<int> check_plugin(const Places& places, const std::string& file, const Pa
   if (!missing->empty()) return 1;
 
   Words words{places.server, "--check-config"};
-  for (const auto& [key, value] : options) {
-    words.emplace_back("--option");
-    words.push_back(key + "=" + value);
-  }
+  for (std::string& word : option_flags(options)) words.push_back(std::move(word));
   words.push_back(file.find('/') == file.npos ? "./" + file : file);
   std::fflush(stdout);
   const Result<int> status = run_program(words);

@@ -2,17 +2,24 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "core/joined.hpp"
+#include "core/nearest_name.hpp"
 #include "tools/call.hpp"
 #include "tools/flags.hpp"
 #include "tools/inspect.hpp"
 #include "tools/places.hpp"
+#include "tools/plugin_file.hpp"
+#include "tools/plugin_options.hpp"
 #include "tools/project.hpp"
 #include "tools/run_project.hpp"
 
@@ -23,11 +30,12 @@ using narwhal::Error;
 using narwhal::Result;
 
 constexpr int failed = 1, wrong_usage = 64;
+constexpr unsigned limit_default = 30, limit_max = 86400;  // seconds
 
 struct Arguments {
   std::string folder, path, file, request = "GET /", data;
   tools::Words rest, headers, options;
-  unsigned limit = 30;
+  unsigned limit = 0;  // seconds; 0: the default
   bool is_c = false, is_cpp = false, is_rust = false, as_json = false, for_test = false;
   tools::Call call;
 
@@ -80,6 +88,21 @@ Result<int> new_project(const Arguments& given) {
   return 0;
 }
 
+// With the options that the server would give it.
+Result<int> call_plugin(const std::string& file, const tools::Pairs& options, tools::Call& call) {
+  const Result<tools::DeclaredPlugin> plugin = tools::read_plugin_file(file);
+  if (!plugin) return Error{plugin.error()};
+  return with_places([&](const tools::Places& places) -> Result<int> {
+    Result<tools::Pairs> all = tools::options_of_settings(places, options);
+    if (!all) return Error{all.error()};
+    const Result<narwhal::Done> complete = tools::check_required(*plugin, file, *all);
+    if (!complete) return Error{complete.error()};
+    call.file = file;
+    call.options = *std::move(all);
+    return tools::run_call(call);
+  });
+}
+
 Result<int> send_call(Arguments& given) {
   tools::Call& call = given.call;
   const Result<narwhal::Done> line = tools::read_request_line(given.request, call);
@@ -93,12 +116,10 @@ Result<int> send_call(Arguments& given) {
   }
   call.body = *std::move(body);
   call.headers = *std::move(headers);
-  call.options = *std::move(options);
-  call.timeout = std::chrono::seconds(given.limit);
-  return with_plugin(given, [&](const std::string& file) {
-    call.file = file;
-    return tools::run_call(call);
-  });
+  // Whoever steps through the plugin takes longer than any answer.
+  const unsigned limit = call.in_process ? limit_max : limit_default;
+  call.timeout = std::chrono::seconds(given.limit != 0 ? given.limit : limit);
+  return with_plugin(given, [&](const std::string& file) { return call_plugin(file, *options, call); });
 }
 
 void add_language(CLI::App& command, Arguments& given) {
@@ -174,7 +195,8 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
   call->add_option("-H,--header", given.headers, "A header field: 'Name: value'")->allow_extra_args(false);
   call->add_option("-o,--option", given.options, "An option of the plugin: key=value")->allow_extra_args(false);
   call->add_option("--prefix", given.call.prefix, "Where the plugin is mounted; default: the root");
-  call->add_option("-t,--timeout", given.limit, "Seconds for the answer")->check(CLI::Range(1, 86400));
+  call->add_option("-t,--timeout", given.limit, "Seconds for the answer")->check(CLI::Range(1U, limit_max));
+  call->add_flag("--debug", given.call.in_process, "Run the plugin in this process, for a debugger");
   call->add_flag("-i,--include", given.call.shows_head, "Print status and header fields too");
   call->callback([&] {
     tools::Words& words = given.rest;
@@ -202,7 +224,47 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
   });
 }
 
+// The place of the command among the words of the command line; their number: there is none.
+std::size_t command_at(const tools::Words& words) {
+  std::size_t at = 1;
+  while (at < words.size() && words[at].starts_with('-')) at += words[at] == "-C" || words[at] == "--directory" ? 2 : 1;
+  return std::min(at, words.size());
+}
+
+std::vector<std::string_view> commands_of(const CLI::App& app) {
+  std::vector<std::string_view> names;
+  for (const CLI::App* each : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.emplace_back(each->get_name());
+  return names;
+}
+
+bool has_command(const CLI::App& app, const std::string& word) {
+  const std::vector<std::string_view> names = commands_of(app);
+  return std::find(names.begin(), names.end(), word) != names.end();
+}
+
+std::string unknown_command_text(const CLI::App& app, const std::string& word) {
+  const std::vector<std::string_view> names = commands_of(app);
+  const std::string_view near = narwhal::nearest_name(word, names);
+  const std::string hint =
+      near.empty() ? "the commands are " + narwhal::joined(names, ", ") : "did you mean '" + std::string(near) + "'?";
+  return "unknown command '" + word + "': " + hint;
+}
+
+// `call` again, in one process. What came by standard input is in a file then.
+std::string repeated(tools::Words words, const std::string& data) {
+  if (const std::size_t at = command_at(words); at < words.size())
+    words.insert(words.begin() + static_cast<std::ptrdiff_t>(at) + 1, "--debug");
+  if (data == "@-") {
+    for (std::string& word : words) {
+      if (word.ends_with("@-")) word.replace(word.size() - 1, 1, "BODY");
+    }
+  }
+  return narwhal::joined(words, " ", tools::shell_word);
+}
+
 int run(int argc, char** argv) {
+  const tools::Words words(argv, argv + argc);
   Arguments given;
   Action action;
   CLI::App app("Makes, builds, runs, tests and examines plugins of the application server narwhal.", "narwhal-plugin");
@@ -215,8 +277,13 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_usage;
+    const std::string word = command_at(words) < words.size() ? words[command_at(words)] : "";
+    const auto* const help = dynamic_cast<const CLI::Success*>(&error);
+    if (help != nullptr || word.empty() || has_command(app, word)) return app.exit(error) == 0 ? 0 : wrong_usage;
+    std::fprintf(stderr, "narwhal-plugin: %s\n", unknown_command_text(app, word).c_str());
+    return wrong_usage;
   }
+  given.call.repeat = repeated(words, given.data);
   if (!given.folder.empty() && ::chdir(given.folder.c_str()) != 0) {
     std::fprintf(stderr, "narwhal-plugin: %s\n", narwhal::errno_error("go to " + given.folder).message.c_str());
     return failed;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "core/plugin_text.hpp"
 #include "core/text_file.hpp"
 #include "narwhal/plugin.h"
 #include "tools/elf_image.hpp"
@@ -55,7 +56,7 @@ std::vector<DeclaredOption> read_options(const ElfImage& image, std::uint64_t ad
 
 std::string without_symbol(const ElfImage& image) {
   const std::vector<std::string_view> others = image.exported_from("narwhal_plugin_v");
-  if (others.empty()) return "no symbol narwhal_plugin_v1: is this a narwhal plugin?";
+  if (others.empty()) return no_plugin_text;
   const std::string other(others.front()), own = std::to_string(NARWHAL_ABI_MAJOR);
   return "a plugin for version " + other.substr(std::strlen("narwhal_plugin_v")) + " of the plugin ABI (" + other +
          "), but this narwhal has version " + own + " (narwhal_plugin_v" + own +

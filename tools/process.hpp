@@ -12,6 +12,9 @@ namespace narwhal::tools {
 
 using Words = std::vector<std::string>;
 
+// As a shell reads it as one word again.
+std::string shell_word(const std::string& word);
+
 // Waits until it has ended, and reaps it. The status is as waitpid() gives it.
 int wait_for(Child& child);
 

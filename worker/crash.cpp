@@ -7,10 +7,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <thread>
 
+#include "worker/hang.hpp"
 #include "worker/signal_line.hpp"
 #include "worker/stack_trace.hpp"
 
@@ -32,6 +35,14 @@ void add_request(SignalLine& line, const Running& record) noexcept {
   line.add({record.target, std::min<std::size_t>(record.target_size, sizeof record.target)});
 }
 
+// `record`: of the thread at fault.
+void add_what_it_did(SignalLine& line, const Running* record) noexcept {
+  if (is_in_hook()) return add_hook(line);
+  if (!handles_request(record)) return void(line.add(" outside of a request"));
+  line.add(" while handling ");
+  add_request(line, *record);
+}
+
 const char* name_of(int signal_number) noexcept {
   switch (signal_number) {
     case SIGSEGV: return "SIGSEGV";
@@ -42,31 +53,62 @@ const char* name_of(int signal_number) noexcept {
   }
 }
 
-// Not if another process has sent the signal: then any thread has received it.
-void note_crashed_thread(const siginfo_t& facts) noexcept {
+// Not if another process has sent the signal, because then any thread has received it; but a hang has its thread. Only
+// the first signal: one that follows is a fault in the handler.
+void note_crashed_thread(const siginfo_t& facts, const Hang& hang) noexcept {
+  static std::atomic_flag is_noted;
+  if (is_noted.test_and_set() || crashed_thread == nullptr) return;
   const bool is_own_fault = facts.si_code > 0 || facts.si_code == SI_TKILL;
-  if (is_own_fault && crashed_thread != nullptr)
-    crashed_thread->store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+  std::uint32_t thread = 0;
+  if (hang.reporter != Hang::Reporter::none) {
+    thread = hang.request != nullptr ? hang.thread : WorkerSlot::in_no_request;
+  } else if (is_own_fault) {
+    thread = is_in_hook() ? WorkerSlot::in_no_request : static_cast<std::uint32_t>(::syscall(SYS_gettid));
+  }
+  crashed_thread->store(thread, std::memory_order_relaxed);
 }
 
 // A function of its own, so that its line is off the stack when the frames are written.
-[[gnu::noinline]] void write_crash(int signal_number) noexcept {
+[[gnu::noinline]] void write_crash(int signal_number, const Hang& hang) noexcept {
+  const bool is_hang = hang.reporter != Hang::Reporter::none;
   SignalLine line(LogLevel::critical);
   line.add(process_name).add(" died of ").add(name_of(signal_number));
-  if (handles_request(current_record)) {
-    line.add(" while handling ");
-    add_request(line, *current_record);
+  if (is_hang && hang.request == nullptr) {
+    add_hang(line);
   } else {
-    line.add(" outside of a request");
+    add_what_it_did(line, is_hang ? hang.request : current_record);
   }
+  if (hang.reporter == Hang::Reporter::substitute)
+    line.add("; there is no stack: the thread that it hangs on takes no signals");
   line.write_out();
 }
 
-void on_crash(int signal_number, siginfo_t* facts, void*) {
-  ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
-  note_crashed_thread(*facts);
-  write_crash(signal_number);
+// Of the process in which a call of exit() is a plugin's; 0: it is our own.
+std::atomic<pid_t> exit_refused_in{0};
+
+[[gnu::noinline]] void write_exit(int status, const char* process) noexcept {
+  SignalLine line(LogLevel::critical);
+  line.add(process).add(" was ended by a call of exit(").add(static_cast<std::uint8_t>(status)).add(")");
+  add_what_it_did(line, current_record);
+  line.write_out();
+}
+
+// Static destructors do not run: other threads still use what they would destroy.
+void on_exit_called(int status, void* process) {
+  if (exit_refused_in.load() != ::getpid()) return;  // such as a child that a plugin has forked
+  write_exit(status, static_cast<const char*>(process));
   write_stack(LogLevel::critical);
+  std::fflush(nullptr);  // what plugins have printed
+  ::_exit(status);
+}
+
+void on_crash(int signal_number, siginfo_t* facts, void*) {
+  const Hang hang = signal_number == SIGABRT ? find_hang(*facts) : Hang{};
+  if (hang.reporter == Hang::Reporter::other_thread) return;
+  ::signal(signal_number, SIG_DFL);  // a fault in here must end the process too
+  note_crashed_thread(*facts, hang);
+  write_crash(signal_number, hang);
+  if (hang.reporter != Hang::Reporter::substitute) write_stack(LogLevel::critical);
   ::raise(signal_number);
 }
 
@@ -99,9 +141,9 @@ int dump_signal() noexcept { return SIGRTMIN + 3; }
 
 void install_crash_handlers(const char* process, const Generation& generation) noexcept {
   process_name = process;
-  prepare_stack_traces(generation);
+  log_calls_of_exit(process, generation);
   struct sigaction action {};
-  action.sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
+  action.sa_flags = SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
   action.sa_sigaction = on_crash;
   for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
     struct sigaction before {};
@@ -113,6 +155,15 @@ void install_crash_handlers(const char* process, const Generation& generation) n
   action.sa_sigaction = on_dump;
   ::sigaction(dump_signal(), &action, nullptr);
 }
+
+void log_calls_of_exit(const char* process, const Generation& generation) noexcept {
+  prepare_stack_traces(generation);
+  exit_refused_in = ::getpid();
+  // Handlers run from the last to the first: what a template has registered does not run before this one.
+  ::on_exit(on_exit_called, const_cast<char*>(process));
+}
+
+void permit_exit() noexcept { exit_refused_in = 0; }
 
 void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept { crashed_thread = &word; }
 

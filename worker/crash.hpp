@@ -14,6 +14,11 @@ namespace narwhal::worker {
 // the thread at fault, then let the signal end the process; and the handler that dump_thread() needs.
 // `process` begins the line: "Worker", a literal. `generation`, whose plugins run here, outlives the process.
 void install_crash_handlers(const char* process, const Generation& generation) noexcept;
+// The same line and stack when code of a plugin calls exit(), which then ends this process at once. Forked children are
+// not concerned. Main thread, once; install_crash_handlers() includes it.
+void log_calls_of_exit(const char* process, const Generation& generation) noexcept;
+// From here on exit() is the end of the process itself.
+void permit_exit() noexcept;
 // Where the handlers note which thread was at fault, for the master: a word that stays for the life of the process.
 void note_crashed_thread_in(std::atomic<std::uint32_t>& word) noexcept;
 // Each handler thread, first: an alternate signal stack if there are handlers, and where its request is recorded.

@@ -159,8 +159,22 @@ void Crew::enter_handler(Member& me, bool is_inline) noexcept {
 
 bool Crew::leave_handler(Member& me) noexcept {
   me.in_handler = false;
-  if (me.has_baton) me.has_baton = baton_.leave(me.phase);
-  return me.has_baton;
+  if (!me.has_baton) return false;
+  const bool is_mine = baton_.leave(me.phase);
+  if (!is_mine) me.has_baton = false;
+  return is_mine;
+}
+
+// A member that has lost the baton in its handler still believes to have it.
+std::optional<Crew::Holder> Crew::holder() const noexcept {
+  const Baton::Phase seen = baton_.seen();
+  std::optional<Holder> found;
+  for (const auto& member : members_) {
+    if (!member->has_baton) continue;
+    if (!member->in_handler) return Holder{member->index, false};
+    if (seen.in_handler() && member->phase == seen) found = Holder{member->index, true};
+  }
+  return found;
 }
 
 // ---- a handler that wants the loop: for a moment, or to run it while it waits ----
@@ -175,7 +189,7 @@ bool Crew::reclaim() noexcept {
 
 void Crew::release() noexcept {
   NARWHAL_CHECK(me_ != nullptr && me_->has_baton);
-  enter_handler(*me_, me_->phase.is_inline());
+  enter_handler(*me_, Baton::Phase(me_->phase).is_inline());
 }
 
 // From here to its end the handler is counted like those on other threads, because what arrives meanwhile has to wait for

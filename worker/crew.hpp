@@ -14,9 +14,11 @@
 // Cost      a handler beside the loop costs one exchange and one compare-and-swap, no lock and no system call.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -67,6 +69,13 @@ class Crew {
 
   // Any thread.
   const TaskCounts& counts() const noexcept { return counts_; }
+  // The member that runs the loop, or whose handler keeps it meanwhile; nothing while the baton changes hands. Also in a
+  // signal handler.
+  struct Holder {
+    unsigned member;
+    bool in_handler;
+  };
+  std::optional<Holder> holder() const noexcept;
   // [baton] Takes back the tasks that no handler has begun, oldest first. enqueue_again() for those that stay.
   Task::List take_waiting() noexcept { return followers_.take_waiting(); }
   void enqueue_again(Task::List tasks) noexcept { followers_.enqueue_again(tasks); }
@@ -74,13 +83,27 @@ class Crew {
   const Task* first_waiting() noexcept { return followers_.first_waiting(); }
 
  private:
+  // What one thread changes, and holder() may read on another. As cheap as a plain value.
+  template <typename Value>
+  class Shown {
+   public:
+    operator Value() const noexcept { return value_.load(std::memory_order_relaxed); }
+    Shown& operator=(Value value) noexcept {
+      value_.store(value, std::memory_order_relaxed);
+      return *this;
+    }
+
+   private:
+    std::atomic<Value> value_{Value()};
+  };
+
   struct Member {
     unsigned index = 0;
     std::thread thread;  // not the main one's
-    // Touched by its own thread only.
-    Baton::Phase phase;      // what enter() returned for its handler
-    bool has_baton = false;  // as far as it knows: see reclaim()
-    bool in_handler = false;
+    // Changed by its own thread only.
+    Shown<Baton::Phase> phase;  // what enter() returned for its handler
+    Shown<bool> has_baton;      // as far as it knows: see reclaim()
+    Shown<bool> in_handler;
     bool is_counted = false;  // in TaskCounts::handling(), though it may hold the baton
   };
 
@@ -91,8 +114,8 @@ class Crew {
   bool may_run_here(const Member& me, const Task& task) const;
   bool run_with_baton(Member& me, Task& task, bool has_waited);
   void run_without_baton(Member& me, Task& task);
-  void enter_handler(Member& me, bool is_inline) noexcept;
-  bool leave_handler(Member& me) noexcept;
+  inline void enter_handler(Member& me, bool is_inline) noexcept;  // inline: on the path of every request
+  inline bool leave_handler(Member& me) noexcept;
   bool begin_tending() noexcept;
   void turn(CrewWork::Turn turn) noexcept;
   bool hand_out() noexcept;

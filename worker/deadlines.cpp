@@ -5,6 +5,7 @@
 #include "core/log.hpp"
 #include "worker/connection.hpp"
 #include "worker/crash.hpp"
+#include "worker/hang.hpp"
 #include "worker/loop.hpp"
 
 namespace narwhal::worker {
@@ -45,12 +46,17 @@ void Deadlines::check_handler(std::size_t member, Instant now) {
   if (has_passed(mount.timeout, own_age)) {
     pass(*exchange, now);
     dump_thread(running.thread_id.load(std::memory_order_relaxed), LogLevel::critical);
-    if (mount.plugin.stuck != nullptr) mount.plugin.stuck(mount.instance, exchange->handle());
+    // First, because the hook may hang.
     if (stuck_++ == 0 && on_stuck != nullptr) on_stuck(stuck_context);
+    if (mount.plugin.stuck == nullptr) return;
+    const HookCall call("stuck()", mount);
+    mount.plugin.stuck(mount.instance, exchange->handle());
   } else if (!exchange->is_slow && has_passed(mount.soft_timeout, own_age)) {
     if (!pass_softly(*exchange, now) || !log::enabled(LogLevel::warning)) return;
     dump_thread(running.thread_id.load(std::memory_order_relaxed), LogLevel::warning);
-    if (mount.plugin.slow != nullptr) mount.plugin.slow(mount.instance, exchange->handle());
+    if (mount.plugin.slow == nullptr) return;
+    const HookCall call("slow()", mount);
+    mount.plugin.slow(mount.instance, exchange->handle());
   }
 }
 

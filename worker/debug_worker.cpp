@@ -11,6 +11,7 @@
 
 #include "core/log.hpp"
 #include "core/signals.hpp"
+#include "worker/crash.hpp"
 #include "worker/forked_children.hpp"
 #include "worker/loop.hpp"
 #include "worker/run_worker.hpp"
@@ -97,6 +98,14 @@ HookResult set_up(DebugWorker& worker) {
   return boot(worker.seat, *worker.loop, quiet);
 }
 
+// Meanwhile a call of exit() is a plugin's. This process itself ends by exit(), so that leak checkers run.
+struct ExitCallsLogged {
+  explicit ExitCallsLogged(const Generation& generation) { log_calls_of_exit("The process", generation); }
+  ExitCallsLogged(const ExitCallsLogged&) = delete;
+  ExitCallsLogged& operator=(const ExitCallsLogged&) = delete;
+  ~ExitCallsLogged() { permit_exit(); }
+};
+
 }  // namespace
 
 int run_debug(TemplateSeat seat) {
@@ -107,6 +116,7 @@ int run_debug(TemplateSeat seat) {
   worker.seat = seat_of(worker);
   prepare_for_forked_children(worker.seat.listeners);
   raise_descriptor_limit(worker.seat);
+  const ExitCallsLogged until_the_end(*worker.seat.generation);
   begin_set_up(nullptr);
   const HookResult done = set_up(worker);
   end_set_up();

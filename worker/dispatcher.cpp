@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/crash.hpp"
+#include "worker/hang.hpp"
 #include "worker/loop.hpp"
 
 namespace narwhal::worker {
@@ -218,12 +219,14 @@ void Dispatcher::abandon(Exchange& exchange) {
 // Notifies the plugin, unless it has ended the exchange: it may have freed its own state of it by then.
 void Dispatcher::cancel(Exchange& exchange) {
   if (exchange.mount->plugin.cancel == nullptr || exchange.answer_ended()) return;
+  const HookCall call("cancel()", *exchange.mount);
   exchange.mount->plugin.cancel(exchange.mount->instance, exchange.handle());
 }
 
 // Nor here once the answer has ended, or the client has gone, of which cancel() notifies.
 void Dispatcher::notify_of_room(Exchange& exchange) {
   if (!exchange.handover.take_room_event() || exchange.gone() || exchange.answer_ended()) return;
+  const HookCall call("writable()", *exchange.mount);
   exchange.mount->plugin.writable(exchange.mount->instance, exchange.handle());
 }
 

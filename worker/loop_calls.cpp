@@ -4,6 +4,8 @@
 #include <atomic>
 #include <memory>
 
+#include "worker/hang.hpp"
+
 namespace narwhal::worker {
 
 struct LoopCalls::Timer {
@@ -22,13 +24,18 @@ struct LoopCalls::Timer {
   }
   static void fire(uv_timer_t* handle) {
     auto& own = *static_cast<Timer*>(handle->data);
-    if (!own.stopped.load(std::memory_order_acquire)) own.call.run(own.call.argument);
+    if (!own.stopped.load(std::memory_order_acquire)) own.call.make("a timer");
   }
   static void end(void* timer) {
     uv_close(reinterpret_cast<uv_handle_t*>(&static_cast<Timer*>(timer)->handle),
              [](uv_handle_t* handle) { delete static_cast<Timer*>(handle->data); });
   }
 };
+
+void LoopCalls::Call::make(const char* kind) const {
+  const HookCall call(kind, reinterpret_cast<const void*>(run));
+  run(argument);
+}
 
 void LoopCalls::open(uv_loop_t* loop) noexcept {
   loop_ = loop;
@@ -52,7 +59,7 @@ void LoopCalls::make_calls() {
     const std::lock_guard lock(mutex_);
     calls.swap(calls_);
   }
-  for (const Call& call : calls) call.run(call.argument);
+  for (const Call& call : calls) call.make("a posted call");
 }
 
 LoopCalls::Timer* LoopCalls::start(std::chrono::milliseconds first, std::chrono::milliseconds every, Function fire,

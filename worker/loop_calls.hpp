@@ -29,6 +29,7 @@ class LoopCalls {
   struct Call {
     Function run;
     void* argument;
+    void make(const char* kind) const;
   };
   void make_calls();
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "worker/hang.hpp"
 #include "worker/path_match.hpp"
 
 namespace narwhal::worker {
@@ -73,13 +74,17 @@ void Mounts::leave_thread(Handlers handlers) const {
 
 void Mounts::drain() const {
   for (const auto& mount : mounts_) {
-    if (mount->plugin.drain != nullptr) mount->plugin.drain(mount->instance);
+    if (mount->plugin.drain == nullptr) continue;
+    const HookCall call("drain()", *mount);
+    mount->plugin.drain(mount->instance);
   }
 }
 
 void Mounts::end_worker() const {
   for (const auto& mount : mounts_) {
-    if (mount->plugin.worker_exit != nullptr) mount->plugin.worker_exit(mount->instance);
+    if (mount->plugin.worker_exit == nullptr) continue;
+    const HookCall call("worker_exit()", *mount);
+    mount->plugin.worker_exit(mount->instance);
   }
 }
 

@@ -6,15 +6,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <span>
 
-#include "core/joined.hpp"
 #include "core/log.hpp"
+#include "core/plugin_text.hpp"
 #include "worker/crash.hpp"
+#include "worker/plugin_options.hpp"
 #include "worker/thread_rules.hpp"
 
 namespace narwhal::worker {
@@ -23,22 +23,6 @@ namespace {
 
 // Bytes of the table that every plugin of ABI 1.0 has: up to and including handle().
 constexpr std::size_t smallest_table = offsetof(narwhal_plugin, handle) + sizeof(narwhal_plugin::handle);
-
-bool is_of_type(const std::string& value, std::string_view type) {
-  const char* end = value.data() + value.size();
-  if (type == "int") {
-    std::int64_t number{};
-    const auto [stop, error] = std::from_chars(value.data(), end, number);
-    return error == std::errc() && stop == end;
-  }
-  if (type == "float") {
-    double number{};
-    const auto [stop, error] = std::from_chars(value.data(), end, number);
-    return error == std::errc() && stop == end;
-  }
-  if (type == "bool") return value == "true" || value == "false";
-  return true;
-}
 
 // `flags` without the known ones; 0 where a later minor version may have added them: the plugin must do without.
 template <class Flags>
@@ -103,8 +87,7 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
     return Error{"load " + staged.source + ": " + reason};
   }
   const auto* table = static_cast<const narwhal_plugin*>(::dlsym(handle, "narwhal_plugin_v1"));
-  if (table == nullptr)
-    return Error{"load " + staged.source + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?"};
+  if (table == nullptr) return Error{"load " + staged.source + ": " + no_plugin_text};
   if (table->struct_size < smallest_table) {
     return Error{"load " + staged.source + ": its narwhal_plugin_v1 is too small (" +
                  std::to_string(table->struct_size) + " bytes): was struct_size set?"};
@@ -119,42 +102,6 @@ Result<narwhal_plugin> open_plugin(const StagedPlugin& staged) {
               staged.source, NARWHAL_ABI_MAJOR, known.abi_minor, NARWHAL_ABI_MAJOR, NARWHAL_ABI_MINOR);
   }
   return known;
-}
-
-const narwhal_option* find_option(const narwhal_plugin& plugin, std::string_view key) {
-  if (plugin.options == nullptr) return nullptr;
-  for (const narwhal_option* option = plugin.options; option->key != nullptr; ++option) {
-    if (key == option->key) return option;
-  }
-  return nullptr;
-}
-
-std::string known_options(const narwhal_plugin& plugin) {
-  if (plugin.options == nullptr || plugin.options->key == nullptr) return "it has none";
-  const narwhal_option* end = plugin.options;
-  while (end->key != nullptr) ++end;
-  return "it knows " + joined(std::span(plugin.options, end), ", ", &narwhal_option::key);
-}
-
-Result<Done> check_options(const Mount& mount) {
-  for (const auto& [key, value] : mount.options) {
-    const narwhal_option* option = find_option(mount.plugin, key);
-    if (option == nullptr) {
-      return Error{"options of " + mount.source + ": unknown option '" + key + "': " + known_options(mount.plugin)};
-    }
-    if (!is_of_type(value, option->type)) {
-      return Error{"options of " + mount.source + ": " + key + ": '" + value + "' is not of type " + option->type};
-    }
-  }
-  for (const narwhal_option* each = mount.plugin.options; each != nullptr && each->key != nullptr; ++each) {
-    const bool is_given = std::any_of(mount.options.begin(), mount.options.end(),
-                                      [each](const auto& given) { return given.first == each->key; });
-    if (is_given || (each->flags & NARWHAL_REQUIRED) == 0) continue;
-    const bool has_help = each->help != nullptr && *each->help != '\0';
-    return Error{"options of " + mount.source + ": '" + each->key + "' is missing" +
-                 (has_help ? std::string(": ") + each->help : "")};
-  }
-  return Done{};
 }
 
 // What narwhal_boot::reserved_0 points to.
@@ -174,12 +121,7 @@ BootContext& context_of(const narwhal_boot* boot, const char* call) {
 
 narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noexcept {
   const Mount& mount = *context_of(boot, "option").mount;
-  for (const auto& [name, value] : mount.options) {
-    if (name == key) return {value.data(), value.size()};
-  }
-  const narwhal_option* option = find_option(mount.plugin, key);
-  if (option == nullptr || option->fallback == nullptr) return {nullptr, 0};
-  return {option->fallback, std::strlen(option->fallback)};
+  return option_value(mount.plugin, mount.options, key);
 }
 
 void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept try {
@@ -252,9 +194,10 @@ Result<std::vector<std::unique_ptr<Mount>>> load_plugins(const Generation& gener
     mount->options = route.options;
     mount->is_python = !route.plugin.empty();
     const bool is_guess = mount->is_python && route.app.find(':') == std::string::npos && route.app != "wsgi";
-    if (is_guess) mount->remark = " (no plugin is called '" + route.app + "': it was taken for a Python module)";
+    if (is_guess) mount->remark = taken_for_python_text(route.app);
     mount->route = static_cast<std::uint16_t>(index);
-    if (Result<Done> checked = check_options(*mount); !checked) return Error{checked.error()};
+    const auto checked = check_options(mount->plugin, mount->source, mount->options, route.option_places);
+    if (!checked) return Error{checked.error() + mount->remark};
     mounts.push_back(std::move(mount));
   }
   return mounts;

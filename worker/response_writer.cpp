@@ -1,6 +1,8 @@
 // A response as a whole: its head, and what is said with one call.
 #include "worker/response_writer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -268,6 +270,13 @@ int ResponseWriter::fail(int status, std::string_view reason) {
 void ResponseWriter::end_for_handler(int result) noexcept {
   if (exchange_.ended_in_handler || state_.stage == Stage::finished || exchange_.gone()) return;
   const Exchange::AsHandler as_handler(exchange_);
+  const bool is_code = result >= NARWHAL_REFUSED && result <= NARWHAL_DEFERRED;
+  char unknown[96];
+  if (!is_code) {
+    const auto text = fmt::format_to_n(unknown, sizeof unknown,
+                                       "the handler returned {}, which is not a code of narwhal/plugin.h", result);
+    return void(fail(500, {unknown, text.size}));
+  }
   if (state_.stage == Stage::none) {
     fail(500, result == NARWHAL_OK ? "the handler returned without an answer" : "the handler failed");
   } else {

@@ -14,6 +14,7 @@
 #include "core/start_output.hpp"
 #include "worker/crash.hpp"
 #include "worker/forked_children.hpp"
+#include "worker/hang.hpp"
 #include "worker/loop.hpp"
 #include "worker/system_call_filter.hpp"
 #include "worker/watched_files.hpp"
@@ -165,6 +166,7 @@ int run_worker(Seat& seat, std::vector<std::unique_ptr<Mount>> mounts, CodeFiles
   if (seat.generation->config.reload) report_watched_files({seat.master.get(), seat.slot, seat.generation->number});
   begin_set_up(&code_files);
   Loop loop(seat, std::move(mounts));
+  watch_loop(loop.crew(), slot);
   MasterChannel channel(seat, loop);
   const auto report_step = [&channel](std::string_view step) { channel.send_report(Report::step, step); };
   if (const HookResult booted = boot(seat, loop, report_step); !booted) {

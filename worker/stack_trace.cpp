@@ -200,6 +200,13 @@ void write_stack(LogLevel level) noexcept {
   write_commands(text, stack);
 }
 
+std::string_view path_of_code(const void* code) noexcept {
+  Dl_info exported{};
+  void* object = nullptr;
+  const bool is_found = ::dladdr1(code, &exported, &object, RTLD_DL_LINKMAP) != 0 && object != nullptr;
+  return is_found ? shown_path(static_cast<const link_map*>(object)) : std::string_view();
+}
+
 std::string_view source_path(const Generation& generation, std::string_view loaded) noexcept {
   const auto is_below_digest_of = [&](const StagedPlugin& staged) {  // <area>/<digest>/<absolute path of the source>
     const std::string_view copy = staged.copy;

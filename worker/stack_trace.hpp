@@ -19,6 +19,8 @@ namespace narwhal::worker {
 void prepare_stack_traces(const Generation& generation) noexcept;
 // In a signal handler: the stack of what the signal has interrupted.
 void write_stack(LogLevel level) noexcept;
+// The file that has this code, as a stack calls it. Empty: none.
+std::string_view path_of_code(const void* code) noexcept;
 
 // What the source of a file of the generation is called, or `loaded` again. Ends where `loaded` ends.
 std::string_view source_path(const Generation& generation, std::string_view loaded) noexcept;

@@ -13,7 +13,8 @@
 //             the first request. When it throws, the worker does not boot, and the exception's text is the reason.
 // Hooks       an app object may have any of: void ready_check() (throws when this worker may not accept),
 //             void thread_init(), void thread_exit(), void drain(), void stuck(const Request&), void slow(const
-//             Request&). plugin.h says when and on which thread they run.
+//             Request&). plugin.h says when and on which thread they run. drain(), stuck() and slow() run on the event
+//             loop: they must not block, also not on a lock that a handler holds while it writes to a slow client.
 // Preloading  an app type with `static T preload(const Boot&)` gets what that returns as boot.preloaded<T>(): made once,
 //             before the workers are forked, where the setting preload_app asks for it, else in each worker. T may have
 //             void before_fork() and void after_fork(), which run in the template.

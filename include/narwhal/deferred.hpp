@@ -50,25 +50,27 @@ class Deferred {
   Deferred(Deferred&& other) noexcept
       : host_(other.host_),
         exchange_(std::exchange(other.exchange_, nullptr)),
+        ended_(other.ended_),
         started_(other.started_),
         has_callback_(other.has_callback_) {}
   Deferred& operator=(Deferred&& other) noexcept {
     Deferred moved(std::move(other));
     std::swap(host_, moved.host_);
     std::swap(exchange_, moved.exchange_);
+    std::swap(ended_, moved.ended_);
     std::swap(started_, moved.started_);
     std::swap(has_callback_, moved.has_callback_);
     return *this;
   }
   ~Deferred() {
-    if (exchange_ != nullptr && !left_to_catcher()) fail(500, dropped);
+    if (*this && !left_to_catcher()) fail(500, dropped);
   }
 
   // False after it was ended or moved from. Then gone() is true, and every call returns Sent::state.
-  explicit operator bool() const noexcept { return exchange_ != nullptr; }
+  explicit operator bool() const noexcept { return exchange_ != nullptr && !ended_; }
   // Without the parameters of a router's pattern, which the handler takes.
   Request request() const noexcept { return {host_, exchange_}; }
-  bool gone() const noexcept { return host_->gone(exchange_) != 0; }
+  bool gone() const noexcept { return !*this || host_->gone(exchange_) != 0; }
   // `callback` is called at most once, when the client has gone or the deadline has passed. It runs on the event loop's
   // thread and must not block; it may run while another thread ends this Deferred. The holder must still end it.
   void on_cancel(Callable<void()> callback);
@@ -104,16 +106,19 @@ class Deferred {
   }
   void drop_callbacks() noexcept;
   narwhal_exchange* end() noexcept;  // gives up the exchange, and the callbacks with it
+  Sent answered_again() noexcept;
   bool left_to_catcher() noexcept {
     detail::Unwinding* const now = detail::unwinding;
     if (now == nullptr || now->exchange != exchange_ || std::uncaught_exceptions() <= now->exceptions) return false;
     now->has_head = started_;
-    now->left = end() != nullptr;
+    now->left = true;
+    end();
     return true;
   }
 
   const narwhal_host* host_;
-  narwhal_exchange* exchange_;
+  narwhal_exchange* exchange_;  // kept after the end: by it the server names the plugin of a late call
+  bool ended_ = false;
   bool started_ = false;
   bool has_callback_ = false;  // on_cancel() or on_writable() was called
 };

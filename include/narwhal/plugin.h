@@ -181,7 +181,8 @@ typedef struct narwhal_host {
   /* [any, one thread at a time] Memory that is valid as long as the exchange, aligned for any type. NULL: out of
    * memory. */
   void *(*alloc)(narwhal_exchange *, size_t size);
-  /* [any] A pointer of yours, kept with the exchange. NULL until it is set. */
+  /* [any] A pointer of yours, kept with the exchange. NULL until it is set. What it points to is yours to guard and to
+   * free: stuck(), slow() and cancel() may look at it while a handler changes it. */
   void (*set_user)(narwhal_exchange *, void *);
   void *(*user)(const narwhal_exchange *);
   /* [any] 1 when the client is gone or the host has answered in your place, else 0. A client that has only ended its
@@ -300,7 +301,7 @@ typedef struct narwhal_boot {
  * key that is there twice. */
 typedef struct narwhal_option {
   const char *key;
-  const char *type;     /* "string", "int", "float", "bool" */
+  const char *type;     /* "string", "int", "float", "bool" (you get "true" or "false", whichever word was written) */
   const char *fallback; /* of this type; NULL: none */
   const char *help;     /* what it is, with its unit; may be NULL */
   uint64_t flags;

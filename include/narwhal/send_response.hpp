@@ -249,11 +249,21 @@ inline void Deferred::drop_callbacks() noexcept {
 
 inline narwhal_exchange* Deferred::end() noexcept {
   drop_callbacks();
-  return std::exchange(exchange_, nullptr);
+  ended_ = true;
+  return exchange_;
+}
+
+// The server logs the call. This one has no effect, whatever the answer would have been.
+inline Sent Deferred::answered_again() noexcept {
+  narwhal_response none{};
+  none.struct_size = sizeof none;
+  none.status = 500;
+  host_->respond(exchange_, &none);
+  return Sent::state;
 }
 
 inline void Deferred::on_cancel(Callable<void()> callback) {
-  if (exchange_ == nullptr) return;
+  if (!*this) return;
   narwhal_exchange* const exchange = exchange_;
   has_callback_ = true;
   detail::cancel_callbacks.set(exchange, std::move(callback));
@@ -263,18 +273,19 @@ inline void Deferred::on_cancel(Callable<void()> callback) {
 }
 
 inline void Deferred::on_writable(Callable<void()> callback) {
-  if (exchange_ == nullptr) return;
+  if (!*this) return;
   has_callback_ = true;
   detail::writable_callbacks.set(exchange_, std::move(callback));
 }
 
 inline Sent Deferred::respond(Response response) {
+  if (!*this) return answered_again();
   if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
   drop_callbacks();
   try {
     const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
     if (sent != Sent::refused && sent != Sent::state) {
-      exchange_ = nullptr;
+      ended_ = true;
       return sent;
     }
   } catch (...) {
@@ -285,6 +296,7 @@ inline Sent Deferred::respond(Response response) {
 }
 
 inline Sent Deferred::respond_exception() noexcept {
+  if (!*this) return answered_again();
   const auto sent = static_cast<Sent>(detail::respond_exception(host_, end(), started_));
   return sent == Sent::ok || sent == Sent::gone ? sent : Sent::error;
 }

@@ -4,7 +4,8 @@
 //            duplicates the descriptor of send_file().
 // Errors     Gone when the client has left; std::length_error when more bytes come than were declared;
 //            std::invalid_argument when status or fields may not go on the wire; std::runtime_error otherwise.
-// Threads    the handler's.
+// Threads    the handler's. Hold no lock over a call that waits (write(), write_owned(), send_file()) that a function on
+//            the event loop takes too, such as drain() or a callback of on_cancel(): it would stop all requests.
 // Units      sizes and offsets are in bytes.
 #pragma once
 

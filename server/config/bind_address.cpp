@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "core/nearest_name.hpp"
 #include "server/config/bind_options.hpp"
-#include "server/config/nearest_name.hpp"
 #include "server/config/utf8.hpp"
 
 namespace narwhal::server {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "server/config/nearest_name.hpp"
+#include "core/nearest_name.hpp"
 #include "server/config/settings.hpp"
 #include "server/config/utf8.hpp"
 

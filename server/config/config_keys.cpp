@@ -4,9 +4,9 @@
 #include <set>
 
 #include "core/host_names.hpp"
+#include "core/nearest_name.hpp"
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
-#include "server/config/nearest_name.hpp"
 #include "server/config/routes.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/utf8.hpp"
@@ -75,7 +75,8 @@ class KeyReader {
     if (key.text == "app" || key.text == "wsgi_app") return read_app(key, value);
     if (key.text == "options") {
       layer_.options = Located{"", where(key, "options")};
-      layer_.root_options = read_options(value, "options");
+      layer_.root_places.all = where(key, "");
+      layer_.root_options = read_options(value, "options", &layer_.root_places.each);
       return;
     }
     const Setting* setting = find_setting(key.text);
@@ -135,11 +136,12 @@ class KeyReader {
     if (app.empty()) return;
     if (layer_.app) return fault(key, "", "'app' and 'wsgi_app' are the same setting: use only one of them");
     layer_.app = Located{std::move(app), where(value, key.text)};
+    if (!layer_.options) layer_.root_places.all = where(key, "");
     layer_.origin = origin(value);
   }
 
-  // A plugin's options: plain values by key, in order. An empty value is treated as absent.
-  Options read_options(const YamlNode& value, const std::string& name) {
+  // A plugin's options: plain values by key, in order. An empty value is treated as absent. `places`: where each is written.
+  Options read_options(const YamlNode& value, const std::string& name, Options* places = nullptr) {
     Options options;
     if (value.kind == Kind::null) return options;
     if (value.kind != Kind::map) {
@@ -156,6 +158,7 @@ class KeyReader {
                   std::to_string(name_bytes_max));
       } else if (item.kind == Kind::scalar) {
         options.emplace_back(key.text, item.text);
+        if (places != nullptr) places->emplace_back(key.text, where(key, ""));
       } else if (item.kind != Kind::null) {
         fault(item, name + "." + key.text, "is " + std::string(kind_text(item)) + ", not a single value");
       }
@@ -191,6 +194,7 @@ class KeyReader {
       return fault(item, "routes", "contains " + std::string(kind_text(item)) + ", not a map of prefix, app, options");
     }
     LocatedRoute located{{}, where(item, "routes"), origin(item)};
+    located.route.option_places.all = where(item, "");
     bool has_place = false, has_app = false;
     for_each_key(item, "routes", [&](const YamlNode& key, const YamlNode& value) {
       has_place = has_place || key.text == "prefix" || key.text == "host";
@@ -211,7 +215,8 @@ class KeyReader {
     } else if (key.text == "app") {
       route.app = read_text(value, "app");
     } else if (key.text == "options") {
-      route.options = read_options(value, "options");
+      route.option_places.all = where(key, "");
+      route.options = read_options(value, "options", &route.option_places.each);
     } else if (key.text == "trailing_slash") {
       if (const auto text = read_single(value, key.text)) {
         if (const auto wrong = read_trailing_slash(*text, route.trailing_slash)) fault(value, key.text, *wrong);

@@ -30,6 +30,7 @@ class RouteTable {
     if (layer.app) set_root_app(layer);
     if (layer.options) {
       root_options_ = layer.root_options;
+      root_places_ = layer.root_places;
       options_where_ = layer.options->where;
     }
     single_options_.insert(single_options_.end(), layer.single_options.begin(), layer.single_options.end());
@@ -38,7 +39,9 @@ class RouteTable {
 
   void finish() {
     if (root_app_) {
-      draft_.config.routes.push_back(Route{"", *root_app_, root_options_});
+      Route root{"", *root_app_, root_options_};
+      root.option_places = root_places_;
+      draft_.config.routes.push_back(std::move(root));
     } else if (!options_where_.empty()) {
       draft_.faults.push_back(options_where_ + ": these options belong to 'app', which is missing");
     }
@@ -50,6 +53,7 @@ class RouteTable {
   void set_root_app(const Layer& layer) {
     draft_.origins["app"] = layer.origin;
     root_where_ = layer.app->where;
+    if (options_where_.empty()) root_places_ = layer.root_places;
     std::vector<Route>& routes = draft_.config.routes;
     for (Route& route : routes) {
       if (!is_root(route)) continue;
@@ -62,8 +66,10 @@ class RouteTable {
   void set_root_option(const std::string& key, const Located& value) {
     for (Route& route : draft_.config.routes) {
       if (!is_root(route)) continue;
-      std::erase_if(route.options, [&](const auto& option) { return option.first == key; });
+      for (Options* each : {&route.options, &route.option_places.each})
+        std::erase_if(*each, [&](const auto& option) { return option.first == key; });
       if (!value.text.empty()) route.options.emplace_back(key, value.text);  // as in a file, an empty one is none
+      route.option_places.each.emplace_back(key, value.where);
       return;
     }
     draft_.faults.push_back(value.where + ": no application at \"/\" could have the option '" + key + "'");
@@ -94,6 +100,7 @@ class RouteTable {
   Draft& draft_;
   std::optional<std::string> root_app_;
   Options root_options_;
+  OptionPlaces root_places_;
   std::vector<std::pair<std::string, Located>> single_options_;
   std::string root_where_, options_where_;
 };

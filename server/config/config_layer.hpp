@@ -34,6 +34,7 @@ struct Layer {
   std::optional<Located> app;      // of the root route
   std::optional<Located> options;  // where the root route's options are written
   Options root_options;
+  OptionPlaces root_places;
   std::vector<std::pair<std::string, Located>> single_options;  // each in place of the root route's option of that key
   std::vector<LocatedRoute> routes;                             // as written
   std::string origin;                                           // of `app`

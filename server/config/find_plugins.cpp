@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/joined.hpp"
+#include "core/plugin_text.hpp"
 #include "server/config/python_process.hpp"
 #include "server/config/routes.hpp"
 
@@ -142,7 +143,8 @@ std::vector<std::string> find_plugins(const PluginPlaces& places, Config& config
       if (*python_plugin) {
         route.plugin = **python_plugin;
       } else if (faults.empty()) {
-        faults.push_back("app '" + route.app + "': " + python_plugin->error());
+        const std::string guess = is_python_app(route.app) ? "" : taken_for_python_text(route.app);
+        faults.push_back("app '" + route.app + "': " + python_plugin->error() + guess);
       }
     } else if (is_python_app(route.app)) {
       const auto& directories = places.directories;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/nearest_name.hpp"
 #include "server/config/config_file.hpp"
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/gunicorn_value.hpp"
-#include "server/config/nearest_name.hpp"
 
 namespace narwhal::server {
 namespace {

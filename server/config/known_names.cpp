@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "server/config/nearest_name.hpp"
+#include "core/nearest_name.hpp"
 #include "server/config/program_flags.hpp"
 #include "server/config/settings.hpp"
 

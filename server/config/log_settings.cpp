@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/access_format.hpp"
-#include "server/config/nearest_name.hpp"
+#include "core/nearest_name.hpp"
 
 namespace narwhal::server {
 namespace {

@@ -10,8 +10,8 @@
 #include <span>
 
 #include "core/bind_text.hpp"
+#include "core/nearest_name.hpp"
 #include "server/config/bind_address.hpp"
-#include "server/config/nearest_name.hpp"
 #include "server/config/processors.hpp"
 #include "server/config/utf8.hpp"
 

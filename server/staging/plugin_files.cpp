@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/fd.hpp"
+#include "core/plugin_text.hpp"
 
 namespace narwhal::server {
 namespace {
@@ -116,7 +117,7 @@ void add_needed(const SharedObject& object, const Wanted& found, std::deque<Want
 
 Error not_a_plugin(const std::string& name, const SharedObject& object) {
   const std::string own(plugin_symbol);
-  if (object.other_major == 0) return Error{name + ": no symbol " + own + ": is this a narwhal plugin?"};
+  if (object.other_major == 0) return Error{name + ": " + no_plugin_text};
   const std::string major = std::to_string(object.other_major);
   return Error{name + ": a plugin for version " + major + " of the plugin ABI (narwhal_plugin_v" + major +
                "), but this narwhal has version " + std::to_string(plugin_major) + " (" + own +

@@ -128,6 +128,44 @@ def test_a_crash_that_another_process_has_sent_shows_where_the_thread_was(serve,
     assert all("crashes" not in line for line in commands_of(stack))
 
 
+# ---- code that ends the process without a crash ----
+def test_a_handler_that_calls_exit_is_named_with_its_request_and_stack(serve, plugin):
+    server = serve(plugin, "-w", "1")
+    worker, = server.wait_workers(1)
+    with pytest.raises((WireError, OSError)):
+        server.get("/exit")
+    stack = stack_of(server, r"\[CRITICAL\] Worker was ended by a call of exit\(0\) while handling GET /exit$")
+    assert any(re.fullmatch(FRAME, line) and "(leave_by_exit+" in line for line in stack), stack
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 0, but nobody had asked it to leave\.$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /exit")
+    server.wait_workers(1, timeout=30)
+    assert server.get("/").text == "ok"
+
+
+def test_a_worker_that_leaves_without_a_word_is_an_error(serve, plugin):
+    server = serve(plugin, "-w", "1")
+    worker, = server.wait_workers(1)
+    with pytest.raises((WireError, OSError)):
+        server.get("/leave")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 0, but nobody had asked it to leave\.$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /leave")
+
+
+@pytest.mark.parametrize("mode", [[], ["--debug"]])
+def test_a_child_of_a_plugin_may_call_exit(serve, plugin, mode):
+    server = serve(*mode, plugin)
+    assert server.get("/child").text == "ok"
+    assert server.stop() == 0
+    assert not re.search(r"ended by a call|nobody had asked", server.log())
+
+
+def test_in_debug_mode_exit_is_named_too(serve, plugin):
+    server = serve("--debug", plugin)
+    with pytest.raises((WireError, OSError)):
+        server.get("/exit")
+    server.wait_for(r"\[CRITICAL\] The process was ended by a call of exit\(0\) while handling GET /exit$")
+
+
 # ---- a slow handler ----
 @needs_addr2line
 @pytest.mark.skipif(SANITIZED, reason="the unwinder does not pass the sanitizer's frame of nanosleep")

@@ -45,8 +45,9 @@ def test_each_route_answers(serve, data, threads):
     ask_each_route(serve(PLUGIN, "-w", "1", "--threads", threads, *options(data=data, greeting="Hej", repeat=2)))
 
 
-def test_a_body_is_read_while_it_arrives(serve):
-    server = serve(PLUGIN, "-w", "1", *options(stream="true"))
+@pytest.mark.parametrize("word", ["true", "yes", "On"])  # to the plugin all are "true"
+def test_a_body_is_read_while_it_arrives(serve, word):
+    server = serve(PLUGIN, "-w", "1", *options(stream=word))
     assert server.get("/body", method="POST", body=b"x" * 100_000).text == "100000 bytes, in memory\n"
 
 

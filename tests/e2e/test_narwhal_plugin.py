@@ -69,7 +69,7 @@ def test_a_new_project_boots_and_says_what_it_is(project):
     assert done.stdout.splitlines()[-1] == "a worker boots with it"
     assert plugin("check", "build/shop.so", "-o", "greeting=Hej", cwd=project).returncode == 0
     wrong = plugin("check", "-o", "greetings=Hej", cwd=project)
-    assert wrong.returncode == 1 and "unknown option 'greetings'" in wrong.stderr, wrong
+    assert wrong.returncode == 1 and "unknown option 'greetings': did you mean 'greeting'?" in wrong.stderr, wrong
     assert wrong.stdout.splitlines()[-1] == "no worker boots with it"
 
 
@@ -81,6 +81,31 @@ def test_one_request_without_a_server(project):
     assert re.search(r"^Content-Length: 12$", done.stdout, re.M)
     missing = plugin("call", "GET /none", cwd=project)
     assert missing.returncode == 0 and "narwhal-plugin: 404" in missing.stderr, missing
+
+
+def test_a_call_has_the_options_of_narwhal_yaml_as_check_has_them(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "shop")
+    settings = folder / "narwhal.yaml"
+    settings.write_text("app: build/shop.so\noptions:\n  greeting: \"Hej \\\\ du\"\n")
+    done = plugin("call", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hej \\ du, world!\n", "")
+    assert plugin("call", "-o", "greeting=Hi", cwd=folder).stdout == "Hi, world!\n"
+    settings.write_text("routes:\n  - {prefix: /, app: build/shop.so, options: {greeting: no}}\n")
+    assert plugin("call", cwd=folder).stdout == "no, world!\n"
+    settings.write_text("app: build/shop.so\nworker: 4\n")
+    for command in ("call", "check"):
+        wrong = plugin(command, cwd=folder)
+        assert wrong.returncode == 1 and "narwhal.yaml:2:1: unknown key 'worker': did you mean 'workers'?\n" in wrong.stderr, wrong
+    settings.unlink()
+    assert plugin("call", cwd=folder).stdout == "Hello, world!\n"
+
+
+def test_a_call_runs_the_plugin_once_and_no_other(tmp_path):
+    mark = tmp_path / "mark.so"
+    shutil.copy(test_plugin("constructor_hangs"), mark)
+    (tmp_path / "narwhal.yaml").write_text(f"routes:\n  - {{prefix: /a/b, app: {mark}}}\n  - {{prefix: /, app: {mark}, options: {{say: one}}}}\n")
+    done = plugin("call", test_plugin("two_mounts"), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, " one 1", ""), done
 
 
 def test_the_call_that_the_page_shows(project):
@@ -214,13 +239,68 @@ def test_inspect_in_json():
     assert facts["options"][0]["key"] == "folder" and facts["options"][0]["required"] is False
 
 
-def test_a_call_reports_crashes_breaches_and_a_deadline():
+def test_a_call_reports_crashes_breaches_and_a_deadline(tmp_path):
     crashed = plugin("call", test_plugin("crashes"), "/null")
-    assert crashed.returncode == 1 and "SIGSEGV" in crashed.stderr and "gdb --args narwhal --debug" in crashed.stderr, crashed
-    late = plugin("call", "-t", "1", test_plugin("crashes"), "/hang")
+    assert crashed.returncode == 1 and "crashes.so was sent SIGSEGV. To see it in gdb:\ngdb -ex run " in crashed.stderr, crashed
+    late = plugin("call", "-t", "1", test_plugin("crashes"), "/hang", cwd=tmp_path)
     assert late.returncode == 1 and "no answer within 1 s" in late.stderr, late
     none = plugin("call", test_plugin("constructor_hangs").parent / "none.so", "/")
     assert none.returncode == 1 and "none.so" in none.stderr
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer reports the crash itself")
+def test_the_stack_of_a_crash_and_its_source_are_shown(tmp_path):
+    crashed = plugin("call", shutil.copy(test_plugin("crashes"), tmp_path), "/null", cwd=tmp_path)
+    stack = r"(\S+\(\S*\+0x[0-9a-f]+\) ?\[0x[0-9a-f]+\]\n)+"
+    command = re.search(stack + r"(addr2line -Cfipe \S+crashes\.so( 0x[0-9a-f]+)+)\n", crashed.stderr)
+    assert command, crashed.stderr
+    if shutil.which("addr2line") is None:
+        pytest.skip("not installed: addr2line")
+    lines = subprocess.run(shlex.split(command[2]), text=True, capture_output=True, timeout=60 * SCALE).stdout.splitlines()
+    assert lines[0].startswith("write_to_null at ") and lines[1].startswith("handle at "), lines
+
+
+@pytest.mark.skipif(SANITIZED or shutil.which("gdb") is None, reason="needs gdb and an ordinary build")
+def test_the_command_for_gdb_repeats_the_call_with_its_options_and_its_body(tmp_path):
+    crashing = tmp_path / "it's here.so"
+    shutil.copy(test_plugin("crashes"), crashing)
+    (tmp_path / "narwhal.yaml").write_text("threads: 2\n")
+    crashed = plugin("call", crashing, "POST /null", "-d", "@-", "-H", "X-A: b c", cwd=tmp_path, input="body")
+    command = crashed.stderr.splitlines()[-1]
+    assert command.startswith("gdb -ex run -ex bt --args ") and command.endswith(" 'POST /null' -d @BODY -H 'X-A: b c'"), crashed.stderr
+    (tmp_path / "BODY").write_text("body")
+    shown = subprocess.run(["sh", "-c", command.replace("gdb ", "gdb -batch ", 1)], cwd=tmp_path, text=True, capture_output=True,
+                           stdin=subprocess.DEVNULL, timeout=120 * SCALE)
+    assert re.search(r"^#0 .*write_to_null", shown.stdout, re.M) and re.search(r"^#1 .* handle ", shown.stdout, re.M), shown
+
+
+def test_a_plugin_that_ends_its_process_is_a_failure():
+    by_exit = plugin("call", test_plugin("crashes"), "/exit")
+    assert by_exit.returncode == 1 and "plugin 'test' called exit() in handle() for GET /exit: " in by_exit.stderr, by_exit
+    at_once = plugin("call", test_plugin("crashes"), "/leave")
+    assert at_once.returncode == 1 and "crashes.so exited with code 0 before the call was over" in at_once.stderr, at_once
+
+
+def test_a_call_in_this_process():
+    assert '"body": "here"' in plugin("call", "--debug", example("echo"), "POST /", "-d", "here").stdout
+    crashed = plugin("call", "--debug", test_plugin("crashes"), "/null")
+    assert crashed.returncode == (-signal.SIGSEGV if not SANITIZED else crashed.returncode) and "gdb" not in crashed.stderr, crashed
+
+
+def test_a_required_option_that_is_missing():
+    for words in (["call"], ["call", "-o", "limit=1"]):
+        done = plugin(*words, example("upload"), cwd="/")
+        assert done.returncode == 1, done
+        assert f"options of {example('upload')}: 'folder' is missing: where files are kept: a path (set it under 'options' in " \
+               "narwhal.yaml, or by -o folder=VALUE)\n" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "inspect", "call"])
+def test_what_exports_no_table_is_told_how_to(command):
+    done = plugin(command, test_plugin("no_symbol"))
+    assert done.returncode == 1, done
+    assert "no_symbol.so: no symbol narwhal_plugin_v1: " in done.stderr and "NARWHAL_EXPORT" in done.stderr and \
+           "-fvisibility=hidden" in done.stderr and "NARWHAL_APP" in done.stderr, done.stderr
 
 
 def test_a_body_comes_from_a_file_or_standard_input(tmp_path):
@@ -239,6 +319,15 @@ def test_a_body_comes_from_a_file_or_standard_input(tmp_path):
 def test_wrong_usage(words):
     done = plugin(*words)
     assert done.returncode == 64 and done.stderr + done.stdout, done
+
+
+@pytest.mark.parametrize("words, text", [
+    (["biuld"], "unknown command 'biuld': did you mean 'build'?"),
+    (["-C", "build", "chekc", "a.so"], "unknown command 'chekc': did you mean 'check'?"),
+    (["--directory=/", "nonsense"], "unknown command 'nonsense': the commands are new, build, test, run, check, inspect, call, flags")])
+def test_an_unknown_command_is_named(words, text):
+    done = plugin(*words)
+    assert (done.returncode, done.stderr, done.stdout) == (64, f"narwhal-plugin: {text}\n", ""), done
 
 
 def test_outside_of_a_project(tmp_path):

@@ -254,7 +254,32 @@ def test_a_wrong_option_is_an_error_before_any_code_runs(tmp_path, options, word
     assert started.returncode in (1, 4) and words in started.stderr
 
 
-@pytest.mark.parametrize("options", ["times: -3", "loud: true", "volume: 1.5e3", "say: ''"])
+@pytest.mark.parametrize("written,place,reason", [
+    ("routes:\n  - prefix: /\n    app: {app}\n    options:\n      sya: x\n", "5:7", "unknown option 'sya': did you mean 'say'?"),
+    ("app: {app}\noptions:\n  say: x\n  loud: maybe\n", "4:3", "loud: 'maybe' is not of type bool: true or false")])
+def test_a_wrong_option_is_reported_with_file_and_line(tmp_path, written, place, reason):
+    app = test_plugin("two_mounts")
+    (tmp_path / "narwhal.yaml").write_text(written.format(app=app))
+    for args, code in ((("--check-config",), 1), (("-b", "127.0.0.1:0"), 4), (("--debug", "-b", "127.0.0.1:0"), 4)):
+        done = run(*args, cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert f"narwhal.yaml:{place}: options of {app}: {reason}\n" in done.stderr, done.stderr
+    done = run("--check-config", app, "--option", "tims=3", cwd="/")
+    assert f"--option: options of {app}: unknown option 'tims': did you mean 'times'?\n" in done.stderr, done.stderr
+
+
+def test_a_missing_option_is_reported_with_the_place_where_it_belongs(tmp_path):
+    app = example("upload")
+    text = f"options of {app}: 'folder' is missing: where files are kept: a path (set it in the application's 'options', " \
+           "or at \"/\" by --option folder=VALUE)\n"
+    (tmp_path / "narwhal.yaml").write_text(f"workers: 1\napp: {app}\n")
+    assert f"narwhal.yaml:2:1: {text}" in run("--check-config", cwd=tmp_path).stderr
+    (tmp_path / "narwhal.yaml").write_text(f"app: {app}\noptions: {{}}\n")
+    assert f"narwhal.yaml:2:1: {text}" in run("--check-config", cwd=tmp_path).stderr
+    assert f"narwhal: {text}" in run("--check-config", app, cwd="/").stderr
+
+
+@pytest.mark.parametrize("options", ["times: -3", "loud: true", "loud: yes", "loud: No", "loud: on", "loud: off", "volume: 1.5e3", "say: ''"])
 def test_right_options_pass(tmp_path, options):
     config = tmp_path / "narwhal.yaml"
     config.write_text(f"app: {test_plugin('two_mounts')}\noptions: {{{options}}}\n")

@@ -123,7 +123,17 @@ def test_a_name_that_is_neither_a_plugin_nor_a_module_is_reported_as_both(tmp_pa
     for args, code in ((("--check-config",), 1), (("-b", "127.0.0.1:0"), 3)):
         done = run(*args, "no_such_thing", cwd=tmp_path)
         assert done.returncode == code, done.stderr
-        assert "No module named 'no_such_thing' (no plugin is called 'no_such_thing': it was taken for a Python module)" in done.stderr
+        assert ("No module named 'no_such_thing' (no plugin is called 'no_such_thing': it was taken for a Python module; "
+                "write a plugin with its path, as in ./no_such_thing.so)") in done.stderr
+
+
+def test_a_plugin_without_its_path_that_has_options_was_taken_for_a_module(tmp_path):
+    (tmp_path / "narwhal.yaml").write_text("app: oops\noptions:\n  greeting: Hej\n")
+    for args, code in ((("--check-config",), 1), (("-b", "127.0.0.1:0"), 4)):
+        done = run(*args, cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert "narwhal.yaml:3:3: options of oops: unknown option 'greeting'" in done.stderr, done.stderr
+        assert "it was taken for a Python module; write a plugin with its path, as in ./oops.so" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("text", ["1 / 0", "def", "app = 1", ""])

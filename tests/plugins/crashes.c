@@ -2,9 +2,12 @@
  *   /null   writes to address 0           /overrun  writes past a block of memory
  *   /call   calls a function there        /leak     loses a block of memory
  *   /abort  aborts                        /race     counts requests without a lock, for a while
+ *   /exit   calls exit(0)                 /child    forks a child that calls exit(0)
+ *   /leave  calls _exit(0)
  *   /slow   waits for two seconds         /hang     makes the file "hangs", and waits for the file "go"
  * worker_exit logs that it ran. The tests know lines by their comments. */
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +34,14 @@ __attribute__((noinline)) static void call_null(void) {
 __attribute__((noinline)) static void wait_long(void) {
   pause_for(2000); /* line: wait */
   pause_for(0);
+}
+
+__attribute__((noinline)) static void leave_by_exit(void) { exit(0); /* line: exit */ }
+
+static void let_a_child_exit(void) {
+  const pid_t child = fork();
+  if (child == 0) exit(0);
+  waitpid(child, NULL, 0);
 }
 
 __attribute__((noinline)) static void hang(void) {
@@ -73,6 +84,9 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   if (path_is(exchange, "/null")) write_to_null(); /* line: handle */
   if (path_is(exchange, "/call")) call_null();
   if (path_is(exchange, "/abort")) abort();
+  if (path_is(exchange, "/exit")) leave_by_exit();
+  if (path_is(exchange, "/leave")) _exit(0);
+  if (path_is(exchange, "/child")) let_a_child_exit();
   if (path_is(exchange, "/slow")) wait_long();
   if (path_is(exchange, "/hang")) hang();
   if (path_is(exchange, "/overrun")) overrun();

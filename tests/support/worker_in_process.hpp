@@ -69,6 +69,7 @@ class InProcess {
     if (!thread_.joinable()) return;
     retire();
     thread_.join();
+    permit_exit();
   }
 
  private:

@@ -1,4 +1,12 @@
 // The other breaches of plugin.h that the harness finds: of life, threads, memory and set-up, each planted once.
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
 #include "tests/support/planted.hpp"
 
 using namespace planted;
@@ -291,4 +299,34 @@ TEST_CASE("breaches: memory that is not the plugin's, or not yet again") {
 }
 TEST_CASE("breaches: a plugin that cannot be loaded or set up") {
   for (const Planted& planted : set_ups) check(planted);
+}
+
+TEST_CASE("breaches: a handler that calls exit() does not end the test program as if its tests had passed") {
+  const int text = ::memfd_create("stderr", MFD_CLOEXEC);
+  REQUIRE(text >= 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::signal(SIGABRT, SIG_DFL);
+    ::dup2(text, STDERR_FILENO);
+    narwhal_plugin plugin{};
+    plugin.struct_size = sizeof plugin;
+    plugin.name = "planted";
+    plugin.worker_init = keep_host;
+    plugin.handle = [](void*, narwhal_exchange*) -> int { std::exit(0); };
+    Worker worker(plugin);
+    worker.get("/shop");
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+  char line[256] = "";
+  CHECK(::pread(text, line, sizeof line - 1, 0) > 0);
+  CHECK(
+      std::string(line) ==
+      "narwhal/testing: plugin 'planted' called exit() in handle() for GET /shop: it would end the worker with all its "
+      "requests. Return an error or throw\n");
+  ::close(text);
 }

@@ -98,6 +98,32 @@ TEST_CASE("deferred: dropped without an answer is 500, dropped in the middle is 
   CHECK(unbegun.answer().status == 500);
 }
 
+TEST_CASE("deferred: each answer after the first has no effect, and names the call and the request") {
+  Held held({.target = "/shop"});
+  Deferred& handle = *held.handle;
+  CHECK(handle.respond(Response::text("first")) == Sent::ok);
+  CHECK_FALSE(handle);
+  CHECK(handle.gone());
+  CHECK(handle.respond(Response::text("second")) == Sent::state);
+  CHECK(handle.start(Response()) == Sent::state);
+  CHECK(handle.write("x") == Sent::state);
+  CHECK(handle.finish() == Sent::state);
+  CHECK(handle.fail(500, "late") == Sent::state);
+  try {
+    throw std::runtime_error("late");
+  } catch (const std::exception&) {
+    CHECK(handle.respond_exception() == Sent::state);
+  }
+  held.handle.reset();
+  CHECK(held.answer().body == "first");
+  std::vector<std::string> wanted;
+  for (const char* call : {"respond", "start", "write", "finish", "fail"})
+    wanted.push_back(std::string("called ") + call + "() for GET /shop, which has ended");
+  const std::vector<std::string> breaches = held.exchange.real->site->breaches.take();
+  REQUIRE(breaches.size() == wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) CHECK(breaches[i].find(wanted[i]) != std::string::npos);
+}
+
 TEST_CASE("deferred: moving passes the duty on, once") {
   Held held({});
   Deferred first = std::move(*held.handle);

@@ -453,3 +453,24 @@ TEST_CASE("testing: a host of an earlier minor version ends where the test says"
   CHECK((worker.host().inform == nullptr));
   CHECK(worker.get("/").body == "x");
 }
+
+TEST_CASE("testing: a bool may be any word of YAML, and reaches the plugin as true or false") {
+  narwhal_plugin plugin = plugin_of([](narwhal_exchange*) { return NARWHAL_ERROR; });
+  static const narwhal_option options[] = {{"loud", "bool", "Yes", nullptr, 0}, {}};
+  static std::string got;
+  plugin.options = options;
+  plugin.worker_init = [](const narwhal_boot* boot, void**) {
+    got = view_of(boot->option(boot, "loud"));
+    return NARWHAL_OK;
+  };
+  const auto given = [&](const std::map<std::string, std::string>& words) {
+    Settings settings;
+    settings.options.insert(words.begin(), words.end());
+    return Worker(plugin, settings).boot_error() + got;
+  };
+  CHECK(given({}) == "true");
+  for (const char* yes : {"yes", "ON", "1", "true"}) CHECK(given({{"loud", yes}}) == "true");
+  for (const char* no : {"no", "Off", "0", "false"}) CHECK(given({{"loud", no}}) == "false");
+  got.clear();
+  CHECK(given({{"loud", "maybe"}}) == "options of test: loud: 'maybe' is not of type bool: true or false");
+}

@@ -53,6 +53,8 @@ struct TestSeat {
     auto generation = std::make_shared<Generation>();
     generation->number = 7;
     generation->config = unusual_config();
+    generation->config.routes = {{"/shop", "shop:app", {{"venv", "v"}}}};
+    generation->config.routes.front().option_places = {"n.yaml:2:1", {{"venv", "n.yaml:3:3"}}};
     generation->plugins = {StagedPlugin{"shop:app", "/tmp/copy.so", "abc"}};
     seat = {generation, Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)), {&listener}, &scoreboard, 5, -1};
   }
@@ -76,6 +78,9 @@ TEST_CASE("seat bytes: the generation, the listeners and the numbers of descript
   const auto received = passed_on(sent);
   CHECK(received->seat.generation->number == 7);
   CHECK(received->seat.generation->config == sent.seat.generation->config);
+  REQUIRE(received->seat.generation->config.routes.size() == 1);
+  CHECK(received->seat.generation->config.routes.front().option_places.all == "n.yaml:2:1");
+  CHECK(received->seat.generation->config.routes.front().option_places.each == Options{{"venv", "n.yaml:3:3"}});
   REQUIRE(received->seat.generation->plugins.size() == 1);
   CHECK(received->seat.generation->plugins.front().digest == "abc");
   REQUIRE(received->seat.listeners.size() == 1);

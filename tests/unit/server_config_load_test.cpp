@@ -218,6 +218,11 @@ TEST_CASE("load: the version of a Python is in the name to which its links lead,
             "sources: meson setup build -Dpythons=" +
             start.path("venv/bin/python") + ", or " + start.path("venv/bin/python") +
             " -m pip install .), or name an environment of another version by --venv");
+  CHECK(start.load({"--venv", start.path("venv"), "oops"})
+            .error()
+            .ends_with(
+                " by --venv (no plugin is called 'oops': it was taken for a Python module; write a plugin with its "
+                "path, as in ./oops.so)"));
 }
 
 TEST_CASE(

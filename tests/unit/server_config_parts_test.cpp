@@ -12,7 +12,6 @@
 #include "server/config/config_file.hpp"
 #include "server/config/gunicorn_settings.hpp"
 #include "server/config/known_names.hpp"
-#include "server/config/nearest_name.hpp"
 #include "server/config/setting_values.hpp"
 #include "server/config/settings.hpp"
 #include "server/config/settings_json.hpp"
@@ -136,27 +135,6 @@ TEST_CASE("bind: a mistake in its options is reported with a message that helps"
   CHECK(fault("fd://3?backlog=5") ==
         "backlog: a socket that is open already has no options: remove '?' and what follows");
   CHECK(fault("?mode=0600") == "is empty");
-}
-
-TEST_CASE("nearest name: of a name that was cut off, the one that begins so") {
-  constexpr std::string_view known[] = {"debug",   "warning",    "--error-logfile", "--user",
-                                        "--umask", "header_map", "header_timeout"};
-  CHECK(nearest_name("warn", known) == "warning");
-  CHECK(nearest_name("--error-log", known) == "--error-logfile");
-  CHECK(nearest_name("header", known) == "");  // two begin so
-  CHECK(nearest_name("wa", known) == "");
-}
-
-TEST_CASE("nearest name: one typing error is allowed, another word is not") {
-  const std::vector<std::string_view> known{"workers", "threads", "bind", "umask"};
-  CHECK(nearest_name("worker", known) == "workers");
-  CHECK(nearest_name("wrokers", known) == "workers");
-  CHECK(nearest_name("workerss", known) == "workers");
-  CHECK(nearest_name("bnid", known) == "bind");
-  CHECK(nearest_name("thraeds", known) == "threads");
-  CHECK(nearest_name("zebra", known) == "");
-  CHECK(nearest_name("", known) == "");
-  CHECK(nearest_name(std::string(10'000, 'w'), known) == "");
 }
 
 TEST_CASE("unknown names: a typing error is named with the nearest known name") {

@@ -14,25 +14,33 @@ int killed(int signo) { return signo; }
 }  // namespace
 
 TEST_CASE("death notice: the texts are Gunicorn's") {
-  CHECK(death_notice(7, exited(3), Killer::unknown).text == "Worker (pid:7) exited with code 3.");
-  CHECK(death_notice(7, killed(SIGKILL), Killer::unknown).text ==
+  CHECK(death_notice(7, exited(3), Killer::unknown, Leave::unasked).text == "Worker (pid:7) exited with code 3.");
+  CHECK(death_notice(7, killed(SIGKILL), Killer::unknown, Leave::unasked).text ==
         "Worker (pid:7) was sent SIGKILL! Perhaps out of memory?");
-  CHECK(death_notice(7, killed(SIGTERM), Killer::unknown).text == "Worker (pid:7) was sent SIGTERM!");
-  CHECK(death_notice(7, killed(SIGSEGV), Killer::unknown).text == "Worker (pid:7) was sent SIGSEGV!");
+  CHECK(death_notice(7, killed(SIGTERM), Killer::unknown, Leave::unasked).text == "Worker (pid:7) was sent SIGTERM!");
+  CHECK(death_notice(7, killed(SIGSEGV), Killer::unknown, Leave::unasked).text == "Worker (pid:7) was sent SIGSEGV!");
 }
 
 TEST_CASE("death notice: a kill by the master is not blamed on memory") {
-  const DeathNotice notice = death_notice(7, killed(SIGKILL), Killer::master);
+  const DeathNotice notice = death_notice(7, killed(SIGKILL), Killer::master, Leave::unasked);
   CHECK(notice.text == "Worker (pid:7) was sent SIGKILL by the master.");
   CHECK(notice.level == LogLevel::warning);
 }
 
-TEST_CASE("death notice: an operator's signal and a worker's own exit are not crashes") {
-  CHECK_FALSE(death_notice(7, exited(0), Killer::unknown).crash);
-  for (const int signo : {SIGTERM, SIGINT, SIGQUIT}) CHECK_FALSE(death_notice(7, killed(signo), Killer::unknown).crash);
-  CHECK(death_notice(7, exited(1), Killer::unknown).crash);
+TEST_CASE("death notice: a worker that nobody has asked to leave has been ended by its own code") {
+  CHECK_FALSE(death_notice(7, exited(0), Killer::unknown, Leave::asked).crash);
+  const DeathNotice notice = death_notice(7, exited(0), Killer::unknown, Leave::unasked);
+  CHECK(notice.crash);
+  CHECK(notice.level == LogLevel::error);
+  CHECK(notice.text == "Worker (pid:7) exited with code 0, but nobody had asked it to leave.");
+}
+
+TEST_CASE("death notice: an operator's signal is not a crash") {
+  for (const int signo : {SIGTERM, SIGINT, SIGQUIT})
+    CHECK_FALSE(death_notice(7, killed(signo), Killer::unknown, Leave::unasked).crash);
+  CHECK(death_notice(7, exited(1), Killer::unknown, Leave::unasked).crash);
   for (const int signo : {SIGKILL, SIGSEGV, SIGABRT, SIGBUS}) {
-    CHECK(death_notice(7, killed(signo), Killer::unknown).crash);
-    CHECK(death_notice(7, killed(signo), Killer::unknown).level == LogLevel::error);
+    CHECK(death_notice(7, killed(signo), Killer::unknown, Leave::unasked).crash);
+    CHECK(death_notice(7, killed(signo), Killer::unknown, Leave::unasked).level == LogLevel::error);
   }
 }

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "core/child.hpp"
+#include "core/plugin_text.hpp"
 #include "server/staging/plugin_files.hpp"
 #include "tests/support/child_status.hpp"
 #include "tests/support/folder.hpp"
@@ -129,7 +130,7 @@ TEST_CASE("staging: errors name the source, the file and the step") {
   sources.write("app.so", plugin().substr(0, 300));
   CHECK(fault_of(path, area).starts_with("stage " + path + ": truncated: "));
   sources.write("app.so", library());
-  CHECK(fault_of(path, area) == "stage " + path + ": no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  CHECK(fault_of(path, area) == "stage " + path + ": " + no_plugin_text);
   ElfImage newer;
   newer.defined = {"narwhal_plugin_v2"};
   sources.write("app.so", newer.build());

@@ -7,6 +7,8 @@
 #include "tests/support/folder.hpp"
 #include "tools/call.hpp"
 #include "tools/flags.hpp"
+#include "tools/plugin_options.hpp"
+#include "tools/process.hpp"
 #include "tools/project.hpp"
 #include "tools/source_watch.hpp"
 
@@ -64,6 +66,47 @@ TEST_CASE("call: a request, options and fields are read from words") {
   CHECK(or_throw(read_header("A: b:c")) == std::pair<std::string, std::string>{"A", "b:c"});
   CHECK(or_throw(read_header("A:")) == std::pair<std::string, std::string>{"A", ""});
   CHECK_FALSE(read_header("A"));
+}
+
+TEST_CASE("options: those of the application at / are read from what --print-config writes") {
+  const std::string settings =
+      "app: /srv/shop.so                                 # APP\n"
+      "options:\n"
+      "  greeting: \"Hej \\\"du\\\" \\\\ \\x0a\"\n"
+      "  \"a key\": plain\n"
+      "  empty: \"\"\n"
+      "routes:                                           # n.yaml:3\n"
+      "  - prefix: /other\n"
+      "    app: other\n"
+      "    options:\n"
+      "      greeting: no\n"
+      "bind:                                             # default\n"
+      "  - \"127.0.0.1:8000\"\n";
+  CHECK(printed_options(settings) == Pairs{{"greeting", "Hej \"du\" \\ \n"}, {"a key", "plain"}, {"empty", ""}});
+  const std::string route = "  - prefix: /\n    app: a\n    timeout: 3\n    options:\n      k: v\n";
+  const std::string hosts = "  - prefix: /\n    host:\n      - a.example\n    app: b\n    options:\n      k: w\n";
+  CHECK(printed_options("app: null  # default\nroutes:\n" + hosts + route) == Pairs{{"k", "v"}});
+  CHECK(printed_options("app: a  # n.yaml:1\nroutes: []  # default\n").empty());
+}
+
+TEST_CASE("options: a required one that is missing is named, with the ways to set it") {
+  DeclaredPlugin plugin;
+  plugin.options.resize(2);
+  plugin.options[0].key = "folder";
+  plugin.options[0].help = "of the files";
+  plugin.options[0].required = true;
+  plugin.options[1].key = "limit";
+  CHECK(check_required(plugin, "a.so", {{"folder", ""}}));
+  CHECK(check_required(plugin, "a.so", {{"limit", "1"}}).error() ==
+        "options of a.so: 'folder' is missing: of the files (set it under 'options' in narwhal.yaml, or by -o "
+        "folder=VALUE)");
+}
+
+TEST_CASE("shell words: what a shell would change is quoted") {
+  CHECK(shell_word("./shop.so") == "./shop.so");
+  CHECK(shell_word("GET /a?b") == "'GET /a?b'");
+  CHECK(shell_word("it's") == "'it'\\''s'");
+  CHECK(shell_word("") == "''");
 }
 
 TEST_CASE("flags: what a compiler needs names the headers, but not a folder that it searches by itself") {

@@ -249,3 +249,76 @@ TEST_CASE("crew: a handler that speaks to the loop all the time can turn it in p
   CHECK(came);
   check_clean(loop);
 }
+
+// ---- who holds the loop, for a signal handler ----
+
+TEST_CASE("crew: the holder is the member that runs the loop, or whose handler nobody has taken the loop from") {
+  Watchdog dog("holder", 30s);
+  FakeLoop loop(2, 10s);  // patience: the inline handler keeps the loop
+  REQUIRE(loop.crew().start());
+  CHECK_FALSE(loop.crew().holder().has_value());
+  std::atomic<bool> inline_runs{false}, inline_may_end{false}, slow_may_end{false};
+  Job keeping, losing;
+  keeping.is_inline = true;
+  keeping.body = [&](Job&) {
+    inline_runs = true;
+    while (!inline_may_end) std::this_thread::sleep_for(1ms);
+    return 0;
+  };
+  losing.body = [&](Job&) {
+    while (!slow_may_end) std::this_thread::sleep_for(1ms);
+    return 0;
+  };
+  run_crew(loop, [&] {
+    const auto tends = [&] {
+      const auto holder = loop.crew().holder();
+      return holder && !holder->in_handler;
+    };
+    CHECK(eventually(tends));
+    const unsigned first = loop.crew().holder()->member;
+    loop.submit(losing);
+    CHECK(eventually([&] { return losing.handled == 1 && tends(); }));
+    CHECK(losing.member == first);  // which still believes to have the baton
+    const unsigned second = loop.crew().holder()->member;
+    CHECK(second != first);
+    loop.submit(keeping);
+    CHECK(eventually([&] { return inline_runs.load(); }));
+    const auto holder = loop.crew().holder();
+    CHECK((holder && holder->in_handler && holder->member == second));
+    inline_may_end = slow_may_end = true;
+    CHECK(eventually([&] { return loop.completions == 2; }));
+  });
+  CHECK_FALSE(loop.crew().holder().has_value());
+  check_clean(loop);
+}
+
+TEST_CASE("crew: a handler that tends the loop is the holder, and does not keep it") {
+  Watchdog dog("holder that tends", 30s);
+  FakeLoop loop(2);
+  REQUIRE(loop.crew().start());
+  std::atomic<int> tended{0}, others{0};
+  Job waiting;
+  std::atomic<bool> tends{false};
+  loop.on_turn = [&] {
+    if (!tends) return;
+    const auto holder = loop.crew().holder();
+    ++(holder && !holder->in_handler && holder->member == waiting.member ? tended : others);
+  };
+  waiting.body = [&](Job&) {
+    tends = true;
+    const bool good = loop.crew().tend_until([&] {
+      loop.wake();
+      return tended + others >= 10;
+    });
+    tends = false;
+    return good ? 1 : -1;
+  };
+  run_crew(loop, [&] {
+    loop.submit(waiting);
+    CHECK(eventually([&] { return waiting.completed == 1; }));
+  });
+  CHECK(waiting.result == 1);
+  CHECK(tended >= 10);
+  CHECK(others == 0);
+  check_clean(loop);
+}

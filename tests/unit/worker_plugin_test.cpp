@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <functional>
 
+#include "core/plugin_text.hpp"
 #include "tests/support/folder.hpp"
+#include "worker/plugin_options.hpp"
 
 using namespace narwhal;
 using namespace narwhal::worker;
@@ -94,10 +96,8 @@ TEST_CASE("plugin: one that ends before its first header does is refused") {
 }
 
 TEST_CASE("plugin: a missing or unresolved symbol is refused by name") {
-  CHECK(error_of(plugin_file("no_symbol"), "./app.so") ==
-        "load ./app.so: no symbol narwhal_plugin_v1: is this a narwhal plugin?");
-  CHECK(error_of(plugin_file("wrong_major"), "./app.so") ==
-        "load ./app.so: no symbol narwhal_plugin_v1: is this a narwhal plugin?");
+  for (const char* name : {"no_symbol", "wrong_major"})
+    CHECK(error_of(plugin_file(name), "./app.so") == std::string("load ./app.so: ") + no_plugin_text);
   const std::string said = error_of(plugin_file("undefined_symbol"), "./app.so");
   CHECK(said.starts_with("load ./app.so: "));
   CHECK(said.find("undefined symbol") != std::string::npos);
@@ -123,8 +123,10 @@ TEST_CASE("plugin: one of a later minor version works with what this server know
   CHECK_FALSE(mounts[0]->streams_body());
 }
 
-TEST_CASE("plugin: an option nobody knows is an error with those that are known") {
-  CHECK(option_error("sya", "hello") == "options of shop.so: unknown option 'sya': it knows say, times, loud, volume");
+TEST_CASE("plugin: an option nobody knows is an error with the nearest one, or with those that are known") {
+  CHECK(option_error("sya", "hello") == "options of shop.so: unknown option 'sya': did you mean 'say'?");
+  CHECK(option_error("greeting", "hello") ==
+        "options of shop.so: unknown option 'greeting': it knows say, times, loud, volume");
   CHECK(error_of(plugin_file("slow"), "slow.so", {{"speed", "1"}}) ==
         "options of slow.so: unknown option 'speed': it has none");
 }
@@ -138,9 +140,62 @@ TEST_CASE("plugin: an option of the wrong type is an error with its value") {
   for (const char* right : {"0", "-17", "9223372036854775807"}) CHECK(option_is_fine("times", right));
   for (const char* wrong : {"", "1,5", "half", "1.5x"}) CHECK_FALSE(option_is_fine("volume", wrong));
   for (const char* right : {"0", "-1.5", "1e3", "3."}) CHECK(option_is_fine("volume", right));
-  for (const char* wrong : {"", "yes", "1", "True"}) CHECK_FALSE(option_is_fine("loud", wrong));
-  for (const char* right : {"true", "false"}) CHECK(option_is_fine("loud", right));
+  for (const char* wrong : {"", "y", "2", "maybe", "true "}) CHECK_FALSE(option_is_fine("loud", wrong));
+  for (const char* right : {"true", "yes", "on", "1", "false", "no", "off", "0", "True", "NO"})
+    CHECK(option_is_fine("loud", right));
+  CHECK(option_error("loud", "maybe") == "options of shop.so: loud: 'maybe' is not of type bool: true or false");
   for (const char* right : {"", "anything", "\n"}) CHECK(option_is_fine("say", right));
+}
+
+TEST_CASE("plugin: a mistake in an option begins with the place where it is written") {
+  static const narwhal_option options[] = {
+      {"say", "string", nullptr, "what to say", NARWHAL_REQUIRED}, {"times", "int", "1", nullptr, 0}, {}};
+  narwhal_plugin plugin{};
+  plugin.options = options;
+  const OptionPlaces places{"n.yaml:2:1", {{"times", "n.yaml:3:3"}, {"sya", "--option"}}};
+  const auto fault = [&](const Options& given, const OptionPlaces& written) {
+    const Result<Done> checked = check_options(plugin, "shop.so", given, written);
+    return checked ? std::string() : checked.error();
+  };
+  CHECK(fault({{"say", "hi"}, {"times", "2"}}, places).empty());
+  CHECK(fault({{"say", "hi"}, {"times", "x"}}, places) ==
+        "n.yaml:3:3: options of shop.so: times: 'x' is not of type int");
+  CHECK(fault({{"sya", "hi"}}, places) == "--option: options of shop.so: unknown option 'sya': did you mean 'say'?");
+  const std::string missing =
+      "options of shop.so: 'say' is missing: what to say (set it in the application's 'options', or at \"/\" by "
+      "--option say=VALUE)";
+  CHECK(fault({}, places) == "n.yaml:2:1: " + missing);
+  CHECK(fault({}, {}) == missing);
+  CHECK(fault({{"x", "hi"}}, places) == "options of shop.so: unknown option 'x': it knows say, times");
+}
+
+TEST_CASE("plugin: a bool reaches the plugin as true or false, whichever word was written") {
+  static const narwhal_option options[] = {
+      {"loud", "bool", "Yes", nullptr, 0}, {"say", "string", nullptr, nullptr, 0}, {}};
+  narwhal_plugin plugin{};
+  plugin.options = options;
+  const auto got = [&](const Options& given, const char* key) {
+    const narwhal_bytes value = option_value(plugin, given, key);
+    return value.data == nullptr ? std::string("(null)") : std::string(value.data, value.size);
+  };
+  for (const char* yes : {"yes", "ON", "1", "true"}) CHECK(got({{"loud", yes}}, "loud") == "true");
+  for (const char* no : {"no", "Off", "0", "false"}) CHECK(got({{"loud", no}}, "loud") == "false");
+  CHECK(got({}, "loud") == "true");
+  CHECK(got({{"say", "yes"}}, "say") == "yes");
+  CHECK(got({{"say", ""}}, "say").empty());
+  CHECK(got({}, "say") == "(null)");
+}
+
+TEST_CASE("plugin: an application without a path whose options are wrong says that it was taken for a Python module") {
+  Site site;
+  site.mount("", plugin_file("two_mounts"), "oops", {{"greeting", "x"}});
+  site.generation.config.routes.front().plugin = "wsgi.so";
+  site.generation.config.routes.front().option_places.each = {{"greeting", "narwhal.yaml:3:3"}};
+  const auto loaded = site.load();
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() ==
+        "narwhal.yaml:3:3: options of oops: unknown option 'greeting': it knows say, times, loud, volume (no plugin is "
+        "called 'oops': it was taken for a Python module; write a plugin with its path, as in ./oops.so)");
 }
 
 TEST_CASE("plugin: options are checked before any code of the plugin runs, in every mount") {

@@ -22,7 +22,7 @@ _narwhal_plugin() {
       new) words="--c --cpp --rust --help" ;;
       check) words="--option -o --help" ;;
       inspect) words="--json --help" ;;
-      call) words="--data -d --header -H --option -o --prefix --timeout -t --include -i --help" ;;
+      call) words="--data -d --header -H --option -o --prefix --timeout -t --include -i --debug --help" ;;
       flags) words="--c --cpp --rust --test --help" ;;
       *) words="--help" ;;
     esac

@@ -24,4 +24,5 @@ complete -c narwhal-plugin -n '__fish_seen_subcommand_from call' -s H -l header 
 complete -c narwhal-plugin -n '__fish_seen_subcommand_from call' -l prefix -x -d 'where the plugin is mounted'
 complete -c narwhal-plugin -n '__fish_seen_subcommand_from call' -s t -l timeout -x -d 'seconds for the answer'
 complete -c narwhal-plugin -n '__fish_seen_subcommand_from call' -s i -l include -d 'print status and header fields'
+complete -c narwhal-plugin -n '__fish_seen_subcommand_from call' -l debug -d 'run the plugin in this process, for a debugger'
 complete -c narwhal-plugin -n '__fish_seen_subcommand_from flags' -l test -d 'the flags of the linker for its test'

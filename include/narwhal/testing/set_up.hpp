@@ -32,7 +32,9 @@ inline std::string without_table(void* library) {
            own + " (narwhal_plugin_v" + own +
            "): build the plugin again with this narwhal's headers, or run a narwhal that has its version";
   }
-  return "no symbol narwhal_plugin_v" + own + ": is this a narwhal plugin?";
+  return "no symbol narwhal_plugin_v" + own +
+         ": is this a narwhal plugin? In C its table needs NARWHAL_EXPORT, or -fvisibility=hidden hides it; in C++ "
+         "NARWHAL_APP makes the table";
 }
 
 // Null: `error` says why.
@@ -74,7 +76,7 @@ bool is_number(std::string_view text) {
 inline bool is_of_type(std::string_view value, std::string_view type) {
   if (type == "int") return is_number<std::int64_t>(value);
   if (type == "float") return is_number<double>(value);
-  return type != "bool" || value == "true" || value == "false";
+  return type != "bool" || parse_bool(value).has_value();
 }
 
 // A plugin of a later minor version may have flags that came with it: it must do without them here.
@@ -149,7 +151,8 @@ inline std::string check_options(const Site& site) {
     const narwhal_option* const option = find_option(site.plugin, key);
     if (option == nullptr) return "options of " + site.source + ": unknown option '" + key + "': " + known;
     if (!is_of_type(value, option->type))
-      return "options of " + site.source + ": " + key + ": '" + value + "' is not of type " + option->type;
+      return "options of " + site.source + ": " + key + ": '" + value + "' is not of type " + option->type +
+             (std::strcmp(option->type, "bool") == 0 ? ": true or false" : "");
   }
   for (const narwhal_option* each = site.plugin.options; each != nullptr && each->key != nullptr; ++each) {
     if ((each->flags & NARWHAL_REQUIRED) == 0 || site.settings.options.count(each->key) != 0) continue;
@@ -189,8 +192,12 @@ inline narwhal_bytes boot_option(const narwhal_boot* boot, const char* key) noex
     return {nullptr, 0};
   }
   const auto set = call.site->settings.options.find(name);
-  if (set != call.site->settings.options.end()) return bytes_of(set->second);
-  return option->fallback == nullptr ? narwhal_bytes{nullptr, 0} : bytes_of(option->fallback);
+  const bool is_set = set != call.site->settings.options.end();
+  if (!is_set && option->fallback == nullptr) return {nullptr, 0};
+  const std::string_view text = is_set ? std::string_view(set->second) : option->fallback;
+  // A plugin gets a bool in one form, whichever word was written.
+  if (std::strcmp(option->type, "bool") == 0) return bytes_of(parse_bool(text) == true ? "true" : "false");
+  return bytes_of(text);
 }
 inline void boot_fail(const narwhal_boot* boot, narwhal_bytes reason) noexcept {
   boot_call(boot).check("fail");

@@ -8,9 +8,12 @@
 #include <narwhal/testing/values.hpp>
 
 #include <cxxabi.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -81,22 +84,55 @@ inline std::shared_ptr<Site> current_site() {
   return sites().open.empty() ? nullptr : sites().open.back();
 }
 
-// While it lives, this thread is in a function of that plugin.
+// The function of a plugin that a thread is in.
+struct PluginCall {
+  const Site* site;
+  const std::string* where;  // "handle() for GET /"
+  pid_t process;
+};
+// Null: in none. A plain pointer, because exit() destroys what has a destructor before it calls say_who_exits().
+inline const PluginCall*& call_of_thread() {
+  static thread_local const PluginCall* call = nullptr;
+  return call;
+}
+
+// The program must not end as if its tests had passed.
+inline void say_who_exits() {
+  const PluginCall* const call = call_of_thread();
+  if (call == nullptr || call->process != ::getpid()) return;  // a child that the plugin has forked may end so
+  std::fprintf(stderr,
+               "narwhal/testing: plugin '%s' called exit() in %s: it would end the worker with all its requests. Return"
+               " an error or throw\n",
+               call->site->name.c_str(), call->where->c_str());
+  std::abort();
+}
+
+// While it lives, this thread is in a function of that plugin. `where` outlives it.
 class InPlugin {
  public:
-  explicit InPlugin(std::shared_ptr<Site> site) : outer_(std::exchange(site_of_thread(), std::move(site))) {}
+  InPlugin(std::shared_ptr<Site> site, const std::string& where)
+      : call_{site.get(), &where, ::getpid()},
+        outer_call_(std::exchange(call_of_thread(), &call_)),
+        outer_(std::exchange(site_of_thread(), std::move(site))) {
+    [[maybe_unused]] static const int once = std::atexit(say_who_exits);
+  }
   InPlugin(const InPlugin&) = delete;
   InPlugin& operator=(const InPlugin&) = delete;
-  ~InPlugin() { site_of_thread() = std::move(outer_); }
+  ~InPlugin() {
+    call_of_thread() = outer_call_;
+    site_of_thread() = std::move(outer_);
+  }
 
  private:
+  const PluginCall call_;
+  const PluginCall* const outer_call_;
   std::shared_ptr<Site> outer_;
 };
 
 // Calls a function of the plugin. An exception that leaves it is a breach: the server would crash.
 template <class Result, class Call>
 Result guarded(const std::shared_ptr<Site>& site, const std::string& where, Result otherwise, Call call) {
-  const InPlugin inside(site);
+  const InPlugin inside(site, where);
   const auto threw = [&](const std::string& what) {
     site->breach("let an exception leave " + where + ": " + what + ": catch it; the server would crash");
     return otherwise;

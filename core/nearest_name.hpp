@@ -6,11 +6,11 @@
 #include <span>
 #include <string_view>
 
-namespace narwhal::server {
+namespace narwhal {
 
 // By optimal string alignment distance (a wrong, missing, extra or swapped letter counts one). Empty if no name is
 // near: more than a third of the letters, or more than `edits_max`, differ.
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known,
                               std::size_t edits_max = SIZE_MAX);
 
-}  // namespace narwhal::server
+}  // namespace narwhal

@@ -1,10 +1,10 @@
-#include "server/config/nearest_name.hpp"
+#include "core/nearest_name.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <vector>
 
-namespace narwhal::server {
+namespace narwhal {
 namespace {
 
 // A longer name is not a typing error, and the table below would grow with the length of foreign input.
@@ -53,4 +53,4 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   return nearest.empty() && edits_max == SIZE_MAX ? completion(name, known) : nearest;
 }
 
-}  // namespace narwhal::server
+}  // namespace narwhal
