@@ -18,7 +18,7 @@ DeathNotice death_notice(pid_t pid, int status, Killer killer, Leave leave) {
   if (WIFEXITED(status)) {
     if (WEXITSTATUS(status) != 0) return {LogLevel::error, text + ".", true};
     if (leave == Leave::asked) return {LogLevel::debug, text + ".", false};
-    return {LogLevel::error, text + ", but nobody had asked it to leave.", true};
+    return {LogLevel::error, text + ", but nobody had asked it to leave: has its code called _exit()?", true};
   }
   if (ended_by_operator(status)) return {LogLevel::info, text + "!", false};
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return {LogLevel::error, text + "!", true};

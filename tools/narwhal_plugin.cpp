@@ -200,6 +200,14 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
   call->add_flag("-i,--include", given.call.shows_head, "Print status and header fields too");
   call->callback([&] {
     tools::Words& words = given.rest;
+    // METHOD and target as two words.
+    const auto is_method = [](const std::string& word) {
+      return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+    };
+    if (words.size() > 1 && is_method(words[words.size() - 2]) && words.back().starts_with('/')) {
+      words[words.size() - 2] += " " + words.back();
+      words.pop_back();
+    }
     if (words.size() == 2 || (words.size() == 1 && words[0].ends_with(".so"))) {
       given.file = words.front();
       words.erase(words.begin());
@@ -251,6 +259,11 @@ std::string unknown_command_text(const CLI::App& app, const std::string& word) {
   return "unknown command '" + word + "': " + hint;
 }
 
+std::string usage_text(const std::string& reason, const std::string& command) {
+  const std::string page = command.empty() ? "narwhal-plugin --help" : "narwhal-plugin " + command + " --help";
+  return reason + " (see '" + page + "')";
+}
+
 // `call` again, in one process. What came by standard input is in a file then.
 std::string repeated(tools::Words words, const std::string& data) {
   if (const std::size_t at = command_at(words); at < words.size())
@@ -279,8 +292,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const std::string word = command_at(words) < words.size() ? words[command_at(words)] : "";
     const auto* const help = dynamic_cast<const CLI::Success*>(&error);
-    if (help != nullptr || word.empty() || has_command(app, word)) return app.exit(error) == 0 ? 0 : wrong_usage;
-    std::fprintf(stderr, "narwhal-plugin: %s\n", unknown_command_text(app, word).c_str());
+    if (help != nullptr) return app.exit(error);
+    const bool is_unknown = !word.empty() && !has_command(app, word);
+    const std::string text = is_unknown ? unknown_command_text(app, word) : usage_text(error.what(), word);
+    std::fprintf(stderr, "narwhal-plugin: %s\n", text.c_str());
     return wrong_usage;
   }
   given.call.repeat = repeated(words, given.data);

@@ -98,8 +98,8 @@ void on_exit_called(int status, void* process) {
   if (exit_refused_in.load() != ::getpid()) return;  // such as a child that a plugin has forked
   write_exit(status, static_cast<const char*>(process));
   write_stack(LogLevel::critical);
-  std::fflush(nullptr);  // what plugins have printed
-  ::_exit(status);
+  std::fflush(nullptr);               // what plugins have printed
+  ::_exit(status != 0 ? status : 1);  // 0 would say that it has left in good order
 }
 
 void on_crash(int signal_number, siginfo_t* facts, void*) {

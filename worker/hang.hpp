@@ -1,7 +1,7 @@
 // Hang: where the event loop is when it has hung, and the master therefore sends SIGABRT: which thread runs it, and in which
 // hook of a plugin it is. A signal to a process is handled on any of its threads, so the handler passes it on.
-// Threads  HookCall: the thread that runs the loop, and the main thread after the loop's end: one hook at a time, and none
-//          inside another. watch_loop(): the main thread, once. The rest: in a signal handler.
+// Threads  HookCall: the thread that runs the loop, and the main thread before its beginning and after its end: one hook at a
+//          time, and none inside another. watch_loop(): the main thread, once. The rest: in a signal handler.
 // Cost     none for a request, because the crew is looked at when the signal has come. A hook costs a few stores.
 #pragma once
 

@@ -39,7 +39,9 @@ void report_misuse(const narwhal_exchange* handle, const char* call) noexcept {
   static LogLimit without_limit(1), late_limit(1);
   const Mount* const mount = handle != nullptr ? Exchange::last_mount(handle) : nullptr;
   if (mount == nullptr)
-    return without_limit.error("a plugin has called {}() without an exchange: the call does nothing", call);
+    return without_limit.error(
+        "a plugin has called {}() without an exchange, as by a Deferred that was moved from: the call does nothing",
+        call);
   late_limit.error("plugin '{}' has called {}() for a request that has ended: the call does nothing", mount->source,
                    call);
 }

@@ -14,6 +14,7 @@
 #include "core/log.hpp"
 #include "core/plugin_text.hpp"
 #include "worker/crash.hpp"
+#include "worker/hang.hpp"
 #include "worker/plugin_options.hpp"
 #include "worker/thread_rules.hpp"
 
@@ -207,6 +208,7 @@ HookResult preload(Mount& mount, const BootInfo& info) {
   if (mount.plugin.preload == nullptr) return Done{};
   mount.preloaded = true;
   const unsigned threads_before = count_threads();
+  const HookCall call("preload()", mount);
   HookResult done = run_hook(mount, info, "preload",
                              [&](const narwhal_boot* boot) { return mount.plugin.preload(boot, &mount.instance); });
   if (!done || mount.plugin.before_fork != nullptr || count_threads() <= threads_before) return done;
@@ -217,6 +219,7 @@ HookResult preload(Mount& mount, const BootInfo& info) {
 
 HookResult worker_init(Mount& mount, const BootInfo& info) {
   if (mount.plugin.worker_init == nullptr) return Done{};
+  const HookCall call("worker_init()", mount);
   return run_hook(
       mount, info, "worker_init",
       [&](const narwhal_boot* boot) { return mount.plugin.worker_init(boot, &mount.instance); }, &mount);
@@ -224,6 +227,7 @@ HookResult worker_init(Mount& mount, const BootInfo& info) {
 
 HookResult ready_check(Mount& mount, const BootInfo& info) {
   if (mount.plugin.ready_check == nullptr) return Done{};
+  const HookCall call("ready_check()", mount);
   return run_hook(mount, info, "ready_check",
                   [&](const narwhal_boot* boot) { return mount.plugin.ready_check(boot, mount.instance); });
 }

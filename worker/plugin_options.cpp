@@ -78,8 +78,9 @@ Result<Done> check_options(const narwhal_plugin& plugin, std::string_view source
     return fault(place, key + ": '" + value + "' is not of type " + option->type + (is_bool ? ": true or false" : ""));
   }
   for (const narwhal_option* each = plugin.options; each != nullptr && each->key != nullptr; ++each) {
-    if ((each->flags & NARWHAL_REQUIRED) != 0 && find_text(given, each->key) == nullptr)
-      return fault(places.all, missing_text(*each));
+    if ((each->flags & NARWHAL_REQUIRED) == 0 || find_text(given, each->key) != nullptr) continue;
+    const std::string* const emptied = find_text(places.each, each->key);  // by --option KEY=
+    return fault(emptied != nullptr ? *emptied : places.all, missing_text(*each));
   }
   return Done{};
 }

@@ -109,13 +109,13 @@ class AbiAdapter {
     return set_up(boot, [&] { *instance = make_preloaded(boot); });
   }
   static void template_exit(void* made) noexcept {
-    log_exceptions([&] { delete_preloaded(made); });
+    log_exceptions("template_exit()", [&] { delete_preloaded(made); });
   }
   static void before_fork(void* made) noexcept {
-    log_exceptions([&] { static_cast<Preloaded*>(made)->before_fork(); });
+    log_exceptions("before_fork()", [&] { static_cast<Preloaded*>(made)->before_fork(); });
   }
   static void after_fork(void* made) noexcept {
-    log_exceptions([&] { static_cast<Preloaded*>(made)->after_fork(); });
+    log_exceptions("after_fork()", [&] { static_cast<Preloaded*>(made)->after_fork(); });
   }
 
   static int worker_init(const narwhal_boot* boot, void** instance) noexcept {
@@ -158,32 +158,32 @@ class AbiAdapter {
   }
 
   static void cancel(void*, narwhal_exchange* exchange) noexcept {
-    log_exceptions([&] {
+    log_exceptions("cancel()", [&] {
       if (Callable<void()> callback = cancel_callbacks.take(exchange)) callback();
     });
   }
   static void writable(void*, narwhal_exchange* exchange) noexcept {
-    log_exceptions([&] { writable_callbacks.call(exchange); });
+    log_exceptions("writable()", [&] { writable_callbacks.call(exchange); });
   }
   static int thread_init(void* instance) noexcept {
-    return log_exceptions([&] { app_of(instance).thread_init(); }) ? NARWHAL_OK : NARWHAL_ERROR;
+    return log_exceptions("thread_init()", [&] { app_of(instance).thread_init(); }) ? NARWHAL_OK : NARWHAL_ERROR;
   }
   static void thread_exit(void* instance) noexcept {
-    log_exceptions([&] { app_of(instance).thread_exit(); });
+    log_exceptions("thread_exit()", [&] { app_of(instance).thread_exit(); });
   }
   static void drain(void* instance) noexcept {
-    log_exceptions([&] { app_of(instance).drain(); });
+    log_exceptions("drain()", [&] { app_of(instance).drain(); });
   }
   static void stuck(void* instance, narwhal_exchange* exchange) noexcept {
     Instance& adapted = *static_cast<Instance*>(instance);
-    log_exceptions([&] { adapted.app.stuck(Request(adapted.host, exchange)); });
+    log_exceptions("stuck()", [&] { adapted.app.stuck(Request(adapted.host, exchange)); });
   }
   static void slow(void* instance, narwhal_exchange* exchange) noexcept {
     Instance& adapted = *static_cast<Instance*>(instance);
-    log_exceptions([&] { adapted.app.slow(Request(adapted.host, exchange)); });
+    log_exceptions("slow()", [&] { adapted.app.slow(Request(adapted.host, exchange)); });
   }
   static void worker_exit(void* instance) noexcept {
-    log_exceptions([&] {
+    log_exceptions("worker_exit()", [&] {
       void* const own = static_cast<Instance*>(instance)->own;
       delete static_cast<Instance*>(instance);
       delete_preloaded(own);
@@ -192,12 +192,12 @@ class AbiAdapter {
 
   // For hooks that cannot report an error to the server: what they throw goes to the log. False when they threw.
   template <class Call>
-  static bool log_exceptions(Call call) noexcept {
+  static bool log_exceptions(const char* hook, Call call) noexcept {
     try {
       call();
       return true;
     } catch (...) {
-      log_error(reason_now());
+      log_error(std::string(hook).append(": ").append(reason_now()));
       return false;
     }
   }

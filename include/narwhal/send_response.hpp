@@ -282,8 +282,9 @@ inline Sent Deferred::respond(Response response) {
   if (!*this) return answered_again();
   if (response.is_deferred()) return fail(500, "a deferred request was answered with another deferral");
   drop_callbacks();
+  auto sent = Sent::ok;
   try {
-    const auto sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
+    sent = static_cast<Sent>(detail::respond(host_, exchange_, response));
     if (sent != Sent::refused && sent != Sent::state) {
       ended_ = true;
       return sent;
@@ -291,8 +292,10 @@ inline Sent Deferred::respond(Response response) {
   } catch (...) {
     return respond_exception();
   }
-  const Sent sent = fail(500, "the status or a header may not go on the wire");
-  return sent == Sent::gone ? Sent::gone : Sent::error;
+  const bool is_late = sent == Sent::state;
+  const Sent failed = fail(500, is_late ? "respond() after start(): the response is cut off"
+                                        : "the status or a header may not go on the wire");
+  return failed == Sent::gone ? Sent::gone : is_late ? Sent::state : Sent::error;
 }
 
 inline Sent Deferred::respond_exception() noexcept {

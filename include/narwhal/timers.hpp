@@ -27,11 +27,11 @@ inline const narwhal_loop* loop_table() noexcept {
   return the_host != nullptr ? static_cast<const narwhal_loop*>(the_host->get_extension(NARWHAL_LOOP)) : nullptr;
 }
 
-inline void call_logged(Callable<void()>& call) noexcept {
+inline void call_logged(const char* kind, Callable<void()>& call) noexcept {
   try {
     call();
   } catch (...) {
-    log_error(reason_now());
+    log_error(std::string(kind).append(": ").append(reason_now()));
   }
 }
 
@@ -44,7 +44,7 @@ inline bool post_to_loop(Callable<void()> call) {
   auto kept = std::make_unique<Callable<void()>>(std::move(call));
   const auto run = [](void* argument) {
     const std::unique_ptr<Callable<void()>> owned(static_cast<Callable<void()>*>(argument));
-    detail::call_logged(*owned);
+    detail::call_logged("a posted call", *owned);
   };
   if (loop->post(run, kept.get()) != NARWHAL_OK) return false;
   static_cast<void>(kept.release());
@@ -83,7 +83,7 @@ class Timer {
     const narwhal_loop* const loop = detail::loop_table();
     if (loop == nullptr) return;
     auto kept = std::make_unique<Callable<void()>>(std::move(call));
-    const auto fire = [](void* argument) { detail::call_logged(*static_cast<Callable<void()>*>(argument)); };
+    const auto fire = [](void* argument) { detail::call_logged("a timer", *static_cast<Callable<void()>*>(argument)); };
     const auto ns = [](std::chrono::milliseconds time) {
       return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
     };

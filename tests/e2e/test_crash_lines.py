@@ -136,7 +136,7 @@ def test_a_handler_that_calls_exit_is_named_with_its_request_and_stack(serve, pl
         server.get("/exit")
     stack = stack_of(server, r"\[CRITICAL\] Worker was ended by a call of exit\(0\) while handling GET /exit$")
     assert any(re.fullmatch(FRAME, line) and "(leave_by_exit+" in line for line in stack), stack
-    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 0, but nobody had asked it to leave\.$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 1\.$")
     server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /exit")
     server.wait_workers(1, timeout=30)
     assert server.get("/").text == "ok"
@@ -147,7 +147,7 @@ def test_a_worker_that_leaves_without_a_word_is_an_error(serve, plugin):
     worker, = server.wait_workers(1)
     with pytest.raises((WireError, OSError)):
         server.get("/leave")
-    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 0, but nobody had asked it to leave\.$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 0, but nobody had asked it to leave: has its code called _exit\(\)\?$")
     server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /leave")
 
 

@@ -129,6 +129,17 @@ def test_a_hook_that_crashes_is_named_too(serve):
     assert SANITIZED or "hangs.so(drain+0x" in stack, stack
 
 
+def test_a_hook_that_calls_exit_is_named_with_the_requests_that_it_has_ended(serve):
+    server = start(serve)
+    worker, = server.wait_workers(1)
+    sleep_beside(server)
+    assert server.get("/leave").text == "ok"
+    server.reload()
+    stack_after(server, rf"\[CRITICAL\] Worker was ended by a call of exit\(0\) in drain\(\) of {PLUGIN}$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) exited with code 1\.$")
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /sleep")
+
+
 # ---- no hook ----
 @pytest.mark.skipif(THREAD_SANITIZED, reason="ThreadSanitizer blocks other signals while a handler runs")
 def test_a_loop_that_hangs_in_no_hook(serve):

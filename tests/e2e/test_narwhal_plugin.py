@@ -330,6 +330,15 @@ def test_an_unknown_command_is_named(words, text):
     assert (done.returncode, done.stderr, done.stdout) == (64, f"narwhal-plugin: {text}\n", ""), done
 
 
+def test_an_unknown_flag_is_named():
+    done = plugin("call", "--optoin", "a=b", "a.so", "/")
+    assert done.returncode == 64 and re.fullmatch(r"narwhal-plugin: .*--optoin.* \(see 'narwhal-plugin call --help'\)\n", done.stderr), done
+
+
+def test_method_and_target_may_be_two_words():
+    assert '"method": "POST"' in plugin("call", example("echo"), "POST", "/", "-d", "here").stdout
+
+
 def test_outside_of_a_project(tmp_path):
     for words in (["build"], ["test"], ["run"]):
         done = plugin(*words, cwd=tmp_path)

@@ -215,7 +215,7 @@ def test_one_failed_worker_of_many_discards_the_generation(serve, app):
     becomes(app, "init_crashes")
     mark = server.mark()
     server.send(signal.SIGHUP)
-    server.wait_for(r"Worker died of SIG\w+ outside of a request", timeout=20, after=mark)
+    server.wait_for(r"Worker died of SIG\w+ in worker_init\(\) of \S+app\.so$", timeout=20, after=mark)
     server.wait_for(r"\[ERROR\]", timeout=20, after=mark)
     eventually("only the old ones", lambda: server.worker_pids() == before, 20)
     assert server.get("/").text == "v1"

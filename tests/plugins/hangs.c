@@ -5,6 +5,7 @@
  *   /room      is deferred and logs "deferred" when its client has taken nothing for a while; writable() hangs
  *   /drain     from now on, drain() hangs        /deaf    the same, and takes no signals
  *   /crash     from now on, drain() crashes      /exit    from now on, worker_exit() hangs
+ *   /leave     from now on, drain() calls exit(0)
  *   /loop      makes the event loop hang in no hook: its thread is interrupted by a signal
  * slow() and stuck() hang with the option limits. With the option inline, handlers run on the event loop's thread. */
 #include <narwhal/extensions.h>
@@ -17,7 +18,7 @@
 #include "shared.h"
 
 static const narwhal_loop *loop;
-static enum { AS_IT_SHOULD, HANGS, IS_DEAF, CRASHES } volatile drains;
+static enum { AS_IT_SHOULD, HANGS, IS_DEAF, CRASHES, EXITS } volatile drains;
 static int limits_hang;
 static int *volatile nowhere;
 static volatile int exit_hangs;
@@ -93,6 +94,7 @@ static int handle(void *instance, narwhal_exchange *exchange) {
   if (path_is(exchange, "/drain")) drains = HANGS;
   if (path_is(exchange, "/deaf")) drains = IS_DEAF;
   if (path_is(exchange, "/crash")) drains = CRASHES;
+  if (path_is(exchange, "/leave")) drains = EXITS;
   if (path_is(exchange, "/exit")) exit_hangs = 1;
   if (path_is(exchange, "/loop")) interrupt_loop();
   return answer(exchange, "ok");
@@ -102,6 +104,7 @@ static int handle(void *instance, narwhal_exchange *exchange) {
 __attribute__((no_sanitize("undefined"))) static void drain(void *instance) {
   (void)instance;
   if (drains == CRASHES) *nowhere = 1;
+  if (drains == EXITS) exit(0);
   if (drains == IS_DEAF) {
     sigset_t all;
     sigfillset(&all);

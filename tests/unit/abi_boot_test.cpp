@@ -70,7 +70,7 @@ TEST_CASE("plugin: an app object lives from worker_init to worker_exit and gets 
     CHECK(worker.ask({}).body == "SEK");
     fake::log_lines.clear();
   }
-  CHECK(fake::log_lines == std::vector<std::string>{"thread_exit threw"});
+  CHECK(fake::log_lines == std::vector<std::string>{"thread_exit(): thread_exit threw"});
   CHECK(story == "made thread ready drained gone ");
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("plugin: what preload makes in the template is the worker's, and is de
   library.before_fork(preloaded);
   fake::log_lines.clear();
   library.after_fork(preloaded);
-  CHECK(fake::log_lines == std::vector<std::string>{"after_fork threw"});
+  CHECK(fake::log_lines == std::vector<std::string>{"after_fork(): after_fork threw"});
   void* instance = preloaded;
   REQUIRE(library.worker_init(&boot, &instance) == NARWHAL_OK);
   const auto exchange = fake::exchange({});

@@ -4,9 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 
+#include "narwhal/extensions.h"
 #include "tests/support/planted.hpp"
 
 using namespace planted;
@@ -41,7 +44,7 @@ const std::vector<Planted> lives = {
        });
        return NARWHAL_DEFERRED;
      }},
-    {"plugin 'planted' called respond() without an exchange: NULL",
+    {"plugin 'planted' called respond() without an exchange: NULL, as of a Deferred that was moved from",
      [](void*, narwhal_exchange* exchange) {
        CHECK(respond(nullptr) == NARWHAL_STATE);
        return respond(exchange);
@@ -301,7 +304,10 @@ TEST_CASE("breaches: a plugin that cannot be loaded or set up") {
   for (const Planted& planted : set_ups) check(planted);
 }
 
-TEST_CASE("breaches: a handler that calls exit() does not end the test program as if its tests had passed") {
+namespace {
+
+// What the harness says before it aborts the program, a child here, in which a worker has this plugin.
+std::string last_words(const std::function<void(narwhal_plugin&)>& adjust, const std::function<void(Worker&)>& play) {
   const int text = ::memfd_create("stderr", MFD_CLOEXEC);
   REQUIRE(text >= 0);
   const pid_t child = ::fork();
@@ -314,9 +320,11 @@ TEST_CASE("breaches: a handler that calls exit() does not end the test program a
     plugin.struct_size = sizeof plugin;
     plugin.name = "planted";
     plugin.worker_init = keep_host;
-    plugin.handle = [](void*, narwhal_exchange*) -> int { std::exit(0); };
-    Worker worker(plugin);
-    worker.get("/shop");
+    plugin.handle = [](void*, narwhal_exchange* exchange) { return respond(exchange); };
+    adjust(plugin);
+    narwhal::testing::detail::shortest_hang_limit() = std::chrono::milliseconds(100);
+    Worker worker(plugin, {.patience = std::chrono::milliseconds(100)});
+    play(worker);
     ::_exit(0);
   }
   int status = 0;
@@ -324,9 +332,43 @@ TEST_CASE("breaches: a handler that calls exit() does not end the test program a
   CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
   char line[256] = "";
   CHECK(::pread(text, line, sizeof line - 1, 0) > 0);
-  CHECK(
-      std::string(line) ==
-      "narwhal/testing: plugin 'planted' called exit() in handle() for GET /shop: it would end the worker with all its "
-      "requests. Return an error or throw\n");
   ::close(text);
+  return line;
+}
+
+void get(Worker& worker) { worker.get("/shop"); }
+void post_hang(narwhal_plugin& plugin) {
+  plugin.handle = [](void*, narwhal_exchange* exchange) {
+    static_cast<const narwhal_loop*>(host->get_extension(NARWHAL_LOOP))->post([](void*) { ::pause(); }, nullptr);
+    return respond(exchange);
+  };
+}
+
+}  // namespace
+
+TEST_CASE("breaches: a plugin that calls exit() does not end the test program as if its tests had passed") {
+  const std::string end = ": it would end the worker with all its requests. Return an error or throw\n";
+  const auto said = [&](int (*handle)(void*, narwhal_exchange*)) {
+    return last_words([&](narwhal_plugin& plugin) { plugin.handle = handle; }, get);
+  };
+  CHECK(said([](void*, narwhal_exchange*) -> int { std::exit(0); }) ==
+        "narwhal/testing: plugin 'planted' called exit() in handle() for GET /shop" + end);
+  CHECK(said([](void*, narwhal_exchange*) -> int { std::quick_exit(0); }) ==
+        "narwhal/testing: plugin 'planted' called exit() in handle() for GET /shop" + end);
+  CHECK(said([](void*, narwhal_exchange* exchange) {
+          std::thread([] { std::exit(0); }).join();
+          return respond(exchange);
+        }) == "narwhal/testing: plugin 'planted' called exit() in a thread of its own" + end);
+}
+
+TEST_CASE(
+    "breaches: a function on the event loop that hangs ends the program, because the test's own thread is in it") {
+  const std::string end = ", on the event loop: under the server all requests of the worker would hang\n";
+  CHECK(last_words([](narwhal_plugin& plugin) { plugin.drain = [](void*) { ::pause(); }; },
+                   [](Worker& worker) { worker.drain(); }) ==
+        "narwhal/testing: plugin 'planted' hangs in drain()" + end);
+  CHECK(last_words(post_hang, [](Worker& worker) {
+          worker.get("/shop");
+          worker.pass_time();
+        }) == "narwhal/testing: plugin 'planted' hangs in a function that it has posted" + end);
 }

@@ -98,6 +98,17 @@ TEST_CASE("deferred: dropped without an answer is 500, dropped in the middle is 
   CHECK(unbegun.answer().status == 500);
 }
 
+TEST_CASE("deferred: respond() after start() cuts the response off, and says that it came too late") {
+  Held held({});
+  CHECK(held.handle->start(Response()) == Sent::ok);
+  CHECK(held.handle->write("begun") == Sent::ok);
+  CHECK(held.handle->respond(Response::text("whole")) == Sent::state);
+  CHECK_FALSE(*held.handle);
+  const Answer answer = held.answer();
+  CHECK(answer.cut);
+  CHECK(answer.reason == "respond() after start(): the response is cut off");
+}
+
 TEST_CASE("deferred: each answer after the first has no effect, and names the call and the request") {
   Held held({.target = "/shop"});
   Deferred& handle = *held.handle;

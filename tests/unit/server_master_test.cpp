@@ -99,7 +99,7 @@ TEST_CASE("master: a worker that exits without having been asked to is replaced,
   server.get("/exit");
   server.wait_for("Booting worker with pid: ", 2);
   CHECK(server.get() == "hello");
-  server.wait_for("exited with code 0, but nobody had asked it to leave.");
+  server.wait_for("exited with code 0, but nobody had asked it to leave: ");
 }
 
 TEST_CASE("master: a killed template is forked again, and its workers do not notice") {

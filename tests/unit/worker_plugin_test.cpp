@@ -166,6 +166,7 @@ TEST_CASE("plugin: a mistake in an option begins with the place where it is writ
       "--option say=VALUE)";
   CHECK(fault({}, places) == "n.yaml:2:1: " + missing);
   CHECK(fault({}, {}) == missing);
+  CHECK(fault({}, {"n.yaml:2:1", {{"say", "--option"}}}) == "--option: " + missing);  // --option say=
   CHECK(fault({{"x", "hi"}}, places) == "options of shop.so: unknown option 'x': it knows say, times");
 }
 

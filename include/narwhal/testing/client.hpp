@@ -49,7 +49,8 @@ class Client {
   }
 
   // ---- what the client does ----
-  // It closes its connection. The plugin's cancel() is called if the exchange is deferred.
+  // It closes its connection. The plugin's cancel() is called if the exchange is deferred: to be sure that it is, call
+  // wait_for_return() first.
   void leave() {
     if (exchange_ != nullptr) detail::leave(exchange_);
   }

@@ -36,7 +36,7 @@ class Crew {
   // [loop]
   void drain() {
     if (!error_.empty() || site_->draining.exchange(true) || site_->plugin.drain == nullptr) return;
-    guarded_hook(site_, "drain()", [this] { site_->plugin.drain(site_->instance); });
+    loop_hook(site_, "drain()", [this] { site_->plugin.drain(site_->instance); });
   }
 
   // Every client leaves, what is deferred has some time to end, and then the worker ends.
@@ -74,8 +74,7 @@ class Crew {
 
   template <class Condition>
   void wait(Lock& lock, const char* what, Condition condition) {
-    constexpr std::chrono::milliseconds least{10'000};  // the end of the program is a harsh answer to a busy machine
-    if (changed_.wait_for(lock, std::max(least, site_->settings.patience), condition)) return;
+    if (changed_.wait_for(lock, hang_limit(*site_), condition)) return;
     site_->breach(std::string("hangs: ") + what + " has not come to its end");
     for (const std::string& breach : site_->breaches.close()) {
       std::fprintf(stderr, "narwhal/testing: %s\n", breach.c_str());

@@ -146,7 +146,7 @@ inline void make_posted_calls(const std::shared_ptr<Site>& site) {
     }
     if (calls.empty()) return;
     for (const Site::Posted& call : calls)
-      guarded_hook(site, "a function that it has posted", [&] { call.run(call.argument); });
+      loop_hook(site, "a function that it has posted", [&] { call.run(call.argument); });
   }
 }
 
@@ -166,7 +166,7 @@ inline void pass_time(const std::shared_ptr<Site>& site, std::chrono::millisecon
     next->waits = next->every.count() != 0;
     next->due += next->every;
     lock.unlock();
-    guarded_hook(site, "a timer's function", [&] { next->fire(next->argument); });
+    loop_hook(site, "a timer's function", [&] { next->fire(next->argument); });
     make_posted_calls(site);
     lock.lock();
   }

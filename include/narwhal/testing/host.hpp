@@ -20,7 +20,8 @@ inline void report_stray(const narwhal_exchange* handle, const std::string& call
   }
   if (const std::shared_ptr<Site> site = current_site()) {
     site->breach("called " + call + "() " +
-                 (handle == nullptr ? "without an exchange: NULL" : "with a pointer that is not an exchange"));
+                 (handle == nullptr ? "without an exchange: NULL, as of a Deferred that was moved from"
+                                    : "with a pointer that is not an exchange"));
   }
 }
 

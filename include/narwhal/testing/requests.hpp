@@ -122,8 +122,8 @@ inline void cancel_if_due(const std::shared_ptr<Exchange>& exchange) {
     if (site.plugin.cancel == nullptr) return;
   }
   const Exchange* const outer = std::exchange(cancelled_by_thread(), exchange.get());
-  guarded_hook(exchange->site, "cancel() for " + exchange->name,
-               [&] { site.plugin.cancel(site.instance, exchange->handle); });
+  loop_hook(exchange->site, "cancel() for " + exchange->name,
+            [&] { site.plugin.cancel(site.instance, exchange->handle); });
   cancelled_by_thread() = outer;
 }
 
@@ -137,8 +137,8 @@ inline void read_on(const std::shared_ptr<Exchange>& exchange) {
     const bool is_due = std::exchange(exchange->room_asked, false) && !exchange->gone && !exchange->ended;
     if (!is_due || site.plugin.writable == nullptr) return;
   }
-  guarded_hook(exchange->site, "writable() for " + exchange->name,
-               [&] { site.plugin.writable(site.instance, exchange->handle); });
+  loop_hook(exchange->site, "writable() for " + exchange->name,
+            [&] { site.plugin.writable(site.instance, exchange->handle); });
 }
 
 inline void leave(const std::shared_ptr<Exchange>& exchange) {
@@ -184,8 +184,8 @@ inline void pass_deadline(const std::shared_ptr<Exchange>& exchange) {
   site.log(NARWHAL_LOG_CRITICAL, "WORKER TIMEOUT: " + exchange->name + " is still in " + site.source);
   cancel_if_due(exchange);
   if (!is_stuck || site.plugin.stuck == nullptr) return;
-  guarded_hook(exchange->site, "stuck() for " + exchange->name,
-               [&] { site.plugin.stuck(site.instance, exchange->handle); });
+  loop_hook(exchange->site, "stuck() for " + exchange->name,
+            [&] { site.plugin.stuck(site.instance, exchange->handle); });
 }
 
 // The setting soft_timeout has passed.
@@ -197,8 +197,7 @@ inline void pass_soft_timeout(const std::shared_ptr<Exchange>& exchange) {
   }
   site.log(NARWHAL_LOG_WARNING, "Slow request: " + exchange->name + " is still in " + site.source);
   if (site.plugin.slow == nullptr) return;
-  guarded_hook(exchange->site, "slow() for " + exchange->name,
-               [&] { site.plugin.slow(site.instance, exchange->handle); });
+  loop_hook(exchange->site, "slow() for " + exchange->name, [&] { site.plugin.slow(site.instance, exchange->handle); });
 }
 
 // What the loop does from time to time.

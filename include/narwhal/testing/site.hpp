@@ -8,9 +8,13 @@
 #include <narwhal/testing/values.hpp>
 
 #include <cxxabi.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -97,14 +102,21 @@ inline const PluginCall*& call_of_thread() {
 }
 
 // The program must not end as if its tests had passed.
-inline void say_who_exits() {
-  const PluginCall* const call = call_of_thread();
-  if (call == nullptr || call->process != ::getpid()) return;  // a child that the plugin has forked may end so
+[[noreturn]] inline void end_for_exit(const std::string& name, const std::string& where) {
   std::fprintf(stderr,
                "narwhal/testing: plugin '%s' called exit() in %s: it would end the worker with all its requests. Return"
                " an error or throw\n",
-               call->site->name.c_str(), call->where->c_str());
+               name.c_str(), where.c_str());
   std::abort();
+}
+inline void say_who_exits() {
+  const PluginCall* const call = call_of_thread();
+  // A child that the plugin has forked may end so.
+  if (call != nullptr && call->process == ::getpid()) end_for_exit(call->site->name, *call->where);
+  // The test program itself ends on its first thread.
+  if (::syscall(SYS_gettid) == ::getpid()) return;
+  const std::unique_lock lock(sites().mutex, std::try_to_lock);
+  if (lock && !sites().open.empty()) end_for_exit(sites().open.back()->name, "a thread of its own");
 }
 
 // While it lives, this thread is in a function of that plugin. `where` outlives it.
@@ -114,7 +126,7 @@ class InPlugin {
       : call_{site.get(), &where, ::getpid()},
         outer_call_(std::exchange(call_of_thread(), &call_)),
         outer_(std::exchange(site_of_thread(), std::move(site))) {
-    [[maybe_unused]] static const int once = std::atexit(say_who_exits);
+    [[maybe_unused]] static const int once = std::atexit(say_who_exits) + std::at_quick_exit(say_who_exits);
   }
   InPlugin(const InPlugin&) = delete;
   InPlugin& operator=(const InPlugin&) = delete;
@@ -153,6 +165,54 @@ Result guarded(const std::shared_ptr<Site>& site, const std::string& where, Resu
 template <class Call>
 void guarded_hook(const std::shared_ptr<Site>& site, const std::string& where, Call call) {
   guarded(site, where, 0, [&] { return call(), 0; });
+}
+
+// The end of the program is a harsh answer to a busy machine: it comes late.
+inline std::chrono::milliseconds& shortest_hang_limit() {
+  static std::chrono::milliseconds limit{10'000};
+  return limit;
+}
+inline std::chrono::milliseconds hang_limit(const Site& site) {
+  return std::max(shortest_hang_limit(), site.settings.patience);
+}
+
+// Ends the program when a function on the event loop does not return: the test's own thread is in it.
+class LoopLimit {
+ public:
+  LoopLimit(const Site& site, const std::string& where) : thread_([this, &site, &where] { watch(site, where); }) {}
+  LoopLimit(const LoopLimit&) = delete;
+  LoopLimit& operator=(const LoopLimit&) = delete;
+  ~LoopLimit() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  void watch(const Site& site, const std::string& where) {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, hang_limit(site), [this] { return is_over_; })) return;
+    std::fprintf(stderr,
+                 "narwhal/testing: plugin '%s' hangs in %s, on the event loop: under the server all requests of the"
+                 " worker would hang\n",
+                 site.name.c_str(), where.c_str());
+    std::abort();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
+// [loop]
+template <class Call>
+void loop_hook(const std::shared_ptr<Site>& site, const std::string& where, Call call) {
+  const LoopLimit limit(*site, where);
+  guarded_hook(site, where, call);
 }
 
 }  // namespace narwhal::testing::detail
