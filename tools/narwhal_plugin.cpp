@@ -190,7 +190,7 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
   CLI::App* const call = app.add_subcommand("call", "Send a plugin one request, without a server");
   call->add_option("WORDS", given.rest,
                    "[FILE] [REQUEST]: the plugin's file; 'POST /orders', or a target alone for a GET")
-      ->expected(0, 2);
+      ->expected(0, 3);
   call->add_option("-d,--data", given.data, "The body; @FILE, or @- for standard input");
   call->add_option("-H,--header", given.headers, "A header field: 'Name: value'")->allow_extra_args(false);
   call->add_option("-o,--option", given.options, "An option of the plugin: key=value")->allow_extra_args(false);
@@ -208,6 +208,7 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
       words[words.size() - 2] += " " + words.back();
       words.pop_back();
     }
+    if (words.size() > 2) throw CLI::ArgumentMismatch("'" + words[2] + "' is one word too many");
     if (words.size() == 2 || (words.size() == 1 && words[0].ends_with(".so"))) {
       given.file = words.front();
       words.erase(words.begin());

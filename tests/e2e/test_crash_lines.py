@@ -163,6 +163,7 @@ def test_in_debug_mode_exit_is_named_too(serve, plugin):
     server = serve("--debug", plugin)
     with pytest.raises((WireError, OSError)):
         server.get("/exit")
+    assert server.wait_exit() == 1
     server.wait_for(r"\[CRITICAL\] The process was ended by a call of exit\(0\) while handling GET /exit$")
 
 

@@ -331,7 +331,7 @@ def test_an_unknown_command_is_named(words, text):
 
 
 def test_an_unknown_flag_is_named():
-    done = plugin("call", "--optoin", "a=b", "a.so", "/")
+    done = plugin("call", "--optoin", "a.so", "/")
     assert done.returncode == 64 and re.fullmatch(r"narwhal-plugin: .*--optoin.* \(see 'narwhal-plugin call --help'\)\n", done.stderr), done
 
 

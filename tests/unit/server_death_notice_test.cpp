@@ -32,7 +32,8 @@ TEST_CASE("death notice: a worker that nobody has asked to leave has been ended 
   const DeathNotice notice = death_notice(7, exited(0), Killer::unknown, Leave::unasked);
   CHECK(notice.crash);
   CHECK(notice.level == LogLevel::error);
-  CHECK(notice.text == "Worker (pid:7) exited with code 0, but nobody had asked it to leave: has its code called _exit()?");
+  CHECK(notice.text ==
+        "Worker (pid:7) exited with code 0, but nobody had asked it to leave: has its code called _exit()?");
 }
 
 TEST_CASE("death notice: an operator's signal is not a crash") {
