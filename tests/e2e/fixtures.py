@@ -19,11 +19,13 @@ def _binary_exists():
 
 @pytest.fixture(autouse=True)
 def _bounded(request):
-    """Limits every test, whatever the server sends: a test marked soak to an hour, all others to two minutes."""
+    """Limits every test, whatever the server sends: a test marked soak to an hour, one marked timeout (of
+    pytest-timeout) to that, all others to two minutes."""
     def out_of_time(*_):
         raise TimeoutError("the test itself has run out of time")
     former = signal.signal(signal.SIGALRM, out_of_time)
-    signal.alarm(3600 if request.node.get_closest_marker("soak") else int(scaled(120)))
+    own = request.node.get_closest_marker("timeout")
+    signal.alarm(3600 if request.node.get_closest_marker("soak") else int(scaled(own.args[0] if own else 120)))
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, former)

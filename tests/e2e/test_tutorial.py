@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.skipif(SANITIZED, reason="the compiler's flags are tho
 ENVIRON = {"PATH": f"{BUILD / 'tools'}:{os.environ['PATH']}", "CXXFLAGS": "-O0"}
 
 
+@pytest.mark.timeout(300)  # it compiles a plugin and its test several times
 def test_the_tutorial_works_from_its_first_command_to_its_last(tmp_path, monkeypatch):
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
