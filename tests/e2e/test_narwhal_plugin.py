@@ -296,7 +296,7 @@ def test_a_required_option_that_is_missing():
 
 
 @pytest.mark.parametrize("command", ["check", "inspect", "call"])
-def test_what_exports_no_table_is_told_how_to(command):
+def test_a_file_without_a_table_is_reported_with_the_way_out(command):
     done = plugin(command, test_plugin("no_symbol"))
     assert done.returncode == 1, done
     assert "no_symbol.so: no symbol narwhal_plugin_v1: " in done.stderr and "NARWHAL_EXPORT" in done.stderr and \

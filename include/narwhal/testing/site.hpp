@@ -113,7 +113,7 @@ inline void say_who_exits() {
   const PluginCall* const call = call_of_thread();
   // A child that the plugin has forked may end so.
   if (call != nullptr && call->process == ::getpid()) end_for_exit(call->site->name, *call->where);
-  // The test program itself ends on its first thread.
+  // The test program itself ends on its main thread.
   if (::syscall(SYS_gettid) == ::getpid()) return;
   const std::unique_lock lock(sites().mutex, std::try_to_lock);
   if (lock && !sites().open.empty()) end_for_exit(sites().open.back()->name, "a thread of its own");
