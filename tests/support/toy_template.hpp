@@ -123,6 +123,7 @@ class Worker {
     if (path == "/pid") body = std::to_string(::getpid());
     if (path == "/code") body = code_of(seat_.generation->plugins.at(0).copy);
     if (path == "/generation") body = std::to_string(seat_.generation->number);
+    if (path == "/worker") body = std::to_string(seat_.generation->number) + " " + std::to_string(::getpid());
     if (path == "/slow") ::sleep(1);
     auto& slot = seat_.scoreboard->slot(seat_.slot);
     auto& running = seat_.scoreboard->slot(seat_.slot).running[0];
