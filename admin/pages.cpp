@@ -1,6 +1,7 @@
 #include "admin/pages.hpp"
 
 #include <narwhal/app.hpp>
+#include <narwhal/router.hpp>
 
 #include <atomic>
 #include <charconv>

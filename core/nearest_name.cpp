@@ -10,13 +10,16 @@ namespace {
 // A longer name is not a typing error, and the table below would grow with the length of foreign input.
 constexpr std::size_t name_bytes_max = 64;
 
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// A letter of the other case is no change.
 std::size_t distance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> before(right.size() + 1), last(right.size() + 1), row(right.size() + 1);
   for (std::size_t j = 0; j <= right.size(); ++j) last[j] = j;
   for (std::size_t i = 1; i <= left.size(); ++i) {
     row[0] = i;
     for (std::size_t j = 1; j <= right.size(); ++j) {
-      const std::size_t change = left[i - 1] == right[j - 1] ? 0 : 1;
+      const std::size_t change = lower(left[i - 1]) == lower(right[j - 1]) ? 0 : 1;
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + change});
       const bool swapped = i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
       if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -68,7 +69,19 @@ std::string text_of(const RunningRequest& request, Instant now, std::span<const 
   const bool is_known = request.route < routes.size();
   const std::string route = is_known ? routes[request.route].name() : fmt::format("#{}", request.route);
   const auto age = std::max(now - request.started, std::chrono::nanoseconds::zero());
-  return text + fmt::format(" (route {}, {:.1f} s)", route, seconds_of(age));
+  return text + fmt::format(" (route {}, {}{:.1f} s)", route, request.is_deferred ? "deferred, " : "", seconds_of(age));
+}
+
+// Oldest first.
+std::vector<RunningRequest> requests_of(std::span<const Running> records) {
+  std::vector<RunningRequest> requests;
+  for (const Running& record : records) {
+    RunningRequest copy = copy_of(record);
+    if (copy.started > Running::idle) requests.push_back(std::move(copy));
+  }
+  std::stable_sort(requests.begin(), requests.end(),
+                   [](const RunningRequest& a, const RunningRequest& b) { return a.started < b.started; });
+  return requests;
 }
 
 }  // namespace
@@ -143,24 +156,23 @@ std::vector<Scoreboard::Suspect> Scoreboard::suspects(std::size_t index, std::sp
 }
 
 std::vector<RunningRequest> Scoreboard::running(std::size_t index, std::size_t threads) const {
-  std::vector<RunningRequest> requests;
-  for (const Running& record : std::span(slot(index).running).first(std::min(threads, WorkerSlot::threads_max))) {
-    RunningRequest copy = copy_of(record);
-    if (copy.started > Running::idle) requests.push_back(std::move(copy));
-  }
-  std::stable_sort(requests.begin(), requests.end(),
-                   [](const RunningRequest& a, const RunningRequest& b) { return a.started < b.started; });
-  return requests;
+  return requests_of(std::span(slot(index).running).first(std::min(threads, WorkerSlot::threads_max)));
 }
 
 std::string Scoreboard::running_text(std::size_t index, Instant now, std::span<const Route> routes) const {
-  const std::vector<RunningRequest> requests = running(index);
+  std::vector<RunningRequest> requests = running(index);
+  std::vector<RunningRequest> deferred = requests_of(slot(index).deferred);
+  for (RunningRequest& request : deferred) request.is_deferred = true;
+  const std::size_t deferred_count = slot(index).deferred_count.load(std::memory_order_relaxed);
+  const std::size_t count = requests.size() + std::max(deferred.size(), deferred_count);
+  std::move(deferred.begin(), deferred.end(), std::back_inserter(requests));
   std::string text;
-  for (std::size_t i = 0; i < std::min(requests.size(), shown_max); ++i) {
+  const std::size_t shown = std::min(requests.size(), shown_max);
+  for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) text += "; ";
     text += text_of(requests[i], now, routes);
   }
-  if (requests.size() > shown_max) text += fmt::format("; and {} more", requests.size() - shown_max);
+  if (shown > 0 && count > shown) text += fmt::format("; and {} more", count - shown);
   return text;
 }
 

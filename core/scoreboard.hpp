@@ -35,7 +35,7 @@ inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 #endif
 }
 
-// The request that runs on one handler thread now (a seqlock). `sequence` is odd while begin() writes, so a reader that
+// A request that runs on a handler thread now, or that is deferred (a seqlock). `sequence` is odd while begin() writes, so a reader that
 // saw the same even number before and after has a consistent copy. A thread that died while writing leaves it odd.
 struct Running {
   static constexpr std::size_t target_bytes_max = 200;
@@ -75,6 +75,7 @@ struct RouteCounters {
 struct WorkerSlot {
   static constexpr std::size_t threads_max = 256;
   static constexpr std::size_t routes_max = 32;
+  static constexpr std::size_t deferred_max = 64;
   // The last entry is for requests without a route, and for routes that have no entry of their own.
   static constexpr std::size_t entry_of(std::size_t route) noexcept {
     return route < routes_max - 1 ? route : routes_max - 1;
@@ -109,11 +110,15 @@ struct WorkerSlot {
                                                // times a second
   RouteCounters routes[routes_max];
   Running running[threads_max];
+  // Requests that plugins have deferred and not finished. Of more than deferred_max some are only counted.
+  std::atomic<std::uint32_t> deferred_count{0};
+  Running deferred[deferred_max];
 };
 
-// A request that a handler thread was running, as a reader has found it.
+// A request that a handler thread was running, or that was deferred, as a reader has found it.
 struct RunningRequest {
   Instant started;
+  bool is_deferred = false;
   std::uint32_t thread_id = 0;
   std::uint16_t route = 0;
   std::string method, target;  // cut, and not escaped
@@ -146,10 +151,11 @@ class Scoreboard {
     Instant started;
   };
   std::vector<Suspect> suspects(std::size_t index, std::span<const Route> routes = {}) const;
-  // What runs in this slot now, oldest first. `threads`: how many records to look at.
+  // What handler threads run in this slot now, oldest first. `threads`: how many records to look at.
   std::vector<RunningRequest> running(std::size_t index, std::size_t threads = WorkerSlot::threads_max) const;
-  // "GET /slow (route /, 31.2 s); POST /x (...)": what ran in this slot, oldest first, for the log. Empty if
-  // nothing did. `routes` are those of the slot's generation; a route that is not in them is shown by its number.
+  // "GET /slow (route /, 31.2 s); POST /x (...); GET /events (route /, deferred, 9.1 s)": what ran in this slot, oldest
+  // first, then what was deferred, for the log. Empty if nothing was. `routes` are those of the slot's generation; a route
+  // that is not in them is shown by its number.
   std::string running_text(std::size_t index, Instant now, std::span<const Route> routes = {}) const;
 
  private:

@@ -13,6 +13,8 @@
 #include <narwhal/html.hpp>
 #include <narwhal/json.hpp>
 #include <narwhal/per_thread.hpp>
+#include <narwhal/router.hpp>
+#include <narwhal/url.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -18,6 +18,8 @@
 #include <narwhal/cookies.hpp>
 #include <narwhal/form.hpp>
 #include <narwhal/html.hpp>
+#include <narwhal/router.hpp>
+#include <narwhal/url.hpp>
 
 #include <array>
 #include <chrono>

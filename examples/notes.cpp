@@ -12,7 +12,9 @@
 #include <narwhal/html.hpp>
 #include <narwhal/json.hpp>
 #include <narwhal/multipart.hpp>
+#include <narwhal/router.hpp>
 #include <narwhal/task.hpp>
+#include <narwhal/url.hpp>
 
 #include <atomic>
 #include <map>

@@ -11,6 +11,7 @@
 #include <png.h>
 #include <turbojpeg.h>
 #include <narwhal/app.hpp>
+#include <narwhal/router.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -16,6 +16,8 @@
 #include <narwhal/app.hpp>
 #include <narwhal/files.hpp>
 #include <narwhal/multipart.hpp>
+#include <narwhal/router.hpp>
+#include <narwhal/url.hpp>
 
 #include <array>
 #include <cerrno>

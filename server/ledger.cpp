@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <span>
 
 #include "core/log.hpp"
 #include "server/passed_timeout.hpp"
@@ -10,10 +11,12 @@ namespace narwhal::server {
 
 void Ledger::worker_ended(const WorkerSlot& slot, const Config& config, const char* restart, Instant now) {
   past_.add(slot, config.routes);
-  for (const Running& running : slot.running) {
-    const Instant started = running.started.load(std::memory_order_relaxed);
-    if (started != Running::idle && !has_passed_timeout(started, running.route, config, now))
-      past_.add_unanswered(config.routes, running.route);
+  for (const std::span<const Running> records : {std::span<const Running>(slot.running), {slot.deferred}}) {
+    for (const Running& record : records) {
+      const Instant started = record.started.load(std::memory_order_relaxed);
+      if (started != Running::idle && !has_passed_timeout(started, record.route, config, now))
+        past_.add_unanswered(config.routes, record.route);
+    }
   }
   if (restart != nullptr) ++restarts_[restart];
 }

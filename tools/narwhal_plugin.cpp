@@ -35,6 +35,7 @@ constexpr unsigned limit_default = 30, limit_max = 86400;  // seconds
 struct Arguments {
   std::string folder, path, file, request = "GET /", data;
   tools::Words rest, headers, options;
+  tools::Pairs option_pairs;
   unsigned limit = 0;  // seconds; 0: the default
   bool is_c = false, is_cpp = false, is_rust = false, as_json = false, for_test = false;
   tools::Call call;
@@ -61,12 +62,13 @@ Result<int> with_plugin(const Arguments& given, Do act) {
   return act(*built);
 }
 
-Result<tools::Pairs> pairs_of(const tools::Words& texts,
-                              Result<std::pair<std::string, std::string>> (*read)(const std::string&)) {
+// Throws CLI::ValidationError, which is wrong usage.
+tools::Pairs pairs_of(const tools::Words& texts,
+                      Result<std::pair<std::string, std::string>> (*read)(const std::string&)) {
   tools::Pairs pairs;
   for (const std::string& text : texts) {
     const Result<std::pair<std::string, std::string>> pair = read(text);
-    if (!pair) return Error{pair.error()};
+    if (!pair) throw CLI::ValidationError(pair.error());
     pairs.push_back(*pair);
   }
   return pairs;
@@ -105,21 +107,13 @@ Result<int> call_plugin(const std::string& file, const tools::Pairs& options, to
 
 Result<int> send_call(Arguments& given) {
   tools::Call& call = given.call;
-  const Result<narwhal::Done> line = tools::read_request_line(given.request, call);
-  if (!line) return Error{line.error()};
   Result<std::string> body = data_of(given.data);
   if (!body) return Error{body.error()};
-  Result<tools::Pairs> headers = pairs_of(given.headers, tools::read_header),
-                       options = pairs_of(given.options, tools::read_option);
-  for (const Result<tools::Pairs>* pairs : {&headers, &options}) {
-    if (!*pairs) return Error{pairs->error()};
-  }
   call.body = *std::move(body);
-  call.headers = *std::move(headers);
   // Whoever steps through the plugin takes longer than any answer.
   const unsigned limit = call.in_process ? limit_max : limit_default;
   call.timeout = std::chrono::seconds(given.limit != 0 ? given.limit : limit);
-  return with_plugin(given, [&](const std::string& file) { return call_plugin(file, *options, call); });
+  return with_plugin(given, [&](const std::string& file) { return call_plugin(file, given.option_pairs, call); });
 }
 
 void add_language(CLI::App& command, Arguments& given) {
@@ -169,11 +163,11 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
   check->add_option("FILE", given.file, file_help);
   check->add_option("-o,--option", given.options, "An option of the plugin: key=value")->allow_extra_args(false);
   check->callback([&] {
-    action = [&]() -> Result<int> {
-      const Result<tools::Pairs> options = pairs_of(given.options, tools::read_option);
-      if (!options) return Error{options.error()};
+    given.option_pairs = pairs_of(given.options, tools::read_option);
+    action = [&] {
       return with_places([&](const auto& places) {
-        return with_plugin(given, [&](const auto& file) { return tools::check_plugin(places, file, *options); });
+        return with_plugin(given,
+                           [&](const auto& file) { return tools::check_plugin(places, file, given.option_pairs); });
       });
     };
   });
@@ -214,6 +208,10 @@ void add_plugin_commands(CLI::App& app, Arguments& given, Action& action) {
       words.erase(words.begin());
     }
     if (!words.empty()) given.request = words.front();
+    const Result<narwhal::Done> line = tools::read_request_line(given.request, given.call);
+    if (!line) throw CLI::ValidationError(line.error());
+    given.call.headers = pairs_of(given.headers, tools::read_header);
+    given.option_pairs = pairs_of(given.options, tools::read_option);
     action = [&] { return send_call(given); };
   });
 

@@ -178,7 +178,7 @@ void Dispatcher::note_duration(Exchange& exchange, Instant now) {
 }
 
 void Dispatcher::defer(Exchange& exchange) {
-  exchange.deferred = true;
+  loop_.exchanges().defer(exchange);
   // Its client may have left before the handler's result said that the exchange is deferred.
   const bool left = exchange.connection != nullptr && exchange.connection->end_seen() && !exchange.answer_ended();
   if (left) {

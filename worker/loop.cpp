@@ -29,7 +29,7 @@ Loop::Loop(const Seat& seat, std::vector<std::unique_ptr<Mount>> mounts)
       counters_(slot_),
       logs_(slot_),
       connections_(*this),
-      exchanges_(*this, buffers_),
+      exchanges_(*this, buffers_, slot_),
       dispatcher_(*this),
       crew_(dispatcher_, config().threads, mounts_.inline_patience()),
       deadlines_(*this, config().threads + 1),

@@ -48,6 +48,12 @@ std::string missing_text(const narwhal_option& option) {
          " (set it in the application's 'options', or at \"/\" by --option " + option.key + "=VALUE)";
 }
 
+// What a value of this type looks like.
+const char* form_of(std::string_view type) {
+  if (type == "int") return "a whole number";
+  return type == "bool" ? "true or false" : "a number, such as 0.5";
+}
+
 }  // namespace
 
 bool is_of_type(std::string_view value, std::string_view type) {
@@ -74,8 +80,7 @@ Result<Done> check_options(const narwhal_plugin& plugin, std::string_view source
     const narwhal_option* const option = find_option(plugin, key);
     if (option == nullptr) return fault(place, unknown_text(plugin, key));
     if (is_of_type(value, option->type)) continue;
-    const bool is_bool = std::string_view(option->type) == "bool";
-    return fault(place, key + ": '" + value + "' is not of type " + option->type + (is_bool ? ": true or false" : ""));
+    return fault(place, key + ": '" + value + "' is not of type " + option->type + ": " + form_of(option->type));
   }
   for (const narwhal_option* each = plugin.options; each != nullptr && each->key != nullptr; ++each) {
     if ((each->flags & NARWHAL_REQUIRED) == 0 || find_text(given, each->key) != nullptr) continue;

@@ -42,14 +42,15 @@ struct RequestState {
   // ---- how far it has come ----
   bool returned = false;  // handle() has returned
   bool deferred = false;
-  bool head_taken = false;  // the loop has seen the response's head: it is sent, or about to be
-  bool ended = false;       // the loop has seen the whole response
-  bool timed_out = false;   // the host answered in the handler's place
-  bool is_slow = false;     // has passed `soft_timeout`
-  bool queued = false;      // in the list of those ready
-  bool handled = false;     // given to the crew
-  bool retired = false;     // nobody needs it; it goes back when it is in no queue
-  bool gathered = false;    // parts of its response wait for more
+  bool head_taken = false;           // the loop has seen the response's head: it is sent, or about to be
+  bool ended = false;                // the loop has seen the whole response
+  bool timed_out = false;            // the host answered in the handler's place
+  bool is_slow = false;              // has passed `soft_timeout`
+  bool queued = false;               // in the list of those ready
+  bool handled = false;              // given to the crew
+  bool retired = false;              // nobody needs it; it goes back when it is in no queue
+  bool gathered = false;             // parts of its response wait for more
+  std::uint8_t deferred_record = 0;  // DeferredRecords: it is counted there; where
 
   // ---- the answering thread's, until the response has ended ----
   bool keep_alive = true;

@@ -6,6 +6,7 @@
 // It is built against SQLite, nettle and nlohmann-json (Debian: libsqlite3-dev, nettle-dev, nlohmann-json3-dev), and
 // against libpq (libpq-dev) for PostgreSQL. Where to read first: entities.hpp, records.hpp, api.cpp.
 #include <narwhal/app.hpp>
+#include <narwhal/router.hpp>
 
 #include "api.hpp"
 #include "pages.hpp"

@@ -23,7 +23,7 @@ TEST_CASE("clock: sends as many events as the query asks for") {
 
 TEST_CASE("clock: the interval is an option, whose type is checked") {
   CHECK(Worker(narwhal_plugin_v1, {.options = {{"ms", "soon"}}}).boot_error() ==
-        "options of clock: ms: 'soon' is not of type int");
+        "options of clock: ms: 'soon' is not of type int: a whole number");
 }
 
 TEST_CASE("clock: a client that leaves is let go, and the others are served") {

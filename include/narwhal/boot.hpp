@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -91,11 +92,19 @@ class Boot {
       return *flag;
     } else {
       const std::optional<T> number = parse_number<T>(text);
-      if (!number) refuse(key, text, "a number of its type");
+      if (!number) refuse(key, text, form_of<T>());
       return *number;
     }
   }
-  [[noreturn]] static void refuse(const char* key, const std::string& text, const char* wanted) {
+  template <class T>
+  static std::string form_of() {
+    using Limits = std::numeric_limits<T>;
+    if constexpr (!Limits::is_integer)
+      return "a number";
+    else
+      return "a whole number from " + std::to_string(+Limits::min()) + " to " + std::to_string(+Limits::max());
+  }
+  [[noreturn]] static void refuse(const char* key, const std::string& text, const std::string& wanted) {
     throw std::invalid_argument(std::string("option '") + key + "': '" + text + "' is not " + wanted);
   }
 

@@ -335,6 +335,16 @@ def test_an_unknown_flag_is_named():
     assert done.returncode == 64 and re.fullmatch(r"narwhal-plugin: .*--optoin.* \(see 'narwhal-plugin call --help'\)\n", done.stderr), done
 
 
+@pytest.mark.parametrize("words, text", [
+    (["check", "-o", "db"], "'db' is not an option such as key=value"),
+    (["call", "-o", "=x", "/"], "'=x' is not an option such as key=value"),
+    (["call", "-H", "Accept", "/"], "'Accept' is not a header field such as 'Name: value'"),
+    (["call", "a.so", "GET"], "'GET' is not a request such as 'GET /path' or '/path'")])
+def test_a_word_that_is_not_what_its_place_needs(words, text):
+    done = plugin(*words)
+    assert (done.returncode, done.stderr) == (64, f"narwhal-plugin: {text} (see 'narwhal-plugin {words[0]} --help')\n"), done
+
+
 def test_method_and_target_may_be_two_words():
     assert '"method": "POST"' in plugin("call", example("echo"), "POST", "/", "-d", "here").stdout
 

@@ -185,6 +185,26 @@ def test_a_deferred_exchange_is_cancelled_when_its_client_leaves(serve, way):
         eventually("cancelled", lambda: server.get("/stats").text == "1 1")
 
 
+def test_deferred_requests_of_a_worker_that_dies_are_named(serve):
+    """After those that handlers run; of many, eight are named and the rest are counted. What was answered is not there."""
+    server = serve(test_plugin("defers"), "-w", "1")
+    worker, = server.wait_workers(1)
+    wires = [server.connect() for _ in range(72)]
+    for wire in wires[:2]:
+        wire.send(request_bytes("/left"))
+    eventually("deferred", lambda: server.get("/stats").text == "2 0")
+    for wire in wires[:2]:
+        wire.close()
+    eventually("cancelled", lambda: server.get("/stats").text == "2 2")
+    for number, wire in enumerate(wires[2:]):
+        wire.send(request_bytes(f"/open/{number}"))
+        eventually("deferred", lambda: server.get("/stats").text == f"{number + 3} 2")
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for(rf"\[ERROR\] Worker \(pid:{worker}\) .* was running: GET /open/0 \(route /, deferred, \d+\.\d s\); "
+                    r"GET /open/1 .*; GET /open/7 \(.*\); and 62 more$")
+    server.wait_workers(1)
+
+
 # ---- threads ----
 def test_with_one_thread_it_is_always_the_main_thread(serve):
     server = serve(test_plugin("counts"), "-w", "1", "--threads", "1")

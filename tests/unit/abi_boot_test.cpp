@@ -96,7 +96,8 @@ TEST_CASE("plugin: what ready_check throws is why the worker may not accept") {
 }
 
 TEST_CASE("options: each comes as the type it is asked for, or as its replacement") {
-  const Options options{{{"n", "42"}, {"f", "1.5"}, {"s", "text"}, {"on", "ON"}, {"off", "false"}, {"bad", "12x"}}};
+  const Options options{
+      {{"n", "42"}, {"f", "1.5"}, {"s", "text"}, {"on", "ON"}, {"off", "false"}, {"bad", "12x"}, {"n256", "256"}}};
   const narwhal_boot c_boot = fake::boot();
   const Boot boot(&c_boot);
   CHECK(boot.get("n", 7) == 42);
@@ -107,7 +108,11 @@ TEST_CASE("options: each comes as the type it is asked for, or as its replacemen
   CHECK(boot.get("none", "other") == "other");
   CHECK(boot.get("on", false));
   CHECK_FALSE(boot.get("off", true));
-  CHECK_THROWS_WITH_AS(boot.get("bad", 1), "option 'bad': '12x' is not a number of its type", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(boot.get("bad", 1), "option 'bad': '12x' is not a whole number from -2147483648 to 2147483647",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(boot.get<std::uint8_t>("n256"), "option 'n256': '256' is not a whole number from 0 to 255",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(boot.get("bad", 1.0), "option 'bad': '12x' is not a number", std::invalid_argument);
   CHECK_THROWS_AS(boot.get("s", true), std::invalid_argument);
   CHECK_THROWS_AS(boot.get<std::uint8_t>("f"), std::invalid_argument);
   CHECK_THROWS_WITH_AS(boot.get<int>("none"), "option 'none' is missing", std::invalid_argument);

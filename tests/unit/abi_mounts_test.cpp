@@ -1,5 +1,7 @@
 // What a router does beside choosing by path and method: names, mounts, error pages, bodies.
 #include <doctest/doctest.h>
+#include <narwhal/router.hpp>
+#include <narwhal/url.hpp>
 
 #include <memory>
 #include <string>

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <narwhal/router.hpp>
 
 #include <string>
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <narwhal/per_thread.hpp>
+#include <narwhal/router.hpp>
 #include <narwhal/task.hpp>
 
 #include <memory>

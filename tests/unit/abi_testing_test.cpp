@@ -347,7 +347,8 @@ TEST_CASE("testing: why a worker does not boot is said as the server says it") {
   static const narwhal_option options[] = {{"n", "int", "1", nullptr, 0}, {}};
   plugin.options = options;
   CHECK(Worker(plugin, {.options = {{"m", "1"}}}).boot_error() == "options of test: unknown option 'm': it knows n");
-  CHECK(Worker(plugin, {.options = {{"n", "one"}}}).boot_error() == "options of test: n: 'one' is not of type int");
+  CHECK(Worker(plugin, {.options = {{"n", "one"}}}).boot_error() ==
+        "options of test: n: 'one' is not of type int: a whole number");
   CHECK(Worker("./none.so").boot_error().starts_with("load ./none.so: "));
   plugin.worker_init = [](const narwhal_boot* boot, void**) {
     CHECK(view_of(boot->option(boot, "n")) == "1");

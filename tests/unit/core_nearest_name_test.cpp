@@ -25,6 +25,7 @@ TEST_CASE("nearest name: one typing error is allowed, another word is not") {
   CHECK(nearest_name("workerss", known) == "workers");
   CHECK(nearest_name("bnid", known) == "bind");
   CHECK(nearest_name("thraeds", known) == "threads");
+  CHECK(nearest_name("UMASK", known) == "umask");
   CHECK(nearest_name("zebra", known) == "");
   CHECK(nearest_name("", known) == "");
   CHECK(nearest_name(std::string(10'000, 'w'), known) == "");

@@ -113,6 +113,26 @@ TEST_CASE("scoreboard: of many requests the oldest are shown and the rest counte
   CHECK(text.ends_with("; and 22 more"));
 }
 
+TEST_CASE("scoreboard: deferred requests come after those of handlers, and those without a record are counted") {
+  Scoreboard scores = board();
+  WorkerSlot& slot = scores.slot(1);
+  slot.deferred[1].begin("GET", "/events", 0, Instant(1s));
+  slot.deferred[0].begin("GET", "/later", 0, Instant(3s));
+  slot.deferred[2].begin("GET", "/over", 0, Instant(1s));
+  slot.deferred[2].end();
+  slot.deferred_count = 2;
+  slot.running[5].begin("POST", "/x", 0, Instant(5s));
+  const std::string named =
+      "POST /x (route #0, 5.0 s); GET /events (route #0, deferred, 9.0 s); GET /later (route #0, deferred, 7.0 s)";
+  CHECK(scores.running_text(1, Instant(10s)) == named);
+  CHECK(scores.running(1).size() == 1);
+  CHECK(scores.suspects(1).size() == 1);
+  slot.deferred_count = 70;
+  CHECK(scores.running_text(1, Instant(10s)) == named + "; and 68 more");
+  scores.clear(1);
+  CHECK(scores.running_text(1, Instant(10s)) == "");
+}
+
 TEST_CASE("scoreboard: a thread may be used again and again") {
   Scoreboard scores = board();
   Running& record = scores.slot(0).running[0];

@@ -132,7 +132,7 @@ TEST_CASE("plugin: an option nobody knows is an error with the nearest one, or w
 }
 
 TEST_CASE("plugin: an option of the wrong type is an error with its value") {
-  CHECK(option_error("times", "many") == "options of shop.so: times: 'many' is not of type int");
+  CHECK(option_error("times", "many") == "options of shop.so: times: 'many' is not of type int: a whole number");
   for (const char* wrong : {"", " 1", "1 ", "1.5", "0x10", "99999999999999999999", "+1"}) {
     CAPTURE(wrong);
     CHECK_FALSE(option_is_fine("times", wrong));
@@ -159,7 +159,7 @@ TEST_CASE("plugin: a mistake in an option begins with the place where it is writ
   };
   CHECK(fault({{"say", "hi"}, {"times", "2"}}, places).empty());
   CHECK(fault({{"say", "hi"}, {"times", "x"}}, places) ==
-        "n.yaml:3:3: options of shop.so: times: 'x' is not of type int");
+        "n.yaml:3:3: options of shop.so: times: 'x' is not of type int: a whole number");
   CHECK(fault({{"sya", "hi"}}, places) == "--option: options of shop.so: unknown option 'sya': did you mean 'say'?");
   const std::string missing =
       "options of shop.so: 'say' is missing: what to say (set it in the application's 'options', or at \"/\" by "
@@ -205,7 +205,7 @@ TEST_CASE("plugin: options are checked before any code of the plugin runs, in ev
   site.mount("/b", plugin_file("two_mounts"), "shop.so", {{"times", "x"}});
   const auto loaded = site.load();
   REQUIRE_FALSE(loaded);
-  CHECK(loaded.error() == "options of shop.so: times: 'x' is not of type int");
+  CHECK(loaded.error() == "options of shop.so: times: 'x' is not of type int: a whole number");
 }
 
 TEST_CASE("plugin: set-up that fails says which hook of which plugin, and the plugin's own reason") {

@@ -141,6 +141,11 @@ inline std::string take_table(Site& site, const narwhal_plugin& table) {
 
 // ---- the options of the test ----
 
+inline const char* form_of(std::string_view type) {
+  if (type == "int") return "a whole number";
+  return type == "bool" ? "true or false" : "a number, such as 0.5";
+}
+
 inline std::string check_options(const Site& site) {
   std::string known;
   for (const narwhal_option* each = site.plugin.options; each != nullptr && each->key != nullptr; ++each) {
@@ -151,8 +156,8 @@ inline std::string check_options(const Site& site) {
     const narwhal_option* const option = find_option(site.plugin, key);
     if (option == nullptr) return "options of " + site.source + ": unknown option '" + key + "': " + known;
     if (!is_of_type(value, option->type))
-      return "options of " + site.source + ": " + key + ": '" + value + "' is not of type " + option->type +
-             (std::strcmp(option->type, "bool") == 0 ? ": true or false" : "");
+      return "options of " + site.source + ": " + key + ": '" + value + "' is not of type " + option->type + ": " +
+             form_of(option->type);
   }
   for (const narwhal_option* each = site.plugin.options; each != nullptr && each->key != nullptr; ++each) {
     if ((each->flags & NARWHAL_REQUIRED) == 0 || site.settings.options.count(each->key) != 0) continue;

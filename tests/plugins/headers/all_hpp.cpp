@@ -10,7 +10,9 @@
 #include <narwhal/mime.hpp>
 #include <narwhal/multipart.hpp>
 #include <narwhal/per_thread.hpp>
+#include <narwhal/router.hpp>
 #include <narwhal/timers.hpp>
+#include <narwhal/url.hpp>
 #include <narwhal/worker.hpp>
 
 #include "core/bytes.hpp"

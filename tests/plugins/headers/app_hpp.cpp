@@ -1,5 +1,6 @@
 // app.hpp on its own: every macro, every kind of response, and the names of the server's own headers beside it.
 #include <narwhal/app.hpp>
+#include <narwhal/router.hpp>
 
 #include "core/bytes.hpp"
 #include "core/config.hpp"

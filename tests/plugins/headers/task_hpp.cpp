@@ -1,5 +1,6 @@
 // Coroutines.
 #include <narwhal/app.hpp>
+#include <narwhal/router.hpp>
 #include <narwhal/task.hpp>
 
 namespace {
