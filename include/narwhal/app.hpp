@@ -27,10 +27,6 @@
 #include <narwhal/abi_adapter.hpp>
 #include <narwhal/app_type.hpp>
 
-namespace narwhal {
-class Router;  // include <narwhal/router.hpp>
-}
-
 // Defines a plugin: an expression whose value is the app, then the plugin's properties (narwhal::PluginFacts). The
 // expression may use `boot`, the narwhal::Boot of this worker and mount:
 //   NARWHAL_PLUGIN(Shop(boot), .name = "shop", .version = "1.2", .options = {{"currency", "string", "EUR"}})

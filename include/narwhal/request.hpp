@@ -53,7 +53,7 @@ struct PathParameter {
   std::string_view name, value;
 };
 
-class Router;
+class Router;  // include <narwhal/router.hpp>
 
 namespace detail {
 
