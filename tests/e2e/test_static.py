@@ -52,7 +52,7 @@ def fields(response):
 # ---- whole files ----
 @pytest.mark.parametrize("target, content, type_", [
     ("/text.txt", TEXT, "text/plain; charset=utf-8"),
-    ("/big.bin", BIG, "application/octet-stream"),
+    pytest.param("/big.bin", BIG, "application/octet-stream", id="big.bin"),  # the name is in the environment of its server
     ("/empty.css", b"", "text/css; charset=utf-8"),
     ("/no-ending", b"?", "application/octet-stream"),
     ("/model.glb", b"glTF", "model/gltf-binary"),
