@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <functional>
 #include <new>
 
 #include "core/child.hpp"
@@ -59,7 +60,8 @@ class SharedMark {
 // As the harness loads it.
 std::string path_of(const std::string& file) { return file.find('/') == file.npos ? "./" + file : file; }
 
-int send(const Call& call) {
+// `given_up` is called when there is no answer in time; it may end the process.
+int send(const Call& call, const std::function<void()>& given_up) {
   testing::Settings settings;
   settings.options.insert(call.options.begin(), call.options.end());
   settings.prefix = call.prefix;
@@ -83,6 +85,7 @@ int send(const Call& call) {
     const std::string fault = fault_of(answer, call.timeout);
     is_well = fault.empty();
     if (!is_well) say("narwhal-plugin: " + fault);
+    if (answer.timed_out) given_up();
     if (answer.status >= 400 && !call.shows_head)
       say(fmt::format("narwhal-plugin: {}{}{}", answer.status, answer.reason.empty() ? "" : ": ", answer.reason));
   } else {
@@ -122,12 +125,18 @@ Result<std::pair<std::string, std::string>> read_header(const std::string& text)
 }
 
 Result<int> run_call(const Call& call) {
-  if (call.in_process) return send(call);
+  if (call.in_process) return send(call, [] {});
   SharedMark is_over;
   Result<Child> child = fork_child([&] {
     try {
       show_stack_of_crash(path_of(call.file));
-      const int code = send(call);
+      // A handler that hangs would keep the process.
+      const int code = send(call, [&] {
+        if (!show_stacks_in_plugin()) return;
+        say("narwhal-plugin: its handler has not returned: the process is ended");
+        is_over.set();
+        ::_exit(1);
+      });
       is_over.set();
       return code;
     } catch (const std::exception& error) {

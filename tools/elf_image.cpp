@@ -30,16 +30,29 @@ std::uint16_t own_machine() {
 
 ElfImage::ElfImage(std::string_view file) : file_(file) {
   const auto header = read_as<Elf64_Ehdr>(part(0, sizeof(Elf64_Ehdr)));
-  if (!file_.starts_with(std::string_view(ELFMAG, SELFMAG))) {
+  if (file_.empty()) {
+    fault_ = "the file is empty";
+  } else if (!file_.starts_with(std::string_view(ELFMAG, SELFMAG))) {
     fault_ = "it is not a shared object";
   } else if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != own_machine()) {
     fault_ = "it is for another kind of processor";
   } else if (header.e_type != ET_DYN) {
     fault_ = "it is not a shared object: link it with -shared";
   } else {
-    read_segments(header);
-    read_sections(header);
+    check_size(header);
   }
+  if (!fault_.empty()) return;
+  read_segments(header);
+  read_sections(header);
+}
+
+// The section headers come last. A linker that is interrupted, or a copy, leaves a file without them.
+void ElfImage::check_size(const Elf64_Ehdr& header) {
+  const std::uint64_t sections = std::uint64_t{header.e_shnum} * header.e_shentsize;
+  const bool is_whole = header.e_shoff <= file_.size() && sections <= file_.size() - header.e_shoff;
+  if (is_whole) return;
+  fault_ = "truncated: " + std::to_string(header.e_shoff + sections) + " bytes by its headers, " +
+           std::to_string(file_.size()) + " in the file: build or copy it again";
 }
 
 std::string_view ElfImage::part(std::uint64_t offset, std::uint64_t size) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,8 +18,8 @@ class ElfImage {
  public:
   explicit ElfImage(std::string_view file);
 
-  // Why it is not a shared object for this machine; null: it is one.
-  const char* fault() const noexcept { return fault_; }
+  // Why it is not a whole shared object for this machine; empty: it is one.
+  const std::string& fault() const noexcept { return fault_; }
   // The address of a symbol that it exports.
   std::optional<std::uint64_t> exported(std::string_view name) const;
   // The names of those that begin so.
@@ -33,13 +34,14 @@ class ElfImage {
 
  private:
   std::string_view part(std::uint64_t offset, std::uint64_t size) const;
+  void check_size(const Elf64_Ehdr& header);
   void read_segments(const Elf64_Ehdr& header);
   void read_sections(const Elf64_Ehdr& header);
   void read_relocations(const Elf64_Shdr& section);
   std::string_view name_of(const Elf64_Sym& symbol) const;
 
   std::string_view file_;
-  const char* fault_ = nullptr;
+  std::string fault_;
   std::vector<Elf64_Phdr> segments_;
   std::vector<Elf64_Sym> symbols_;
   std::string_view names_;

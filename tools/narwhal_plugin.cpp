@@ -97,7 +97,7 @@ Result<int> call_plugin(const std::string& file, const tools::Pairs& options, to
   return with_places([&](const tools::Places& places) -> Result<int> {
     Result<tools::Pairs> all = tools::options_of_settings(places, options);
     if (!all) return Error{all.error()};
-    const Result<narwhal::Done> complete = tools::check_required(*plugin, file, *all);
+    const Result<narwhal::Done> complete = tools::check_names(*plugin, file, *all);
     if (!complete) return Error{complete.error()};
     call.file = file;
     call.options = *std::move(all);

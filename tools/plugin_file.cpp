@@ -75,7 +75,7 @@ Result<DeclaredPlugin> read_plugin_file(const std::string& path) {
 
 Result<DeclaredPlugin> read_plugin(std::string_view file) {
   const ElfImage image(file);
-  if (image.fault() != nullptr) return Error{image.fault()};
+  if (!image.fault().empty()) return Error{image.fault()};
   const std::optional<std::uint64_t> table = image.exported("narwhal_plugin_v1");
   if (!table) return Error{without_symbol(image)};
 

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "core/joined.hpp"
+#include "core/nearest_name.hpp"
 #include "tools/process.hpp"
 
 namespace narwhal::tools {
@@ -68,7 +70,17 @@ Pairs printed_options(const std::string& printed) {
   return options;
 }
 
-Result<Done> check_required(const DeclaredPlugin& plugin, const std::string& file, const Pairs& options) {
+Result<Done> check_names(const DeclaredPlugin& plugin, const std::string& file, const Pairs& options) {
+  std::vector<std::string_view> known;
+  for (const DeclaredOption& each : plugin.options) known.emplace_back(each.key);
+  for (const auto& option : options) {
+    if (std::find(known.begin(), known.end(), option.first) != known.end()) continue;
+    const std::string_view near = nearest_name(option.first, known);
+    const std::string hint = known.empty()  ? "it has none"
+                             : near.empty() ? "it knows " + joined(known, ", ")
+                                            : "did you mean '" + std::string(near) + "'?";
+    return Error{"options of " + file + ": unknown option '" + option.first + "': " + hint};
+  }
   for (const DeclaredOption& each : plugin.options) {
     const auto is_it = [&](const auto& given) { return given.first == each.key; };
     if (!each.required || std::any_of(options.begin(), options.end(), is_it)) continue;

@@ -18,8 +18,8 @@ Result<Pairs> options_of_settings(const Places& places, const Pairs& given);
 // The same from what `narwhal --print-config` writes.
 Pairs printed_options(const std::string& printed);
 
-// An Error names the first option that the plugin requires and `options` lack, and where to set it.
-Result<Done> check_required(const DeclaredPlugin& plugin, const std::string& file, const Pairs& options);
+// An Error names the first option that the plugin does not know, or that it requires and `options` lack, and the way out.
+Result<Done> check_names(const DeclaredPlugin& plugin, const std::string& file, const Pairs& options);
 
 // "--option", "key=value" for each.
 std::vector<std::string> option_flags(const Pairs& options);

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "worker/crash.hpp"
 #include "worker/extensions.hpp"
 #include "worker/loop_calls.hpp"
 #include "worker/mounts.hpp"
@@ -20,6 +21,7 @@ class Check {
       : generation_(generation), config_(generation.config), about_to_(about_to) {}
 
   Result<Done> run() {
+    log_crashes("The check", generation_);
     open_numbers(scoreboard_);
     auto loaded = load_plugins(generation_, about_to_);
     if (!loaded) return Error{loaded.error()};

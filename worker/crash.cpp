@@ -38,7 +38,7 @@ void add_request(SignalLine& line, const Running& record) noexcept {
 // `record`: of the thread at fault.
 void add_what_it_did(SignalLine& line, const Running* record) noexcept {
   if (is_in_hook()) return add_hook(line);
-  if (!handles_request(record)) return void(line.add(" outside of a request"));
+  if (!handles_request(record)) return void(line.add(" outside of a handler"));
   line.add(" while handling ");
   add_request(line, *record);
 }
@@ -140,8 +140,13 @@ int dump_signal() noexcept { return SIGRTMIN + 3; }
 }  // namespace
 
 void install_crash_handlers(const char* process, const Generation& generation) noexcept {
-  process_name = process;
+  log_crashes(process, generation);
   log_calls_of_exit(process, generation);
+}
+
+void log_crashes(const char* process, const Generation& generation) noexcept {
+  process_name = process;
+  prepare_stack_traces(generation);
   struct sigaction action {};
   action.sa_flags = SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
   action.sa_sigaction = on_crash;

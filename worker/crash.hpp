@@ -13,9 +13,11 @@ namespace narwhal::worker {
 // Main thread, once: handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT that log the request and the stack of
 // the thread at fault, then let the signal end the process; and the handler that dump_thread() needs.
 // `process` begins the line: "Worker", a literal. `generation`, whose plugins run here, outlives the process.
+void log_crashes(const char* process, const Generation& generation) noexcept;
+// log_crashes() and log_calls_of_exit().
 void install_crash_handlers(const char* process, const Generation& generation) noexcept;
 // The same line and stack when code of a plugin calls exit(), which then ends this process at once. Forked children are
-// not concerned. Main thread, once; install_crash_handlers() includes it.
+// not concerned. Main thread, once.
 void log_calls_of_exit(const char* process, const Generation& generation) noexcept;
 // From here on exit() is the end of the process itself.
 void permit_exit() noexcept;

@@ -74,8 +74,11 @@ void Deadlines::pass(Exchange& exchange, Instant now) {
   exchange.timed_out = true;
   loop_.counters().request_timed_out();
   const char* const how = exchange.deferred ? "was deferred, and not answered, by" : "is still in";
-  log::critical("WORKER TIMEOUT (pid:{}): {} {} {} {} after {:.1f} s", ::getpid(), exchange.head.method.view(),
-                exchange.head.target.view(), how, exchange.mount->source, seconds_of(now - exchange.times.called));
+  // No thread is in it, so the worker goes on.
+  const char* const rest = exchange.deferred ? "; its client gets 504, and the plugin has still to end it" : "";
+  log::critical("{}TIMEOUT (pid:{}): {} {} {} {} after {:.1f} s{}", exchange.deferred ? "" : "WORKER ", ::getpid(),
+                exchange.head.method.view(), exchange.head.target.view(), how, exchange.mount->source,
+                seconds_of(now - exchange.times.called), rest);
   if (exchange.connection != nullptr) exchange.connection->answer_for(exchange, 504, "the application took too long");
 }
 

@@ -84,8 +84,8 @@ Handover::Reached ResponseWriter::reached() const noexcept {
 // NARWHAL_STATE has several meanings; the log has the one.
 int ResponseWriter::refuse_call(const char* call, std::string_view why) const noexcept {
   static LogLimit limit;
-  limit.error("{} {}: {}() is not allowed now and does nothing: {}", exchange_.head.method.view(),
-              exchange_.head.target.view(), call, why);
+  limit.error("{} {}: {}() is refused and does nothing: {}", exchange_.head.method.view(), exchange_.head.target.view(),
+              call, why);
   return NARWHAL_STATE;
 }
 

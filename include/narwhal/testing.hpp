@@ -86,7 +86,7 @@ class Worker {
     return send(
         {.method = "POST", .target = std::move(target), .body = std::move(body), .headers = std::move(headers)});
   }
-  // Sends a request, and returns while it is handled.
+  // Sends a request, and returns while it is handled: its handler has begun, unless every thread is in another.
   Client begin(ClientRequest request) {
     if (!ready()) throw std::logic_error("narwhal/testing: the worker has not booted: " + error_);
     auto exchange = std::make_shared<detail::Exchange>(site_, std::move(request));

@@ -77,7 +77,7 @@ ENDED, GIVEN, NOT_STARTED = ("the response has ended already", "the head of the 
 
 
 def not_now(call, why):
-    return rf"{call}\(\) is not allowed now and does nothing: {why}"
+    return rf"{call}\(\) is refused and does nothing: {why}"
 
 
 # What the client gets (text, status or CUT), and the line in the log.

@@ -9,7 +9,7 @@ import pytest
 
 import proc
 from clock import eventually
-from server import BINARY, example, run, test_plugin
+from server import BINARY, SANITIZED, example, run, test_plugin
 
 
 def test_version():
@@ -75,6 +75,8 @@ def test_check_config_boots_a_worker(plugin):
     done = run("--check-config", "--boot-timeout", "1", test_plugin(plugin))
     assert done.returncode == 1 and re.search(UNFIT[plugin], done.stderr), done.stderr
     assert plugin in done.stderr
+    if plugin.endswith("crashes") and not SANITIZED:
+        assert re.search(rf"\[CRITICAL\] The check died of SIG(SEGV|ABRT).*\n(.*\n)+.*addr2line -\S+ \S+{plugin}\.so 0x", done.stderr), done.stderr
 
 
 def test_check_config_accepts_a_thread_of_worker_init():

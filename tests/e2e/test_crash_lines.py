@@ -123,7 +123,7 @@ def test_a_crash_that_another_process_has_sent_shows_where_the_thread_was(serve,
     server = serve(plugin, "-w", "1")
     worker, = server.wait_workers(1)
     os.kill(worker, signal.SIGSEGV)
-    stack = stack_of(server, "Worker died of SIGSEGV outside of a request")
+    stack = stack_of(server, "Worker died of SIGSEGV outside of a handler")
     assert re.search(r"libc\.so|ld-|epoll", stack[0]), "the handler's own frames are left out"
     assert all("crashes" not in line for line in commands_of(stack))
 

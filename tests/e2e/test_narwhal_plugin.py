@@ -70,6 +70,8 @@ def test_a_new_project_boots_and_says_what_it_is(project):
     assert plugin("check", "build/shop.so", "-o", "greeting=Hej", cwd=project).returncode == 0
     wrong = plugin("check", "-o", "greetings=Hej", cwd=project)
     assert wrong.returncode == 1 and "unknown option 'greetings': did you mean 'greeting'?" in wrong.stderr, wrong
+    wrong = plugin("call", "build/shop.so", "/", "-o", "Greeting=Hej", cwd=project)
+    assert wrong.returncode == 1 and "unknown option 'Greeting': did you mean 'greeting'?" in wrong.stderr, wrong
     assert wrong.stdout.splitlines()[-1] == "no worker boots with it"
 
 
@@ -244,6 +246,8 @@ def test_a_call_reports_crashes_breaches_and_a_deadline(tmp_path):
     assert crashed.returncode == 1 and "crashes.so was sent SIGSEGV. To see it in gdb:\ngdb -ex run " in crashed.stderr, crashed
     late = plugin("call", "-t", "1", test_plugin("crashes"), "/hang", cwd=tmp_path)
     assert late.returncode == 1 and "no answer within 1 s" in late.stderr, late
+    assert re.search(r"\naddr2line -Cfipe \S+crashes\.so( 0x[0-9a-f]+)+\n"
+                     r"narwhal-plugin: its handler has not returned: the process is ended\n$", late.stderr), late
     none = plugin("call", test_plugin("constructor_hangs").parent / "none.so", "/")
     assert none.returncode == 1 and "none.so" in none.stderr
 

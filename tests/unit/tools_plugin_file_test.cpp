@@ -62,6 +62,14 @@ TEST_CASE("plugin file: what is not a plugin is refused with the reason") {
   folder.write("text.so", "hello");
   CHECK(fault(folder.path("text.so")) == "it is not a shared object");
   CHECK(fault("/proc/self/exe").find("no symbol narwhal_plugin_v1") == 0);
+  folder.write("empty.so", "");
+  CHECK(fault(folder.path("empty.so")) == "the file is empty");
+  const std::string whole = read_all(test_plugin("two_mounts"));
+  for (const std::size_t size : {std::size_t{64}, whole.size() / 2, whole.size() - 1}) {
+    folder.write("cut.so", whole.substr(0, size));
+    CHECK(fault(folder.path("cut.so")) == "truncated: " + std::to_string(whole.size()) + " bytes by its headers, " +
+                                              std::to_string(size) + " in the file: build or copy it again");
+  }
   const std::string said = fault(test_plugin("no_symbol"));
   CHECK(said == no_plugin_text);
   for (const char* way : {"NARWHAL_EXPORT", "-fvisibility=hidden", "NARWHAL_APP"})

@@ -96,8 +96,8 @@ TEST_CASE("options: a required one that is missing is named, with the ways to se
   plugin.options[0].help = "of the files";
   plugin.options[0].required = true;
   plugin.options[1].key = "limit";
-  CHECK(check_required(plugin, "a.so", {{"folder", ""}}));
-  CHECK(check_required(plugin, "a.so", {{"limit", "1"}}).error() ==
+  CHECK(check_names(plugin, "a.so", {{"folder", ""}}));
+  CHECK(check_names(plugin, "a.so", {{"limit", "1"}}).error() ==
         "options of a.so: 'folder' is missing: of the files (set it under 'options' in narwhal.yaml, or by -o "
         "folder=VALUE)");
 }

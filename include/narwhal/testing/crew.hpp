@@ -25,12 +25,21 @@ class Crew {
   }
   const std::string& error() const { return error_; }
 
+  // Returns when its handler has begun. It waits for a thread if all are in handlers: then it returns before.
   void handle(const std::shared_ptr<Exchange>& exchange) {
-    const Lock lock(mutex_);
-    all_.push_back(exchange);
-    if (all_.size() > 2 * kept_ended) forget_ended();
-    waiting_.push_back(exchange);
-    changed_.notify_one();
+    bool has_thread = false;
+    {
+      const Lock lock(mutex_);
+      all_.push_back(exchange);
+      if (all_.size() > 2 * kept_ended) forget_ended();
+      waiting_.push_back(exchange);
+      changed_.notify_one();
+      has_thread = running_ + waiting_.size() <= site_->settings.threads;
+    }
+    // A thread that has just answered another request may still be on its way back.
+    const std::chrono::milliseconds limit = has_thread ? hang_limit(*site_) : std::chrono::milliseconds(50);
+    Lock lock(exchange->mutex);
+    exchange->changed.wait_for(lock, limit, [&] { return exchange->in_handler || exchange->returned; });
   }
 
   // [loop]

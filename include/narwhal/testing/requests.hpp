@@ -263,6 +263,7 @@ inline bool enter_handler(Exchange& exchange) {
   }
   exchange.in_handler = true;
   exchange.handler = std::this_thread::get_id();
+  exchange.changed.notify_all();
   const std::chrono::milliseconds timeout = exchange.site->settings.timeout;
   if (timeout.count() == 0) return true;
   exchange.late_from = Clock::now() + timeout;

@@ -43,7 +43,7 @@ inline int refuse(const Exchange& exchange, const char* call, const Fault& fault
 
 // A call at the wrong time.
 inline int misplaced(const Exchange& exchange, const char* call, const std::string& why) {
-  exchange.log(NARWHAL_LOG_ERROR, std::string(call) + "() is not allowed now and does nothing: " + why);
+  exchange.log(NARWHAL_LOG_ERROR, std::string(call) + "() is refused and does nothing: " + why);
   exchange.breach(call, why);
   return NARWHAL_STATE;
 }
