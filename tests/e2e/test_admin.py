@@ -130,8 +130,8 @@ def test_counters_never_go_back_when_workers_end(start):
 
 def test_restarts_by_reason(start):
     server = start(test_plugin("dies_later"), "-w", "1", "--timeout", "1")
-    server.wait_workers(1)
-    os.kill(server.worker_pids()[0], signal.SIGKILL)
+    worker, = server.wait_workers(1)
+    os.kill(worker, signal.SIGKILL)
     eventually("counted", lambda: server.admin.total("narwhal_worker_restarts_total", 'reason="crash"') == 1)
 
 

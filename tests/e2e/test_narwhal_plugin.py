@@ -70,9 +70,9 @@ def test_a_new_project_boots_and_says_what_it_is(project):
     assert plugin("check", "build/shop.so", "-o", "greeting=Hej", cwd=project).returncode == 0
     wrong = plugin("check", "-o", "greetings=Hej", cwd=project)
     assert wrong.returncode == 1 and "unknown option 'greetings': did you mean 'greeting'?" in wrong.stderr, wrong
+    assert wrong.stdout.splitlines()[-1] == "no worker boots with it"
     wrong = plugin("call", "build/shop.so", "/", "-o", "Greeting=Hej", cwd=project)
     assert wrong.returncode == 1 and "unknown option 'Greeting': did you mean 'greeting'?" in wrong.stderr, wrong
-    assert wrong.stdout.splitlines()[-1] == "no worker boots with it"
 
 
 def test_one_request_without_a_server(project):
@@ -292,7 +292,7 @@ def test_a_call_in_this_process():
 
 
 def test_a_required_option_that_is_missing():
-    for words in (["call"], ["call", "-o", "limit=1"]):
+    for words in (["call"], ["call", "-o", "file_max=1"]):
         done = plugin(*words, example("upload"), cwd="/")
         assert done.returncode == 1, done
         assert f"options of {example('upload')}: 'folder' is missing: where files are kept: a path (set it under 'options' in " \
