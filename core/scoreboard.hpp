@@ -35,8 +35,8 @@ inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 #endif
 }
 
-// A request that runs on a handler thread now, or that is deferred (a seqlock). `sequence` is odd while begin() writes, so a reader that
-// saw the same even number before and after has a consistent copy. A thread that died while writing leaves it odd.
+// A request that a handler thread runs now, or that is deferred (a seqlock). `sequence` is odd while begin() writes: a reader
+// that saw the same even number before and after has a consistent copy. A thread that died while writing leaves it odd.
 struct Running {
   static constexpr std::size_t target_bytes_max = 200;
   static constexpr Instant idle = unset;

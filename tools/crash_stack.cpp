@@ -37,8 +37,7 @@ void put_hex(std::uintptr_t number) noexcept {
   put({digits + at, sizeof digits - at});
 }
 
-bool is_in_plugin(void* frame) noexcept {
-  Dl_info found{};
+bool is_in_plugin(void* frame, Dl_info& found) noexcept {
   return ::dladdr(frame, &found) != 0 && plugin_path == found.dli_fname;
 }
 
@@ -46,7 +45,7 @@ void put_command(void* const* frames, int count) noexcept {
   bool has_begun = false;
   for (int index = own_frames; index < count; ++index) {
     Dl_info found{};
-    if (::dladdr(frames[index], &found) == 0 || plugin_path != found.dli_fname) continue;
+    if (!is_in_plugin(frames[index], found)) continue;
     if (!has_begun) {
       put("addr2line -Cfipe ");
       put(plugin_path);
@@ -85,8 +84,11 @@ bool was_called_into_plugin(void* const* frames, int count) noexcept {
   bool has_plugin = false;
   for (int index = own_frames; index < count; ++index) {
     Dl_info found{};
-    if (::dladdr(frames[index], &found) != 0 && found.dli_fbase == own.dli_fbase && has_plugin) return true;
-    has_plugin = has_plugin || is_in_plugin(frames[index]);
+    if (is_in_plugin(frames[index], found)) {
+      has_plugin = true;
+    } else if (has_plugin && found.dli_fbase == own.dli_fbase) {
+      return true;
+    }
   }
   return false;
 }

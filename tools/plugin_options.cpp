@@ -5,8 +5,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "core/joined.hpp"
-#include "core/nearest_name.hpp"
+#include "core/plugin_text.hpp"
 #include "tools/process.hpp"
 
 namespace narwhal::tools {
@@ -75,11 +74,7 @@ Result<Done> check_names(const DeclaredPlugin& plugin, const std::string& file, 
   for (const DeclaredOption& each : plugin.options) known.emplace_back(each.key);
   for (const auto& option : options) {
     if (std::find(known.begin(), known.end(), option.first) != known.end()) continue;
-    const std::string_view near = nearest_name(option.first, known);
-    const std::string hint = known.empty()  ? "it has none"
-                             : near.empty() ? "it knows " + joined(known, ", ")
-                                            : "did you mean '" + std::string(near) + "'?";
-    return Error{"options of " + file + ": unknown option '" + option.first + "': " + hint};
+    return Error{"options of " + file + ": " + unknown_option_text(option.first, known)};
   }
   for (const DeclaredOption& each : plugin.options) {
     const auto is_it = [&](const auto& given) { return given.first == each.key; };

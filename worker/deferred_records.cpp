@@ -1,6 +1,7 @@
 #include "worker/deferred_records.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "worker/exchange.hpp"
 

@@ -1,6 +1,5 @@
 // ExchangePool: the exchanges of this worker. There are as many as were ever in use at once; they are used again.
 // Ownership  take() lends one until it comes to give_back().
-// Scoreboard it names there what is deferred.
 // Errors     take() throws std::bad_alloc; giving back cannot fail.
 // Threads    the holder of the baton.
 #pragma once
@@ -23,7 +22,8 @@ class ExchangePool {
   ExchangePool& operator=(const ExchangePool&) = delete;
 
   Exchange& take(Connection& connection);
-  void defer(Exchange& exchange) noexcept;  // its handler has deferred it
+  void defer(
+      Exchange& exchange) noexcept;  // its handler has deferred it: it is on the scoreboard until it is given back
   // Nobody will use it any more, except that Posts may still hold it: then it is given back again when it is taken from there.
   void give_back(Exchange& exchange) noexcept;
 

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/joined.hpp"
-#include "core/nearest_name.hpp"
+#include "core/plugin_text.hpp"
 #include "narwhal/text.hpp"
 
 namespace narwhal::worker {
@@ -31,15 +30,6 @@ std::vector<std::string_view> names_of(const narwhal_plugin& plugin) {
 const std::string* find_text(const Options& options, std::string_view key) noexcept {
   const auto found = std::find_if(options.begin(), options.end(), [&](const auto& each) { return each.first == key; });
   return found == options.end() ? nullptr : &found->second;
-}
-
-std::string unknown_text(const narwhal_plugin& plugin, const std::string& key) {
-  const std::vector<std::string_view> known = names_of(plugin);
-  const std::string start = "unknown option '" + key + "': ";
-  if (known.empty()) return start + "it has none";
-  const std::string_view near = nearest_name(key, known);
-  if (!near.empty()) return start + "did you mean '" + std::string(near) + "'?";
-  return start + "it knows " + joined(known, ", ");
 }
 
 std::string missing_text(const narwhal_option& option) {
@@ -78,7 +68,7 @@ Result<Done> check_options(const narwhal_plugin& plugin, std::string_view source
     const std::string* const written = find_text(places.each, key);
     const std::string place = written == nullptr ? "" : *written;
     const narwhal_option* const option = find_option(plugin, key);
-    if (option == nullptr) return fault(place, unknown_text(plugin, key));
+    if (option == nullptr) return fault(place, unknown_option_text(key, names_of(plugin)));
     if (is_of_type(value, option->type)) continue;
     return fault(place, key + ": '" + value + "' is not of type " + option->type + ": " + form_of(option->type));
   }

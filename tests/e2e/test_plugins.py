@@ -186,7 +186,7 @@ def test_a_deferred_exchange_is_cancelled_when_its_client_leaves(serve, way):
 
 
 def test_deferred_requests_of_a_worker_that_dies_are_named(serve):
-    """After those that handlers run; of many, eight are named and the rest are counted. What was answered is not there."""
+    """After those that handlers run; of many, eight are named and the rest are counted. What was cancelled is not there."""
     server = serve(test_plugin("defers"), "-w", "1")
     worker, = server.wait_workers(1)
     wires = [server.connect() for _ in range(72)]

@@ -111,3 +111,17 @@ TEST_CASE(
   CHECK(count_of(state_of(ledger).restarts, "crash") == 1);
   CHECK(count_of(state_of(ledger).restarts, "timeout") == 0);
 }
+
+TEST_CASE("ledger: what handlers ran and what was deferred when a worker ended is without an answer") {
+  Ledger ledger;
+  const auto slot = std::make_unique<WorkerSlot>();
+  const Instant end = now();
+  Config config;
+  config.routes = {{"", "a.so", {}}};
+  slot->running[1].begin("GET", "/", 0, end - 1s);
+  slot->deferred[2].begin("GET", "/events", 0, end - 1s);
+  slot->deferred[3].begin("GET", "/answered", 0, end - 1s);
+  slot->deferred[3].end();
+  ledger.worker_ended(*slot, config, "crash", end);
+  CHECK(state_of(ledger).past.routes.at(0).status_class[0] == 2);
+}

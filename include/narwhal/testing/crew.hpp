@@ -25,7 +25,7 @@ class Crew {
   }
   const std::string& error() const { return error_; }
 
-  // Returns when its handler has begun. It waits for a thread if all are in handlers: then it returns before.
+  // Returns when its handler has begun; soon, if every thread is in another handler.
   void handle(const std::shared_ptr<Exchange>& exchange) {
     bool has_thread = false;
     {
